@@ -1,0 +1,158 @@
+"""From stored int16 sound and uint8 pictures to what the encoders read, in batches, on the device that holds them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .config import AudioConfig, ImageConfig
+
+FLOOR = 1e-5  # added to mel power before the logarithm: about −50 dB below full scale
+
+
+class AudioFeatures(nn.Module):
+    """int16 (B, L) → normalised log-mel (B, bands, frames).
+
+    `mean` and `std` per band are measured once, on training clips (`calibrate`), and travel with the weights, so a
+    stranger's clip meets the same scale as the training data did.
+    """
+
+    def __init__(self, config: AudioConfig) -> None:
+        super().__init__()
+        from torchaudio.transforms import MelSpectrogram
+
+        self.config = config
+        window = round(config.window_ms * config.sample_rate / 1000)
+        hop = round(config.hop_ms * config.sample_rate / 1000)
+        length = 1 << (2 * window - 1).bit_length()  # twice the window: no mel band falls between two bins
+        self.mel = MelSpectrogram(
+            sample_rate=config.sample_rate,
+            n_fft=length,
+            win_length=window,
+            hop_length=hop,
+            f_min=40.0,
+            n_mels=config.mel_bands,
+            mel_scale="slaney",
+            norm=None,
+        )
+        self.register_buffer("mean", torch.zeros(config.mel_bands, 1))
+        self.register_buffer("std", torch.ones(config.mel_bands, 1))
+
+    @property
+    def length(self) -> int:
+        """Samples of one clip."""
+        return round(self.config.clip_seconds * self.config.sample_rate)
+
+    def log_mel(self, waves: Tensor) -> Tensor:
+        """float32 (B, L) in −1…1 → (B, bands, frames), not normalised."""
+        return torch.log(self.mel(waves) + FLOOR)
+
+    def calibrate(self, clips: Tensor) -> None:
+        """Measure mean and spread per band on int16 clips (N, L)."""
+        bands = self.log_mel(_wave(clips)).transpose(0, 1).flatten(1)
+        self.mean.copy_(bands.mean(1, keepdim=True))
+        self.std.copy_(bands.std(1, keepdim=True).clamp(min=0.5))
+
+    def forward(self, clips: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Augmented when a generator is given."""
+        waves = _wave(clips)
+        if generator is not None:
+            waves = self._augment(waves, generator)
+        frames = (self.log_mel(waves) - self.mean) / self.std
+        if generator is not None and self.config.band_drop > 0:
+            frames = _drop_bands(frames, self.config.band_drop, generator)
+        return frames
+
+    def _augment(self, waves: Tensor, generator: torch.Generator) -> Tensor:
+        """Random shift (zeros come in), gain and noise, each clip its own."""
+        batch, length = waves.shape
+        config, device = self.config, waves.device
+        draw = torch.rand(3, batch, 1, generator=generator, device=device)
+        offset = ((2 * draw[0] - 1) * config.shift * length).long()
+        source = torch.arange(length, device=device)[None] - offset
+        inside = (source >= 0) & (source < length)
+        waves = waves.gather(1, source.clamp(0, length - 1)) * inside
+        waves = waves * 10 ** ((2 * draw[1] - 1) * config.gain_db / 20)
+        if config.noise > 0:
+            noise = torch.randn(batch, length, generator=generator, device=device)
+            waves = waves + config.noise * draw[2] * noise
+        return waves
+
+
+class ImageFeatures(nn.Module):
+    """uint8 (B, 3, h, w) → normalised float (B, 3, S, S), resized to the encoder's side."""
+
+    def __init__(self, config: ImageConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(self, pictures: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Augmented when a generator is given."""
+        pixels = pictures.float() / 255
+        side = self.config.size
+        if generator is None:
+            if pixels.shape[-1] != side:
+                pixels = F.interpolate(pixels, (side, side), mode="bilinear", antialias=pixels.shape[-1] > side)
+        else:
+            pixels = self._crop_and_flip(pixels, generator)
+            pixels = self._recolour(pixels, generator)
+        return (pixels - 0.5) / 0.25
+
+    def _crop_and_flip(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+        """A random square window, mirrored for half of the pictures, resampled to the encoder's side in one go."""
+        batch, side = len(pixels), self.config.size
+        draw = torch.rand(4, batch, generator=generator, device=pixels.device)
+        zoom = 1 - self.config.crop * draw[0]
+        room = 1 - zoom
+        mirror = torch.where(draw[3] < 0.5, -1.0, 1.0) if self.config.flip else torch.ones_like(zoom)
+        zero = torch.zeros_like(zoom)
+        rows = [zoom * mirror, zero, room * (2 * draw[1] - 1), zero, zoom, room * (2 * draw[2] - 1)]
+        grid = F.affine_grid(torch.stack(rows, 1).view(batch, 2, 3), [batch, 3, side, side], align_corners=False)
+        return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+    def _recolour(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+        """Brightness, contrast and loss of colour, drawn for each patch so that colour alone predicts no neighbour."""
+        batch, grid = len(pixels), self.config.grid
+        patch = self.config.size // grid
+        draw = torch.rand(3, batch, 1, grid, 1, grid, 1, generator=generator, device=pixels.device)
+        patches = pixels.view(batch, 3, grid, patch, grid, patch)
+        strength = self.config.jitter
+        if strength > 0:
+            contrast = 1 + strength * (2 * draw[0] - 1)
+            brightness = 0.5 * strength * (2 * draw[1] - 1)
+            patches = (patches - 0.5) * contrast + 0.5 + brightness
+        if self.config.color_drop > 0:
+            gray = patches.mean(1, keepdim=True)
+            patches = torch.where(draw[2] < self.config.color_drop, gray, patches)
+        return patches.reshape(pixels.shape)
+
+
+def shuffle_frames(frames: Tensor, generator: torch.Generator) -> Tensor:
+    """Spectrogram frames (B, bands, F) in an order of their own for each clip: real order information is destroyed."""
+    order = torch.rand(len(frames), 1, frames.shape[2], generator=generator, device=frames.device).argsort(2)
+    return frames.gather(2, order.expand_as(frames))
+
+
+def shuffle_tiles(pictures: Tensor, tile: int, generator: torch.Generator) -> Tensor:
+    """Pictures (B, 3, S, S) cut into tile × tile pixels and put together in random order, each its own."""
+    batch, channels, side, _ = pictures.shape
+    n = side // tile
+    tiles = pictures.view(batch, channels, n, tile, n, tile).permute(0, 2, 4, 1, 3, 5).reshape(batch, n * n, -1)
+    order = torch.rand(batch, n * n, 1, generator=generator, device=pictures.device).argsort(1)
+    tiles = tiles.gather(1, order.expand_as(tiles)).view(batch, n, n, channels, tile, tile)
+    return tiles.permute(0, 3, 1, 4, 2, 5).reshape(pictures.shape)
+
+
+def _wave(clips: Tensor) -> Tensor:
+    return clips.float() / 32768
+
+
+def _drop_bands(frames: Tensor, chance: float, generator: torch.Generator) -> Tensor:
+    """Blank (set to the mean, 0) a stretch of at most a quarter of the bands, in some clips."""
+    batch, bands, _ = frames.shape
+    draw = torch.rand(3, batch, 1, 1, generator=generator, device=frames.device)
+    band = torch.arange(bands, device=frames.device)[None, :, None] / bands
+    start, width = draw[0], draw[1] * 0.25
+    hit = (band >= start) & (band < start + width) & (draw[2] < chance)
+    return frames.masked_fill(hit, 0.0)

@@ -1,0 +1,128 @@
+"""How a knob is described, once, for the command line, the app, the docs and validation.
+
+A section of the configuration is a pydantic model whose fields are made by `knob(...)`.
+`describe(section)` gives the same facts back as `Knob` rows, which is all a form, a help text or a table needs.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+from .errors import ConfigError
+
+
+class Section(BaseModel):
+    """A group of knobs: immutable, unknown keys are errors, defaults are validated too."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+def knob(
+    default: Any,
+    help: str,
+    *,
+    unit: str = "",
+    low: str = "",
+    high: str = "",
+    live: bool = False,
+    **bounds: Any,
+) -> Any:
+    """A pydantic field with its description.
+
+    Args:
+        default: the value a fresh configuration has.
+        help: one sentence, what the knob does.
+        unit: "s", "Hz", "px", "steps", … or empty for a pure number.
+        low, high: what a user sees when the value is too low or too high.
+        live: whether a running run accepts a new value between two steps.
+        bounds: ge, gt, le, lt, min_length, … as pydantic names them.
+    """
+    extra = {"unit": unit, "low": low, "high": high, "live": live}
+    return Field(default, description=help, json_schema_extra=extra, **bounds)
+
+
+@dataclass(frozen=True)
+class Knob:
+    """One knob as a form or a table shows it; `path` is what `--set path=value` takes."""
+
+    path: str
+    default: Any
+    kind: str  # "bool", "int", "float", "str", "choice" or "list"
+    help: str
+    unit: str
+    low: str
+    high: str
+    live: bool
+    choices: tuple[str, ...]
+    minimum: float | None
+    maximum: float | None
+    optional: bool
+
+    @property
+    def name(self) -> str:
+        return self.path.rsplit(".", 1)[-1]
+
+
+def describe(section: type[BaseModel], prefix: str = "") -> Iterator[Knob]:
+    """Every knob below `section`, in the order it was written."""
+    for name, field in section.model_fields.items():
+        path = f"{prefix}{name}"
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from describe(annotation, f"{path}.")
+        else:
+            yield _row(path, field)
+
+
+def _row(path: str, field: FieldInfo) -> Knob:
+    extra: dict[str, Any] = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    optional, kind, choices = _kind(field.annotation)
+    lows = [bound for rule in field.metadata for bound in (getattr(rule, "ge", None), getattr(rule, "gt", None))]
+    highs = [bound for rule in field.metadata for bound in (getattr(rule, "le", None), getattr(rule, "lt", None))]
+    return Knob(
+        path=path,
+        default=field.default,
+        kind=kind,
+        help=field.description or "",
+        unit=str(extra.get("unit", "")),
+        low=str(extra.get("low", "")),
+        high=str(extra.get("high", "")),
+        live=bool(extra.get("live", False)),
+        choices=choices,
+        minimum=next((bound for bound in lows if bound is not None), None),
+        maximum=next((bound for bound in highs if bound is not None), None),
+        optional=optional,
+    )
+
+
+def _kind(annotation: Any) -> tuple[bool, str, tuple[str, ...]]:
+    """(may be None, kind, choices) of a field's type."""
+    members = [member for member in get_args(annotation) if member is not type(None)]
+    optional = type(None) in get_args(annotation)
+    if optional and len(members) == 1:
+        annotation = members[0]
+    if get_origin(annotation) is Literal:
+        return optional, "choice", tuple(str(choice) for choice in get_args(annotation))
+    if get_origin(annotation) in (tuple, list):
+        inner = get_args(annotation)[0]
+        choices = get_args(inner) if get_origin(inner) is Literal else ()
+        return optional, "list", tuple(str(choice) for choice in choices)
+    return optional, {bool: "bool", int: "int", float: "float"}.get(annotation, "str"), ()
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """" (did you mean …?)" for a misspelt name, or the valid names where none is close."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else f" (valid: {', '.join(names)})"
+
+
+def unknown(kind: str, name: str, valid: Iterable[str]) -> ConfigError:
+    """The error for a name that does not exist, with the nearest one that does."""
+    return ConfigError(f"unknown {kind} {name!r}{nearest(name, valid)}")

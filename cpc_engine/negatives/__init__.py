@@ -1,0 +1,1 @@
+"""Negatives: identity of latents, the queue, the hybrid sampler and the InfoNCE loss over what it gathers."""

@@ -1,0 +1,91 @@
+"""What an anchor is scored against: candidates by source, and which of them are masked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from .identity import Pairs, equal_pairs, item_index, item_of
+
+SourceName = Literal["in_batch", "queue", "perturbed", "shuffled", "cross_modal"]
+SOURCES: tuple[SourceName, ...] = ("in_batch", "queue", "perturbed", "shuffled", "cross_modal")
+
+
+@dataclass
+class Source:
+    """Candidates of one origin.
+
+    Attributes:
+        vectors: (n, d); gradients flow through it unless it is detached.
+        ids: (n,) int64 identities.
+        labels: (n,) int64 class of the item each came from.
+    """
+
+    name: SourceName
+    vectors: Tensor
+    ids: Tensor
+    labels: Tensor
+
+
+@dataclass
+class Candidates:
+    """All candidates of one modality in one step; `sources[0]` is `in_batch` and holds every anchor's positive.
+
+    A `shuffled` source that only permutes the in-batch latents is, as a set, those latents a second time. It is
+    described by `mirror` and never stored or multiplied: see `infonce`.
+
+    Attributes:
+        mirror: what the permuted copy is: absent, "attached" (gradients flow) or "detached".
+        mode: "seed" masks nothing, "exclude_positives" masks every copy of an anchor's own positive.
+        same_item: whether other positions of the anchor's own item count.
+    """
+
+    sources: list[Source]
+    mirror: Literal["absent", "attached", "detached"] = "absent"
+    mode: Literal["seed", "exclude_positives"] = "exclude_positives"
+    same_item: bool = True
+
+    def counts(self) -> dict[SourceName, int]:
+        """Candidates per source, the mirrored one included, before masks."""
+        counts = {source.name: len(source.ids) for source in self.sources}
+        if self.mirror != "absent":
+            counts["shuffled"] = counts["in_batch"]
+        return counts
+
+    def masked(self, positives: Tensor) -> list[Pairs | None]:
+        """Per source, the (anchor, candidate) cells that must not count.
+
+        Args:
+            positives: (N,) int64, column of each anchor's positive among the in-batch candidates.
+
+        The anchor's positive itself is never among them: the loss treats that one cell by itself.
+        """
+        if self.mode == "seed":
+            return [None] * len(self.sources)
+        own = self.sources[0].ids[positives]
+        masks: list[Pairs | None] = []
+        for source in self.sources:
+            if source.name == "cross_modal":  # the paired item is the same event in the other modality
+                masks.append(equal_pairs(item_index(own), item_index(source.ids)))
+            elif self.same_item:
+                masks.append(equal_pairs(own, source.ids))
+            else:
+                masks.append(equal_pairs(item_of(own), item_of(source.ids)))
+        masks[0] = _without_cells(masks[0], positives)
+        return masks
+
+
+def _without_cells(pairs: Pairs | None, columns: Tensor) -> Pairs | None:
+    """`pairs` less the cell (i, columns[i]) of every row i; None where nothing is left."""
+    if pairs is None:
+        return None
+    keep = pairs.columns != columns[pairs.rows]
+    rows = pairs.rows[keep]
+    if len(rows) == 0:
+        return None
+    counts = torch.bincount(rows, minlength=len(columns))
+    start = torch.cat([counts.new_zeros(1), counts.cumsum(0)]).cpu()
+    return Pairs(rows, pairs.columns[keep], start)

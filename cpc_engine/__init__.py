@@ -1,0 +1,36 @@
+"""CPC Lab's engine: contrastive predictive coding over sounds and pictures with hybrid negatives.
+
+Nothing heavy is imported until it is used, and nothing here knows of a user interface.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .config import RunConfig
+    from .errors import CpcError
+    from .presets import PRESETS, preset
+    from .runs.folder import RunFolder, list_runs
+    from .runs.manager import RunManager, manager_for
+
+__all__ = ["PRESETS", "CpcError", "RunConfig", "RunFolder", "RunManager", "list_runs", "manager_for", "preset"]
+__version__ = "0.1.0"
+
+_HOMES = {
+    "CpcError": ".errors",
+    "PRESETS": ".presets",
+    "RunConfig": ".config",
+    "RunFolder": ".runs.folder",
+    "RunManager": ".runs.manager",
+    "list_runs": ".runs.folder",
+    "manager_for": ".runs.manager",
+    "preset": ".presets",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name], __name__), name)

@@ -1,0 +1,240 @@
+"""One function a command: options in, exit code out; `--json` prints exactly one document on stdout."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ..config import RunConfig
+from ..errors import ConfigError, DataError, RunError
+from ..knobs import describe
+from ..presets import PRESETS, preset
+from ..runs.execute import execute
+from ..runs.folder import RunFolder, RunInfo, list_runs
+from ..runs.manager import check_resumable
+from ..training.control import Control
+from .progress import ProgressBar
+
+Options = argparse.Namespace
+
+
+def presets(options: Options) -> int:
+    rows = [
+        {"name": name, "title": p.title, "teaches": p.teaches, "needs_data": p.needs_data, "config": p.changes}
+        for name, p in PRESETS.items()
+    ]
+    _print(options, rows, [f"{row['name']:16} {row['teaches']}" for row in rows])
+    return 0
+
+
+def knobs(options: Options) -> int:
+    rows = [asdict(knob) for knob in describe(RunConfig)]
+    lines = []
+    for row in rows:
+        choices = f" one of {', '.join(row['choices'])}" if row["choices"] else ""
+        lines.append(f"{row['path']:32} {row['default']!s:18} {row['unit']:9} {row['help']}{choices}")
+    _print(options, rows, lines)
+    return 0
+
+
+def train(options: Options) -> int:
+    folder = RunFolder.create(options.runs, _configured(options))
+    status = _execute(folder, resume=False)
+    if status == "failed" and not folder.records():
+        reason = folder.info().message
+        folder.delete()
+        raise DataError(reason)
+    return _report(options, folder)
+
+
+def resume(options: Options) -> int:
+    folder = RunFolder.open(options.run, options.runs)
+    check_resumable(folder)
+    _execute(folder, resume=True)
+    return _report(options, folder)
+
+
+def list_all(options: Options) -> int:
+    infos = list_runs(options.runs)
+    lines = [
+        f"{info.id:40} {info.status:12} {info.steps_done:>6}/{info.steps:<6} "
+        f"loss {_number(info.loss_last):8} {info.name}"
+        for info in infos
+    ]
+    _print(options, [_summary(options, info) for info in infos], lines or [f"no runs in {options.runs}"])
+    return 0
+
+
+def evaluate(options: Options) -> int:
+    from ..runs.evaluate import evaluate_run
+
+    folder = RunFolder.open(options.run, options.runs)
+    found = evaluate_run(folder, options.data, lambda text, share: _note(f"{share:4.0%} {text}"))
+    lines = [f"{name:28} {value:.4f}" for name, value in found.items() if isinstance(value, float)]
+    lines.append(f"{'probe (test accuracy)':28} trained           untrained raw")
+    for name, row in found["probe"].items():
+        low, high = row["interval"]
+        lines.append(
+            f"{name:28} {row['trained']:.3f} ({low:.3f}–{high:.3f}) {row['untrained']:.3f}     {row['raw']:.3f}"
+        )
+    _print(options, found, lines)
+    return 0
+
+
+def embed(options: Options) -> int:
+    from ..runs.place import Placer, place_file
+
+    placer = Placer(RunFolder.open(options.run, options.runs))
+    items = [place_file(placer, path) for path in options.files]
+    lines = []
+    for item in items:
+        if item["status"] == "error":
+            lines.append(f"{item['file']}: error: {item['error']}")
+            continue
+        near = item["neighbours"][0]
+        lines.append(
+            f"{item['file']}: x {item['x']:.3f} y {item['y']:.3f}, nearest {near['label']} ({near['source']}, "
+            f"cosine {near['cosine']:.3f}){''.join(f'; {note}' for note in item['notes'])}"
+        )
+    _print(options, {"run": placer.folder.id, "items": items}, lines)
+    return 0 if any(item["status"] == "ok" for item in items) else 2
+
+
+def compare(options: Options) -> int:
+    folders = [RunFolder.open(run, options.runs) for run in options.runs_compared]
+    configs = [folder.config().to_dict() for folder in folders]
+    flat = [{f"{s}.{k}": v for s, knobs in c.items() for k, v in knobs.items()} for c in configs]
+    differing = {path: [f[path] for f in flat] for path in flat[0] if any(f[path] != flat[0][path] for f in flat)}
+    measures = [_final_measures(folder) for folder in folders]
+    names = list(dict.fromkeys(name for found in measures for name in found))
+    table = {name: [found.get(name) for found in measures] for name in names}
+    document = {"runs": [folder.id for folder in folders], "settings": differing, "measures": table}
+    lines = ["", *(f"{chr(65 + i)} = {folder.id}" for i, folder in enumerate(folders)), "", "settings that differ"]
+    lines += [f"  {path:34} {'  '.join(f'{v!s:>12}' for v in values)}" for path, values in differing.items()] or ["  none"]
+    lines += ["", "final measures"]
+    lines += [f"  {name:34} {'  '.join(f'{_number(v):>12}' for v in values)}" for name, values in table.items()]
+    _print(options, document, lines[1:])
+    return 0
+
+
+COMMANDS: dict[str, Callable[[Options], int]] = {
+    "presets": presets,
+    "knobs": knobs,
+    "train": train,
+    "resume": resume,
+    "list": list_all,
+    "evaluate": evaluate,
+    "embed": embed,
+    "compare": compare,
+}
+
+
+def _configured(options: Options) -> RunConfig:
+    """Preset or file, then --set, then the short options."""
+    if options.preset and options.config:
+        raise ConfigError("give --preset or --config, not both")
+    if not options.preset and not options.config:
+        raise ConfigError(f"give --preset ({', '.join(PRESETS)}) or --config FILE")
+    if options.config:
+        try:
+            config = RunConfig.from_json(options.config.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read {options.config}: {getattr(error, 'strerror', None) or error}") from None
+    else:
+        config = preset(options.preset).config()
+    changes: dict[str, Any] = {}
+    for assignment in options.set:
+        path, equals, value = assignment.partition("=")
+        if not equals:
+            raise ConfigError(f"--set takes section.knob=value, not {assignment!r}")
+        changes[path.strip()] = value.strip()
+    short = {
+        "data.path": options.data,
+        "optimiser.steps": options.steps,
+        "run.seed": options.seed,
+        "run.device": options.device,
+        "run.name": options.name,
+    }
+    changes |= {path: value for path, value in short.items() if value is not None}
+    return config.replace(changes)
+
+
+def _execute(folder: RunFolder, resume: bool) -> str:
+    """Train in this thread; the first Ctrl-C ends the run after its step and keeps it, a second ends the program."""
+    control = Control()
+
+    def on_interrupt(signum: int, frame: object) -> None:
+        if control.stopping:
+            raise KeyboardInterrupt
+        _note("stopping after this step; press Ctrl-C again to quit at once")
+        control.stop()
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        info = folder.info()
+        with ProgressBar(info.steps, info.steps_done) as bar:
+            return execute(folder, control, bar, resume)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _report(options: Options, folder: RunFolder) -> int:
+    info = folder.info()
+    if info.status == "failed":
+        raise RunError(f"{folder.id}: {info.message}")
+    summary = _summary(options, info)
+    lines = [
+        f"{info.status}: {info.steps_done} steps in {info.seconds:.0f} s on {info.device}, "
+        f"loss {_number(info.loss_first)} → {_number(info.loss_last)}",
+        str(folder.path),
+    ]
+    if info.data.get("skipped"):
+        lines.append(f"skipped {info.data['skipped']} files, for example {info.data['skipped_files'][0]}")
+    _print(options, summary, lines)
+    return 1 if info.status == "diverged" else 0
+
+
+def _summary(options: Options, info: RunInfo) -> dict[str, Any]:
+    return {
+        "run": info.id,
+        "path": str(options.runs / info.id),
+        "name": info.name,
+        "status": info.status,
+        "steps": info.steps_done,
+        "steps_planned": info.steps,
+        "loss_first": info.loss_first,
+        "loss_last": info.loss_last,
+        "seconds": info.seconds,
+        "device": info.device,
+        "parameters": info.parameters,
+        "data": info.data,
+        "message": info.message,
+        "created": info.created,
+    }
+
+
+def _final_measures(folder: RunFolder) -> dict[str, float | None]:
+    """Loss and geometry at a run's end, and its probes where it was evaluated."""
+    info, records = folder.info(), folder.records()
+    found: dict[str, float | None] = {"loss": info.loss_last, "seconds": info.seconds}
+    found |= next((r["geometry"] for r in reversed(records) if r.get("geometry")), {})
+    evaluation = folder.json("evaluation") or {}
+    found |= {f"probe.{name}": row["trained"] for name, row in evaluation.get("probe", {}).items()}
+    return found
+
+
+def _print(options: Options, document: Any, lines: Sequence[str]) -> None:
+    print(json.dumps(document, indent=2) if options.json else "\n".join(lines))
+
+
+def _note(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"

@@ -1,0 +1,63 @@
+"""Frozen features of items: the one path by which data sets, maps, probes and strangers' files are embedded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..data.items import Modality, Split
+from ..model import MultiModalCPC
+
+SEGMENTS = 8  # stretches of time that `pooled_latent` averages sound over
+CELLS = 2  # cells per side that it averages pictures over
+
+
+@dataclass(frozen=True)
+class Features:
+    """Frozen features of one modality of N items, float32 on the CPU.
+
+    Attributes:
+        mean_context, last_context: (N, h). mean_latent: (N, d).
+        pooled_latent: (N, 8·d) over time for sound, (N, 4·d) over quarters for pictures.
+    """
+
+    mean_context: Tensor
+    last_context: Tensor
+    mean_latent: Tensor
+    pooled_latent: Tensor
+
+
+@torch.no_grad()
+def embed(model: MultiModalCPC, split: Split, batch_size: int = 256) -> dict[Modality, Features]:
+    """Features of every item, without augmentation, with the network in evaluation mode."""
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    parts: dict[Modality, list[Features]] = {m: [] for m in model.modalities if split.values(m) is not None}
+    for modality, collected in parts.items():
+        values = split.values(modality)
+        assert values is not None
+        for begin in range(0, len(values), batch_size):
+            inputs = model.features[modality](values[begin : begin + batch_size].to(device))
+            encoding = model({modality: inputs})[modality]
+            collected.append(_features(modality, encoding.latents, encoding.contexts))
+    model.train(was_training)
+    return {m: Features(*(torch.cat(columns) for columns in zip(*map(_tensors, p), strict=True))) for m, p in parts.items()}
+
+
+def _features(modality: Modality, latents: Tensor, contexts: Tensor) -> Features:
+    sequence = latents.transpose(1, 2)
+    if modality == "audio":
+        pooled = F.adaptive_avg_pool1d(sequence, min(SEGMENTS, sequence.shape[2]))
+    else:
+        side = round(sequence.shape[2] ** 0.5)
+        pooled = F.adaptive_avg_pool2d(sequence.unflatten(2, (side, side)), CELLS)
+    tensors = (contexts.mean(1), contexts[:, -1], latents.mean(1), pooled.flatten(1))
+    return Features(*(t.float().cpu() for t in tensors))
+
+
+def _tensors(features: Features) -> tuple[Tensor, ...]:
+    return features.mean_context, features.last_context, features.mean_latent, features.pooled_latent

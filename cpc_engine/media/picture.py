@@ -1,0 +1,105 @@
+"""One picture from bytes to upright RGB."""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from ..errors import MediaError
+from .source import expect, media_error, sniff
+
+MAX_MEGAPIXELS = 24
+BACKGROUND = (255, 255, 255)
+
+_PICTURES = ("PNG", "JPEG", "WEBP", "GIF")
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# `warnings.catch_warnings` swaps process-wide state: two threads inside it at once would restore the wrong filters.
+_warnings_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture: `pixels` (H, W, 3) uint8 RGB, upright; `notes` say what was changed."""
+
+    pixels: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+def decode_image(data: bytes, name: str) -> Picture:
+    """One picture as upright RGB: first frame only, transparency over white, 16-bit grey scaled to 8.
+
+    Raises:
+        MediaError: unsupported, damaged, truncated, zero-sized, or above 24 megapixels.
+    """
+    expect("picture", data, name)
+    notes: list[str] = []
+    try:
+        with _warnings_lock, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image: Image.Image = Image.open(io.BytesIO(data), formats=_PICTURES)
+            width, height = image.size
+            animated = bool(getattr(image, "is_animated", False))
+        if width * height > MAX_MEGAPIXELS * 1e6:
+            raise media_error(name, f"{width}×{height} pixels; at most {MAX_MEGAPIXELS} megapixels are taken")
+        if animated:
+            notes.append("only the first of its frames was used")
+        image.load()
+        pixels = _to_rgb(image, notes)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise media_error(
+            name, f"declares far too many pixels; at most {MAX_MEGAPIXELS} megapixels are taken"
+        ) from None
+    except MediaError:
+        raise
+    except Image.UnidentifiedImageError:
+        raise media_error(name, f"damaged {sniff(data)[1]} header") from None
+    except Exception as error:  # Pillow raises OSError, ValueError, SyntaxError, struct.error and more on hostile bytes
+        raise media_error(name, f"damaged picture ({str(error) or type(error).__name__})") from None
+    if not pixels.size:
+        raise media_error(name, "a picture without pixels")
+    return Picture(pixels, tuple(notes))
+
+
+def _to_rgb(image: Image.Image, notes: list[str]) -> np.ndarray:
+    """(H, W, 3) uint8 of a loaded picture, whatever its mode; appends to `notes`."""
+    turn = _UPRIGHT.get(_orientation(image, notes))
+    if turn is not None:
+        notes.append("turned upright by its EXIF tag")
+    if image.mode.startswith("I"):  # Pillow's own conversion clips 16-bit grey to white
+        notes.append("16-bit grey was scaled to 8 bits")
+        image = Image.fromarray((np.asarray(image).clip(0, 65_535) / 257 + 0.5).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        if image.getchannel("A").getextrema() != (255, 255):
+            notes.append("transparent parts were laid over white")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (*BACKGROUND, 255)), image)
+    image = image.convert("RGB")
+    return np.asarray(image if turn is None else image.transpose(turn)).copy()
+
+
+def _orientation(image: Image.Image, notes: list[str]) -> int:
+    with _warnings_lock, warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        try:
+            value = int(image.getexif().get(_ORIENTATION, 1))
+        except Exception:  # a broken EXIF block is no reason to refuse the picture
+            value = 0
+    if seen or not value:
+        notes.append("its EXIF block is broken and was ignored")
+        return 1
+    return value

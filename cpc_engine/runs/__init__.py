@@ -1,0 +1,1 @@
+"""Runs on disk, runs in the background, and strangers' items placed on them."""

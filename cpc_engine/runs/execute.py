@@ -1,0 +1,225 @@
+"""One run from its first step (or its checkpoint) to its map, in the calling thread."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ..data import load_dataset
+from ..data.items import Dataset
+from ..errors import ConfigError, CpcError, RunError
+from ..evaluation.measures import measure
+from ..evaluation.report import balanced_rows
+from ..training.control import Control
+from ..training.drift import queue_drift
+from ..training.records import StepRecord
+from ..training.trainer import Trainer
+from .folder import RunFolder, Status
+from .map import save_maps
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What a run is doing when it is not stepping: "loading data", "drawing the map", …; share 0…1."""
+
+    text: str
+    share: float
+
+
+Observer = Callable[[StepRecord | Phase | Status], None]
+
+
+def execute(folder: RunFolder, control: Control, observe: Observer = lambda seen: None, resume: bool = False) -> Status:
+    """Train a run and draw its map; the folder says all along what happened.
+
+    Args:
+        observe: called with every record, phase and change of status, in this thread.
+        resume: go on from the run's checkpoint.
+
+    Returns:
+        The status it ended with; "failed" and "diverged" carry their reason in run.json and are not raised.
+    """
+    try:
+        status = _Execution(folder, control, observe).run(resume)
+        message = "the loss or a gradient stopped being a finite number" if status == "diverged" else ""
+    except CpcError as error:
+        status, message = "failed", str(error)
+    except Exception as error:  # a run in the background must end as `failed` with its reason, whatever broke
+        status, message = "failed", f"{type(error).__name__}: {error}".splitlines()[0]
+        folder.log(traceback.format_exc())
+    folder.update(status=status, message=message)
+    folder.log(f"{status}{': ' + message if message else ''}")
+    observe(status)
+    return status
+
+
+def pick_device(name: str) -> str:
+    """The device that a run's `device` knob names on this machine.
+
+    Raises:
+        ConfigError: it is not there.
+    """
+    import torch
+
+    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return "cuda:0" if available else "cpu"
+    if name.startswith("cuda"):
+        index = int(name.partition(":")[2] or 0)
+        if index >= available:
+            raise ConfigError(f"no device {name!r} here ({available} CUDA devices); use --device cpu")
+        return f"cuda:{index}"
+    return name
+
+
+class _Execution:
+    def __init__(self, folder: RunFolder, control: Control, observe: Observer) -> None:
+        self.folder, self.control, self.observe = folder, control, observe
+        self.config = folder.config()
+
+    def run(self, resume: bool) -> Status:
+        self._priority()
+        self._status("running")
+        trainer = self._trainer()
+        if resume:
+            trainer.load(self.folder.tensors("checkpoint"))
+            self.folder.forget_after(trainer.steps_done)
+            changes = {e["knob"]: e["value"] for e in self.folder.events() if e["kind"] == "change"}
+            self._change(trainer, changes)
+            self._event(trainer, "resume")
+        status = self._steps(trainer)
+        self.observe(Phase("drawing the map", 0.0))
+        save_maps(self.folder, trainer.model, trainer.data, self.config)
+        return status
+
+    def _priority(self) -> None:
+        """All cores, but after the page that shows the run: below it in priority where the system allows."""
+        import torch
+
+        torch.set_num_threads(self.config.run.threads or os.cpu_count() or 1)
+        if sys.platform == "linux" and threading.current_thread() is not threading.main_thread():
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+    def _trainer(self) -> Trainer:
+        from lightning_fabric import Fabric
+
+        device = pick_device(self.config.run.device)
+        data = load_dataset(self.config, device, lambda text, share: self.observe(Phase(text, share)))
+        for line in data.skipped:
+            self.folder.log(f"skipped {line}")
+        kind, _, index = device.partition(":")
+        fabric = Fabric(accelerator=kind, devices=[int(index)] if index else 1, precision=self.config.run.precision)
+        trainer = Trainer(self.config, data, fabric)
+        self.folder.update(
+            device=device,
+            parameters=trainer.model.parameter_count,
+            data=data_facts(data),
+            steps=self.config.optimiser.steps,
+        )
+        return trainer
+
+    def _steps(self, trainer: Trainer) -> Status:
+        """All steps that are left; ends early when told to, or when a number is no longer finite."""
+        total = self.config.optimiser.steps
+        while trainer.steps_done < total and not self.control.stopping:
+            if self.control.paused:
+                self._pause(trainer)
+                continue
+            self._change(trainer, self.control.take_changes(), record=True)
+            done = trainer.steps_done + 1
+            measured = done == total or (self.config.evaluation.every > 0 and done % self.config.evaluation.every == 0)
+            record = trainer.step(measured or done == 1 or done % self.config.run.record_every == 0)
+            if record is None:
+                continue
+            finite = math.isfinite(record.loss) and math.isfinite(record.gradient_norm)
+            if finite and measured:
+                record = replace(record, geometry=self._geometry(trainer))
+            self._record(record)
+            if not finite:
+                self._keep_good_weights(trainer)
+                return "diverged"
+            if done % self.config.run.checkpoint_every == 0 and done < total:
+                self._checkpoint(trainer)
+        self._checkpoint(trainer)
+        return "finished" if trainer.steps_done >= total else "stopped"
+
+    def _geometry(self, trainer: Trainer) -> dict[str, float]:
+        validation = trainer.data.validation
+        found = measure(
+            trainer.model, validation.take(balanced_rows(validation.labels, self.config.evaluation.items)), self.config
+        )
+        for modality in trainer.model.modalities:
+            drift = queue_drift(trainer, modality)
+            if drift is not None:
+                found[f"{modality}.queue_drift" if len(trainer.model.modalities) > 1 else "queue_drift"] = drift
+        return found
+
+    def _record(self, record: StepRecord) -> None:
+        values = record.to_dict()
+        self.folder.append_record(values)
+        if record.step == 1:
+            self.folder.update(loss_first=values["loss"])
+        self.observe(record)
+
+    def _pause(self, trainer: Trainer) -> None:
+        self._checkpoint(trainer)
+        self._event(trainer, "pause")
+        self._status("paused")
+        while self.control.paused and not self.control.stopping:
+            self.control.wait(1.0)
+        self._event(trainer, "continue")
+        self._status("running")
+
+    def _change(self, trainer: Trainer, changes: dict[str, object], record: bool = False) -> None:
+        if not changes:
+            return
+        self.config = self.config.replace(changes)
+        trainer.change(self.config)
+        for path, value in changes.items() if record else ():
+            self.folder.append_event({"step": trainer.steps_done, "kind": "change", "knob": path, "value": value})
+
+    def _event(self, trainer: Trainer, kind: str) -> None:
+        self.folder.append_event({"step": trainer.steps_done, "kind": kind})
+        self.folder.log(f"{kind} at step {trainer.steps_done}")
+
+    def _status(self, status: Status) -> None:
+        self.folder.update(status=status, message="")
+        self.observe(status)
+
+    def _checkpoint(self, trainer: Trainer) -> None:
+        self.folder.save_tensors("checkpoint", trainer.state())
+        self.folder.save_tensors("weights", trainer.model.weights())
+        records = self.folder.records()
+        last = records[-1]["loss"] if records else None
+        self.folder.update(steps_done=trainer.steps_done, seconds=trainer.seconds, loss_last=last)
+
+    def _keep_good_weights(self, trainer: Trainer) -> None:
+        """The step that broke left weights as they were; where it could not know (GPU), the last checkpoint is good."""
+        import torch
+
+        if all(bool(torch.isfinite(p).all()) for p in trainer.model.parameters()):
+            self.folder.save_tensors("weights", trainer.model.weights())
+        elif self.folder.has_tensors("weights"):
+            trainer.model.load_weights(self.folder.tensors("weights"))
+        else:
+            raise RunError("the run diverged before its first checkpoint: no good weights to keep")
+        self.folder.update(steps_done=trainer.steps_done - 1, seconds=trainer.seconds)
+
+
+def data_facts(data: Dataset) -> dict[str, object]:
+    """What a run remembers of its data set: enough to treat a new item alike, and to tell people what it saw."""
+    return {
+        "name": data.name,
+        "classes": list(data.classes),
+        "modalities": list(data.modalities),
+        "sample_rate": data.sample_rate,
+        "image_side": data.image_side,
+        "items": {name: len(split) for name, split in data.splits()},
+        "skipped": len(data.skipped),
+        "skipped_files": list(data.skipped[:50]),
+    }

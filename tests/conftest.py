@@ -1,0 +1,18 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data: CPC_SHARED, or `shared` beside the repository; skips where there is none."""
+    repository = Path(__file__).resolve().parents[1]
+    folder = Path(os.environ.get("CPC_SHARED", repository.parent / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip("no real data: set CPC_SHARED to the folder that holds data/")
+    return folder

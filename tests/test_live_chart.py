@@ -1,0 +1,204 @@
+"""The live chart in a real browser, and its Python half on its own."""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ui.live_chart import STATIC, plain, publish
+
+if TYPE_CHECKING:
+    from browser import Visit
+
+pytest_plugins = ["browser"]
+
+SCRIPT = Path(__file__).with_name("apps") / "live_chart.py"
+CHART = ".st-key-loss .cpc-live-chart"
+DRAWN = f"{CHART} .main-svg .trace"
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """A copy of the script beside a `static` folder that is the repository's, as it is beside app.py."""
+    publish()
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (folder / "static").symlink_to(STATIC)
+    return Path(shutil.copy(SCRIPT, folder))
+
+
+def points(visit: Visit) -> int:
+    return int(visit.page.evaluate(f"document.querySelector('{CHART}').data[0].x.length"))
+
+
+def x_range(visit: Visit) -> list[float]:
+    ends = visit.page.evaluate(f"document.querySelector('{CHART}')._fullLayout.xaxis.range")
+    return [float(end) for end in ends]
+
+
+def after_refreshes(visit: Visit, count: int) -> None:
+    """Wait until the chart has shown `count` more points."""
+    goal = points(visit) + count
+    visit.page.wait_for_function(f"document.querySelector('{CHART}').data[0].x.length >= {goal}", timeout=30_000)
+
+
+@pytest.mark.browser
+def test_the_chart_stays_in_place_and_keeps_its_zoom(
+    script: Path, serve: Callable[..., str], visit: Callable[..., Visit]
+) -> None:
+    seen = visit(serve(script))
+    page = seen.page
+    page.wait_for_selector(DRAWN, timeout=30_000)
+    page.evaluate(f"document.querySelector('{CHART}').mark = 'first'")
+    whole = x_range(seen)
+    after_refreshes(seen, 5)
+    assert page.evaluate(f"document.querySelector('{CHART}').mark") == "first"
+    assert x_range(seen)[1] > whole[1], "the axis grows with the data until the reader zooms"
+
+    box = page.locator(f"{CHART} .nsewdrag").bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.3 * box["width"], middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], middle, steps=8)
+    page.wait_for_timeout(1500)  # refreshes arrive under the held mouse
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    zoomed = x_range(seen)
+    assert zoomed[0] > 10
+    assert zoomed[1] < 50
+    after_refreshes(seen, 5)
+    assert x_range(seen) == pytest.approx(zoomed)
+    assert page.evaluate(f"document.querySelector('{CHART}').mark") == "first"
+
+    chart = page.get_by_role("img", name="The loss falls to one.")
+    assert chart.count() == 1
+    assert chart.locator(".modebar-btn--logo").count() == 0
+    assert seen.errors == []
+    assert seen.foreign == []
+
+
+@pytest.mark.browser
+def test_the_chart_follows_its_container_tab_and_removal(
+    script: Path, serve: Callable[..., str], visit: Callable[..., Visit]
+) -> None:
+    seen = visit(serve(script))
+    page = seen.page
+    page.wait_for_selector(DRAWN, timeout=30_000)
+    width = f"document.querySelector('{CHART}')._fullLayout.width"
+    wide = page.evaluate(width)
+    page.set_viewport_size({"width": 900, "height": 800})
+    page.wait_for_function(f"{width} < {wide} - 200")
+    assert page.evaluate(f"{width} === document.querySelector('{CHART}').clientWidth")
+
+    page.get_by_role("tab", name="Second").click()
+    other = ".st-key-single .cpc-live-chart"
+    page.wait_for_selector(f"{other} .main-svg .trace")
+    assert page.evaluate(f"Math.abs({width} - document.querySelector('{other}')._fullLayout.width)") < 2
+
+    page.evaluate(f"globalThis.kept = document.querySelector('{CHART}')")
+    page.get_by_text("Show", exact=True).click()
+    page.wait_for_function("!globalThis.kept.isConnected && globalThis.kept.data === undefined")
+    assert page.evaluate("document.head.querySelectorAll('script[src*=\"app/static/plotly\"]').length") == 1
+    assert seen.errors == []
+
+
+@pytest.mark.browser
+def test_a_path_prefix_is_respected(script: Path, serve: Callable[..., str], visit: Callable[..., Visit]) -> None:
+    seen = visit(serve(script, {"server.baseUrlPath": "lab"}))
+    with seen.page.expect_response(re.compile(r"/lab/app/static/plotly-[^/]+\.min\.js$")) as answer:
+        seen.page.wait_for_selector(DRAWN, timeout=30_000)
+    assert answer.value.ok
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("static_serving", ["true", "false"])
+def test_without_the_file_the_text_is_sent_once(
+    tmp_path: Path, serve: Callable[..., str], visit: Callable[..., Visit], static_serving: str
+) -> None:
+    script = Path(shutil.copy(SCRIPT, tmp_path))  # no static folder beside it
+    seen = visit(serve(script, {"server.enableStaticServing": static_serving}))
+    received: list[int] = []
+    seen.page.on("websocket", lambda socket: socket.on("framereceived", lambda data: received.append(len(data))))
+    seen.page.reload()
+    seen.page.wait_for_selector(DRAWN, timeout=30_000)
+    after_refreshes(seen, 3)
+    assert 1 <= sum(size > 4_000_000 for size in received) <= 3, "the text comes until the browser says that it has it"
+    del received[:]
+    after_refreshes(seen, 3)
+    assert received
+    assert max(received) < 500_000
+    assert seen.foreign == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axes_are_readable(
+    script: Path, serve: Callable[..., str], visit: Callable[..., Visit], scheme: str, tmp_path: Path
+) -> None:
+    seen = visit(serve(script), color_scheme=scheme)
+    seen.page.wait_for_selector(DRAWN, timeout=30_000)
+    after_refreshes(seen, 1)
+    seen.page.screenshot(path=tmp_path / f"{scheme}.png")
+    text, background = seen.page.evaluate(
+        f"""[
+          getComputedStyle(document.querySelector('{CHART} .xtick text')).fill,
+          getComputedStyle(document.querySelector('.stApp')).backgroundColor,
+        ]"""
+    )
+    assert contrast(text, background) > 4.5
+    paper = seen.page.evaluate(f"getComputedStyle(document.querySelector('{CHART} .main-svg')).backgroundColor")
+    assert paper == "rgba(0, 0, 0, 0)"
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG's contrast ratio of two `rgb(r, g, b)`."""
+
+    def luminance(color: str) -> float:
+        shares = np.array([int(part) for part in re.findall(r"\d+", color)[:3]]) / 255
+        linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    dark, light = sorted([luminance(one), luminance(other)])
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_the_script_runs_without_a_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(STATIC.parent)
+    app = AppTest.from_file(str(SCRIPT), default_timeout=30).run()
+    assert not app.exception
+    assert app.text[0].value == "points 61"
+
+
+def test_plain_makes_json_of_arrays_and_gaps() -> None:
+    figure = {"x": np.arange(2), "y": (np.float32(1), math.nan, np.inf), 3: [np.array([[1.5, np.nan]])]}
+    assert plain(figure) == {"x": [0, 1], "y": [1.0, None, None], "3": [[[1.5, None]]]}
+
+
+def test_publish_copies_once_repairs_and_gives_up_quietly(tmp_path: Path) -> None:
+    folder = tmp_path / "static"
+    name = publish.__wrapped__(folder)
+    assert name is not None
+    copy = folder / name
+    size = copy.stat().st_size
+    assert size > 1_000_000
+    assert [path.name for path in folder.iterdir()] == [name]
+
+    stamp = copy.stat().st_mtime_ns
+    publish.__wrapped__(folder)
+    assert copy.stat().st_mtime_ns == stamp
+
+    copy.write_bytes(b"half")
+    publish.__wrapped__(folder)
+    assert copy.stat().st_size == size
+
+    (tmp_path / "file").touch()
+    assert publish.__wrapped__(tmp_path / "file") is None

@@ -89,7 +89,7 @@ class ImageConfig(Section):
         "patches", "Encode patches apart, or run one ConvNet over the whole picture (its fields overlap)."
     )
     grid: int = knob(4, "Latents per side; the sequence is grid × grid in raster order.", ge=2, le=16)
-    width: int = knob(64, "Channels of the encoder.", unit="channels", ge=8, le=512)
+    width: int = knob(48, "Channels of the encoder.", unit="channels", ge=8, le=512)
     depth: int = knob(4, "Convolutions of the encoder.", ge=1, le=8)
     flip: bool = knob(True, "Mirror half of the pictures left to right.")
     crop: float = knob(0.15, "Largest share of the side that a random crop removes.", ge=0, le=0.5)

@@ -117,7 +117,7 @@ def _kind(annotation: Any) -> tuple[bool, str, tuple[str, ...]]:
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """" (did you mean …?)" for a misspelt name, or the valid names where none is close."""
+    """ " (did you mean …?)" for a misspelt name, or the valid names where none is close."""
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else f" (valid: {', '.join(names)})"

@@ -1,7 +1,8 @@
 """Streamlit scripts on a free port and a headless Chromium that looks at them.
 
-A test module takes the fixtures with `pytest_plugins = ["browser"]`, and imports from here only under `TYPE_CHECKING`:
-imported fixtures would start one browser per module. It marks its tests with `pytest.mark.browser`.
+A test module takes the fixtures with `pytest_plugins = ["tests.browser"]`; it imports from here only under
+`TYPE_CHECKING`, since imported fixtures would start one browser per module. It marks its tests with
+`pytest.mark.browser`.
 """
 
 from __future__ import annotations

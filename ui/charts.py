@@ -46,11 +46,9 @@ def downsample(x: ArrayLike, y: ArrayLike, limit: int = 600) -> tuple[Floats, Fl
     inner = ys[1:-1]
     size = math.ceil(len(inner) / ((limit - 2) // 2))
     buckets = math.ceil(len(inner) / size)
-    padded = np.full(buckets * size, np.nan)
-    padded[: len(inner)] = inner
-    padded = padded.reshape(buckets, size)
-    lowest = np.where(np.isfinite(padded), padded, np.inf).argmin(1)
-    highest = np.where(np.isfinite(padded), padded, -np.inf).argmax(1)
+    grid = np.pad(inner, (0, buckets * size - len(inner)), constant_values=np.nan).reshape(buckets, size)
+    lowest = np.where(np.isfinite(grid), grid, np.inf).argmin(1)
+    highest = np.where(np.isfinite(grid), grid, -np.inf).argmax(1)
     starts = 1 + size * np.arange(buckets)
     kept = np.unique(np.concatenate([[0], starts + lowest, starts + highest, [len(xs) - 1]]))
     return xs[kept], ys[kept]
@@ -59,7 +57,7 @@ def downsample(x: ArrayLike, y: ArrayLike, limit: int = 600) -> tuple[Floats, Fl
 def smooth(y: ArrayLike, window: int | None = None) -> Floats:
     """Mean over a window of points around each one, over finite values; at the ends it covers what there is.
 
-    Centred, so that a steep fall is not drawn later than it happened. By default it grows with the curve up to 25 points.
+    Centred, so that a steep fall is not drawn later than it happened. By default it grows with the curve, up to 25.
     """
     values = np.asarray(y, dtype=np.float64)
     half = (min(WINDOW, len(values) // 10) if window is None else window) // 2
@@ -83,13 +81,15 @@ def line_figure(
             traces.append(_line(one, *downsample(xs, ys), faint=True))
             ys = smooth(ys)
         traces.append(_line(one, *downsample(xs, ys)))
+    # A legend of one line, or of two where a column of half the page's width would break it.
+    rows = 0 if len(series) < 2 else 1 + (sum(len(one.name) + 8 for one in series) > 60)
     layout = _layout(title) | {
         "xaxis": {"title": {"text": x_title}},
         "yaxis": {"title": {"text": y_title}},
         "hovermode": "x unified",
         "showlegend": len(series) > 1,
         "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "itemwidth": 40},
-        "margin": {"l": 64, "r": 16, "t": 76 if title else 36, "b": 48},
+        "margin": {"l": 64, "r": 16, "t": 12 + 28 * bool(title) + 26 * rows, "b": 48},
     }
     return {"data": traces, "layout": layout}
 
@@ -152,7 +152,7 @@ def map_figure(
         "hovermode": "closest",
         "dragmode": "lasso",
         "showlegend": True,
-        "legend": {"itemsizing": "constant", "orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yanchor": "top"},
+        "legend": {"itemsizing": "constant", "tracegroupgap": 4, "orientation": "h", "x": 0, "y": 0, "yanchor": "top"},
         "margin": {"l": 8, "r": 8, "t": 44 if title else 8, "b": 8},
     }
     return {"data": traces, "layout": layout}
@@ -176,9 +176,10 @@ def _line(one: Series, xs: Floats, ys: Floats, faint: bool = False) -> Figure:
         "y": _short(ys),
         "line": {"color": one.style.color, "dash": one.style.dash, "width": 2.5},
         "marker": {"color": one.style.color, "symbol": one.style.symbol, "size": 7},
-        "connectgaps": False,
+        "hovertemplate": "%{fullData.name} %{y:.4~g}<extra></extra>",
     }
     if faint:
+        del trace["hovertemplate"]
         trace |= {"opacity": 0.4, "showlegend": False, "hoverinfo": "skip"}
         trace["line"] = {"color": one.style.color, "width": 1}
     return trace

@@ -2,7 +2,8 @@
 // Streamlit calls the default export on every new `data` and on every change of theme; what it returns runs on unmount.
 
 const charts = new WeakMap(); // node → {data, frame, observer}
-let plotly = null; // one promise for all charts of the page
+let Plotly = null; // our own: st.plotly_chart brings another version and puts that into the global of this name
+let loading = null; // one promise for all charts of the page
 let asker = null; // the one chart whose Python side was asked to send plotly.js as text
 let tellMissing, supply;
 const missing = new Promise((resolve) => (tellMissing = resolve));
@@ -10,8 +11,14 @@ const supplied = new Promise((resolve) => (supply = resolve));
 
 function run(url) {
   return new Promise((resolve, reject) => {
-    const script = Object.assign(document.createElement("script"), { src: url, async: true });
-    script.onload = () => (globalThis.Plotly ? resolve() : reject(new Error(`no Plotly in ${url}`)));
+    const before = globalThis.Plotly;
+    const script = Object.assign(document.createElement("script"), { src: url });
+    script.onload = () => {
+      // Without static serving the address answers with Streamlit's page, which loads but is no script.
+      if (globalThis.Plotly === before) return reject(new Error(`no Plotly in ${url}`));
+      Plotly = globalThis.Plotly;
+      resolve();
+    };
     script.onerror = () => reject(new Error(`cannot load ${url}`));
     document.head.append(script);
   });
@@ -28,12 +35,11 @@ async function runText(text) {
 
 // The file under app/static/ where there is one. Else Python sends the text, once it is told that it is needed.
 function load(url) {
-  if (globalThis.Plotly) return Promise.resolve();
-  plotly ??= (url ? run(url) : Promise.reject(new Error("no file"))).catch(() => {
+  loading ??= (url ? run(url) : Promise.reject(new Error("no file"))).catch(() => {
     tellMissing();
     return supplied.then(runText);
   });
-  return plotly;
+  return loading;
 }
 
 function themed(node) {
@@ -61,7 +67,7 @@ function themed(node) {
 function draw(node, key) {
   const chart = charts.get(node);
   chart.frame = 0;
-  if (!globalThis.Plotly || !node.isConnected || node.clientWidth === 0) return; // hidden: drawn when it gets a width
+  if (!Plotly || !node.isConnected || node.clientWidth === 0) return; // hidden: drawn when it gets a width
   if (node._dragging) return later(node, key); // redrawing under a held mouse would end the drag
   const { figure } = chart.data;
   const layout = structuredClone(figure.layout ?? {}); // plotly writes into what it is given
@@ -69,8 +75,9 @@ function draw(node, key) {
   layout.template = themed(node);
   layout.width = node.clientWidth;
   layout.height = node.clientHeight;
-  globalThis.Plotly.react(node, figure.data, layout, {
+  Plotly.react(node, figure.data, layout, {
     displaylogo: false,
+    showSendToCloud: false,
     modeBarButtonsToRemove: ["lasso2d", "select2d"],
     ...figure.config,
   });
@@ -102,7 +109,7 @@ export default function ({ parentElement, data, key, setStateValue }) {
     setStateValue("plotly", "loaded"); // the text is not sent again
   });
   missing.then(() => {
-    if (globalThis.Plotly || asker || !charts.has(node)) return;
+    if (Plotly || asker || !charts.has(node)) return;
     asker = node;
     setStateValue("plotly", "missing");
   });
@@ -112,6 +119,6 @@ export default function ({ parentElement, data, key, setStateValue }) {
     cancelAnimationFrame(chart.frame);
     chart.observer.disconnect();
     charts.delete(node);
-    globalThis.Plotly?.purge(node);
+    Plotly?.purge(node);
   };
 }

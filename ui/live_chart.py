@@ -32,10 +32,17 @@ class PlotlyFigure(Protocol):
     def to_plotly_json(self) -> dict[str, Any]: ...
 
 
+# Plotly underlays the dotted hover line with one in the background's colour, which it takes for white where the
+# background is transparent.
+CSS = """
+.cpc-live-chart { width: 100%; overflow: hidden; }
+.cpc-live-chart .spikeline:not([stroke-dasharray]) { display: none; }
+"""
+
 _mount = st.components.v2.component(
     "cpc_live_chart",
     html='<div class="cpc-live-chart" role="img"></div>',
-    css=".cpc-live-chart { width: 100%; overflow: hidden; }",
+    css=CSS,
     js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8"),
     # Plotly puts its styles into the document's head and listens for drags on the document: no shadow root around it.
     isolate_styles=False,

@@ -115,7 +115,9 @@ def compare(options: Options) -> int:
     table = {name: [found.get(name) for found in measures] for name in names}
     document = {"runs": [folder.id for folder in folders], "settings": differing, "measures": table}
     lines = ["", *(f"{chr(65 + i)} = {folder.id}" for i, folder in enumerate(folders)), "", "settings that differ"]
-    lines += [f"  {path:34} {'  '.join(f'{v!s:>12}' for v in values)}" for path, values in differing.items()] or ["  none"]
+    lines += [f"  {path:34} {'  '.join(f'{v!s:>12}' for v in values)}" for path, values in differing.items()] or [
+        "  none"
+    ]
     lines += ["", "final measures"]
     lines += [f"  {name:34} {'  '.join(f'{_number(v):>12}' for v in values)}" for name, values in table.items()]
     _print(options, document, lines[1:])

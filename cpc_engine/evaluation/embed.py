@@ -45,7 +45,9 @@ def embed(model: MultiModalCPC, split: Split, batch_size: int = 256) -> dict[Mod
             encoding = model({modality: inputs})[modality]
             collected.append(_features(modality, encoding.latents, encoding.contexts))
     model.train(was_training)
-    return {m: Features(*(torch.cat(columns) for columns in zip(*map(_tensors, p), strict=True))) for m, p in parts.items()}
+    return {
+        m: Features(*(torch.cat(columns) for columns in zip(*map(_tensors, p), strict=True))) for m, p in parts.items()
+    }
 
 
 def _features(modality: Modality, latents: Tensor, contexts: Tensor) -> Features:

@@ -44,6 +44,7 @@ def measure(model: MultiModalCPC, split: Split, config: RunConfig) -> dict[str, 
         found["uniformity"] = geometry.uniformity(together)
         found["effective_rank"] = geometry.effective_rank(together)
         found["modality_gap"] = geometry.modality_gap(sound, picture)
+        found["modality_accuracy"] = geometry.modality_accuracy(sound, picture, config.run.seed)
         found["pair_alignment"] = geometry.alignment(sound, picture)
         found["retrieval_class"] = geometry.retrieval_at_1(sound, picture, split.labels, split.labels)
         found["retrieval_pair"] = geometry.retrieval_at_1(sound, picture, rows, rows)

@@ -62,9 +62,7 @@ class MultiModalCPC(nn.Module):
         owners = modalities if context.predictors_per_modality else ("shared",)
         self.predictors = nn.ModuleDict(
             {
-                owner: nn.ModuleDict(
-                    {str(k): nn.Linear(context.hidden_dim, context.latent_dim) for k in self.horizons}
-                )
+                owner: nn.ModuleDict({str(k): nn.Linear(context.hidden_dim, context.latent_dim) for k in self.horizons})
                 for owner in owners
             }
         )

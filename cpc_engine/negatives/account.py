@@ -87,7 +87,7 @@ class Tally:
     ) -> None:
         """One block: per source the exponentials (b, n) and their sums per class (b, classes)."""
         labels = self.labels[rows, None]
-        tops = [e.amax(1) if e.shape[1] else torch.zeros_like(total) for e in exps]
+        tops = [e.amax(1) for e in exps]
         table = [(s.sum(1), s.gather(1, labels)[:, 0], top) for s, top in zip(class_sums, tops, strict=True)]
         if len(self.names) > len(table):
             mass, same, top = table[0]

@@ -19,7 +19,7 @@ class Source:
     """Candidates of one origin.
 
     Attributes:
-        vectors: (n, d); gradients flow through it unless it is detached.
+        vectors: (n, d), n ≥ 1; gradients flow through it unless it is detached.
         ids: (n,) int64 identities.
         labels: (n,) int64 class of the item each came from.
     """

@@ -15,7 +15,9 @@ from ..data.items import MODALITIES, Modality
 
 POSITION_BITS = 16
 ITEM_BITS = 31
-SCRAMBLED = (1 << POSITION_BITS) - 1  # position of a latent of shuffled input: it belongs to the item, to no place in it
+SCRAMBLED = (
+    1 << POSITION_BITS
+) - 1  # position of a latent of shuffled input: it belongs to the item, to no place in it
 
 
 def pack(modality: Modality, items: Tensor, positions: Tensor) -> Tensor:

@@ -206,5 +206,5 @@ class _Walk:
 
 def _bounded(anchors: Tensor, vectors: tuple[Tensor, ...]) -> bool:
     """Whether no logit can leave ±SAFE_LOGIT (Cauchy-Schwarz), so that exp needs no shift."""
-    longest = torch.stack([v.norm(dim=1).amax() for v in vectors if len(v)]).amax()
+    longest = torch.stack([v.norm(dim=1).amax() for v in vectors]).amax()
     return bool(anchors.norm(dim=1).amax() * longest <= SAFE_LOGIT)

@@ -69,13 +69,17 @@ class LatentQueue:
         return Entries(*(field[rows] for field in self._store))
 
     def state(self) -> dict[str, Tensor]:
-        """Content, identities and order, oldest first, for a checkpoint."""
-        rows = (self.head - self.count + torch.arange(self.count, device=self._store.ids.device)) % max(self.size, 1)
-        return {name: field[rows].clone() for name, field in self._store._asdict().items()}
+        """Content and identities, oldest first, and the place of the oldest, for a checkpoint."""
+        begin = (self.head - self.count) % max(self.size, 1)
+        rows = (begin + torch.arange(self.count, device=self._store.ids.device)) % max(self.size, 1)
+        return {name: field[rows].clone() for name, field in self._store._asdict().items()} | {
+            "begin": torch.tensor([begin])
+        }
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """The inverse of `state`, into a queue of the same size."""
-        self.head = self.count = 0
+        """The inverse of `state`, into a queue of the same size; every latent takes its old place, so that sums over
+        the queue run in the same order and a resumed run is the same to the last bit."""
+        self.head, self.count = int(state["begin"]), 0
         self._batches = []
         steps, counts = torch.unique_consecutive(state["steps"].cpu(), return_counts=True)
         device, begin = self._store.ids.device, 0

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from ..data import load_dataset
 from ..data.items import Dataset
 from ..errors import ConfigError, CpcError, RunError
+from ..evaluation.drift import queue_drift
 from ..evaluation.measures import measure
 from ..evaluation.report import balanced_rows
 from ..training.control import Control
-from ..training.drift import queue_drift
 from ..training.records import StepRecord
 from ..training.trainer import Trainer
 from .folder import RunFolder, Status

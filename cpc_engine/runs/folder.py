@@ -1,14 +1,14 @@
 """A run is a folder. Copy it and it still works.
 
-    config.json              every knob
-    run.json                 status, progress and facts about the data (see RunInfo)
-    metrics.jsonl            one StepRecord a line, flushed as it happens
-    events.jsonl             pauses, changed knobs, resumes: {"step", "kind", …}
-    weights.safetensors      the network
-    checkpoint.safetensors   everything a resumed run needs
-    map.safetensors, map.json    pooled contexts of held-out items and their maps
-    probe.safetensors, evaluation.json   the linear probe and the report, once evaluated
-    log.txt                  what happened, for people
+config.json              every knob
+run.json                 status, progress and facts about the data (see RunInfo)
+metrics.jsonl            one StepRecord a line, flushed as it happens
+events.jsonl             pauses, changed knobs, resumes: {"step", "kind", …}
+weights.safetensors      the network
+checkpoint.safetensors   everything a resumed run needs
+map.safetensors, map.json    pooled contexts of held-out items and their maps
+probe.safetensors, evaluation.json   the linear probe and the report, once evaluated
+log.txt                  what happened, for people
 """
 
 from __future__ import annotations
@@ -126,7 +126,9 @@ class RunFolder:
             raise RunError(f"{self.id}: run.json is incomplete ({error})") from None
         info = replace(info, id=self.id)
         if info.status in ACTIVE and not _alive(info):
-            return replace(info, status="interrupted", message="the process that trained it has gone; it can be resumed")
+            return replace(
+                info, status="interrupted", message="the process that trained it has gone; it can be resumed"
+            )
         return info
 
     def update(self, **changes: Any) -> RunInfo:

@@ -79,7 +79,9 @@ class Placer:
         modality: Modality = "audio" if isinstance(item, Sound) else "image"
         if modality not in self.model.modalities:
             kinds = {"audio": "sounds", "image": "pictures"}
-            raise DataError(f"this run learned from {kinds[self.model.modalities[0]]}, it cannot place {kinds[modality]}")
+            raise DataError(
+                f"this run learned from {kinds[self.model.modalities[0]]}, it cannot place {kinds[modality]}"
+            )
         features = embed(self.model, self._split(item))[modality]
         context = features.mean_context.numpy()
         indices, cosines = neighbours(self.map.features, context, NEIGHBOURS)

@@ -16,6 +16,7 @@ class ModalityRecord:
     Attributes:
         horizons: loss per horizon, keyed by the horizon's number as text.
         queue: latents in the modality's queue before this step.
+        latents_per_item: positions of one item that are some anchor's future.
     """
 
     loss: float
@@ -23,6 +24,7 @@ class ModalityRecord:
     positive_mass: float
     positive_similarity: float
     queue: int
+    latents_per_item: int
     horizons: dict[str, float]
     sources: dict[str, SourceAccount]
 

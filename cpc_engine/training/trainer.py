@@ -74,7 +74,9 @@ class Trainer:
 
     def _check(self) -> None:
         if len(self.model.modalities) < 2 and (self.config.sampler.cross_modal or self.config.loss.pair_weight > 0):
-            raise ConfigError(f"cross-modal negatives and the pair term need sound and pictures; {self.data.name} has one")
+            raise ConfigError(
+                f"cross-modal negatives and the pair term need sound and pictures; {self.data.name} has one"
+            )
         one_item = self.data.train.take(torch.zeros(1, dtype=torch.int64))
         with torch.no_grad():
             for modality, encoding in self.model(self._features(one_item.to(self.generator.device), None)).items():
@@ -245,6 +247,7 @@ class Trainer:
             positive_mass=account.positive_mass,
             positive_similarity=account.positive_similarity,
             queue=queued,
+            latents_per_item=encoding.latents.shape[1] - min(encoding.predictions),
             horizons=horizons,
             sources=dict(account.sources),
         )

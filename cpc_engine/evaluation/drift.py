@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-from torch.nn import functional as F
 
 from ..data.items import Modality
 from ..negatives.identity import SCRAMBLED, item_index
-from .trainer import Trainer
+from ..training.trainer import Trainer
+from .geometry import drift
 
 SAMPLE = 64  # queued latents looked at, evenly spread from oldest to newest
 
@@ -31,4 +31,4 @@ def queue_drift(trainer: Trainer, modality: Modality) -> float | None:
     encoders = trainer.ema if trainer.ema is not None else trainer.model.encoders
     latents = encoders[modality](trainer.model.features[modality](values[items]))
     renewed = latents[torch.arange(len(items)), positions].float()
-    return F.cosine_similarity(entries["vectors"][chosen], renewed, dim=1).mean().item()
+    return drift(entries["vectors"][chosen], renewed)

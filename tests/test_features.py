@@ -1,0 +1,103 @@
+"""Features made on the device in batches: right, reproducible, and the same for training and for strangers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from cpc_engine.config import AudioConfig, ImageConfig
+from cpc_engine.features import AudioFeatures, ImageFeatures, shuffle_frames, shuffle_tiles
+
+
+@pytest.mark.parametrize(("rate", "bands"), [(16000, 64), (8000, 64), (8000, 40), (48000, 128)])
+def test_every_mel_band_hears_something(rate: int, bands: int) -> None:
+    features = AudioFeatures(AudioConfig(sample_rate=rate, mel_bands=bands))
+    assert (features.mel.mel_scale.fb.sum(0) > 0).all()
+
+
+def test_a_tone_peaks_in_its_band() -> None:
+    features = AudioFeatures(AudioConfig())
+    time = torch.arange(16000) / 16000
+    for pitch in (220.0, 880.0, 3520.0):
+        mel = features.log_mel(torch.sin(2 * torch.pi * pitch * time)[None])
+        band = int(mel[0, :, 20:80].mean(1).argmax())
+        centre = float((features.mel.mel_scale.fb[:, band] * torch.linspace(0, 8000, 513)).sum())
+        weight = float(features.mel.mel_scale.fb[:, band].sum())
+        assert abs(centre / weight - pitch) < max(40, 0.08 * pitch)
+
+
+def test_calibrated_features_have_mean_0_and_spread_1() -> None:
+    features = AudioFeatures(AudioConfig(sample_rate=4000, clip_seconds=0.5))
+    clips = (torch.randn(50, 2000) * torch.rand(50, 1) * 20000).short()
+    features.calibrate(clips)
+    made = features(clips).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(made.mean(1), torch.zeros(64), atol=1e-3, rtol=0)
+    assert (made.std(1) <= 1.01).all()
+
+
+def test_augmentation_follows_its_generator_alone() -> None:
+    features = AudioFeatures(AudioConfig(sample_rate=4000, clip_seconds=0.5, band_drop=1.0))
+    clips = (torch.randn(4, 2000) * 5000).short()
+    made = [features(clips, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
+    assert torch.equal(made[0], made[1])
+    assert not torch.equal(made[0], made[2])
+    assert torch.equal(features(clips), features(clips))
+
+
+def test_a_shift_moves_the_clip_and_brings_in_silence() -> None:
+    features = AudioFeatures(AudioConfig(sample_rate=4000, clip_seconds=0.5, shift=0.5, gain_db=0, noise=0))
+    waves = torch.zeros(64, 2000)
+    waves[:, 1000] = 1.0
+    moved = features._augment(waves, torch.Generator().manual_seed(0))
+    places = moved.argmax(1)
+    assert len(places.unique()) > 30
+    assert ((moved != 0).sum(1) == 1).all()
+
+
+def test_pictures_are_resized_like_the_public_library_does() -> None:
+    pixels = torch.randint(0, 255, (2, 3, 32, 32), dtype=torch.uint8)
+    made = ImageFeatures(ImageConfig(size=64))(pixels)
+    expected = torch.nn.functional.interpolate(pixels.float() / 255, (64, 64), mode="bilinear")
+    torch.testing.assert_close(made * 0.25 + 0.5, expected)
+
+
+def test_random_crops_without_crop_or_flip_change_nothing() -> None:
+    pixels = torch.randint(0, 255, (2, 3, 64, 64), dtype=torch.uint8)
+    features = ImageFeatures(ImageConfig(size=64, crop=0, flip=False, jitter=0, color_drop=0))
+    torch.testing.assert_close(features(pixels, torch.Generator()), features(pixels), atol=1e-4, rtol=0)
+
+
+def test_half_of_the_pictures_are_mirrored() -> None:
+    pixels = torch.randint(0, 255, (1, 3, 32, 32), dtype=torch.uint8).expand(200, 3, 32, 32)
+    features = ImageFeatures(ImageConfig(size=32, grid=4, crop=0, flip=True, jitter=0, color_drop=0))
+    made = features(pixels, torch.Generator().manual_seed(0))
+    plain = features(pixels[:1])
+    mirrored = (made - plain.flip(3)).abs().amax((1, 2, 3)) < 1e-3
+    same = (made - plain).abs().amax((1, 2, 3)) < 1e-3
+    assert (mirrored | same).all()
+    assert 70 < mirrored.sum() < 130
+
+
+def test_colour_is_lost_patch_by_patch() -> None:
+    pixels = torch.randint(0, 255, (8, 3, 32, 32), dtype=torch.uint8)
+    features = ImageFeatures(ImageConfig(size=32, grid=4, crop=0, flip=False, jitter=0, color_drop=0.5))
+    made = features(pixels, torch.Generator().manual_seed(0))
+    gray = (made.amax(1) - made.amin(1) < 1e-5).view(8, 4, 8, 4, 8)
+    per_patch = gray.permute(0, 1, 3, 2, 4).flatten(3)
+    assert (per_patch.all(3) | ~per_patch.any(3)).all()
+    assert 0.3 < per_patch.all(3).float().mean() < 0.7
+
+
+def test_shuffled_input_has_the_same_parts_in_another_order() -> None:
+    generator = torch.Generator().manual_seed(0)
+    frames = torch.randn(3, 8, 20)
+    shuffled = shuffle_frames(frames, generator)
+    assert not torch.equal(shuffled, frames)
+    for a, b in zip(frames, shuffled, strict=True):
+        assert {tuple(column) for column in a.T.tolist()} == {tuple(column) for column in b.T.tolist()}
+    pictures = torch.randn(2, 3, 16, 16)
+    tiles = shuffle_tiles(pictures, 8, generator)
+    assert np.allclose(np.sort(tiles.flatten(1)), np.sort(pictures.flatten(1)))
+    corners = [pictures[0, :, r : r + 8, c : c + 8] for r in (0, 8) for c in (0, 8)]
+    assert any(torch.equal(tiles[0, :, :8, :8], corner) for corner in corners)

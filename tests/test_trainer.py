@@ -1,0 +1,205 @@
+"""A run's learning: it learns, it resumes bit for bit, it survives what goes wrong."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from cpc_engine.config import RunConfig
+from cpc_engine.errors import ConfigError
+from cpc_engine.evaluation.drift import queue_drift
+from cpc_engine.training.schedule import DataOrder, learning_rate
+from cpc_engine.training.trainer import Trainer
+from tests.tiny_data import TINY, dataset
+
+HYBRID = {
+    "sampler.queue_size": 50,
+    "sampler.queue_per_item": 2,
+    "sampler.perturbed": True,
+    "sampler.shuffled": "batch",
+    "sampler.cross_modal": True,
+    "sampler.key_momentum": 0.9,
+    "loss.pair_weight": 0.5,
+    "loss.learnable_temperature": True,
+}
+
+
+def trainer(audio: bool = True, image: bool = False, **changes: object) -> Trainer:
+    values = {key.replace("__", "."): value for key, value in changes.items()}
+    config = RunConfig().replace({**TINY, **values})
+    return Trainer(config, dataset(audio, image), Fabric(accelerator="cpu", devices=1))
+
+
+def both(extra: dict[str, object] | None = None) -> Trainer:
+    return trainer(image=True, **{key.replace(".", "__"): value for key, value in {**HYBRID, **(extra or {})}.items()})
+
+
+def test_the_loss_falls_and_the_record_adds_up() -> None:
+    run = trainer()
+    records = [run.step() for _ in range(20)]
+    assert records[-1] is not None
+    assert records[0] is not None
+    assert records[-1].loss < 0.9 * records[0].loss
+    audio = records[-1].modalities["audio"]
+    assert records[-1].loss == pytest.approx(audio.loss)
+    assert audio.loss == pytest.approx(sum(audio.horizons.values()) / len(audio.horizons), rel=1e-5)
+    assert sum(s.share for s in audio.sources.values()) == pytest.approx(1, abs=1e-4)
+    assert audio.positive_mass + sum(s.mass for s in audio.sources.values()) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("extra", [{}, {"sampler.shuffled": "input"}, {"sampler.key_momentum": 0.0}])
+def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(extra: dict[str, object]) -> None:
+    whole = both(extra)
+    for _ in range(3):
+        whole.step()
+    state = {name: tensor.clone() for name, tensor in whole.state().items()}
+    expected = [whole.step() for _ in range(4)]
+    resumed = both(extra)
+    resumed.load(state)
+    found = [resumed.step() for _ in range(4)]
+    for a, b in zip(expected, found, strict=True):
+        assert a is not None
+        assert b is not None
+        assert {**a.to_dict(), "seconds": 0} == {**b.to_dict(), "seconds": 0}
+    for name, tensor in whole.state().items():
+        if name != "progress":
+            assert torch.equal(tensor, resumed.state()[name]), name
+
+
+def test_forgetting_the_queue_would_change_a_resumed_run() -> None:
+    """Guards the test above: the queue's part of the state matters."""
+    whole = both()
+    for _ in range(3):
+        whole.step()
+    state = {name: tensor.clone() for name, tensor in whole.state().items()}
+    expected = whole.step()
+    for name in [name for name in state if name.startswith("queue.")]:
+        state[name] = state[name][:0] if not name.endswith("begin") else state[name]
+    resumed = both()
+    resumed.load(state)
+    found = resumed.step()
+    assert expected is not None
+    assert found is not None
+    assert expected.loss != found.loss
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another() -> None:
+    losses = []
+    for seed in (0, 0, 1):
+        run = trainer(run__seed=seed)
+        records = [run.step() for _ in range(3)]
+        losses.append([r.loss for r in records if r is not None])
+    assert losses[0] == losses[1]
+    assert losses[0] != losses[2]
+
+
+def test_a_loss_that_is_not_finite_leaves_the_weights_as_they_were() -> None:
+    run = trainer()
+    run.step()
+    run.model.encoders["audio"].norm.weight.data[0] = float("nan")
+    before = {name: tensor.clone() for name, tensor in run.model.weights().items()}
+    record = run.step()
+    assert record is not None
+    assert not math.isfinite(record.loss)
+    assert record.to_dict()["loss"] is None
+    for name, tensor in run.model.weights().items():
+        assert torch.equal(tensor, before[name]) or torch.isnan(before[name]).any()
+
+
+def test_momentum_keys_follow_slowly_and_carry_no_gradient() -> None:
+    run = trainer(sampler__key_momentum=0.75)
+    assert run.ema is not None
+    old = [p.clone() for p in run.ema.parameters()]
+    run.step()
+    for slow, was, fast in zip(run.ema.parameters(), old, run.model.encoders.parameters(), strict=True):
+        torch.testing.assert_close(slow, 0.75 * was + 0.25 * fast.detach())
+        assert slow.grad is None
+
+
+def test_live_knobs_take_effect_and_other_knobs_stay() -> None:
+    run = trainer(sampler__perturbed=True)
+    first = run.step()
+    run.change(run.config.replace({"sampler.perturbed": False, "loss.temperature": 0.5}))
+    second = run.step()
+    assert first is not None
+    assert second is not None
+    assert "perturbed" in first.modalities["audio"].sources
+    assert "perturbed" not in second.modalities["audio"].sources
+    assert second.temperature == pytest.approx(0.5)
+
+
+def test_a_learned_temperature_moves_and_stays_within_its_bounds() -> None:
+    run = trainer(
+        loss__learnable_temperature=True,
+        loss__temperature_min=0.15,
+        loss__temperature_max=0.25,
+        optimiser__learning_rate=0.5,
+        optimiser__warmup_steps=0,
+    )
+    temperatures = [r.temperature for r in (run.step() for _ in range(6)) if r is not None]
+    assert len(set(temperatures)) > 1
+    assert all(0.15 - 1e-6 <= t <= 0.25 + 1e-6 for t in temperatures)
+
+
+def test_pair_term_and_cross_modal_negatives_need_two_modalities() -> None:
+    with pytest.raises(ConfigError, match="sound and pictures"):
+        trainer(loss__pair_weight=1.0)
+    with pytest.raises(ConfigError, match="sound and pictures"):
+        trainer(sampler__cross_modal=True)
+
+
+def test_horizons_beyond_the_sequence_are_refused() -> None:
+    with pytest.raises(ConfigError, match="no horizon"):
+        trainer(context__horizons=[40])
+
+
+def test_loss_is_the_mean_of_both_modalities_plus_the_pair_term() -> None:
+    record = both().step()
+    assert record is not None
+    halves = [m.loss for m in record.modalities.values()]
+    assert record.loss == pytest.approx(sum(halves) / 2 + 0.5 * record.pair_loss, rel=1e-5)
+
+
+def test_the_plain_queue_drifts_and_momentum_keys_drift_less() -> None:
+    """Design §3: report how far stored keys are from today's."""
+    drifts = []
+    for momentum in (0.0, 0.99):
+        run = trainer(
+            sampler__queue_size=400,
+            sampler__key_momentum=momentum,
+            optimiser__learning_rate=0.03,
+            audio__noise=0.0,
+            audio__shift=0.0,
+            audio__gain_db=0.0,
+            audio__band_drop=0.0,
+        )
+        assert queue_drift(run, "audio") is None
+        for _ in range(12):
+            run.step(record=False)
+        drift = queue_drift(run, "audio")
+        assert drift is not None
+        drifts.append(drift)
+    assert drifts[0] < drifts[1] - 0.01
+
+
+def test_every_item_comes_once_an_epoch_in_another_order() -> None:
+    order = DataOrder(10, 3, seed=4)
+    epochs = [torch.cat([order.rows(3 * epoch + i) for i in range(3)]).tolist() for epoch in range(4)]
+    assert all(len(set(epoch)) == 9 for epoch in epochs)
+    assert epochs[0] != epochs[1]
+    again = DataOrder(10, 3, seed=4)
+    assert torch.equal(again.rows(7), order.rows(7))
+    assert len(DataOrder(5, 64, 0).rows(0)) == 5
+
+
+def test_learning_rate_warms_up_and_decays() -> None:
+    config = RunConfig().replace({"optimiser.steps": 100, "optimiser.warmup_steps": 10}).optimiser
+    rates = [learning_rate(config, step) for step in range(100)]
+    assert rates[0] == pytest.approx(config.learning_rate / 10)
+    assert max(rates) == pytest.approx(config.learning_rate)
+    assert rates.index(max(rates)) in (9, 10)
+    assert rates[-1] == pytest.approx(config.learning_rate * config.final_rate, rel=0.02)
+    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))

@@ -18,6 +18,9 @@ class AudioFeatures(nn.Module):
     stranger's clip meets the same scale as the training data did.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, config: AudioConfig) -> None:
         super().__init__()
         from torchaudio.transforms import MelSpectrogram

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -202,4 +203,4 @@ def test_learning_rate_warms_up_and_decays() -> None:
     assert max(rates) == pytest.approx(config.learning_rate)
     assert rates.index(max(rates)) in (9, 10)
     assert rates[-1] == pytest.approx(config.learning_rate * config.final_rate, rel=0.02)
-    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a >= b for a, b in pairwise(rates[10:]))

@@ -94,6 +94,23 @@ def line_figure(
     return {"data": traces, "layout": layout}
 
 
+def stacked_figure(series: Sequence[Series], x_title: str, y_title: str, title: str = "") -> Figure:
+    """Shares over a common axis, drawn as areas on top of each other; long curves become means of equal stretches."""
+    figure = line_figure([], x_title, y_title, title)
+    for one in series:
+        xs, ys = _averaged(*_curve(one.x, one.y))
+        trace = _line(Series(one.name, xs, ys, one.style), xs, ys)
+        # A short dash pattern still tells the borders apart where colours are not seen.
+        trace |= {"mode": "lines", "stackgroup": "all", "fillcolor": one.style.color + "99"}
+        trace["line"] |= {"width": 1.5}
+        figure["data"].append(trace)
+    rows = 0 if len(series) < 2 else 1 + (sum(len(one.name) + 8 for one in series) > 60)
+    figure["layout"] |= {"showlegend": True}
+    figure["layout"]["margin"] |= {"t": 12 + 28 * bool(title) + 26 * max(rows, 1)}
+    figure["layout"]["yaxis"] |= {"range": [0, 100]}
+    return figure
+
+
 def map_figure(
     xy: ArrayLike,
     labels: Sequence[int],
@@ -163,6 +180,16 @@ def _curve(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
     if xs.shape != ys.shape or xs.ndim != 1:
         raise ValueError(f"a curve needs as many x as y, not {xs.shape} and {ys.shape}")
     return xs, ys
+
+
+def _averaged(xs: Floats, ys: Floats, limit: int = 300) -> tuple[Floats, Floats]:
+    """Means over equal stretches: stacked areas need common positions, which lows and highs do not have."""
+    size = math.ceil(len(xs) / limit)
+    if size <= 1:
+        return xs, ys
+    starts = np.arange(0, len(xs), size)
+    counts = np.diff([*starts, len(xs)])
+    return np.add.reduceat(xs, starts) / counts, np.add.reduceat(np.nan_to_num(ys), starts) / counts
 
 
 def _line(one: Series, xs: Floats, ys: Floats, faint: bool = False) -> Figure:

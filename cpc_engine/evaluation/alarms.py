@@ -35,7 +35,7 @@ def alarms(records: Sequence[dict[str, Any]], train_items: int) -> list[Alarm]:
         found.append(
             Alarm("diverged", "", "The loss stopped being a number.", "Lower the learning rate or raise τ, then rerun.")
         )
-    geometry = next((r["geometry"] for r in reversed(records) if r.get("geometry")), {})
+    geometry: dict[str, float] = next((r["geometry"] for r in reversed(records) if r.get("geometry")), {})
     for modality, part in last["modalities"].items():
         spread = geometry.get(f"{modality}.spread", geometry.get("spread"))
         if spread is not None and spread < COLLAPSED:

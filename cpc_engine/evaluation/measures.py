@@ -19,7 +19,8 @@ def measure(model: MultiModalCPC, split: Split, config: RunConfig) -> dict[str, 
     Per modality: `alignment` (mean over horizons) and `alignment_k`; `uniformity`, `effective_rank` and
     `effective_rank_uncentred` of mean contexts; `spread` of latents (1: uniform, 0: collapsed);
     `information_bound` in nats from i.i.d. in-batch negatives, one position per item.
-    Across modalities: `alignment` (mean), `uniformity` and `effective_rank` of both together, `modality_gap`, `pair_alignment`, `retrieval_class`, `retrieval_pair`.
+    Across modalities: `alignment` (mean), `uniformity` and `effective_rank` of both together, `modality_gap`,
+    `modality_accuracy` (0.5: they cannot be told apart), `pair_alignment`, `retrieval_class`, `retrieval_pair`.
     """
     was_training = model.training
     model.eval()

@@ -79,7 +79,7 @@ def probe_report(
     rows: dict[str, ProbeRow] = {}
     best: dict[Modality, tuple[str, Probe]] = {}
     for modality in model.modalities:
-        audio = model.features["audio"] if modality == "audio" else None
+        audio = model.audio_features if modality == "audio" else None
         raw_columns = [raw_features(modality, split, audio) for split in splits]
         raw = fit(raw_columns).accuracy(raw_columns[2].numpy(), labels[2])
         for name in names:

@@ -69,6 +69,13 @@ class MultiModalCPC(nn.Module):
         scale = torch.tensor(1.0 / config.loss.temperature)
         self.log_scale = nn.Parameter(scale.log(), requires_grad=config.loss.learnable_temperature)
 
+    @property
+    def audio_features(self) -> AudioFeatures:
+        """The audio front end; KeyError where the run has no sound."""
+        features = self.features["audio"]
+        assert isinstance(features, AudioFeatures)
+        return features
+
     def encode(self, modality: Modality, features: Tensor) -> Tensor:
         """Features → latents (B, T, d)."""
         return self.encoders[modality](features)
@@ -80,10 +87,10 @@ class MultiModalCPC(nn.Module):
     def _modality(self, modality: Modality, features: Tensor) -> Encoding:
         latents = self.encode(modality, features)
         contexts, _ = self.gru(latents)
-        maps = self.predictors[modality if modality in self.predictors else "shared"]
+        maps: nn.Module = self.predictors[modality if modality in self.predictors else "shared"]
         length = latents.shape[1]
         usable = [k for k in self.horizons if k < length]
-        predictions = {k: maps[str(k)](contexts[:, : length - k]) for k in usable}
+        predictions = {k: maps.get_submodule(str(k))(contexts[:, : length - k]) for k in usable}
         return Encoding(latents, contexts, predictions)
 
     def weights(self) -> dict[str, Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from ..config import ImageConfig
@@ -40,9 +42,7 @@ class ImageConvEncoder(nn.Module):
         super().__init__()
         halvings = (config.size // config.grid).bit_length() - 1
         channels = [3, *(min(config.width << index, 4 * config.width) for index in range(halvings))]
-        self.convs = nn.Sequential(
-            *(overlapping_block(a, b, (2, 2)) for a, b in zip(channels[:-1], channels[1:], strict=True))
-        )
+        self.convs = nn.Sequential(*(overlapping_block(a, b, (2, 2)) for a, b in pairwise(channels)))
         self.project = nn.Conv2d(channels[-1], dim, 1)
 
     def forward(self, pictures: Tensor) -> Tensor:

@@ -58,48 +58,47 @@ class Account:
 
 
 class Tally:
-    """Sums over blocks of anchors; reads the device once, at the end."""
+    """Sums over tiles and blocks; reads the device once, at the end."""
 
-    def __init__(self, candidates: Candidates, labels: Tensor, masks: list[Pairs | None], positives: Tensor) -> None:
-        self.candidates, self.labels, self.masks, self.positives = candidates, labels, masks, positives
+    def __init__(self, candidates: Candidates, labels: Tensor, masks: list[Pairs | None]) -> None:
+        self.candidates, self.labels, self.masks = candidates, labels, masks
         self.names: list[SourceName] = [source.name for source in candidates.sources]
         if candidates.mirror != "absent":
             self.names.append("shuffled")
         self.keeps_own = candidates.mirror != "absent" and candidates.mode == "seed"
         self.classes = 1 + int(torch.cat([labels, *(source.labels for source in candidates.sources)]).amax())
-        # per source: mass, mass of the anchor's class, log of the largest exponential, anchors that have one
+        # per source: mass, mass of the anchor's class, highest logit, anchors that have one
         self.sums = labels.new_zeros(len(self.names), 4, dtype=torch.float64)
+        self.left_out = labels.new_zeros(len(candidates.sources), 2, dtype=torch.float64)  # Σ and Σ² of logits
         self.positive = labels.new_zeros(4, dtype=torch.float64)  # p₊, logit, squared logit, hits
 
-    def one_hot(self, index: int) -> Tensor:
-        """(n, classes) float32, so that exponentials × one-hot are sums per class."""
-        return torch.nn.functional.one_hot(self.candidates.sources[index].labels, self.classes).float()
+    def one_hot(self, source: int, span: slice) -> Tensor:
+        """(n, classes) float32 of some of a source's candidates: exponentials × one-hot are sums per class."""
+        return torch.nn.functional.one_hot(self.candidates.sources[source].labels[span], self.classes).float()
+
+    def leave_out(self, source: int, logits: Tensor) -> None:
+        """Logits of cells that are about to be masked: the moments must not count them."""
+        logits = logits.double()
+        self.left_out[source] += torch.stack([logits.sum(), logits.square().sum()])
 
     def add(
-        self,
-        rows: slice,
-        own_logit: Tensor,
-        shift: Tensor,
-        own_exp: Tensor,
-        total: Tensor,
-        class_sums: list[Tensor],
-        exps: list[Tensor],
+        self, rows: slice, own_logit: Tensor, own_exp: Tensor, total: Tensor, class_mass: Tensor, highest: Tensor
     ) -> None:
-        """One block: per source the exponentials (b, n) and their sums per class (b, classes)."""
-        labels = self.labels[rows, None]
-        tops = [e.amax(1) for e in exps]
-        table = [(s.sum(1), s.gather(1, labels)[:, 0], top) for s, top in zip(class_sums, tops, strict=True)]
-        if len(self.names) > len(table):
-            mass, same, top = table[0]
-            table.append((mass + own_exp, same + own_exp, torch.maximum(top, own_exp)) if self.keeps_own else table[0])
-        for row, (mass, same, top) in enumerate(table):
-            found = top > 0
-            hardest = torch.where(found, top.log() + shift, 0.0)
-            parts = (mass / total, same / total, hardest, found)
-            self.sums[row] += torch.stack([part.sum(dtype=torch.float64) for part in parts])
-        hits = own_exp >= torch.stack(tops).amax(0)
-        parts = (own_exp / total, own_logit, own_logit.square(), hits)
-        self.positive += torch.stack([part.sum(dtype=torch.float64) for part in parts])
+        """One block: class_mass (S, b, classes) and highest logit (S, b) per source; the others (b,)."""
+        same = class_mass.gather(2, self.labels[rows].expand(len(highest), -1)[:, :, None])[:, :, 0]
+        mass = class_mass.sum(2)
+        if len(self.names) > len(mass):
+            own = own_exp if self.keeps_own else torch.zeros_like(own_exp)
+            top = torch.maximum(highest[0], own_logit) if self.keeps_own else highest[0]
+            mass = torch.cat([mass, mass[:1] + own])
+            same = torch.cat([same, same[:1] + own])
+            highest = torch.cat([highest, top[None]])
+        found = highest > -torch.inf
+        parts = (mass / total, same / total, torch.where(found, highest, 0.0), found)
+        self.sums += torch.stack([part.sum(1, dtype=torch.float64) for part in parts], 1)
+        hits = own_logit >= highest.amax(0)
+        facts = (own_exp / total, own_logit, own_logit.square(), hits)
+        self.positive += torch.stack([fact.sum(dtype=torch.float64) for fact in facts])
 
     def account(self, anchors: Tensor, vectors: list[Tensor], scale: Tensor) -> Account:
         """The finished account.
@@ -109,7 +108,7 @@ class Tally:
         """
         n, scale = len(anchors), scale.double()
         mass, logit, logit_squared, hits = self.positive.unbind()
-        moments = [self._moments(index, anchors, v) for index, v in enumerate(vectors)]
+        moments = [self._moments(index, anchors, v, scale) for index, v in enumerate(vectors)]
         if len(self.names) > len(moments):
             own = torch.stack([torch.full_like(scale, n), logit / scale, logit_squared / scale**2, scale * 0 + n])
             moments.append(moments[0] + own if self.keeps_own else moments[0])
@@ -124,21 +123,19 @@ class Tally:
         }
         return Account(sources, positive_mass, positive_similarity, accuracy)
 
-    def _moments(self, index: int, anchors: Tensor, vectors: Tensor) -> Tensor:
-        """(cells, Σ s, Σ s², cells of the anchor's class) over the unmasked negatives, float64."""
+    def _moments(self, index: int, anchors: Tensor, vectors: Tensor, scale: Tensor) -> Tensor:
+        """(cells, Σ s, Σ s², cells of the anchor's class) over the negatives, float64."""
         classes = self.candidates.sources[index].labels
         a, v = anchors.double(), vectors.double()
         same = torch.bincount(classes, minlength=self.classes)[self.labels].sum()
         sums = torch.stack([a.sum(0) @ v.sum(0), ((a.T @ a) * (v.T @ v)).sum(), same.double()])
         cells = len(anchors) * len(vectors)
-        left_out = [] if (mask := self.masks[index]) is None else [(mask.rows, mask.columns)]
-        if index == 0:
-            left_out.append((torch.arange(len(anchors), device=anchors.device), self.positives))
-        for i, j in left_out:
-            s = (anchors[i] * vectors[j]).sum(1).double()
-            same = (self.labels[i] == classes[j]).sum().double()
-            sums = sums - torch.stack([s.sum(), s.square().sum(), same])
-            cells -= len(i)
+        mask = self.masks[index]
+        if mask is not None:
+            masked_same = (self.labels[mask.rows] == classes[mask.columns]).sum().double()
+            total, squares = self.left_out[index].unbind()
+            sums = sums - torch.stack([total / scale, squares / scale**2, masked_same])
+            cells -= len(mask.rows)
         return torch.cat([sums.new_full((1,), cells), sums])
 
 

@@ -56,15 +56,14 @@ class Candidates:
         return counts
 
     def masked(self, positives: Tensor) -> list[Pairs | None]:
-        """Per source, the (anchor, candidate) cells that must not count.
+        """Per source, the (anchor, candidate) cells that are no negatives; in-batch, the positive's own cell is one.
 
         Args:
             positives: (N,) int64, column of each anchor's positive among the in-batch candidates.
-
-        The anchor's positive itself is never among them: the loss treats that one cell by itself.
         """
         if self.mode == "seed":
-            return [None] * len(self.sources)
+            own_cells = Pairs(torch.arange(len(positives), device=positives.device), positives)
+            return [own_cells, *(None for _ in self.sources[1:])]
         own = self.sources[0].ids[positives]
         masks: list[Pairs | None] = []
         for source in self.sources:
@@ -74,18 +73,4 @@ class Candidates:
                 masks.append(equal_pairs(own, source.ids))
             else:
                 masks.append(equal_pairs(item_of(own), item_of(source.ids)))
-        masks[0] = _without_cells(masks[0], positives)
         return masks
-
-
-def _without_cells(pairs: Pairs | None, columns: Tensor) -> Pairs | None:
-    """`pairs` less the cell (i, columns[i]) of every row i; None where nothing is left."""
-    if pairs is None:
-        return None
-    keep = pairs.columns != columns[pairs.rows]
-    rows = pairs.rows[keep]
-    if len(rows) == 0:
-        return None
-    counts = torch.bincount(rows, minlength=len(columns))
-    start = torch.cat([counts.new_zeros(1), counts.cumsum(0)]).cpu()
-    return Pairs(rows, pairs.columns[keep], start)

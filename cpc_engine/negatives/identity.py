@@ -37,16 +37,10 @@ def item_index(identities: Tensor) -> Tensor:
 
 
 class Pairs(NamedTuple):
-    """Cells of an (anchors × candidates) matrix, sorted by row: the masked ones, usually very few.
-
-    Attributes:
-        rows, columns: (n,) int64.
-        start: (N + 1,) int64 on the CPU; the cells of rows a..b−1 are rows[start[a]:start[b]].
-    """
+    """Cells (rows[k], columns[k]) of an (anchors × candidates) matrix, int64, sorted by row; usually very few."""
 
     rows: Tensor
     columns: Tensor
-    start: Tensor
 
 
 def equal_pairs(anchors: Tensor, candidates: Tensor) -> Pairs:
@@ -61,5 +55,4 @@ def equal_pairs(anchors: Tensor, candidates: Tensor) -> Pairs:
     rows = torch.repeat_interleave(torch.arange(len(anchors), device=anchors.device), counts)
     ends = counts.cumsum(0)
     within = torch.arange(len(rows), device=anchors.device) - (ends - counts)[rows]
-    start = torch.cat([ends.new_zeros(1), ends]).cpu()
-    return Pairs(rows, order[first[rows] + within], start)
+    return Pairs(rows, order[first[rows] + within])

@@ -1,15 +1,16 @@
-"""InfoNCE over hybrid negatives, block by block: exact values and gradients without an (N, M) matrix.
+"""InfoNCE over hybrid negatives, tile by tile: exact values and gradients without an (N, M) matrix.
 
 Letters in names and comments: N anchors, M candidates, n candidates of one source, d their size, b anchors of a block.
 
     loss_i = log Σ_j exp(l_ij) − l_ip,   l_ij = a_i · c_j / τ
 
-How one block of b anchors is done, forward and backward at once:
-  1. l = a cᵀ per source (a is divided by τ beforehand), masked cells and the positive's own cell set to −inf (the positive is carried beside it);
-  2. e = exp(l − m) in place. m is the row's largest logit, or 0 where Cauchy-Schwarz bounds |l| so far below
-     overflow that the shift would change nothing but cost two passes over the largest matrix;
-  3. e [c | 1] gives the unnormalised anchor gradient and the row's sum in one product;
-  4. eᵀ (a / sum) is added to the candidates' gradient, for sources that carry one.
+A block of b anchors meets the candidates in tiles that fit a core's cache. For one tile:
+  1. l = a cᵀ (a is divided by τ beforehand); cells that are no negatives, the positive's own among them, become −inf;
+  2. e = exp(l − m) in place. m is the row's largest logit so far (what was summed before is rescaled when it grows),
+     or 0 for good where Cauchy-Schwarz bounds |l| so far below overflow that a shift would change nothing;
+  3. e [c | 1] gives the anchors' gradient and the row's sum, both still to be divided by the total.
+When all tiles are done the total is known, and eᵀ (a / total) is the candidates' gradient: only tiles of sources that
+carry one are kept until then, so a longer queue takes time but no memory.
 A permuted copy of the in-batch latents (`Candidates.mirror`) has the same multiset of logits, so it is a factor 2 on
 the in-batch sums less its own copy of the positive: no product, no memory.
 Source: seed.md, Algorithm 2; van den Oord et al. 2018 (arXiv 1807.03748).
@@ -28,7 +29,21 @@ from .candidates import Candidates
 from .identity import Pairs
 
 SAFE_LOGIT = 40.0  # exp(±40) times 10⁶ candidates stays far inside float32
-BLOCK_BYTES = {"cpu": 32 << 20, "cuda": 512 << 20}  # of logits held at a time; measured by benchmarks/loss.py
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a device likes its work cut: anchors per block, logits per tile, logits kept per block."""
+
+    rows: int
+    tile: int
+    kept: int
+
+
+SHAPES = {
+    "cpu": Shape(rows=384, tile=384 << 10, kept=8 << 20),  # a tile of 1.5 MB stays in the second-level cache
+    "cuda": Shape(rows=4096, tile=64 << 20, kept=256 << 20),
+}
 
 
 @dataclass(frozen=True)
@@ -74,7 +89,7 @@ def info_nce(
         weights = anchors.new_full((n,), 1.0 / n, dtype=torch.float32)
     vectors = [source.vectors.float() for source in candidates.sources]
     masks = candidates.masked(positives)
-    tally = None if labels is None else Tally(candidates, labels, masks, positives)
+    tally = None if labels is None else Tally(candidates, labels, masks)
     scaled = anchors.float() * scale  # divided by τ before anything is masked: −inf never meets a product
     loss, losses = _BlockInfoNCE.apply(scaled, positives, weights, candidates, masks, tally, *vectors)
     if tally is None:
@@ -100,7 +115,7 @@ class _BlockInfoNCE(torch.autograd.Function):
         needs = [ctx.needs_input_grad[0], *ctx.needs_input_grad[6:]]
         walk = _Walk(anchors, positives, weights, candidates, masks, tally, vectors, needs)
         with torch.no_grad(), torch.autocast(anchors.device.type, enabled=False):
-            losses = torch.cat([walk.block(first) for first in range(0, len(anchors), walk.rows)])
+            losses = torch.cat([walk.block(number) for number in range(-(-len(anchors) // walk.rows))])
         ctx.save_for_backward(*(g for g in walk.gradients if g is not None))
         ctx.present = [g is not None for g in walk.gradients]
         ctx.mark_non_differentiable(losses)
@@ -111,6 +126,24 @@ class _BlockInfoNCE(torch.autograd.Function):
         saved = iter(ctx.saved_tensors)
         gradients = [outputs[0] * next(saved) if present else None for present in ctx.present]
         return gradients[0], None, None, None, None, None, *gradients[1:]
+
+
+@dataclass
+class _Tile:
+    """Some columns of one source.
+
+    Attributes:
+        values: (n, d + 1), the vectors and a 1, so that one product gives a row's pull and its sum; with an account
+            (n, d + classes), the vectors and their one-hot class: its sum, class by class.
+        rows, columns: cells that are no negatives, sorted by row; those of block k are start[k] to start[k + 1].
+    """
+
+    source: int
+    span: slice
+    values: Tensor
+    rows: Tensor
+    columns: Tensor
+    start: list[int]
 
 
 class _Walk:
@@ -128,80 +161,117 @@ class _Walk:
         needs: list[bool],
     ) -> None:
         self.anchors, self.positives, self.weights = anchors, positives, weights
-        self.masks, self.tally, self.vectors = masks, tally, vectors
+        self.tally, self.vectors = tally, vectors
         mirrored = candidates.mirror != "absent"
         self.copies = 2.0 if mirrored else 1.0  # of every in-batch negative
         self.copies_grad = 2.0 if candidates.mirror == "attached" else 1.0
         keeps_own = mirrored and candidates.mode == "seed"  # the mirror's copy of the positive stays unmasked
         self.own = 2.0 if keeps_own else 1.0
         self.own_grad = 2.0 if keeps_own and candidates.mirror == "attached" else 1.0
-        total = sum(len(v) for v in vectors)
-        budget = BLOCK_BYTES.get(anchors.device.type, BLOCK_BYTES["cuda"])
-        self.rows = max(16, min(len(anchors), budget // (4 * total)))
-        self.buffer = anchors.new_empty(min(self.rows, len(anchors)) * total)
-        self.shift = not _bounded(anchors, vectors)
-        self.values = [self._values(index, v) for index, v in enumerate(vectors)]
         wanted = (anchors, *vectors)
         self.gradients = [torch.zeros_like(x) if need else None for x, need in zip(wanted, needs, strict=True)]
 
-    def _values(self, index: int, vectors: Tensor) -> Tensor:
-        """(n, d + 1) or, with an account, (n, d + classes): one product gives gradients and sums."""
-        if self.tally is None:
-            return torch.cat([vectors, vectors.new_ones(len(vectors), 1)], 1)
-        return torch.cat([vectors, self.tally.one_hot(index)], 1)
+        shape = SHAPES.get(anchors.device.type, SHAPES["cuda"])
+        kept = sum(len(v) for v, g in zip(vectors, self.gradients[1:], strict=True) if g is not None)
+        self.rows = max(16, min(len(anchors), shape.rows, shape.kept // max(kept, 1)))
+        self.classes = 1 if tally is None else tally.classes
+        self.bounded = _bounded(anchors, vectors)
+        width = max(1, shape.tile // self.rows)
+        self.tiles = [
+            self._tile(source, slice(begin, min(begin + width, len(v))), masks[source])
+            for source, v in enumerate(vectors)
+            for begin in range(0, len(v), width)
+        ]
+        self.buffer = anchors.new_empty(self.rows * kept)
+        self.scratch = anchors.new_empty(self.rows * min(width, max(len(v) for v in vectors)))
 
-    def block(self, first: int) -> Tensor:
-        """Losses (b,) of the anchors from `first` on; gradients are added to `self.gradients`."""
-        rows = slice(first, min(first + self.rows, len(self.anchors)))
+    def _tile(self, source: int, span: slice, mask: Pairs | None) -> _Tile:
+        vectors = self.vectors[source][span]
+        ones = vectors.new_ones(len(vectors), 1) if self.tally is None else self.tally.one_hot(source, span)
+        values = torch.cat([vectors, ones], 1)
+        blocks = -(-len(self.anchors) // self.rows)
+        if mask is None:
+            empty = self.positives[:0]
+            return _Tile(source, span, values, empty, empty, [0] * (blocks + 1))
+        rows, columns = mask
+        if span != slice(0, len(self.vectors[source])):
+            inside = (columns >= span.start) & (columns < span.stop)
+            rows, columns = rows[inside], columns[inside] - span.start
+        edges = torch.arange(blocks + 1, device=rows.device) * self.rows
+        return _Tile(source, span, values, rows, columns, torch.searchsorted(rows, edges).tolist())
+
+    def block(self, number: int) -> Tensor:
+        """Losses (b,) of block `number` of the anchors; gradients are added to `self.gradients`."""
+        rows = slice(number * self.rows, min((number + 1) * self.rows, len(self.anchors)))
         a, positives, weights = self.anchors[rows], self.positives[rows], self.weights[rows]
         own = self.vectors[0][positives]
         own_logit = (a * own).sum(1)
-        logits = self._logits(a, rows)
-        logits[0].scatter_(1, positives[:, None], -torch.inf)
-        shift = torch.zeros_like(own_logit)
-        if self.shift:
-            shift = torch.stack([own_logit, *(l.amax(1) for l in logits)]).amax(0)
-            for l in logits:
-                l.sub_(shift[:, None])
-        exps = [l.exp_() for l in logits]
-        own_exp = (own_logit - shift).exp()
-
-        d = a.shape[1]
-        sums = [e @ v for e, v in zip(exps, self.values, strict=True)]
-        masses = [s[:, d:].sum(1) for s in sums]
-        total = self.own * own_exp + self.copies * masses[0] + sum(masses[1:])
-        if self.tally is not None:
-            self.tally.add(rows, own_logit, shift, own_exp, total, [s[:, d:] for s in sums], exps)
-
-        grad_a, grad_in, *grad_rest = self.gradients
-        share = weights / total
-        if grad_a is not None:
-            pull = self.copies * sums[0][:, :d]
-            for s in sums[1:]:
-                pull += s[:, :d]
-            grad_a[rows] = share[:, None] * pull + (share * self.own * own_exp - weights)[:, None] * own
-        scaled = a * share[:, None]
-        if grad_in is not None:
-            grad_in.addmm_(exps[0].T, scaled, alpha=self.copies_grad)
-            grad_in.index_add_(0, positives, (share * self.own_grad * own_exp - weights)[:, None] * a)
-        for grad, e in zip(grad_rest, exps[1:], strict=True):
-            if grad is not None:
-                grad.addmm_(e.T, scaled)
-        return total.log() + shift - own_logit
-
-    def _logits(self, a: Tensor, rows: slice) -> list[Tensor]:
-        """Per source (b, n) logits in the shared buffer, masked cells −inf."""
-        logits, begin = [], 0
-        for vectors, mask in zip(self.vectors, self.masks, strict=True):
+        top = torch.zeros_like(own_logit) if self.bounded else own_logit
+        highest = a.new_full((len(self.vectors), len(a)), -torch.inf)
+        sums = a.new_zeros(len(self.vectors), len(a), a.shape[1] + self.classes)
+        kept, used = [], 0
+        for tile in self.tiles:
+            vectors, source = self.vectors[tile.source][tile.span], tile.source
             size = len(a) * len(vectors)
-            out = self.buffer[begin : begin + size].view(len(a), len(vectors))
-            begin += size
-            torch.mm(a, vectors.T, out=out)
-            if mask is not None:
-                cells = slice(int(mask.start[rows.start]), int(mask.start[rows.stop]))
-                out[mask.rows[cells] - rows.start, mask.columns[cells]] = -torch.inf
-            logits.append(out)
-        return logits
+            carries = self.gradients[1 + source] is not None
+            store = self.buffer[used : used + size] if carries else self.scratch[:size]
+            l = torch.mm(a, vectors.T, out=store.view(len(a), len(vectors)))
+            self._mask(tile, l, number, rows.start)
+            if self.tally is not None or not self.bounded:
+                highest[source] = torch.maximum(highest[source], l.amax(1))
+            if not self.bounded:
+                higher = torch.maximum(top, highest[source])
+                sums *= (top - higher).exp()[:, None]
+                top = higher
+                l.sub_(top[:, None])
+            sums[source].addmm_(l.exp_(), tile.values)
+            if carries:
+                kept.append((tile, l, top))
+                used += size
+        pull, class_mass = sums.split([a.shape[1], self.classes], 2)
+        mass = class_mass.sum(2)
+        own_exp = (own_logit - top).exp()
+        total = self.own * own_exp + (self.copies - 1) * mass[0] + mass.sum(0)
+        if self.tally is not None:
+            self.tally.add(rows, own_logit, own_exp, total, class_mass, highest)
+        pull = (self.copies - 1) * pull[0] + pull.sum(0)
+        self._gradients(rows, a, own, weights / total, own_exp, pull, top, kept)
+        return total.log() + top - own_logit
+
+    def _mask(self, tile: _Tile, logits: Tensor, number: int, first: int) -> None:
+        """Set this block's cells that are no negatives to −inf; the account sees them before."""
+        cells = slice(tile.start[number], tile.start[number + 1])
+        if cells.start == cells.stop:
+            return
+        rows, columns = tile.rows[cells] - first, tile.columns[cells]
+        if self.tally is not None:
+            self.tally.leave_out(tile.source, logits[rows, columns])
+        logits[rows, columns] = -torch.inf
+
+    def _gradients(
+        self,
+        rows: slice,
+        a: Tensor,
+        own: Tensor,
+        share: Tensor,
+        own_exp: Tensor,
+        pull: Tensor,
+        top: Tensor,
+        kept: list[tuple[_Tile, Tensor, Tensor]],
+    ) -> None:
+        """Add a block's part; `share` is weight ÷ total, so that share · e is the gradient on a logit."""
+        weights, positives = self.weights[rows], self.positives[rows]
+        grad_anchors, grad_in_batch, *_ = self.gradients
+        if grad_anchors is not None:
+            grad_anchors[rows] = share[:, None] * pull + (share * self.own * own_exp - weights)[:, None] * own
+        if grad_in_batch is not None:
+            grad_in_batch.index_add_(0, positives, (share * self.own_grad * own_exp - weights)[:, None] * a)
+        scaled = a * share[:, None]
+        for tile, e, seen in kept:
+            part = scaled if self.bounded else scaled * (seen - top).exp()[:, None]
+            gradient = self.gradients[1 + tile.source]
+            assert gradient is not None
+            gradient[tile.span].addmm_(e.T, part, alpha=self.copies_grad if tile.source == 0 else 1.0)
 
 
 def _bounded(anchors: Tensor, vectors: tuple[Tensor, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""The hybrid sampler: from one modality's keys to the candidates of a step, and into the queue (seed.md, Algorithm 2)."""
+"""The hybrid sampler: from one modality's keys to a step's candidates, and into the queue (seed.md, Algorithm 2)."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Keys:
     def futures(self, first: int) -> Keys:
         """Only positions from `first` on: those that are some anchor's future."""
         parts = (self.vectors, self.ids, self.labels)
-        later = (part.unflatten(0, (-1, self.length))[:, first:].flatten(0, 1) for part in parts)
-        return Keys(*later, length=self.length - first)
+        vectors, ids, labels = (part.unflatten(0, (-1, self.length))[:, first:].flatten(0, 1) for part in parts)
+        return Keys(vectors, ids, labels, self.length - first)
 
 
 class HybridSampler:

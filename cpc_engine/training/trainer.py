@@ -36,7 +36,7 @@ def new_model(config: RunConfig, data: Dataset) -> MultiModalCPC:
         torch.manual_seed(config.run.seed)
         model = MultiModalCPC(config, data.modalities).to(data.train.labels.device)
     if data.train.audio is not None:
-        model.features["audio"].calibrate(data.train.audio[:512])
+        model.audio_features.calibrate(data.train.audio[:512])
     return model
 
 
@@ -230,7 +230,8 @@ class Trainer:
         """Move the momentum encoders a little towards the trained ones."""
         if self.ema is None:
             return
-        slow, fast = list(self.ema.parameters()), list(self.model.encoders.parameters())
+        slow: list[Tensor] = list(self.ema.parameters())
+        fast: list[Tensor] = list(self.model.encoders.parameters())
         torch._foreach_lerp_(slow, fast, 1 - self.config.sampler.key_momentum)
 
     def _modality_record(self, modality: Modality, result: InfoNCE, encoding: Encoding, queued: int) -> ModalityRecord:
@@ -249,7 +250,7 @@ class Trainer:
             queue=queued,
             latents_per_item=encoding.latents.shape[1] - min(encoding.predictions),
             horizons=horizons,
-            sources=dict(account.sources),
+            sources={str(name): source for name, source in account.sources.items()},
         )
 
     def state(self) -> dict[str, Tensor]:

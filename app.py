@@ -1,0 +1,25 @@
+"""CPC Lab in the browser: `streamlit run app.py`. What every page shares; the pages themselves are in `pages/`."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+st.set_page_config(page_title="CPC Lab", page_icon=":material/graphic_eq:", layout="wide")
+# First of all, before anything slow: until it is called, Streamlit lists the files of pages/ instead of this menu.
+page = st.navigation(
+    [
+        st.Page("pages/start.py", title="Start", icon=":material/home:", url_path="start", default=True),
+        st.Page("pages/train.py", title="Train", icon=":material/tune:", url_path="train"),
+        st.Page("pages/watch.py", title="Watch", icon=":material/monitoring:", url_path="watch"),
+        st.Page("pages/runs.py", title="Runs", icon=":material/folder_open:", url_path="runs"),
+    ],
+    position="top",
+)
+
+from ui.engine import plain_errors  # noqa: E402
+from ui.status import style, working_bar  # noqa: E402
+
+style()
+working_bar()
+with plain_errors():
+    page.run()

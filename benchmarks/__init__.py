@@ -1,0 +1,1 @@
+"""Measurements of the engine and of its peers: `python -m benchmarks.loss`, `.training`, `.tables`."""

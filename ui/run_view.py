@@ -1,0 +1,109 @@
+"""One run on a page: how far it is, its curves while they grow, what to worry about, and its map at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from . import curves
+from .controls import controls
+from .engine import ENDED, manager, plain_errors, root
+from .live_chart import live_chart
+from .maps import show_map
+from .status import badge, duration
+
+if TYPE_CHECKING:
+    from cpc_engine.runs.manager import Snapshot
+
+    from .charts import Figure
+
+
+def show_run(run: str) -> None:
+    """Everything about one run; refreshes itself once a second while the run goes on and nobody paused the page."""
+    now = manager().snapshot(run)
+    going_on = now.status not in ENDED
+    still = going_on and st.toggle(
+        "Hold the charts still", key=f"still-{run}", help="Stops the page's own updates. The run goes on."
+    )
+    st.fragment(_live, run_every=1 if going_on and not still else None)(run, going_on)
+    if not going_on:
+        with plain_errors():
+            show_map(run)
+
+
+def _live(run: str, expected: bool) -> None:
+    with plain_errors():
+        now = manager().snapshot(run)
+        if expected and now.status in ENDED:
+            st.rerun()  # draw the map, and stop asking
+        _headline(now)
+        controls(now)
+        _warnings(now)
+        if now.records:
+            _charts(now)
+        elif now.status in ENDED:
+            st.info("This run ended before its first step, so there is no curve.", icon=":material/info:")
+
+
+def _headline(now: Snapshot) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"**{now.name or now.id}**")
+        badge(now.status)
+    share = now.step / now.steps if now.steps else 0.0
+    speed = f" · {now.steps_per_second:.1f} steps/s" if now.steps_per_second and now.status not in ENDED else ""
+    left = f" · {duration(now.seconds_left)} left" if now.seconds_left and now.status not in ENDED else ""
+    doing = f" · {now.phase}" if now.phase else ""
+    text = f"{now.step} of {now.steps} steps · {duration(now.seconds)}{speed}{left}{doing}"
+    st.progress(min(share, 1.0), text=text)
+    if now.message:
+        level = st.error if now.status in ("failed", "diverged") else st.info
+        level(now.message[:1].upper() + now.message[1:])
+
+
+def _warnings(now: Snapshot) -> None:
+    from cpc_engine.evaluation.alarms import alarms
+    from cpc_engine.runs.folder import RunFolder
+
+    items = RunFolder.open(now.id, root()).info().data.get("items", {}).get("train")
+    for alarm in alarms(now.records, items) if items else []:
+        st.warning(f"**{alarm.message}** {alarm.advice}", icon=":material/warning:")
+
+
+def _charts(now: Snapshot) -> None:
+    chart(curves.loss_figure(now.records, now.events), f"loss-{now.id}", 340)
+    left, right = st.columns(2)
+    with left:
+        chart(curves.accuracy_figure(now.records), f"accuracy-{now.id}")
+    with right:
+        for modality in curves.modalities(now.records):
+            chart(curves.share_figure(now.records, modality), f"share-{modality}-{now.id}")
+    if any(record.get("geometry") for record in now.records):
+        for column, measure in zip(st.columns(3), curves.GEOMETRY, strict=True):
+            with column:
+                chart(curves.geometry_figure(now.records, measure), f"{measure}-{now.id}", 260)
+    st.download_button(
+        "All numbers (CSV)",
+        lambda: curves.records_csv(now.records),
+        f"{now.id}.csv",
+        "text/csv",
+        key=f"csv-{now.id}",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def chart(figure: Figure, key: str, height: int = 300) -> None:
+    """A figure that stays in place while it grows, with its table and CSV behind a button."""
+    title = figure["layout"]["title"]["text"]
+    live_chart(figure, key=key, height=height, alt=curves.spoken(figure))
+    numbers = st.popover(
+        "Table", icon=":material/table:", type="tertiary", key=f"table-{key}", on_change="rerun", help=f"{title}: table"
+    )
+    if numbers.open:
+        columns = curves.table(figure)
+        with numbers:
+            st.dataframe(columns, hide_index=True, height=260)
+            st.download_button(
+                f"{title} (CSV)", curves.columns_csv(columns), f"{key}.csv", "text/csv", key=f"get-{key}", on_click="ignore"
+            )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
-st.set_page_config(page_title="CPC Lab", page_icon=":material/graphic_eq:", layout="wide")
+# A file of our own: for a named icon the browser would ask another host.
+icon = Path(__file__).with_name("ui") / "icon.svg"
+st.set_page_config(page_title="CPC Lab", page_icon=str(icon), layout="wide")
 # First of all, before anything slow: until it is called, Streamlit lists the files of pages/ instead of this menu.
 page = st.navigation(
     [
@@ -12,6 +16,7 @@ page = st.navigation(
         st.Page("pages/train.py", title="Train", icon=":material/tune:", url_path="train"),
         st.Page("pages/watch.py", title="Watch", icon=":material/monitoring:", url_path="watch"),
         st.Page("pages/runs.py", title="Runs", icon=":material/folder_open:", url_path="runs"),
+        st.Page("pages/compare.py", title="Compare", icon=":material/balance:", url_path="compare"),
     ],
     position="top",
 )

@@ -72,8 +72,11 @@ def gradient_error(shape: Shape, device: torch.device) -> dict[str, float]:
     cases: dict[str, tuple[Shape, float, bool, torch.dtype]] = {
         "seed": (shape, 0.2, False, torch.float32),
         "masked": (shape, 0.2, True, torch.float32),
-        "tau_0.01": (shape, 0.01, True, torch.float32),
+        "tau_0.01": (shape, 0.01, False, torch.float32),
+        "tau_0.01_masked": (shape, 0.01, True, torch.float32),
+        "tau_0.05_masked": (shape, 0.05, True, torch.float32),
         "tau_10": (shape, 10.0, True, torch.float32),
+        "one_anchor_masked": (one, 0.05, True, torch.float32),
         "one_anchor": (one, 0.2, False, torch.float32),
         "bf16": (shape, 0.2, True, torch.bfloat16),
     }
@@ -121,6 +124,7 @@ def run(shape: Shape, device: torch.device, quick: bool) -> dict[str, Any]:
         "rounds": rounds,
         "quick": quick,
         **{f"{name}_ms": milliseconds(close[name]) for name in peers.OURS},
+        "ours_spread": round(max(close["ours"]) / min(close["ours"]), 3),
         "account_overhead": ratio(close["ours_account"], close["ours"]),
         "naive_ms": milliseconds(whole["naive"]),
         "products_ms": milliseconds(close[bare]),

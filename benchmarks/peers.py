@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import torch
@@ -160,12 +161,12 @@ OURS = {
     ),
 }
 LINEAR = {
-    f"linear_cross_entropy_{c}": Run(lambda p, c=c: linear(p, c), f"all candidates; {_NO_EXTRAS}; chunks of {c}")
+    f"linear_cross_entropy_{c}": Run(partial(linear, chunk=c), f"all candidates; {_NO_EXTRAS}; chunks of {c}")
     for c in CHUNKS
 }
 FOLDED = {
     f"linear_cross_entropy_folded_{c}": Run(
-        lambda p, c=c: linear_folded(p, c), f"the permuted copy folded by hand into a bias of log 2; {_NO_EXTRAS}"
+        partial(linear_folded, chunk=c), f"the permuted copy folded by hand into a bias of log 2; {_NO_EXTRAS}"
     )
     for c in CHUNKS
 }

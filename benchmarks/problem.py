@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -89,7 +90,7 @@ class Problem:
             Source("perturbed", perturbed, self.ids, self.labels),
             Source("cross_modal", crossed, self.cross_ids, self.labels),
         ]
-        mode = "exclude_positives" if masked else "seed"
+        mode: Literal["seed", "exclude_positives"] = "exclude_positives" if masked else "seed"
         return Candidates([s for s in sources if len(s.ids)], "detached" if constant else "attached", mode)
 
     def to(self, dtype: torch.dtype) -> Problem:

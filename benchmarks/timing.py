@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import platform
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def synchronise(device: torch.device) -> None:
 
 
 def alternate(
-    runs: dict[str, Callable[[], object]], rounds: int, device: torch.device, warm_up: int = 1
+    runs: Mapping[str, Callable[[], object]], rounds: int, device: torch.device, warm_up: int = 1
 ) -> dict[str, list[float]]:
     """Seconds of every run in every round; each round calls all of them once, in an order of its own.
 
@@ -79,6 +80,7 @@ def _resident(field: str) -> int:
 def machine(device: torch.device) -> dict[str, Any]:
     """What the numbers were measured on."""
     facts: dict[str, Any] = {"cpu": _cpu(), "threads": torch.get_num_threads(), "torch": torch.__version__}
+    facts["load_average"] = round(os.getloadavg()[0], 2)  # well above `threads`: the numbers are not to be trusted
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         facts |= {"gpu": properties.name, "gpu_memory_mb": properties.total_memory // MEGABYTE}

@@ -6,7 +6,12 @@ Nothing heavy is imported until it is used, and nothing here knows of a user int
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+# Read once, when torch's thread pool starts. By default waiting threads spin, and where a page or another program wants
+# a core they spin against it: on 2 busy cores a training step then takes several times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from .config import RunConfig

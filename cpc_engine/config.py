@@ -7,13 +7,14 @@ Defaults are those of our own recipe; what the seed does differently is written 
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from .errors import ConfigError
-from .knobs import Section, knob, unknown
+from .knobs import Section, as_knob, knob, read_text, unknown
 
 DatasetName = Literal[
     "tones",
@@ -55,7 +56,7 @@ class DataConfig(Section):
     )
     held_out: str = knob("george", "The speaker left out when the split is by speaker.")
     download: bool = knob(False, "Fetch the data set where it is not on disk yet (cifar10, fsdd).")
-    seed: int = knob(0, "Seed of generated items and of random splits.", ge=0, lt=2**31)
+    seed: int = knob(0, "Seed of generated items and of random splits.", ge=0, le=2**31 - 1)
 
 
 class AudioConfig(Section):
@@ -114,16 +115,20 @@ class ContextConfig(Section):
     latent_dim: int = knob(64, "Size d of a latent.", ge=4, le=512)
     hidden_dim: int = knob(256, "Size h of the GRU's context, shared by both modalities.", ge=8, le=1024)
     layers: int = knob(1, "GRU layers.", ge=1, le=4)
-    horizons: tuple[int, ...] = knob(
-        (1, 2, 4), "How many positions ahead to predict, each with a linear map of its own.", unit="positions"
+    horizons: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = knob(
+        (1, 2, 4),
+        "How many positions ahead to predict, each with a linear map of its own.",
+        unit="positions",
+        min_length=1,
+        max_length=16,
     )
     predictors_per_modality: bool = knob(True, "Give each modality its own linear maps instead of sharing them.")
     latent_norm: bool = knob(True, "Layer-normalise the latents.")
 
     @model_validator(mode="after")
-    def _sorted_horizons(self) -> ContextConfig:
-        if not self.horizons or len(set(self.horizons)) != len(self.horizons) or min(self.horizons) < 1:
-            raise ValueError("horizons must be one or more different whole numbers from 1 up")
+    def _different_horizons(self) -> ContextConfig:
+        if len(set(self.horizons)) != len(self.horizons):
+            raise ValueError("horizons must differ from each other")
         return self
 
 
@@ -150,12 +155,14 @@ class SamplerConfig(Section):
     )
     queue_per_item: int = knob(0, "Latents of each item that enter the queue per step (0: all).", ge=0, le=1024)
     queue_delay: int = knob(0, "Steps before the queue's latents count as negatives.", unit="steps", ge=0, le=100_000)
-    queue_max_age: int = knob(0, "Oldest age of a queued latent that still counts (0: any).", unit="steps", ge=0)
+    queue_max_age: int = knob(
+        0, "Oldest age of a queued latent that still counts (0: any).", unit="steps", ge=0, le=1_000_000
+    )
     key_momentum: float = knob(
         0.0,
         "EMA rate of a second, slower encoder that makes positives and queue (0: off).",
         ge=0,
-        lt=1,
+        le=0.99999,
         low="keys change as fast as the encoder",
         high="keys lag far behind; learning is slow",
     )
@@ -171,7 +178,7 @@ class SamplerConfig(Section):
     )
     shuffled: Literal["off", "batch", "time", "input"] = knob(
         "off",
-        "Shuffled negatives: permute latents over the batch or within each item, or shuffle the input and encode again.",
+        "Shuffled negatives: permute latents over the batch or within an item, or shuffle the input and encode again.",
         live=True,
     )
     cross_modal: bool = knob(False, "Add the other modality's latents of the batch as negatives.", live=True)
@@ -193,8 +200,8 @@ class LossConfig(Section):
         high="all negatives count alike; little is learned",
     )
     learnable_temperature: bool = knob(False, "Learn τ together with the network, within its bounds.")
-    temperature_min: float = knob(0.03, "Smallest learned τ.", gt=0, le=1)
-    temperature_max: float = knob(1.0, "Largest learned τ.", gt=0, le=100)
+    temperature_min: float = knob(0.03, "Smallest learned τ.", ge=0.005, le=1)
+    temperature_max: float = knob(1.0, "Largest learned τ.", ge=0.005, le=100)
     pair_weight: float = knob(
         0.0,
         "Weight λ of the term that draws paired sound and picture together (0: the seed).",
@@ -221,7 +228,7 @@ class OptimiserConfig(Section):
     steps: int = knob(400, "Optimiser steps.", unit="steps", ge=1, le=1_000_000)
     batch_size: int = knob(64, "Items per step.", unit="items", ge=2, le=4096, low="few in-batch negatives")
     learning_rate: float = knob(
-        1e-3, "Highest learning rate.", gt=0, le=1, live=True, low="slow", high="diverges or collapses"
+        1e-3, "Highest learning rate.", ge=1e-8, le=1, live=True, low="slow", high="diverges or collapses"
     )
     weight_decay: float = knob(1e-4, "AdamW's decoupled weight decay.", ge=0, le=1)
     warmup_steps: int = knob(20, "Steps of linear warm-up.", unit="steps", ge=0, le=100_000)
@@ -232,14 +239,21 @@ class OptimiserConfig(Section):
 class EvaluationConfig(Section):
     """What is measured while a run goes on and after it."""
 
-    every: int = knob(50, "Steps between two measures of the geometry (0: only at the end).", unit="steps", ge=0)
+    every: int = knob(
+        50, "Steps between two measures of the geometry (0: only at the end).", unit="steps", ge=0, le=1_000_000
+    )
     items: int = knob(256, "Held-out items used for those measures.", unit="items", ge=16, le=100_000)
     map_items: int = knob(600, "Items drawn on the map.", unit="items", ge=32, le=50_000)
     perplexity: float = knob(30.0, "t-SNE's perplexity: about how many neighbours a point cares for.", ge=2, le=200)
     neighbours: int = knob(15, "UMAP's neighbourhood size.", ge=2, le=200)
-    probe_items: int = knob(4000, "Training items that the linear probe sees at most.", unit="items", ge=32)
-    strengths: tuple[float, ...] = knob(
-        (0.001, 0.01, 0.1, 1.0), "Inverse regularisation strengths C to choose from on validation."
+    probe_items: int = knob(
+        4000, "Training items that the linear probe sees at most.", unit="items", ge=32, le=1_000_000
+    )
+    strengths: tuple[Annotated[float, Field(ge=1e-6, le=1e6)], ...] = knob(
+        (0.001, 0.01, 0.1, 1.0),
+        "Inverse regularisation strengths C to choose from on validation.",
+        min_length=1,
+        max_length=32,
     )
 
 
@@ -248,11 +262,11 @@ class RunSettings(Section):
 
     name: str = knob("", "A name to recognise the run by.", max_length=120)
     note: str = knob("", "Anything worth remembering about this run.", max_length=4000)
-    seed: int = knob(0, "Seed of weights, data order, augmentation and noise.", ge=0, lt=2**31)
+    seed: int = knob(0, "Seed of weights, data order, augmentation and noise.", ge=0, le=2**31 - 1)
     device: str = knob("auto", "auto, cpu, cuda or cuda:N.", pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$")
     precision: Literal["32-true", "bf16-mixed"] = knob("32-true", "Number format of the networks (logits stay fp32).")
     record_every: int = knob(1, "Steps between two recorded steps.", unit="steps", ge=1, le=10_000)
-    checkpoint_every: int = knob(100, "Steps between two checkpoints.", unit="steps", ge=1)
+    checkpoint_every: int = knob(100, "Steps between two checkpoints.", unit="steps", ge=1, le=1_000_000)
     threads: int = knob(0, "CPU threads for tensor work (0: all).", ge=0, le=256)
 
 
@@ -283,6 +297,8 @@ class RunConfig(Section):
         Raises:
             ConfigError: one line for the first unknown key, wrong type or value out of range.
         """
+        if not isinstance(values, Mapping):
+            raise ConfigError("a configuration is a JSON object with the sections " + ", ".join(cls.model_fields))
         _check_keys(cls, values, "")
         try:
             return cls.model_validate(dict(values))
@@ -294,14 +310,12 @@ class RunConfig(Section):
         """As `from_dict`, from JSON text."""
         try:
             values = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"not a JSON configuration: {error}") from None
-        if not isinstance(values, dict):
-            raise ConfigError("a configuration is a JSON object with the sections " + ", ".join(cls.model_fields))
         return cls.from_dict(values)
 
     def replace(self, changes: Mapping[str, Any]) -> RunConfig:
-        """A copy with `{"section.knob": value}` changed; strings are read as JSON where they are JSON."""
+        """A copy with `{"section.knob": value}` changed; strings are read as `read_text` says."""
         values = self.to_dict()
         for path, value in changes.items():
             section, _, name = path.partition(".")
@@ -309,9 +323,8 @@ class RunConfig(Section):
                 raise unknown("section", section, values)
             if name not in values[section]:
                 raise unknown("knob", path, [f"{section}.{known}" for known in values[section]])
-            kind = type(getattr(self, section)).model_fields[name].annotation
-            text = kind is str or kind == str | None
-            values[section][name] = _read(value) if isinstance(value, str) and not text else value
+            field = type(getattr(self, section)).model_fields[name]
+            values[section][name] = read_text(as_knob(path, field), value) if isinstance(value, str) else value
         return self.from_dict(values)
 
     def differences(self, other: RunConfig) -> dict[str, tuple[Any, Any]]:
@@ -338,14 +351,6 @@ def _check_keys(model: type[BaseModel], values: Mapping[str, Any], prefix: str) 
 def _one_line(error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    given = f", not {first['input']!r}" if first["type"] != "value_error" else ""
+    given = f", not {reprlib.repr(first['input'])}" if first["type"] != "value_error" else ""
     message = first["msg"].removeprefix("Value error, ")
     return f"{where}: {message[0].lower()}{message[1:]}{given}"[:400]
-
-
-def _read(text: str) -> Any:
-    """`--set` values: JSON where it is JSON, else a list at commas is left to the validator as text."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text

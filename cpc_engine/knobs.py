@@ -7,11 +7,13 @@ A section of the configuration is a pydantic model whose fields are made by `kno
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
 from .errors import ConfigError
@@ -21,6 +23,15 @@ class Section(BaseModel):
     """A group of knobs: immutable, unknown keys are errors, defaults are validated too."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_bool_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Python counts True as 1; a configuration must not."""
+        name = info.field_name or ""
+        if isinstance(value, bool) and as_knob(name, cls.model_fields[name]).kind in ("int", "float"):
+            raise ValueError(f"a number is needed, not {str(value).lower()}")
+        return value
 
 
 def knob(
@@ -41,9 +52,10 @@ def knob(
         unit: "s", "Hz", "px", "steps", … or empty for a pure number.
         low, high: what a user sees when the value is too low or too high.
         live: whether a running run accepts a new value between two steps.
-        bounds: ge, gt, le, lt, min_length, … as pydantic names them.
+        bounds: ge, le, max_length, pattern, … as pydantic names them; a number has ge and le, both inclusive, because
+            that is what a form can show.
     """
-    extra = {"unit": unit, "low": low, "high": high, "live": live}
+    extra: JsonDict = {"unit": unit, "low": low, "high": high, "live": live}
     return Field(default, description=help, json_schema_extra=extra, **bounds)
 
 
@@ -77,14 +89,13 @@ def describe(section: type[BaseModel], prefix: str = "") -> Iterator[Knob]:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             yield from describe(annotation, f"{path}.")
         else:
-            yield _row(path, field)
+            yield as_knob(path, field)
 
 
-def _row(path: str, field: FieldInfo) -> Knob:
+def as_knob(path: str, field: FieldInfo) -> Knob:
+    """One field's row."""
     extra: dict[str, Any] = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     optional, kind, choices = _kind(field.annotation)
-    lows = [bound for rule in field.metadata for bound in (getattr(rule, "ge", None), getattr(rule, "gt", None))]
-    highs = [bound for rule in field.metadata for bound in (getattr(rule, "le", None), getattr(rule, "lt", None))]
     return Knob(
         path=path,
         default=field.default,
@@ -95,8 +106,8 @@ def _row(path: str, field: FieldInfo) -> Knob:
         high=str(extra.get("high", "")),
         live=bool(extra.get("live", False)),
         choices=choices,
-        minimum=next((bound for bound in lows if bound is not None), None),
-        maximum=next((bound for bound in highs if bound is not None), None),
+        minimum=next((rule.ge for rule in field.metadata if hasattr(rule, "ge")), None),
+        maximum=next((rule.le for rule in field.metadata if hasattr(rule, "le")), None),
         optional=optional,
     )
 
@@ -114,6 +125,23 @@ def _kind(annotation: Any) -> tuple[bool, str, tuple[str, ...]]:
         choices = get_args(inner) if get_origin(inner) is Literal else ()
         return optional, "list", tuple(str(choice) for choice in choices)
     return optional, {bool: "bool", int: "int", float: "float"}.get(annotation, "str"), ()
+
+
+def read_text(knob: Knob, text: str) -> Any:
+    """The value that a knob's text stands for, as `--set` and text boxes give it; whether it fits is checked later.
+
+    Lists are JSON or items between commas; an optional knob is unset by "none", "null" or nothing.
+    """
+    if knob.optional and text.strip().lower() in ("", "none", "null"):
+        return None
+    if knob.kind in ("str", "choice"):
+        return text
+    if knob.kind == "list" and not text.lstrip().startswith("["):
+        return [item.strip() for item in text.split(",") if item.strip()]
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -1,3 +1,64 @@
+"""What have I trained?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
-st.title("Soon")
+from ui._compat import inside_app
+from ui.cards import show_cards
+from ui.engine import plain_errors, root, runs
+
+if TYPE_CHECKING:
+    from cpc_engine.runs.folder import RunInfo
+
+AT_ONCE = 12
+
+
+def described(info: RunInfo) -> str:
+    """What a search looks through."""
+    return " ".join([info.id, info.name, info.status, str(info.data.get("name", ""))]).lower()
+
+
+def trash() -> None:
+    """Undo for what was just deleted, and what else was deleted before."""
+    from cpc_engine.runs.trash import empty, restore, trashed
+
+    deleted = trashed(root())
+    if not deleted:
+        return
+    with st.expander(
+        f"Deleted runs ({len(deleted)})", icon=":material/delete:", expanded="discarded" in st.session_state
+    ):
+        st.session_state.pop("discarded", None)
+        for run in deleted[:20]:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.text(run, width="content")
+                if st.button("Undo", icon=":material/undo:", key=f"restore-{run}"):
+                    with plain_errors():
+                        restore(run, root())
+                        st.rerun()
+        if st.button("Remove all for good", icon=":material/delete_forever:", key="empty"):
+            with plain_errors():
+                empty(root())
+                st.rerun()
+
+
+inside_app()
+st.title("What have I trained?")
+known = runs()
+
+trash()
+if known:
+    wanted = st.text_input("Find", placeholder="name, data or status", key="find", bind="query-params", width=340)
+    words = wanted.lower().split()
+    shown = [one for one in known if all(word in described(one) for word in words)]
+    pages = -(-len(shown) // AT_ONCE)
+    at = st.pagination(pages, key="page") if pages > 1 else 1
+    show_cards(shown[(at - 1) * AT_ONCE : at * AT_ONCE])
+    if not shown:
+        st.info("No run fits.", icon=":material/search_off:")
+else:
+    st.info("Nothing yet. One click trains the first run.", icon=":material/info:")
+    st.page_link("pages/start.py", label="Train a 60-second run", icon=":material/play_arrow:")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui._compat import inside_app
 from ui.picture import method_svg
+from ui.svg import show_svg
 
+inside_app()
 st.title("See a network teach itself to listen and look")
 st.markdown(
     "CPC Lab trains a small network on sounds and pictures **without telling it what they are**: it learns by guessing "
     "what comes next among wrong answers. You choose where the wrong answers come from, and watch what that does."
 )
-st.html(method_svg())
+show_svg(method_svg(), key="picture")
 
 with st.container(horizontal=True, vertical_alignment="bottom", key="begin"):
     go = st.button("Train a 60-second run", type="primary", icon=":material/play_arrow:", key="go")

@@ -1,3 +1,97 @@
+"""What shall I train?"""
+
+from __future__ import annotations
+
 import streamlit as st
 
-st.title("Soon")
+from cpc_engine.errors import CpcError
+from cpc_engine.presets import PRESETS
+from ui._compat import inside_app
+from ui.devices import devices
+from ui.draft import choose, command, configuration, draft, keep
+from ui.engine import manager, plain_errors
+from ui.knobs import draw_knob, draw_knobs, knobs_of
+from ui.plan_view import show_plan, shown_sections
+
+GROUPS = {
+    "Data": ("data",),
+    "Negatives": ("sampler",),
+    "Objective": ("loss",),
+    "Encoder": ("audio", "image", "context"),
+    "Schedule": ("optimiser", "evaluation", "run"),
+}
+LABELS = ("run.name", "run.note")  # below every group, not in one
+
+inside_app()
+st.title("What shall it learn, and from which wrong answers?")
+name, changes = draft()
+
+
+def start_over() -> None:
+    choose(st.session_state.preset)
+
+
+st.session_state.preset = name
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    st.selectbox(
+        "Preset",
+        list(PRESETS),
+        key="preset",
+        format_func=lambda one: PRESETS[one].title,
+        on_change=start_over,
+        help="A ready-made set of knobs. Choosing one undoes your changes.",
+        width=340,
+    )
+    begin = st.container(horizontal=True)
+st.caption(PRESETS[name].teaches)
+base = PRESETS[name].config()
+try:
+    config, problem = configuration(name, changes), ""
+except CpcError as error:
+    config, problem = base, str(error)
+
+form, summary = st.columns([3, 2], gap="large")
+with form, st.container(border=True):
+    group = st.segmented_control(
+        "Knobs", list(GROUPS), default="Negatives", required=True, key="group", persist_state="session"
+    )
+    for section in shown_sections(config, GROUPS[group]):
+        knobs = [knob for knob in knobs_of([section]) if knob.path not in (*LABELS, "run.device")]
+        if len(GROUPS[group]) > 1:
+            st.subheader(section.capitalize(), anchor=False)
+        draw_knobs(knobs, base, changes, "train", keep)
+    labels = [knob for knob in knobs_of(["run"]) if knob.path in LABELS]
+    for column, knob in zip(st.columns(2), labels, strict=True):
+        with column:
+            draw_knob(knob, base, changes, "train", keep)
+
+with summary, st.container(border=True):
+    st.subheader("What a step will do", anchor=False)
+    if problem:
+        st.error(problem[:1].upper() + problem[1:], icon=":material/block:")
+    ready = not problem and show_plan(config)
+    if PRESETS[name].needs_data and not config.data.path and not config.data.download:
+        st.info("This one needs data: give a path under Data, or allow the download.", icon=":material/folder:")
+    found = devices()
+    if len(found) > 1:
+        device = st.selectbox("Device", list(found), format_func=found.__getitem__, key="device")
+        changes["run.device"] = device
+    with st.expander("The same from the command line"):
+        st.code(command(name, changes), language="bash", wrap_lines=True)
+        st.download_button("Settings (JSON)", config.to_json, "config.json", "application/json", on_click="ignore")
+
+with begin:
+    if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=not ready, key="start"):
+        with plain_errors():
+            run = manager().start(config)
+            st.switch_page("pages/watch.py", query_params={"run": run})
+    if changes and st.button("Undo all changes", icon=":material/undo:", key="undo-all"):
+        choose(name)
+        st.rerun()
+if changes and not problem:
+    st.subheader("Changed from the preset", anchor=False)
+    differing = config.differences(base).items()
+    st.dataframe(
+        [{"Knob": path, "Preset": str(theirs), "Yours": str(mine)} for path, (mine, theirs) in differing],
+        hide_index=True,
+    )

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import cpc_engine  # noqa: F401  (before any test imports torch: it settles how torch's threads wait)
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

@@ -217,6 +217,30 @@ def test_extreme_temperatures_stay_finite_and_exact(tau: float) -> None:
     assert scale.grad.item() == pytest.approx(exact_scale.grad.item(), rel=1e-3, abs=1e-6)
 
 
+@pytest.mark.parametrize("n", [1, 2, 32])
+@pytest.mark.parametrize("tau", [0.01, 0.05, 0.2])
+def test_gradients_of_all_but_solved_anchors_do_not_cancel(n: int, tau: float) -> None:
+    """p₊ − 1 taken as a difference is rounding noise where p₊ → 1; a float64 reference shows it."""
+    torch.manual_seed(1)
+    vectors, candidates, _ = one_source(n, 16)
+    queue = F.normalize(torch.randn(40, 16), dim=1)
+    candidates.sources.append(Source("queue", queue, torch.arange(40) + 10**9, torch.zeros(40).long()))
+    futures = vectors.clone().requires_grad_()
+    candidates.sources[0].vectors = futures
+    anchors = F.normalize(vectors + 0.05 * torch.randn(n, 16), dim=1).requires_grad_()
+    loss = info_nce(anchors, torch.arange(n), candidates, torch.tensor(1 / tau)).loss
+    gradients = torch.autograd.grad(loss, [anchors, futures])
+    a, f = (x.detach().double().requires_grad_() for x in (anchors, futures))
+    logits = a @ torch.cat([f, queue.double()]).T / tau
+    # log Σ exp(l_j − l_p) over the negatives alone, so that the reference itself does not cancel
+    others = (logits - logits.gather(1, torch.arange(n)[:, None])).masked_fill(
+        F.one_hot(torch.arange(n), n + 40).bool(), -torch.inf
+    )
+    reference = torch.autograd.grad(torch.log1p(others.exp().sum(1)).mean(), [a, f])
+    for ours, exact in zip(gradients, reference, strict=True):
+        assert (ours - exact).norm() <= 1e-5 * exact.norm()
+
+
 def test_large_dot_products_do_not_overflow() -> None:
     """`exp → sum → log` without a shift gives inf here."""
     vectors, candidates, _ = one_source(10, 4)

@@ -19,9 +19,9 @@ SOURCE_WORDS = {
 }
 MODALITY_WORDS = {"audio": "sound", "image": "pictures"}
 GEOMETRY = {
-    "alignment": ("Alignment", "mean squared distance (lower is better)"),
-    "uniformity": ("Uniformity", "log mean similarity (lower is more even)"),
-    "effective_rank": ("Effective rank", "directions in use (higher is richer)"),
+    "alignment": ("Alignment", "distance²", "How far predictions lie from what came; lower is better."),
+    "uniformity": ("Uniformity", "log similarity", "How evenly contexts fill their space; lower is more even."),
+    "effective_rank": ("Effective rank", "directions", "How many directions contexts use; higher is richer."),
 }
 
 
@@ -51,7 +51,7 @@ def accuracy_figure(records: Sequence[Record]) -> Figure:
 
 def geometry_figure(records: Sequence[Record], measure: str) -> Figure:
     """One held-out measure (a key of GEOMETRY), a point each time it was taken."""
-    title, unit = GEOMETRY[measure]
+    title, unit, _ = GEOMETRY[measure]
     taken = [record for record in records if record.get("geometry")]
     steps = [record["step"] for record in taken]
     names = modalities(records)
@@ -72,7 +72,9 @@ def share_figure(records: Sequence[Record], modality: str) -> Figure:
         found = [record["modalities"][modality]["sources"].get(source) for record in records]
         shares = [100 * _number(row["share"]) if row else 0.0 for row in found]
         series.append(Series(SOURCE_WORDS[source], steps, shares, SOURCES[source]))
-    return stacked_figure(series, "step", "share of the pull (%)", f"Who pulls: negatives of {MODALITY_WORDS[modality]}")
+    return stacked_figure(
+        series, "step", "share of the pull (%)", f"Who pulls: negatives of {MODALITY_WORDS[modality]}"
+    )
 
 
 def with_events(figure: Figure, events: Iterable[Record]) -> Figure:
@@ -97,7 +99,7 @@ def with_events(figure: Figure, events: Iterable[Record]) -> Figure:
 def spoken(figure: Figure) -> str:
     """A text alternative: title, axes, and where each curve starts and stands."""
     layout = figure["layout"]
-    unit = layout["yaxis"]["title"]["text"]
+    unit, axis = layout["yaxis"]["title"]["text"], layout["xaxis"]["title"]["text"]
     parts = []
     for trace in figure["data"]:
         if trace.get("showlegend") is False:
@@ -105,7 +107,9 @@ def spoken(figure: Figure) -> str:
         values = [(x, y) for x, y in zip(trace["x"], trace["y"], strict=True) if y is not None]
         if values:
             first, last = values[0], values[-1]
-            parts.append(f"{trace['name']} from {first[1]:.3g} at step {first[0]:.0f} to {last[1]:.3g} at {last[0]:.0f}")
+            parts.append(
+                f"{trace['name']} from {first[1]:.3g} at {axis} {first[0]:.0f} to {last[1]:.3g} at {last[0]:.0f}"
+            )
     return f"{layout['title']['text']}, {unit}: {'; '.join(parts) or 'nothing recorded yet'}."
 
 

@@ -64,6 +64,53 @@ function themed(node) {
   };
 }
 
+// Charts of one `link` mark the same points: those whose customdata[0] was chosen with lasso or box on any of them.
+const links = new Map(); // link → Set of ids, or absent
+
+function mark(figure, link) {
+  const ids = links.get(link);
+  return figure.data.map((trace) => ({
+    ...trace,
+    selectedpoints: ids && (trace.customdata ?? []).flatMap(([id], index) => (ids.has(id) ? [index] : [])),
+  }));
+}
+
+function listen(node) {
+  const tell = (event) => {
+    const { data, tellPython } = charts.get(node) ?? {};
+    if (!data?.link) return;
+    const ids = event?.points?.map((point) => point.customdata[0]);
+    if (!ids && !links.has(data.link)) return;
+    if (ids) links.set(data.link, new Set(ids));
+    else links.delete(data.link);
+    for (const [other, chart] of linked) if (chart.data.link === data.link && other !== node) later(other, chart.key);
+    tellPython("selected", ids ?? []);
+  };
+  node.on("plotly_selected", tell);
+  node.on("plotly_deselect", () => tell());
+}
+const linked = new Map(); // node → chart, of those that have a link
+
+// A picture on the page's own background: a transparent one is unreadable elsewhere.
+function save(node, format) {
+  const style = getComputedStyle(node);
+  const layout = { ...node.layout, paper_bgcolor: style.getPropertyValue("--st-background-color").trim() || "#fff" };
+  const filename = (node.layout.title?.text ?? "chart").replace(/[^\w]+/g, "-").toLowerCase();
+  const { clientWidth: width, clientHeight: height } = node;
+  return Plotly.downloadImage({ data: node.data, layout }, { format, filename, width, height, scale: 2 });
+}
+
+// Made once: Plotly takes new functions for a new configuration and draws everything again, without the zoom.
+let pictures = null;
+function pictureButtons() {
+  pictures ??= ["png", "svg"].map((format) => ({
+    name: `Download as ${format.toUpperCase()}`,
+    icon: Plotly.Icons.camera,
+    click: (node) => save(node, format),
+  }));
+  return pictures;
+}
+
 function draw(node, key) {
   const chart = charts.get(node);
   chart.frame = 0;
@@ -75,12 +122,16 @@ function draw(node, key) {
   layout.template = themed(node);
   layout.width = node.clientWidth;
   layout.height = node.clientHeight;
-  Plotly.react(node, figure.data, layout, {
+  const { link } = chart.data;
+  Plotly.react(node, link ? mark(figure, link) : figure.data, layout, {
     displaylogo: false,
     showSendToCloud: false,
-    modeBarButtonsToRemove: ["lasso2d", "select2d"],
+    modeBarButtonsToRemove: ["toImage", ...(link ? [] : ["lasso2d", "select2d"])],
+    modeBarButtonsToAdd: pictureButtons(),
     ...figure.config,
   });
+  if (link && !linked.has(node)) listen(node);
+  if (link) linked.set(node, chart);
 }
 
 // At most one redraw per frame, with the newest data; none at all in a browser tab that nobody sees.
@@ -94,6 +145,8 @@ export default function ({ parentElement, data, key, setStateValue }) {
   const known = charts.get(node);
   const chart = known ?? { frame: 0, observer: new ResizeObserver(() => later(node, key)) };
   chart.data = data;
+  chart.key = key;
+  chart.tellPython = setStateValue;
   node.style.height = `${data.height}px`;
   node.setAttribute("aria-label", data.alt);
   if (!known) {
@@ -119,6 +172,8 @@ export default function ({ parentElement, data, key, setStateValue }) {
     cancelAnimationFrame(chart.frame);
     chart.observer.disconnect();
     charts.delete(node);
+    linked.delete(node);
+    if (![...linked.values()].some((other) => other.data.link === chart.data.link)) links.delete(chart.data.link);
     Plotly?.purge(node);
   };
 }

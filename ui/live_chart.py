@@ -49,7 +49,9 @@ _mount = st.components.v2.component(
 )
 
 
-def live_chart(figure: Mapping[str, Any] | PlotlyFigure, *, key: str, height: int = 320, alt: str) -> None:
+def live_chart(
+    figure: Mapping[str, Any] | PlotlyFigure, *, key: str, height: int = 320, alt: str, link: str | None = None
+) -> list[Any]:
     """Draw `figure`, or bring the chart drawn under the same `key` up to date.
 
     Args:
@@ -57,6 +59,11 @@ def live_chart(figure: Mapping[str, Any] | PlotlyFigure, *, key: str, height: in
         key: names the chart; the same from refresh to refresh.
         height: in pixels; the width follows the container.
         alt: what a screen reader says instead of the picture.
+        link: charts of the same link mark the points that were chosen with lasso or box on one of them, by
+            `customdata[0]`.
+
+    Returns:
+        The ids chosen last on this chart; without a link, none.
     """
     wanted = dict(st.session_state.get(key) or {}).get("plotly") == "missing"
     data = {
@@ -65,9 +72,12 @@ def live_chart(figure: Mapping[str, Any] | PlotlyFigure, *, key: str, height: in
         "alt": alt,
         "url": _url(),
         "text": _bundle().read_text(encoding="utf-8") if wanted else None,
+        "link": link,
     }
-    # Without a callback Streamlit would not keep the state "plotly", by which the browser asks for the text.
-    _mount(key=key, data=data, on_plotly_change=lambda: None)
+    # Without a callback Streamlit would not keep the states: "plotly", by which the browser asks for the text, and
+    # "selected".
+    state = _mount(key=key, data=data, on_plotly_change=lambda: None, on_selected_change=lambda: None)
+    return list(state.get("selected") or [])
 
 
 def plain(value: Any) -> Any:

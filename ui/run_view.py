@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -72,16 +73,17 @@ def _warnings(now: Snapshot) -> None:
 
 def _charts(now: Snapshot) -> None:
     chart(curves.loss_figure(now.records, now.events), f"loss-{now.id}", 340)
-    left, right = st.columns(2)
-    with left:
-        chart(curves.accuracy_figure(now.records), f"accuracy-{now.id}")
-    with right:
-        for modality in curves.modalities(now.records):
-            chart(curves.share_figure(now.records, modality), f"share-{modality}-{now.id}")
+    figures = {"accuracy": curves.accuracy_figure(now.records)}
+    for modality in curves.modalities(now.records):
+        figures[f"share-{modality}"] = curves.share_figure(now.records, modality)
+    for column, (name, figure) in zip(cycle(st.columns(2)), figures.items(), strict=False):
+        with column:
+            chart(figure, f"{name}-{now.id}")
     if any(record.get("geometry") for record in now.records):
-        for column, measure in zip(st.columns(3), curves.GEOMETRY, strict=True):
+        for column, (measure, (_, _, meaning)) in zip(st.columns(3), curves.GEOMETRY.items(), strict=True):
             with column:
                 chart(curves.geometry_figure(now.records, measure), f"{measure}-{now.id}", 260)
+                st.caption(meaning)
     st.download_button(
         "All numbers (CSV)",
         lambda: curves.records_csv(now.records),
@@ -105,5 +107,10 @@ def chart(figure: Figure, key: str, height: int = 300) -> None:
         with numbers:
             st.dataframe(columns, hide_index=True, height=260)
             st.download_button(
-                f"{title} (CSV)", curves.columns_csv(columns), f"{key}.csv", "text/csv", key=f"get-{key}", on_click="ignore"
+                f"{title} (CSV)",
+                curves.columns_csv(columns),
+                f"{key}.csv",
+                "text/csv",
+                key=f"get-{key}",
+                on_click="ignore",
             )

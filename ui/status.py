@@ -19,8 +19,6 @@ WORDS = {
 COLORS = {"queued": "gray", "running": "blue", "paused": "orange", "stopped": "gray", "finished": "green"}
 CSS = """
 .block-container { padding-top: 4.5rem; padding-bottom: 6rem; max-width: 84rem; }
-.cpc-picture { width: 100%; max-width: 46rem; height: auto; display: block; }
-.cpc-thumb { width: 100%; height: auto; display: block; }
 @media (max-width: 40rem) { .block-container { padding-left: 1rem; padding-right: 1rem; } }
 """
 
@@ -56,17 +54,16 @@ def _working(expected: bool) -> None:
         st.rerun()  # the last run ended: stop asking
     if not active:
         return
-    with st.bottom, plain_errors():
-        with st.container(horizontal=True, vertical_alignment="center", key="working"):
-            for run in active[:3]:
-                now = manager().snapshot(run)
-                left = f" · {duration(now.seconds_left)} left" if now.seconds_left else ""
-                share = f"{now.step} of {now.steps} steps{left}" if now.status != "queued" else "its turn comes next"
-                st.page_link(
-                    "pages/watch.py",
-                    label=f"{now.name or run} · {now.phase or WORDS[now.status]} · {share}",
-                    icon=":material/progress_activity:" if now.status == "running" else ":material/hourglass_empty:",
-                    query_params={"run": run},
-                )
-            if len(active) > 3:
-                st.caption(f"and {len(active) - 3} more")
+    with st.bottom, plain_errors(), st.container(horizontal=True, vertical_alignment="center", key="working"):
+        for run in active[:3]:
+            now = manager().snapshot(run)
+            left = f" · {duration(now.seconds_left)} left" if now.seconds_left else ""
+            share = f"{now.step} of {now.steps} steps{left}" if now.status != "queued" else "its turn comes next"
+            st.page_link(
+                "pages/watch.py",
+                label=f"{now.name or run} · {now.phase or WORDS[now.status]} · {share}",
+                icon=":material/progress_activity:" if now.status == "running" else ":material/hourglass_empty:",
+                query_params={"run": run},
+            )
+        if len(active) > 3:
+            st.caption(f"and {len(active) - 3} more")

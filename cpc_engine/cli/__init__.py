@@ -12,10 +12,10 @@ from .parser import parse
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit code: 0 success, 1 a run that diverged, 2 bad usage or input (one clear line)."""
+    """Exit code: 0 success, 1 a run that diverged, 2 bad usage or input (one clear line), 130 interrupted by Ctrl-C."""
     try:
         options = parse(arguments)
-        from . import commands  # torch comes with it: not needed to refuse a misspelt command
+        from . import commands  # not needed to refuse a misspelt command
 
         return commands.COMMANDS[options.command](options)
     except CpcError as error:
@@ -24,6 +24,9 @@ def main(arguments: Sequence[str]) -> int:
         usage = " (see python -m cpc_engine --help)" if isinstance(error, ConfigError) and not arguments else ""
         print(f"error: {error}{usage}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # the reader of our output has gone, as in `… | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

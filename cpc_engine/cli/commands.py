@@ -1,24 +1,30 @@
-"""One function a command: options in, exit code out; `--json` prints exactly one document on stdout."""
+"""One function a command: options in, exit code out; `--json` prints exactly one document on stdout.
+
+What needs torch imports it itself: the other commands answer at once.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..config import RunConfig
 from ..errors import ConfigError, DataError, RunError
 from ..knobs import describe
 from ..presets import PRESETS, preset
-from ..runs.execute import execute
-from ..runs.folder import RunFolder, RunInfo, list_runs
-from ..runs.manager import check_resumable
+from ..runs.compare import final_measures
+from ..runs.folder import RunFolder, RunInfo, check_resumable, scan_runs
 from ..training.control import Control
-from .progress import ProgressBar
+
+if TYPE_CHECKING:
+    from ..runs.execute import State
 
 Options = argparse.Namespace
 
@@ -44,29 +50,29 @@ def knobs(options: Options) -> int:
 
 def train(options: Options) -> int:
     folder = RunFolder.create(options.runs, _configured(options))
-    status = _execute(folder, resume=False)
-    if status == "failed" and not folder.records():
-        reason = folder.info().message
-        folder.delete()
-        raise DataError(reason)
-    return _report(options, folder)
+    end = _execute(folder, resume=False)
+    if end.status == "failed" and not end.unexpected and not folder.records():
+        folder.remove()  # bad input, not a run
+        raise DataError(end.message)
+    return _report(options, folder, end)
 
 
 def resume(options: Options) -> int:
     folder = RunFolder.open(options.run, options.runs)
     check_resumable(folder)
-    _execute(folder, resume=True)
-    return _report(options, folder)
+    return _report(options, folder, _execute(folder, resume=True))
 
 
 def list_all(options: Options) -> int:
-    infos = list_runs(options.runs)
+    infos, broken = scan_runs(options.runs)
+    for line in broken:
+        _note(f"left out: {line}")
     lines = [
         f"{info.id:40} {info.status:12} {info.steps_done:>6}/{info.steps:<6} "
         f"loss {_number(info.loss_last):8} {info.name}"
         for info in infos
     ]
-    _print(options, [_summary(options, info) for info in infos], lines or [f"no runs in {options.runs}"])
+    _print(options, [_summary(info, options.runs / info.id) for info in infos], lines or [f"no runs in {options.runs}"])
     return 0
 
 
@@ -101,16 +107,22 @@ def embed(options: Options) -> int:
             f"{item['file']}: x {item['x']:.3f} y {item['y']:.3f}, nearest {near['label']} ({near['source']}, "
             f"cosine {near['cosine']:.3f}){''.join(f'; {note}' for note in item['notes'])}"
         )
-    _print(options, {"run": placer.folder.id, "items": items}, lines)
-    return 0 if any(item["status"] == "ok" for item in items) else 2
+    document = {"run": placer.folder.id, "items": items}
+    if any(item["status"] == "ok" for item in items):
+        _print(options, document, lines)
+        return 0
+    reason = items[0]["error"] if len(items) == 1 else f"none of the {len(items)} files could be used"
+    _print(options, {**document, "error": reason}, lines)
+    _note(f"error: {reason}")
+    return 2
 
 
 def compare(options: Options) -> int:
-    folders = [RunFolder.open(run, options.runs) for run in options.runs_compared]
+    folders = [RunFolder.open(run, options.runs) for run in (options.run, *options.others)]
     configs = [folder.config().to_dict() for folder in folders]
     flat = [{f"{s}.{k}": v for s, knobs in c.items() for k, v in knobs.items()} for c in configs]
     differing = {path: [f[path] for f in flat] for path in flat[0] if any(f[path] != flat[0][path] for f in flat)}
-    measures = [_final_measures(folder) for folder in folders]
+    measures = [final_measures(folder) for folder in folders]
     names = list(dict.fromkeys(name for found in measures for name in found))
     table = {name: [found.get(name) for found in measures] for name in names}
     document = {"runs": [folder.id for folder in folders], "settings": differing, "measures": table}
@@ -144,7 +156,7 @@ def _configured(options: Options) -> RunConfig:
         raise ConfigError(f"give --preset ({', '.join(PRESETS)}) or --config FILE")
     if options.config:
         try:
-            config = RunConfig.from_json(options.config.read_text(encoding="utf-8"))
+            config = RunConfig.from_json(options.config.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"cannot read {options.config}: {getattr(error, 'strerror', None) or error}") from None
     else:
@@ -163,11 +175,17 @@ def _configured(options: Options) -> RunConfig:
         "run.name": options.name,
     }
     changes |= {path: value for path, value in short.items() if value is not None}
-    return config.replace(changes)
+    config = config.replace(changes)
+    # Whole paths, so that the run can be resumed from anywhere.
+    paths = {"data.path": config.data.path, "data.image_path": config.data.image_path}
+    return config.replace({name: os.path.abspath(os.path.expanduser(path)) for name, path in paths.items() if path})
 
 
-def _execute(folder: RunFolder, resume: bool) -> str:
+def _execute(folder: RunFolder, resume: bool) -> State:
     """Train in this thread; the first Ctrl-C ends the run after its step and keeps it, a second ends the program."""
+    from ..runs.execute import execute
+    from .progress import ProgressBar
+
     control = Control()
 
     def on_interrupt(signum: int, frame: object) -> None:
@@ -185,11 +203,10 @@ def _execute(folder: RunFolder, resume: bool) -> str:
         signal.signal(signal.SIGINT, before)
 
 
-def _report(options: Options, folder: RunFolder) -> int:
+def _report(options: Options, folder: RunFolder, end: State) -> int:
+    if end.status == "failed":
+        raise RunError(f"{folder.id}: {end.message}")
     info = folder.info()
-    if info.status == "failed":
-        raise RunError(f"{folder.id}: {info.message}")
-    summary = _summary(options, info)
     lines = [
         f"{info.status}: {info.steps_done} steps in {info.seconds:.0f} s on {info.device}, "
         f"loss {_number(info.loss_first)} → {_number(info.loss_last)}",
@@ -197,14 +214,14 @@ def _report(options: Options, folder: RunFolder) -> int:
     ]
     if info.data.get("skipped"):
         lines.append(f"skipped {info.data['skipped']} files, for example {info.data['skipped_files'][0]}")
-    _print(options, summary, lines)
+    _print(options, _summary(info, folder.path), lines)
     return 1 if info.status == "diverged" else 0
 
 
-def _summary(options: Options, info: RunInfo) -> dict[str, Any]:
+def _summary(info: RunInfo, path: Path) -> dict[str, Any]:
     return {
         "run": info.id,
-        "path": str(options.runs / info.id),
+        "path": str(path),
         "name": info.name,
         "status": info.status,
         "steps": info.steps_done,
@@ -218,16 +235,6 @@ def _summary(options: Options, info: RunInfo) -> dict[str, Any]:
         "message": info.message,
         "created": info.created,
     }
-
-
-def _final_measures(folder: RunFolder) -> dict[str, float | None]:
-    """Loss and geometry at a run's end, and its probes where it was evaluated."""
-    info, records = folder.info(), folder.records()
-    found: dict[str, float | None] = {"loss": info.loss_last, "seconds": info.seconds}
-    found |= next((r["geometry"] for r in reversed(records) if r.get("geometry")), {})
-    evaluation = folder.json("evaluation") or {}
-    found |= {f"probe.{name}": row["trained"] for name, row in evaluation.get("probe", {}).items()}
-    return found
 
 
 def _print(options: Options, document: Any, lines: Sequence[str]) -> None:

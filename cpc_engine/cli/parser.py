@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ..errors import ConfigError
 
@@ -13,6 +13,9 @@ RUN_HELP = "a run's folder or id"
 
 
 class _Parser(argparse.ArgumentParser):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, allow_abbrev=False)  # `--js` would mean --json to some of us only
+
     def error(self, message: str) -> NoReturn:
         raise ConfigError(message)
 
@@ -58,5 +61,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     embed.add_argument("files", nargs="+", type=Path, metavar="FILE", help="sounds or pictures")
 
     compare = add("compare", "settings that differ and measures of runs, side by side")
-    compare.add_argument("runs_compared", nargs="+", metavar="RUN", help=RUN_HELP)
+    compare.add_argument("run", metavar="RUN", help=RUN_HELP)
+    compare.add_argument("others", nargs="+", metavar="RUN", help="those to compare it with")
     return parser.parse_args(list(arguments))

@@ -8,8 +8,7 @@ from typing import Self
 
 from tqdm import tqdm
 
-from ..runs.execute import Phase
-from ..runs.folder import Status
+from ..runs.execute import Phase, State
 from ..training.records import StepRecord
 
 
@@ -25,11 +24,11 @@ class ProgressBar:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.bar.close()
 
-    def __call__(self, seen: StepRecord | Phase | Status) -> None:
+    def __call__(self, seen: StepRecord | Phase | State) -> None:
         if isinstance(seen, StepRecord):
             self.bar.set_postfix_str(f"loss {seen.loss:.4f}", refresh=False)
             self.bar.update(seen.step - self.bar.n)
         elif isinstance(seen, Phase):
             self.bar.set_description(seen.text)
         else:
-            self.bar.set_description(seen)
+            self.bar.set_description(seen.status)

@@ -8,7 +8,7 @@ A block of b anchors meets the candidates in tiles that fit a core's cache. For 
   1. l = a cᵀ (a is divided by τ beforehand); cells that are no negatives, the positive's own among them, become −inf;
   2. e = exp(l − m) in place. m is the row's largest logit so far (what was summed before is rescaled when it grows),
      or 0 for good where Cauchy-Schwarz bounds |l| so far below overflow that a shift would change nothing;
-  3. e [c | 1] gives the anchors' gradient and the row's sum, both still to be divided by the total.
+  3. e c and e's row sums are added up: the anchors' gradient and the loss, both still to be divided by the total.
 When all tiles are done the total is known, and eᵀ (a / total) is the candidates' gradient: only tiles of sources that
 carry one are kept until then, so a longer queue takes time but no memory.
 A permuted copy of the in-batch latents (`Candidates.mirror`) has the same multiset of logits, so it is a factor 2 on
@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from .account import Account, Tally
 from .candidates import Candidates
@@ -41,7 +42,7 @@ class Shape:
 
 
 SHAPES = {
-    "cpu": Shape(rows=384, tile=384 << 10, kept=8 << 20),  # a tile of 1.5 MB stays in the second-level cache
+    "cpu": Shape(rows=512, tile=512 << 10, kept=8 << 20),  # a tile of 2 MB stays in two cores' caches
     "cuda": Shape(rows=4096, tile=64 << 20, kept=256 << 20),
 }
 
@@ -116,6 +117,7 @@ class _BlockInfoNCE(torch.autograd.Function):
         walk = _Walk(anchors, positives, weights, candidates, masks, tally, vectors, needs)
         with torch.no_grad(), torch.autocast(anchors.device.type, enabled=False):
             losses = torch.cat([walk.block(number) for number in range(-(-len(anchors) // walk.rows))])
+            walk.finish()
         ctx.save_for_backward(*(g for g in walk.gradients if g is not None))
         ctx.present = [g is not None for g in walk.gradients]
         ctx.mark_non_differentiable(losses)
@@ -133,8 +135,8 @@ class _Tile:
     """Some columns of one source.
 
     Attributes:
-        values: (n, d + 1), the vectors and a 1, so that one product gives a row's pull and its sum; with an account
-            (n, d + classes), the vectors and their one-hot class: its sum, class by class.
+        values: (n, d), the vectors; with an account (n, d + classes), their one-hot classes beside them, so that one
+            product gives a row's pull and its sum, class by class.
         rows, columns: cells that are no negatives, sorted by row; those of block k are start[k] to start[k + 1].
     """
 
@@ -174,7 +176,6 @@ class _Walk:
         shape = SHAPES.get(anchors.device.type, SHAPES["cuda"])
         kept = sum(len(v) for v, g in zip(vectors, self.gradients[1:], strict=True) if g is not None)
         self.rows = max(16, min(len(anchors), shape.rows, shape.kept // max(kept, 1)))
-        self.classes = 1 if tally is None else tally.classes
         self.bounded = _bounded(anchors, vectors)
         width = max(1, shape.tile // self.rows)
         self.tiles = [
@@ -183,12 +184,13 @@ class _Walk:
             for begin in range(0, len(v), width)
         ]
         self.buffer = anchors.new_empty(self.rows * kept)
+        self.pulls = torch.empty_like(weights)  # (N,) gradient on each positive's logit
         self.scratch = anchors.new_empty(self.rows * min(width, max(len(v) for v in vectors)))
 
     def _tile(self, source: int, span: slice, mask: Pairs | None) -> _Tile:
-        vectors = self.vectors[source][span]
-        ones = vectors.new_ones(len(vectors), 1) if self.tally is None else self.tally.one_hot(source, span)
-        values = torch.cat([vectors, ones], 1)
+        values = self.vectors[source][span]
+        if self.tally is not None:
+            values = torch.cat([values, self.tally.one_hot(source, span)], 1)
         blocks = -(-len(self.anchors) // self.rows)
         if mask is None:
             empty = self.positives[:0]
@@ -203,12 +205,13 @@ class _Walk:
     def block(self, number: int) -> Tensor:
         """Losses (b,) of block `number` of the anchors; gradients are added to `self.gradients`."""
         rows = slice(number * self.rows, min((number + 1) * self.rows, len(self.anchors)))
-        a, positives, weights = self.anchors[rows], self.positives[rows], self.weights[rows]
-        own = self.vectors[0][positives]
+        a, weights = self.anchors[rows], self.weights[rows]
+        own = self.vectors[0][self.positives[rows]]
         own_logit = (a * own).sum(1)
         top = torch.zeros_like(own_logit) if self.bounded else own_logit
         highest = a.new_full((len(self.vectors), len(a)), -torch.inf)
-        sums = a.new_zeros(len(self.vectors), len(a), a.shape[1] + self.classes)
+        pull = a.new_zeros(len(self.vectors), len(a), a.shape[1] + (self.tally.classes if self.tally else 0))
+        mass = a.new_zeros(len(self.vectors), len(a))
         kept, used = [], 0
         for tile in self.tiles:
             vectors, source = self.vectors[tile.source][tile.span], tile.source
@@ -221,21 +224,36 @@ class _Walk:
                 highest[source] = torch.maximum(highest[source], l.amax(1))
             if not self.bounded:
                 higher = torch.maximum(top, highest[source])
-                sums *= (top - higher).exp()[:, None]
+                shrink = (top - higher).exp()
+                pull *= shrink[:, None]
+                mass *= shrink
                 top = higher
                 l.sub_(top[:, None])
-            sums[source].addmm_(l.exp_(), tile.values)
+            pull[source].addmm_(l.exp_(), tile.values)
+            if self.tally is None:
+                mass[source] += l.sum(1)
             if carries:
                 kept.append((tile, l, top))
                 used += size
-        pull, class_mass = sums.split([a.shape[1], self.classes], 2)
-        mass = class_mass.sum(2)
-        own_exp = (own_logit - top).exp()
-        total = self.own * own_exp + (self.copies - 1) * mass[0] + mass.sum(0)
         if self.tally is not None:
-            self.tally.add(rows, own_logit, own_exp, total, class_mass, highest)
-        pull = (self.copies - 1) * pull[0] + pull.sum(0)
-        self._gradients(rows, a, own, weights / total, own_exp, pull, top, kept)
+            mass = pull[:, :, a.shape[1] :].sum(2)
+        own_exp = (own_logit - top).exp()
+        negatives = (self.copies - 1) * mass[0] + mass.sum(0)
+        total = self.own * own_exp + negatives
+        if self.tally is not None:
+            self.tally.add(rows, own_logit, own_exp, total, pull[:, :, a.shape[1] :], highest)
+        share = weights / total
+        # p₊ − 1 from what is not the positive: p₊ itself rounds to 1 where an anchor is all but solved
+        self.pulls[rows] = -share * (negatives + (self.own - self.own_grad) * own_exp)
+        if self.gradients[0] is not None:
+            towards = (self.copies - 1) * pull[0] + pull.sum(0)
+            self.gradients[0][rows] = share[:, None] * (towards[:, : a.shape[1]] - negatives[:, None] * own)
+        scaled = a * share[:, None]
+        for tile, e, seen in kept:
+            part = scaled if self.bounded else scaled * (seen - top).exp()[:, None]
+            gradient = self.gradients[1 + tile.source]
+            assert gradient is not None
+            gradient[tile.span].addmm_(e.T, part, alpha=self.copies_grad if tile.source == 0 else 1.0)
         return total.log() + top - own_logit
 
     def _mask(self, tile: _Tile, logits: Tensor, number: int, first: int) -> None:
@@ -248,30 +266,14 @@ class _Walk:
             self.tally.leave_out(tile.source, logits[rows, columns])
         logits[rows, columns] = -torch.inf
 
-    def _gradients(
-        self,
-        rows: slice,
-        a: Tensor,
-        own: Tensor,
-        share: Tensor,
-        own_exp: Tensor,
-        pull: Tensor,
-        top: Tensor,
-        kept: list[tuple[_Tile, Tensor, Tensor]],
-    ) -> None:
-        """Add a block's part; `share` is weight ÷ total, so that share · e is the gradient on a logit."""
-        weights, positives = self.weights[rows], self.positives[rows]
-        grad_anchors, grad_in_batch, *_ = self.gradients
-        if grad_anchors is not None:
-            grad_anchors[rows] = share[:, None] * pull + (share * self.own * own_exp - weights)[:, None] * own
+    def finish(self) -> None:
+        """What every anchor does to its own positive, for all blocks at once: the anchors of one positive are a bag."""
+        grad_in_batch = self.gradients[1]
         if grad_in_batch is not None:
-            grad_in_batch.index_add_(0, positives, (share * self.own_grad * own_exp - weights)[:, None] * a)
-        scaled = a * share[:, None]
-        for tile, e, seen in kept:
-            part = scaled if self.bounded else scaled * (seen - top).exp()[:, None]
-            gradient = self.gradients[1 + tile.source]
-            assert gradient is not None
-            gradient[tile.span].addmm_(e.T, part, alpha=self.copies_grad if tile.source == 0 else 1.0)
+            counts = torch.bincount(self.positives, minlength=len(grad_in_batch))
+            begin = counts.cumsum(0) - counts
+            pulled = self.pulls[:, None] * self.anchors
+            grad_in_batch += F.embedding_bag(self.positives.argsort(), pulled, begin, mode="sum")
 
 
 def _bounded(anchors: Tensor, vectors: tuple[Tensor, ...]) -> bool:

@@ -32,7 +32,7 @@ def evaluate_run(
         raise RunError(f"{folder.id} has no weights yet: it has not ended")
     progress("loading data", 0.0)
     data = load_dataset(config)
-    trained_on = folder.info().data
+    trained_on = folder.facts()
     if list(data.classes) != trained_on["classes"]:
         raise DataError(f"{folder.id} learned {trained_on['classes']}, these data have {list(data.classes)}")
     model = load_model(folder)

@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..data import load_dataset
 from ..data.items import Dataset
@@ -20,7 +21,7 @@ from ..training.control import Control
 from ..training.records import StepRecord
 from ..training.trainer import Trainer
 from .folder import RunFolder, Status
-from .map import save_maps
+from .map import check_mappable, save_maps
 
 
 @dataclass(frozen=True)
@@ -31,31 +32,43 @@ class Phase:
     share: float
 
 
-Observer = Callable[[StepRecord | Phase | Status], None]
+@dataclass(frozen=True)
+class State:
+    """A run's status and why; `unexpected` marks a failure that is the engine's own fault (log.txt has the trace)."""
+
+    status: Status
+    message: str = ""
+    unexpected: bool = False
 
 
-def execute(folder: RunFolder, control: Control, observe: Observer = lambda seen: None, resume: bool = False) -> Status:
+Observer = Callable[[StepRecord | Phase | State], None]
+
+
+def execute(folder: RunFolder, control: Control, observe: Observer = lambda seen: None, resume: bool = False) -> State:
     """Train a run and draw its map; the folder says all along what happened.
 
     Args:
-        observe: called with every record, phase and change of status, in this thread.
-        resume: go on from the run's checkpoint.
+        observe: called with every record, phase and change of state, in this thread.
+        resume: go on from the run's checkpoint, or from the first step where it never made one.
 
     Returns:
-        The status it ended with; "failed" and "diverged" carry their reason in run.json and are not raised.
+        The state it ended in. Nothing is raised: a failure is a state too, known even where the disk cannot take it.
     """
     try:
-        status = _Execution(folder, control, observe).run(resume)
-        message = "the loss or a gradient stopped being a finite number" if status == "diverged" else ""
+        state = _Execution(folder, control, observe).run(resume)
     except CpcError as error:
-        status, message = "failed", str(error)
+        state = State("failed", str(error))
     except Exception as error:  # a run in the background must end as `failed` with its reason, whatever broke
-        status, message = "failed", f"{type(error).__name__}: {error}".splitlines()[0]
+        reason = str(error).partition("\n")[0]
+        state = State("failed", f"unexpected {type(error).__name__}: {reason} (more in log.txt)", unexpected=True)
         folder.log(traceback.format_exc())
-    folder.update(status=status, message=message)
-    folder.log(f"{status}{': ' + message if message else ''}")
-    observe(status)
-    return status
+    try:
+        folder.update(status=state.status, message=state.message)
+    except CpcError as error:
+        state = state if state.status == "failed" else State("failed", str(error))
+    folder.log(f"{state.status}{': ' + state.message if state.message else ''}")
+    observe(state)
+    return state
 
 
 def pick_device(name: str) -> str:
@@ -81,21 +94,37 @@ class _Execution:
     def __init__(self, folder: RunFolder, control: Control, observe: Observer) -> None:
         self.folder, self.control, self.observe = folder, control, observe
         self.config = folder.config()
+        self.due: dict[int, dict[str, Any]] = {}  # changed knobs of an interrupted run, by the step they came after
 
-    def run(self, resume: bool) -> Status:
+    def run(self, resume: bool) -> State:
         self._priority()
         self._status("running")
         trainer = self._trainer()
         if resume:
-            trainer.load(self.folder.tensors("checkpoint"))
-            self.folder.forget_after(trainer.steps_done)
-            changes = {e["knob"]: e["value"] for e in self.folder.events() if e["kind"] == "change"}
-            self._change(trainer, changes)
-            self._event(trainer, "resume")
+            self._go_on(trainer)
         status = self._steps(trainer)
         self.observe(Phase("drawing the map", 0.0))
         save_maps(self.folder, trainer.model, trainer.data, self.config)
-        return status
+        return State(status, "the loss or a gradient stopped being a finite number" if status == "diverged" else "")
+
+    def _go_on(self, trainer: Trainer) -> None:
+        """Take the run up where its checkpoint left it; knobs that were changed after that change again in time."""
+        changes = [event for event in self.folder.events() if event.get("kind") == "change"]
+        if self.folder.has_tensors("checkpoint"):
+            state = self.folder.tensors("checkpoint")
+            try:
+                done = int(state["progress"][0])
+                # Before the state is loaded: a changed τ would set back a learned one.
+                self._change(trainer, {e["knob"]: e["value"] for e in changes if e["step"] < done})
+                trainer.load(state)
+            except (KeyError, IndexError, ValueError, RuntimeError) as error:
+                reason = str(error).partition("\n")[0]
+                raise RunError(f"{self.folder.id}: checkpoint.safetensors does not fit this run ({reason})") from None
+        for event in changes:
+            if event["step"] >= trainer.steps_done:
+                self.due.setdefault(event["step"], {})[event["knob"]] = event["value"]
+        self.folder.forget_after(trainer.steps_done)
+        self._event(trainer, "resume")
 
     def _priority(self) -> None:
         """All cores, but after the page that shows the run: below it in priority where the system allows."""
@@ -110,6 +139,7 @@ class _Execution:
 
         device = pick_device(self.config.run.device)
         data = load_dataset(self.config, device, lambda text, share: self.observe(Phase(text, share)))
+        check_mappable(data)
         for line in data.skipped:
             self.folder.log(f"skipped {line}")
         kind, _, index = device.partition(":")
@@ -130,7 +160,7 @@ class _Execution:
             if self.control.paused:
                 self._pause(trainer)
                 continue
-            self._change(trainer, self.control.take_changes(), record=True)
+            self._change(trainer, self.due.pop(trainer.steps_done, {}) | self.control.take_changes(), record=True)
             done = trainer.steps_done + 1
             measured = done == total or (self.config.evaluation.every > 0 and done % self.config.evaluation.every == 0)
             record = trainer.step(measured or done == 1 or done % self.config.run.record_every == 0)
@@ -175,12 +205,15 @@ class _Execution:
         self._event(trainer, "continue")
         self._status("running")
 
-    def _change(self, trainer: Trainer, changes: dict[str, object], record: bool = False) -> None:
+    def _change(self, trainer: Trainer, changes: dict[str, Any], record: bool = False) -> None:
         if not changes:
             return
         self.config = self.config.replace(changes)
         trainer.change(self.config)
-        for path, value in changes.items() if record else ():
+        sections = self.config.to_dict()
+        for path in changes if record else ():
+            section, _, name = path.partition(".")
+            value = sections[section][name]
             self.folder.append_event({"step": trainer.steps_done, "kind": "change", "knob": path, "value": value})
 
     def _event(self, trainer: Trainer, kind: str) -> None:
@@ -189,7 +222,7 @@ class _Execution:
 
     def _status(self, status: Status) -> None:
         self.folder.update(status=status, message="")
-        self.observe(status)
+        self.observe(State(status))
 
     def _checkpoint(self, trainer: Trainer) -> None:
         self.folder.save_tensors("checkpoint", trainer.state())

@@ -6,13 +6,14 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from ..errors import RunError, StorageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 REASONS = {
     errno.ENOSPC: "no space left on the disk",
@@ -64,7 +65,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunError(f"{path.parent.name}: {path.name} is missing") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path.parent.name}: {path.name} cannot be read ({error})") from None
 
 
@@ -96,19 +97,32 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def append_line(path: Path, value: Any) -> None:
     """Add one JSON line and flush it."""
     with storing(path), open(path, "a", encoding="utf-8") as file:
-        file.write(json.dumps(value, separators=(",", ":")) + "\n")
+        file.write(_line(value))
+
+
+def write_lines(path: Path, values: Iterable[Any]) -> None:
+    """Replace all JSON lines of a file, atomically."""
+    write_bytes(path, "".join(map(_line, values)).encode())
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """JSON lines of a file; a last line cut off by a crash is left out, a missing file is empty."""
+    """JSON lines of a file; lines cut off by a crash or a full disk are left out, a missing file is empty.
+
+    Raises:
+        RunError: the file cannot be read.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise RunError(f"{path.parent.name}: {path.name} cannot be read ({error.strerror or error})") from None
     rows = []
     for line in text.splitlines():
-        try:
+        with contextlib.suppress(ValueError, RecursionError):
             rows.append(json.loads(line))
-        except ValueError:
-            break
-    return rows
+    return [row for row in rows if isinstance(row, dict)]
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":")) + "\n"

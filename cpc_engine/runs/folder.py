@@ -13,6 +13,7 @@ log.txt                  what happened, for people
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -20,17 +21,21 @@ import shutil
 import time
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from torch import Tensor
+from pydantic import TypeAdapter, ValidationError
 
 from ..config import RunConfig
-from ..errors import ConfigError, RunError
+from ..errors import ConfigError, CpcError, RunError, StorageError
 from ..knobs import nearest
-from .files import append_line, read_json, read_lines, read_tensors, storing, write_json, write_tensors
+from .files import append_line, read_json, read_lines, read_tensors, storing, write_json, write_lines, write_tensors
+from .process import is_alive, started
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DEFAULT_ROOT = Path("checkpoints")
-ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+ID = re.compile(r"\w[\w .()+-]{0,127}")  # a plain folder name: ours, or what a file manager calls a copy
 Status = Literal["queued", "running", "paused", "stopped", "finished", "diverged", "failed", "interrupted"]
 ACTIVE: tuple[Status, ...] = ("queued", "running", "paused")
 
@@ -42,7 +47,7 @@ class RunInfo:
     Attributes:
         created, updated: seconds since 1970. seconds: training time.
         data: facts a stranger's item needs: classes, modalities, sample_rate, image_side; and items per split, skipped.
-        pid: the process that works on it.
+        pid, pid_started: the process that works on it (see `process`).
     """
 
     id: str
@@ -60,6 +65,11 @@ class RunInfo:
     loss_last: float | None = None
     data: dict[str, Any] = field(default_factory=dict)
     pid: int = 0
+    pid_started: int = 0
+
+
+_INFO = TypeAdapter(RunInfo)
+FACTS = ("classes", "modalities", "sample_rate", "image_side")
 
 
 class RunFolder:
@@ -80,14 +90,18 @@ class RunFolder:
             StorageError: `root` cannot be written.
         """
         stamp = time.strftime("%Y%m%d-%H%M%S")
-        path = root / f"{config.data.dataset.replace('_', '-')}-{stamp}-{secrets.token_hex(2)}"
+        path = root / f"{config.data.dataset.replace('_', '-')}-{stamp}-{secrets.token_hex(3)}"
         with storing(root):
             path.mkdir(parents=True)
         run = cls(path)
-        write_json(path / "config.json", config.to_dict())
         now = time.time()
-        info = RunInfo(run.id, config.run.name, "queued", now, now, steps=config.optimiser.steps, pid=os.getpid())
-        write_json(path / "run.json", asdict(info))
+        info = RunInfo(run.id, config.run.name, "queued", now, now, steps=config.optimiser.steps, **_this_process())
+        try:
+            write_json(path / "config.json", config.to_dict())
+            write_json(path / "run.json", asdict(info))
+        except StorageError:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
         return run
 
     @classmethod
@@ -113,27 +127,46 @@ class RunFolder:
     def config(self) -> RunConfig:
         try:
             return RunConfig.from_dict(read_json(self.path / "config.json"))
-        except (ConfigError, TypeError, ValueError) as error:
+        except ConfigError as error:
             raise RunError(f"{self.id}: config.json does not fit this version: {error}") from None
 
     def info(self) -> RunInfo:
-        """Its state; a run whose process has gone is `interrupted`."""
+        """Its state; a run whose process has gone is `interrupted`.
+
+        Raises:
+            RunError: run.json is missing or damaged.
+        """
         values = read_json(self.path / "run.json")
         known = {f.name for f in fields(RunInfo)}
         try:
-            info = RunInfo(**{key: value for key, value in values.items() if key in known})
-        except (TypeError, AttributeError) as error:
-            raise RunError(f"{self.id}: run.json is incomplete ({error})") from None
+            info = _INFO.validate_python({key: value for key, value in dict(values).items() if key in known})
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise RunError(f"{self.id}: run.json is damaged ({where}: {first['msg'].lower()})") from None
+        except (TypeError, ValueError):
+            raise RunError(f"{self.id}: run.json is damaged (no JSON object)") from None
         info = replace(info, id=self.id)
-        if info.status in ACTIVE and not _alive(info):
+        if info.status in ACTIVE and not is_alive(info.pid, info.pid_started, info.updated):
             return replace(
                 info, status="interrupted", message="the process that trained it has gone; it can be resumed"
             )
         return info
 
+    def facts(self) -> dict[str, Any]:
+        """What a stranger's item needs to know of the run's data: classes, modalities, sample_rate, image_side.
+
+        Raises:
+            RunError: run.json does not say.
+        """
+        data = self.info().data
+        if any(name not in data for name in FACTS):
+            raise RunError(f"{self.id}: run.json says nothing of the data it learned from; it never began")
+        return data
+
     def update(self, **changes: Any) -> RunInfo:
         """Change fields of run.json."""
-        info = replace(self.info(), updated=time.time(), pid=os.getpid(), **changes)
+        info = replace(self.info(), updated=time.time(), **_this_process(), **changes)
         write_json(self.path / "run.json", asdict(info))
         return info
 
@@ -150,15 +183,18 @@ class RunFolder:
         append_line(self.path / "events.jsonl", event)
 
     def forget_after(self, step: int) -> None:
-        """Drop records and events later than `step`: a resumed run makes them again."""
-        for name, rows in (("metrics.jsonl", self.records()), ("events.jsonl", self.events())):
-            path = self.path / name
-            if any(row.get("step", 0) > step for row in rows):
-                with storing(path):
-                    path.unlink(missing_ok=True)
-                for row in rows:
-                    if row.get("step", 0) <= step:
-                        append_line(path, row)
+        """Drop what a checkpoint at `step` does not hold, because a resumed run makes it again.
+
+        These are later records and events, knobs changed at `step` itself (a change takes effect with the step that
+        follows), and maps and probes of the weights as they were.
+        """
+        records = [row for row in self.records() if row.get("step", 0) <= step]
+        events = [row for row in self.events() if row.get("step", 0) <= step - (row.get("kind") == "change")]
+        write_lines(self.path / "metrics.jsonl", records)
+        write_lines(self.path / "events.jsonl", events)
+        for name in ("map.json", "map.safetensors", "evaluation.json", "probe.safetensors"):
+            with storing(self.path / name):
+                (self.path / name).unlink(missing_ok=True)
 
     def save_tensors(self, name: str, tensors: dict[str, Tensor]) -> None:
         write_tensors(self.path / f"{name}.safetensors", tensors)
@@ -177,7 +213,8 @@ class RunFolder:
         return read_json(self.path / f"{name}.json") if (self.path / f"{name}.json").is_file() else None
 
     def log(self, line: str) -> None:
-        with storing(self.path), open(self.path / "log.txt", "a", encoding="utf-8") as file:
+        """Add a line for people; no run ends because its log cannot be written."""
+        with contextlib.suppress(OSError), open(self.path / "log.txt", "a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
 
     def delete(self) -> None:
@@ -188,31 +225,53 @@ class RunFolder:
         """
         if self.info().status in ACTIVE:
             raise RunError(f"{self.id} is still going on: stop it first")
+        self.remove()
+
+    def remove(self) -> None:
+        """As `delete`, by whoever knows that the run has ended whatever run.json says."""
         with storing(self.path):
             shutil.rmtree(self.path)
 
 
 def list_runs(root: Path = DEFAULT_ROOT) -> list[RunInfo]:
     """All runs below `root`, newest first; folders that are not runs, or broken ones, are left out."""
-    found = []
-    for path in root.glob("*/run.json") if root.is_dir() else []:
-        try:
-            found.append(RunFolder(path.parent).info())
-        except RunError:
+    return scan_runs(root)[0]
+
+
+def scan_runs(root: Path = DEFAULT_ROOT) -> tuple[list[RunInfo], list[str]]:
+    """(runs as `list_runs` gives them, one line for each broken run folder)."""
+    found: list[RunInfo] = []
+    broken: list[str] = []
+    for path in sorted(root.iterdir()) if root.is_dir() else []:
+        if not ((path / "config.json").is_file() or (path / "run.json").is_file()):
             continue
-    return sorted(found, key=lambda info: info.created, reverse=True)
+        folder = RunFolder(path)
+        try:
+            folder.config()
+            found.append(folder.info())
+        except CpcError as error:
+            broken.append(str(error))
+    return sorted(found, key=lambda info: info.created, reverse=True), broken
 
 
-def _alive(info: RunInfo) -> bool:
-    """Whether the process that works on a run still exists (where signals cannot tell: wrote in the last minute)."""
-    if info.pid == os.getpid():
-        return True
-    if os.name != "posix":
-        return time.time() - info.updated < 60
-    try:
-        os.kill(info.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def check_resumable(folder: RunFolder) -> None:
+    """Refuse to resume a run that is going on, complete, or has lost its checkpoint.
+
+    A run that ended before its first checkpoint can begin anew: it has nothing to lose.
+
+    Raises:
+        RunError: with the reason.
+    """
+    info = folder.info()
+    if info.status in ACTIVE:
+        raise RunError(f"{folder.id} is still going on")
+    if info.status == "finished":
+        raise RunError(f"{folder.id} has finished all its {info.steps} steps")
+    if info.status == "diverged":
+        raise RunError(f"{folder.id} diverged; start a new run with other settings")
+    if info.steps_done and not folder.has_tensors("checkpoint"):
+        raise RunError(f"{folder.id} has no checkpoint to go on from")
+
+
+def _this_process() -> dict[str, Any]:
+    return {"pid": os.getpid(), "pid_started": started(os.getpid())}

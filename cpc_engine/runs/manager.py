@@ -7,19 +7,19 @@ loaded again finds its runs going on. Workers never touch a page: they leave rec
 from __future__ import annotations
 
 import atexit
+import contextlib
 import queue
 import threading
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..config import RunConfig
-from ..errors import RunError
+from ..errors import CpcError, RunError
 from ..training.control import Control
 from ..training.records import StepRecord
-from .execute import Phase, execute
-from .folder import ACTIVE, DEFAULT_ROOT, RunFolder, Status
+from .execute import Phase, State, execute
+from .folder import ACTIVE, DEFAULT_ROOT, RunFolder, Status, check_resumable
 
 AT_ONCE = 1  # runs that train at the same time; the others wait their turn
 
@@ -52,25 +52,46 @@ class Snapshot:
 
 @dataclass
 class _Job:
+    """A run of this process, from the queue to its end."""
+
     folder: RunFolder
     config: RunConfig
     resume: bool
+    records: list[dict[str, Any]] = field(default_factory=list)
     control: Control = field(default_factory=Control)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    records: list[dict[str, Any]] = field(default_factory=list)
-    status: Status = "queued"
+    state: State = field(default_factory=lambda: State("queued"))
     phase: Phase = field(default_factory=lambda: Phase("", 0.0))
+    claimed: bool = False
 
-    def observe(self, seen: StepRecord | Phase | Status) -> None:
+    @property
+    def active(self) -> bool:
+        return self.state.status in ACTIVE
+
+    def claim(self) -> bool:
+        """Whether the caller is the one who takes the run out of the queue, to train it or to end it there."""
+        with self.lock:
+            mine, self.claimed = not self.claimed, True
+        return mine
+
+    def observe(self, seen: StepRecord | Phase | State) -> None:
         """Called by the worker; keeps what pages read."""
         with self.lock:
             if isinstance(seen, StepRecord):
+                while self.records and self.records[-1]["step"] >= seen.step:  # a resumed run makes them again
+                    self.records.pop()
                 self.records.append(seen.to_dict())
                 self.phase = Phase("", 0.0)
             elif isinstance(seen, Phase):
                 self.phase = seen
             else:
-                self.status, self.phase = seen, Phase("", 0.0)
+                self.state, self.phase = seen, Phase("", 0.0)
+
+    def snapshot(self) -> Snapshot:
+        with self.lock:
+            records, phase, state = tuple(self.records), self.phase, self.state
+        name, steps = self.config.run.name, self.config.optimiser.steps
+        return _snapshot(self.folder, name, steps, state.status, state.message, phase, records)
 
 
 class RunManager:
@@ -84,6 +105,7 @@ class RunManager:
     def __init__(self, root: Path = DEFAULT_ROOT, workers: int = AT_ONCE) -> None:
         self.root = root
         self._lock = threading.Lock()
+        self._resuming = threading.Lock()
         self._jobs: dict[str, _Job] = {}
         self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._workers = [
@@ -105,13 +127,14 @@ class RunManager:
         """Queue a run that ended early (stopped, interrupted, failed) to go on from its checkpoint.
 
         Raises:
-            RunError: it is going on, has finished, or has no checkpoint.
+            RunError: it is going on, has finished, or has lost its checkpoint.
         """
-        folder = RunFolder.open(run, self.root)
-        check_resumable(folder)
-        folder.update(status="queued", message="")
-        job = _Job(folder, folder.config(), resume=True)
-        job.records = folder.records()
+        with self._resuming:  # of two who ask at once, one is told that it is going on
+            folder = RunFolder.open(run, self.root)
+            self._going_on(folder.id)
+            check_resumable(folder)
+            job = _Job(folder, folder.config(), resume=True, records=folder.records())
+            folder.update(status="queued", message="")
         return self._enqueue(job)
 
     def pause(self, run: str) -> None:
@@ -122,7 +145,7 @@ class RunManager:
 
     def stop(self, run: str) -> None:
         """End a run after its current step; one that still waits ends at once."""
-        self._job(run).control.stop()
+        self._stop(self._job(run))
 
     def change(self, run: str, path: str, value: Any) -> None:
         """Change a live knob (see `Control.change`)."""
@@ -133,7 +156,7 @@ class RunManager:
         """Ids of runs of this process that wait, train or pause, oldest first."""
         with self._lock:
             jobs = list(self._jobs.values())
-        return [job.folder.id for job in jobs if job.status in ACTIVE]
+        return [job.folder.id for job in jobs if job.active]
 
     def snapshot(self, run: str) -> Snapshot:
         """A run now, whether it goes on in this process or lies on disk.
@@ -141,21 +164,19 @@ class RunManager:
         Raises:
             RunError: there is no such run, or its folder is broken.
         """
-        with self._lock:
-            job = self._jobs.get(run)
-        if job is None:
-            folder = RunFolder.open(run, self.root)
-            return _snapshot(folder, folder.records(), Phase("", 0.0))
-        with job.lock:
-            records, phase, status = list(job.records), job.phase, job.status
-        return _snapshot(job.folder, records, phase, status)
+        job = self._going_on(run)
+        if job is not None:
+            return job.snapshot()
+        folder = RunFolder.open(run, self.root)
+        info, records = folder.info(), tuple(folder.records())
+        return _snapshot(folder, info.name, info.steps, info.status, info.message, Phase("", 0.0), records)
 
     def close(self, seconds: float = 20.0) -> None:
         """Stop every run after its current step and wait for the workers, at most so long in all."""
         with self._lock:
             jobs = list(self._jobs.values())
         for job in jobs:
-            job.control.stop()
+            self._stop(job)
         for _ in self._workers:
             self._waiting.put(None)
         for worker in self._workers:
@@ -168,59 +189,71 @@ class RunManager:
         return job.folder.id
 
     def _job(self, run: str) -> _Job:
+        job = self._going_on(run)
+        if job is None or not job.active:
+            raise RunError(f"{run} is not going on in this process")
+        return job
+
+    def _going_on(self, run: str) -> _Job | None:
+        """A run that this process has to tell of; None where its folder does."""
         with self._lock:
             job = self._jobs.get(run)
-        if job is None or job.status not in ACTIVE:
-            raise RunError(f"{run} is not going on in this process")
+        if job is not None and not job.active:
+            self._leave_to_disk(job)
+            with self._lock:
+                job = self._jobs.get(run)
         return job
 
     def _work(self) -> None:
         for job in iter(self._waiting.get, None):
-            if job.control.stopping:
-                job.folder.update(status="stopped", message="stopped before it began")
-                job.observe("stopped")
-            else:
+            if job.claim():
                 execute(job.folder, job.control, job.observe, job.resume)
+                self._leave_to_disk(job)
 
+    def _stop(self, job: _Job) -> None:
+        job.control.stop()
+        if job.claim():
+            job.observe(State("stopped", "stopped before it began"))
+            self._leave_to_disk(job)
 
-def check_resumable(folder: RunFolder) -> None:
-    """Refuse to resume a run that is going on, complete, or without a checkpoint.
+    def _leave_to_disk(self, job: _Job) -> None:
+        """Forget a run that has ended once its folder says so; from then on the folder alone tells.
 
-    Raises:
-        RunError: with the reason.
-    """
-    info = folder.info()
-    if info.status in ACTIVE:
-        raise RunError(f"{folder.id} is still going on")
-    if info.status == "finished":
-        raise RunError(f"{folder.id} has finished all its {info.steps} steps")
-    if info.status == "diverged":
-        raise RunError(f"{folder.id} diverged; start a new run with other settings")
-    if not folder.has_tensors("checkpoint"):
-        raise RunError(f"{folder.id} has no checkpoint to go on from")
+        Where the disk is full the run is kept here, and the next who asks for it tries again.
+        """
+        with contextlib.suppress(CpcError), self._lock:
+            if self._jobs.get(job.folder.id) is job:  # else it was resumed meanwhile, or left before
+                if job.folder.info().status != job.state.status:
+                    job.folder.update(status=job.state.status, message=job.state.message)
+                del self._jobs[job.folder.id]
 
 
 def _snapshot(
-    folder: RunFolder, records: Iterable[dict[str, Any]], phase: Phase, status: Status | None = None
+    folder: RunFolder,
+    name: str,
+    steps: int,
+    status: Status,
+    message: str,
+    phase: Phase,
+    records: tuple[dict[str, Any], ...],
 ) -> Snapshot:
-    info, records = folder.info(), tuple(records)
-    last = records[-1] if records else {"step": 0, "seconds": 0.0}
+    last: dict[str, Any] = records[-1] if records else {"step": 0, "seconds": 0.0}
     recent = records[-20:]
     span = recent[-1]["seconds"] - recent[0]["seconds"] if len(recent) > 1 else 0.0
     speed = (recent[-1]["step"] - recent[0]["step"]) / span if span > 0 else 0.0
-    left = (info.steps - last["step"]) / speed if speed > 0 else None
+    left = (steps - last["step"]) / speed if speed > 0 else None
     return Snapshot(
         id=folder.id,
-        name=info.name,
-        status=status or info.status,
+        name=name,
+        status=status,
         step=last["step"],
-        steps=info.steps,
+        steps=steps,
         seconds=last["seconds"],
         steps_per_second=speed,
         seconds_left=left,
         phase=phase.text,
         share=phase.share,
-        message=info.message,
+        message=message,
         records=records,
         events=tuple(folder.events()),
     )

@@ -10,7 +10,7 @@ import torch
 
 from ..config import RunConfig
 from ..data.items import Dataset, Modality
-from ..errors import RunError
+from ..errors import DataError, RunError
 from ..evaluation.embed import embed
 from ..evaluation.maps import Map, fit_map
 from ..evaluation.report import balanced_rows
@@ -18,6 +18,7 @@ from ..model import MultiModalCPC
 from .folder import RunFolder
 
 METHODS = ("pca", "tsne", "umap")
+FEWEST = 5  # dots that a map needs
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,17 @@ class RunMap:
     sources: list[str]
     classes: list[str]
     maps: dict[str, Map]
+
+
+def check_mappable(data: Dataset) -> None:
+    """Refuse data that no map can be drawn of, before a run spends its time on them.
+
+    Raises:
+        DataError: too few held-out items.
+    """
+    dots = len(data.test) * len(data.modalities)
+    if dots < FEWEST:
+        raise DataError(f"{data.name}: too few held-out items for a map, {dots} where {FEWEST} are needed")
 
 
 def save_maps(folder: RunFolder, model: MultiModalCPC, data: Dataset, config: RunConfig) -> RunMap:

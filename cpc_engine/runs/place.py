@@ -60,8 +60,8 @@ class Placer:
     def __init__(self, folder: RunFolder, methods: Sequence[str] = ("pca", "tsne")) -> None:
         self.folder = folder
         self.config = folder.config()
-        facts = folder.info().data
-        if not facts or not folder.has_tensors("weights"):
+        facts = folder.facts()
+        if not folder.has_tensors("weights"):
             raise RunError(f"{folder.id} has no weights yet: it has not ended")
         self.model = load_model(folder)
         self.classes: list[str] = facts["classes"]
@@ -104,7 +104,7 @@ class Placer:
         """The item as a split of one, treated exactly as the data set's own files were."""
         label, source = torch.zeros(1, dtype=torch.int64), ("item",)
         if isinstance(item, Sound):
-            length = self.model.features["audio"].length
+            length = self.model.audio_features.length
             clip = torch.from_numpy(fit_clip(item.samples, item.rate, self.sample_rate, length))
             return Split(clip[None], None, label, source, source)
         return Split(None, fit_picture(item.pixels, self.image_side)[None], label, source, source)
@@ -144,7 +144,7 @@ def load_model(folder: RunFolder) -> MultiModalCPC:
     Raises:
         RunError: the weights are missing, damaged, or of another network.
     """
-    model = MultiModalCPC(folder.config(), tuple(folder.info().data["modalities"]))
+    model = MultiModalCPC(folder.config(), tuple(folder.facts()["modalities"]))
     try:
         model.load_weights(folder.tensors("weights"))
     except RuntimeError:
@@ -158,11 +158,18 @@ def save_probes(folder: RunFolder, probes: dict[Modality, tuple[str, Probe]]) ->
 
 
 def load_probes(folder: RunFolder) -> dict[Modality, tuple[str, Probe]]:
-    """The run's probe and the feature it reads, per modality; empty before the run was evaluated."""
+    """The run's probe and the feature it reads, per modality; empty before the run was evaluated.
+
+    Raises:
+        RunError: the probe's file is damaged.
+    """
     if not folder.has_tensors("probe"):
         return {}
     groups: dict[tuple[Modality, str], dict[str, torch.Tensor]] = {}
-    for key, tensor in folder.tensors("probe").items():
-        modality, name, part = key.split(".")
-        groups.setdefault((modality, name), {})[part] = tensor  # type: ignore[index]
-    return {modality: (name, Probe.from_tensors(tensors)) for (modality, name), tensors in groups.items()}
+    try:
+        for key, tensor in folder.tensors("probe").items():
+            modality, name, part = key.split(".")
+            groups.setdefault((modality, name), {})[part] = tensor  # type: ignore[arg-type]
+        return {modality: (name, Probe.from_tensors(tensors)) for (modality, name), tensors in groups.items()}
+    except (TypeError, ValueError) as error:
+        raise RunError(f"{folder.id}: probe.safetensors is incomplete ({error})") from None

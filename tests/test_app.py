@@ -1,0 +1,124 @@
+"""Every page without a browser: good runs, none, broken ones, and addresses that lie."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from cpc_engine import RunConfig, RunFolder, manager_for
+from cpc_engine.runs.execute import execute
+from cpc_engine.training.control import Control
+
+APP = str(Path(__file__).resolve().parents[1] / "app.py")
+PAGES = ("pages/start.py", "pages/train.py", "pages/watch.py", "pages/runs.py")
+SMALL = {
+    "data.train_items": 64,
+    "data.test_items": 48,
+    "audio.sample_rate": 4000,
+    "audio.clip_seconds": 0.5,
+    "audio.mel_bands": 16,
+    "audio.width": 8,
+    "context.hidden_dim": 16,
+    "context.latent_dim": 8,
+    "optimiser.batch_size": 8,
+    "optimiser.steps": 3,
+    "evaluation.items": 16,
+    "evaluation.map_items": 48,
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run's folder."""
+    folder = RunFolder.create(tmp_path_factory.mktemp("runs"), RunConfig().replace(SMALL))
+    assert execute(folder, Control()) == "finished"
+    return folder.path
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder of runs that the app uses; its manager ends with the test."""
+    root = tmp_path / "runs"
+    monkeypatch.setenv("CPC_RUNS", str(root))
+    yield root
+    manager_for(root).close()
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+def app(page: str = PAGES[0], **address: str) -> AppTest:
+    test = AppTest.from_file(APP, default_timeout=60)
+    for name, value in address.items():
+        test.query_params[name] = value
+    test.run()
+    if page != PAGES[0]:
+        test.switch_page(page)
+        for name, value in address.items():
+            test.query_params[name] = value
+        test.run()
+    return test
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_runs_every_page_says_what_to_do(runs: Path, page: str) -> None:
+    test = app(page)
+    assert not test.exception
+    assert not test.error
+    assert test.title
+    assert test.button or page == "pages/watch.py"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_shows_a_finished_run(runs: Path, finished: Path, page: str) -> None:
+    shutil.copytree(finished, runs / finished.name)
+    test = app(page, run=finished.name)
+    assert not test.exception
+    assert not test.error
+    assert not test.warning
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("asked", ["nothing-here", "../../etc/passwd", "/etc", "..", "a" * 300, "<script>", ""])
+def test_an_address_that_names_no_run_is_told_and_dropped(runs: Path, page: str, asked: str) -> None:
+    test = app(page, run=asked)
+    assert not test.exception
+    assert not test.error
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("broken", ["run.json", "config.json", "metrics.jsonl", "map.json", "map.safetensors"])
+@pytest.mark.parametrize("how", ["half", "gone", "other"])
+def test_a_broken_folder_never_breaks_a_page(runs: Path, finished: Path, page: str, broken: str, how: str) -> None:
+    folder = Path(shutil.copytree(finished, runs / finished.name))
+    if how == "gone":
+        (folder / broken).unlink()
+    elif how == "half":
+        content = (folder / broken).read_bytes()
+        (folder / broken).write_bytes(content[: len(content) // 2])
+    else:
+        (folder / broken).write_text(json.dumps({"unknown": 1}) + "\n")
+    assert not app(page, run=finished.name).exception
+
+
+def test_the_start_button_trains_and_names_its_run_in_the_address(runs: Path) -> None:
+    test = app(steps="2")
+    test.button(key="go").click().run()
+    assert not test.exception
+    [run] = [path.name for path in runs.iterdir()]
+    assert test.query_params["run"] == [run]
+    manager_for(runs).stop(run)
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(runs: Path) -> None:
+    runs.write_text("a file")
+    test = app()
+    test.button(key="go").click().run()
+    assert not test.exception
+    [error] = test.error
+    assert "a file stands where a folder is needed" in error.value

@@ -1,0 +1,157 @@
+"""The benchmarks: peers compute the same loss, their documents have the documented keys, README's tables follow."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from benchmarks import peers, tables
+from benchmarks.problem import Problem, Shape, exact, make_problem
+from cpc_engine.negatives.infonce import info_nce
+
+ROOT = Path(__file__).resolve().parents[1]
+KEYS = {
+    "shape",
+    "ours_ms",
+    "ours_account_ms",
+    "ours_masked_ms",
+    "account_overhead",
+    "naive_ms",
+    "peers",
+    "peers_ms",
+    "speedup_naive",
+    "speedup_best_peer",
+    "speedup_contrastive_peers",
+    "speedup_linear_cross_entropy",
+    "memory_mb",
+    "memory_ratio_naive",
+    "roofline_ratio",
+    "gradient_error",
+    "sweep",
+    "machine",
+}
+
+
+@pytest.fixture
+def problem() -> Problem:
+    return make_problem(Shape(3, 5, 8), torch.device("cpu"))
+
+
+def value(name: str, problem: Problem) -> float:
+    return peers.RUNS[name].make(problem)().item()
+
+
+@pytest.mark.parametrize("name", ["ours", "ours_account", "linear_cross_entropy_64"])
+def test_runs_of_the_whole_problem_have_the_naive_loss(name: str, problem: Problem) -> None:
+    assert value(name, problem) == pytest.approx(value("naive", problem), rel=1e-5)
+    assert value("naive", problem) == pytest.approx(exact(problem, masked=False)[0], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["pytorch_metric_learning_supcon", "pytorch_metric_learning_ntxent", "pytorch_metric_learning_memory"],
+)
+def test_metric_learning_has_the_naive_loss(name: str, problem: Problem) -> None:
+    pytest.importorskip("pytorch_metric_learning")
+    assert value(name, problem) == pytest.approx(value("naive", problem), rel=1e-5)
+
+
+@pytest.mark.parametrize(("name", "module"), [("info_nce_pytorch", "info_nce"), ("lightly", "lightly")])
+def test_peers_with_explicit_negatives_count_the_positive_once_more(name: str, module: str, problem: Problem) -> None:
+    pytest.importorskip(module)
+    logits = problem.anchors @ problem.everything().T / problem.tau
+    own = (problem.anchors * problem.futures).sum(1, keepdim=True) / problem.tau
+    expected = F.cross_entropy(torch.cat([own, logits], 1), torch.zeros(len(own)).long())
+    assert value(name, problem) == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_folding_the_permuted_copy_into_a_bias_shifts_the_loss_by_log_2(problem: Problem) -> None:
+    folded = value("linear_cross_entropy_folded_64", problem)
+    assert folded + math.log(2) == pytest.approx(value("naive", problem), rel=1e-5)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_float64_reference_and_ours_agree(masked: bool, problem: Problem) -> None:
+    result = info_nce(problem.anchors, problem.positives, problem.candidates(masked), problem.scale)
+    loss, gradients = exact(problem, masked, block=5)
+    assert result.loss.item() == pytest.approx(loss, rel=1e-5)
+    for ours, theirs in zip(torch.autograd.grad(result.loss, problem.leaves), gradients, strict=True):
+        torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=1e-6)
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=280)
+
+
+@pytest.mark.slow
+def test_the_loss_benchmark_prints_and_keeps_one_document(tmp_path: Path) -> None:
+    for module in ("info_nce", "lightly", "pytorch_metric_learning"):
+        pytest.importorskip(module)
+    out = tmp_path / "loss-cpu.json"
+    done = run("benchmarks/loss.py", "--quick", "--json", "--shape", "3,5,8", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document.keys() >= KEYS
+    assert document == json.loads(out.read_text())
+    assert document["shape"] == {"B": 3, "T": 5, "d": 8, "N": 12, "M": 60}
+    assert document["peers_ms"].keys() == document["peers"].keys() == {"linear_cross_entropy", *peers.CONTRASTIVE}
+    assert all(peer["subset"] for peer in document["peers"].values())
+    assert document["sweep"][0].keys() == {"M", "ms", "ms_per_1k_candidates", "peak_mb"}
+    table = tables.section(tmp_path)
+    assert all(f"`{name}`" in table for name in document["peers"])
+
+
+@pytest.mark.slow
+def test_the_training_benchmark_times_presets_and_says_what_it_skipped(tmp_path: Path) -> None:
+    out = tmp_path / "training-cpu.json"
+    done = run("-m", "benchmarks.training", "--quick", "--presets", "tones,image_folder", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "image_folder: skipped" in done.stdout
+    document = json.loads(out.read_text())
+    found = document["presets"]["tones"]["records_on"]
+    assert {"data and features", "encoders", "context", "loss", "optimiser"} <= found["sections_ms"].keys()
+    assert 0 < found["loss_share"] + found["encoder_share"] < 1
+    assert "`tones`" in tables.section(tmp_path)
+
+
+def test_tables_fill_the_marked_section_and_check_finds_it_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme, results = tmp_path / "README.md", tmp_path / "results"
+    results.mkdir()
+    readme.write_text(f"# Before\n\n{tables.BEGIN}\nold\n{tables.END}\n\nafter\n")
+    arguments = ["tables", "--readme", str(readme), "--results", str(results)]
+
+    def main(*more: str) -> int:
+        monkeypatch.setattr(sys, "argv", [*arguments, *more])
+        return tables.main()
+
+    assert main("--check") == 1
+    assert "stale" in capsys.readouterr().err
+    assert "old" in readme.read_text()
+    assert main() == 0
+    text = readme.read_text()
+    assert text.startswith(f"# Before\n\n{tables.BEGIN}\n## Performance\n")
+    assert text.endswith(f"{tables.END}\n\nafter\n")
+    assert "old" not in text
+    assert main("--check") == 0
+    speed = {"steps_per_s": 2.0, "items_per_s": 128.0, "loss_share": 0.1, "encoder_share": 0.6}
+    preset = {"batch_size": 64, "records_on": speed, "records_off": speed}
+    machine = {"cpu": "a processor", "threads": 2, "torch": "2"}
+    document = {"quick": False, "presets": {"tones": preset}, "machine": machine, "command": "c"}
+    (results / "training-cpu.json").write_text(json.dumps(document))
+    assert main("--check") == 1
+    assert main() == 0
+    assert "| `tones` | 64 | 2.00 | 2.00 | 128 | 10% | 60% |" in readme.read_text()
+
+
+def test_a_readme_without_markers_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs"):
+        tables.with_section("# Nothing here\n", "text")

@@ -1,0 +1,256 @@
+"""The comparison page without a browser, its figures, its jobs, and the report as a parser reads it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from cpc_engine import RunFolder, manager_for
+from cpc_engine.evaluation.compare import group
+from cpc_engine.runs.compare import is_evaluated, load_compared
+from cpc_engine.runs.execute import execute
+from cpc_engine.runs.jobs import Evaluations
+from cpc_engine.runs.report import Chart, Section, html_report
+from cpc_engine.training.control import Control
+from tests.tiny import tiny, wait_until
+from ui.compare_curves import Bundle, Curve, curves_figure, run_curve
+from ui.compare_maps import Side, pair_figures, shared_ids, turned
+from ui.compare_report import configurations, report
+from ui.compare_tables import differences, measures_csv_columns, measures_table, overview
+from ui.palette import series_style
+
+APP = str(Path(__file__).resolve().parents[1] / "app.py")
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of four finished runs: two settings, two seeds each."""
+    root = tmp_path_factory.mktemp("runs")
+    for name, perturbed in (("plain", False), (EVIL, True)):
+        for seed in (0, 1):
+            folder = RunFolder.create(root, tiny(run__name=name, run__seed=seed, sampler__perturbed=perturbed))
+            assert execute(folder, Control()).status == "finished"
+    return root
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder of runs that the app uses; its manager ends with the test."""
+    root = tmp_path / "runs"
+    monkeypatch.setenv("CPC_RUNS", str(root))
+    yield root
+    manager_for(root).close()
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+def page(**address: str) -> AppTest:
+    test = AppTest.from_file(APP, default_timeout=60).run().switch_page("pages/compare.py")
+    for name, value in address.items():
+        test.query_params[name] = value
+    return test.run()
+
+
+def ids(root: Path) -> list[str]:
+    return sorted(path.name for path in root.iterdir())
+
+
+def test_without_runs_it_says_what_to_do(runs: Path) -> None:
+    test = page()
+    assert not test.exception
+    assert "no run yet" in test.info[0].value
+    test.button(key="begin").click().run()
+    assert not test.exception
+    assert len(ids(runs)) == 4
+    assert sorted(test.query_params["runs"][0].split(",")) == ids(runs)
+
+
+def test_two_settings_are_held_against_each_other(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs)
+    test = page(runs=",".join(ids(runs)))
+    assert not test.exception
+    assert not test.error
+    assert not test.warning
+    tables = [table.value for table in test.dataframe]
+    assert list(tables[0]["Seeds"]) == ["0, 1", "0, 1"]
+    assert "A or B?" in tables[1].columns
+    assert list(tables[2]["Knob"]) == ["sampler.perturbed"]
+    assert "Run the missing seeds (2 runs)" in test.button(key="missing").label
+    test.toggle(key="all-knobs").set_value(True).run()
+    assert len(test.dataframe[2].value) > 60
+
+
+def test_one_run_can_be_repeated_with_a_change(runs: Path, finished: Path) -> None:
+    one = ids(finished)[0]
+    shutil.copytree(finished / one, runs / one)
+    test = page(runs=one)
+    assert not test.exception
+    assert "nothing to hold it against" in test.info[0].value
+    test.selectbox(key="repeat-knob").select("loss.temperature").run()
+    test.number_input(key="repeat-seeds").set_value(1).run()
+    test.text_input(key="repeat-values-loss.temperature").set_value("0.2, 0.4, 7000").run()
+    assert "loss.temperature" in test.error[0].value.replace("\\", "")
+    test.text_input(key="repeat-values-loss.temperature").set_value("0.2, 0.4").run()
+    assert test.button(key="repeat-go").label == "Queue 1 runs", "0.2 is there already"
+    test.button(key="repeat-go").click().run()
+    assert not test.exception
+    assert len(ids(runs)) == 2
+    assert one in test.query_params["runs"][0]
+    (new,) = set(ids(runs)) - {one}
+    assert RunFolder.open(new, runs).config().loss.temperature == 0.4
+
+
+def test_missing_seeds_are_started_once(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs)
+    test = page(runs=",".join(ids(runs)[:3]))
+    assert "Add their 1 other seed" in test.button(key="siblings").label
+    test.button(key="missing").click().run()
+    assert not test.exception
+    assert len(ids(runs)) == 6, "the fourth run is there already, though it was not chosen"
+    assert len(test.query_params["runs"][0].split(",")) == 6
+    assert not [button for button in test.button if button.key == "missing"]
+
+
+@pytest.mark.parametrize("asked", ["", "nothing", "../../etc/passwd,/etc", "<script>,..", ",,,", "a" * 5000])
+def test_an_address_that_names_no_runs(runs: Path, finished: Path, asked: str) -> None:
+    shutil.copytree(finished, runs)
+    test = page(runs=asked)
+    assert not test.exception
+    assert not test.error
+    assert len(test.warning) == bool(asked.strip(","))
+    assert test.info
+
+
+@pytest.mark.parametrize("broken", ["run.json", "config.json", "metrics.jsonl", "map.json", "map.safetensors"])
+@pytest.mark.parametrize("how", ["half", "gone", "other"])
+def test_a_broken_folder_never_breaks_the_page(runs: Path, finished: Path, broken: str, how: str) -> None:
+    shutil.copytree(finished, runs)
+    file = runs / ids(runs)[0] / broken
+    if how == "gone":
+        file.unlink()
+    elif how == "half":
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    else:
+        file.write_text(json.dumps({"unknown": 1}) + "\n")
+    assert not page(runs=",".join(ids(runs))).exception
+
+
+def test_probes_are_fitted_in_the_background(tmp_path: Path, finished: Path) -> None:
+    run = ids(finished)[0]
+    shutil.copytree(finished / run, tmp_path / run)
+    evaluations = Evaluations(tmp_path)
+    evaluations.start(run)
+    wait_until(lambda: not evaluations.jobs()[run].going_on, "the evaluation")
+    assert evaluations.jobs()[run].status == "done"
+    assert is_evaluated(load_compared(RunFolder.open(run, tmp_path)))
+    (tmp_path / run / "weights.safetensors").write_bytes(b"no")
+    evaluations.start(run)
+    wait_until(lambda: not evaluations.jobs()[run].going_on, "the failure")
+    assert evaluations.jobs()[run].status == "failed"
+    assert "damaged" in evaluations.jobs()[run].text
+
+
+def test_curves_of_seeds_become_a_mean_and_a_band() -> None:
+    x = np.arange(1.0, 101)
+    curves = [Curve(x, np.full(100, 1.0)), Curve(x[:50], np.full(50, 3.0))]
+    bundle = Bundle("A", series_style(0), curves)
+    low, high, mean = curves_figure([bundle], "loss", "step", "range", False)["data"]
+    assert (set(low["y"]), set(high["y"]), set(mean["y"])) == ({1.0}, {3.0}, {2.0})
+    assert high["fill"] == "tonexty"
+    assert mean["x"][-1] == 50, "only as far as every seed goes"
+    low, high, _ = curves_figure([bundle], "loss", "step", "interval", False)["data"]
+    assert high["y"][0] - low["y"][0] == pytest.approx(2 * 12.706, rel=1e-3)
+    each = curves_figure([bundle], "loss", "seconds", "each", True)
+    assert [trace.get("showlegend") for trace in each["data"]] == [False, False, None, None]
+    assert each["layout"]["xaxis"]["title"]["text"] == "training time (s)"
+    many = [Bundle(str(i), series_style(i), [Curve(np.arange(1e5), np.random.rand(100_000))]) for i in range(8)]
+    assert len(json.dumps(curves_figure(many, "loss", "step", "each", True))) < 100_000
+
+
+def test_records_without_a_measure_leave_no_points() -> None:
+    records: list[dict[str, Any]] = [
+        {"step": 1, "seconds": 0.1, "loss": None, "modalities": {"audio": {"accuracy": 0.5}}},
+        {"step": 2, "seconds": 0.2, "loss": 2.0, "modalities": {}, "geometry": {"alignment": 1.5}},
+        {"unknown": 1},
+    ]
+    assert run_curve(records, "accuracy", "step").y.tolist() == [50.0]
+    assert run_curve(records, "alignment", "seconds").x.tolist() == [0.2]
+    assert np.isnan(run_curve(records, "loss", "step").y[0])
+    assert len(run_curve([], "loss", "step").x) == 0
+
+
+def side(name: str, layout: np.ndarray, sources: list[str], classes: list[str], origin: str = "tones") -> Side:
+    labels = [i % len(classes) for i in range(len(layout))]
+    return Side(name, origin, layout, labels, classes, ["audio"] * len(layout), sources)
+
+
+def test_maps_share_items_colours_and_orientation() -> None:
+    layout = np.random.default_rng(0).normal(size=(6, 2))
+    angle = 1.0
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    left = side("l", layout, list("abcdef"), ["low", "high"])
+    right = side("r", layout[::-1] @ turn * [1, -1], list("fedcba"), ["high", "low"])
+    ids, keys = shared_ids([left, right])
+    assert ids == [[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0]]
+    assert keys[0] == ("tones", "audio", "a")
+    np.testing.assert_allclose(turned(right.layout, ids[1], layout, ids[0])[::-1], layout - layout.mean(0), atol=1e-9)
+    first, second = ({t["name"]: t for t in figure["data"]} for figure in pair_figures([left, right]))
+    assert first["low"]["marker"] == second["low"]["marker"]
+    other, _ = shared_ids([left, side("o", layout, list("abcdef"), ["low"], "tones with another seed")])
+    assert not set(other[0]) & set(other[1])
+
+
+class Reader(HTMLParser):
+    """Collects tags and what they point to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.handlers: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value or "" for name, value in attributes if name in ("src", "href", "action", "data")]
+        self.handlers += [name for name, _ in attributes if name.startswith("on")]
+
+
+def test_the_report_needs_nothing_else_and_escapes_everything(finished: Path) -> None:
+    settings = group(load_compared(RunFolder.open(run, finished)) for run in ids(finished))
+    x = np.arange(5.0)
+    curve = curves_figure([Bundle(EVIL, series_style(0), [Curve(x, x)])], "loss", "step", "each", False)
+    figures = pair_figures([side(EVIL, np.random.rand(6, 2), [EVIL] * 6, [EVIL, "b"])])
+    text = report(settings, settings[0], [curve], [(figures[0], EVIL)])
+    reader = Reader()
+    reader.feed(text)
+    assert reader.links == []
+    assert reader.handlers == []
+    assert reader.tags.count("script") == 4, "plotly, ours, and the data of two figures"
+    assert not {"img", "iframe", "link", "object"} & set(reader.tags)
+    assert "<script>alert" not in text
+    assert "--preset" in text
+    assert html_report("t", [Section("s", charts=[Chart(curve, "alt")])]).count("<figure>") == 1
+    assert len(html_report("t", [])) < 5000, "no chart, no plotly"
+    assert list(json.loads(configurations(settings))) == [run.id for s in settings for run in s.runs]
+
+
+def test_tables_have_columns_of_one_length(finished: Path) -> None:
+    settings = group(load_compared(RunFolder.open(run, finished)) for run in ids(finished))
+    for columns in (
+        overview(settings),
+        differences(settings),
+        measures_table(settings, settings[1], every=True),
+        measures_csv_columns(settings, settings[0]),
+    ):
+        assert len({len(column) for column in columns.values()}) == 1
+    assert "B or A?" in measures_table(settings, settings[1])

@@ -1,0 +1,368 @@
+"""Runs in the background: started, queued, steered and watched from many threads, and taken up after a crash."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cpc_engine.errors import ConfigError, CpcError, RunError, StorageError
+from cpc_engine.runs.folder import RunFolder
+from cpc_engine.runs.manager import RunManager, Snapshot, manager_for
+from tests.tiny import CHANGES, tiny, wait_until
+
+LONG = 100_000  # steps: never reached
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[RunManager]:
+    made = RunManager(tmp_path)
+    yield made
+    made.close()
+    assert made.active() == []
+
+
+def status(manager: RunManager, run: str, *wanted: str) -> Snapshot:
+    """The first snapshot with one of these statuses."""
+
+    def now() -> Snapshot | None:
+        snapshot = manager.snapshot(run)
+        return snapshot if snapshot.status in wanted else None
+
+    return wait_until(now, f"{run} to be {wanted}, not {manager.snapshot(run)}")
+
+
+def step(manager: RunManager, run: str, least: int) -> Snapshot:
+    def now() -> Snapshot | None:
+        snapshot = manager.snapshot(run)
+        assert snapshot.status in ("queued", "running", "paused"), snapshot
+        return snapshot if snapshot.step >= least else None
+
+    return wait_until(now, f"step {least} of {run}")
+
+
+def long_run(manager: RunManager, **changes: Any) -> str:
+    return manager.start(tiny(optimiser__steps=LONG, **changes))
+
+
+def test_a_run_from_the_queue_to_its_end(manager: RunManager, tmp_path: Path) -> None:
+    run = manager.start(tiny(run__name="mine"))
+    seen = status(manager, run, "finished")
+    assert (seen.id, seen.name, seen.step, seen.steps, seen.message) == (run, "mine", 3, 3, "")
+    assert [record["step"] for record in seen.records] == [1, 2, 3]
+    assert list(seen.records) == RunFolder(tmp_path / run).records()
+    assert seen.seconds > 0
+    with pytest.raises(RunError, match="not going on"):
+        manager.stop(run)
+
+
+def test_pause_change_continue_stop(manager: RunManager, tmp_path: Path) -> None:
+    run = long_run(manager)
+    step(manager, run, 2)
+    manager.pause(run)
+    paused = status(manager, run, "paused")
+    manager.change(run, "loss.temperature", "0.5")
+    assert RunFolder(tmp_path / run).has_tensors("checkpoint")
+    assert manager.active() == [run]
+    assert manager.snapshot(run).step == paused.step
+    manager.unpause(run)
+    step(manager, run, paused.step + 2)
+    manager.stop(run)
+    ended = status(manager, run, "stopped")
+    assert {r["temperature"] for r in ended.records if r["step"] > paused.step} == {0.5}
+    assert {r["temperature"] for r in ended.records if r["step"] <= paused.step} == {0.2}
+    told = [(event["kind"], event["step"]) for event in ended.events]
+    assert told == [("pause", paused.step), ("continue", paused.step), ("change", paused.step)]
+    assert ended.events[-1]["value"] == 0.5
+    assert RunFolder(tmp_path / run).json("map") is not None
+
+
+def test_a_paused_run_can_be_stopped(manager: RunManager) -> None:
+    run = long_run(manager)
+    step(manager, run, 1)
+    manager.pause(run)
+    status(manager, run, "paused")
+    manager.stop(run)
+    status(manager, run, "stopped")
+
+
+def test_changes_that_do_not_fit_are_refused_and_harm_nothing(manager: RunManager) -> None:
+    run = long_run(manager)
+    for path, value in (("loss.temperature", 0), ("loss.temprature", 1), ("optimiser.steps", 5), ("context.layers", 2)):
+        with pytest.raises(ConfigError):
+            manager.change(run, path, value)
+    step(manager, run, 2)
+    manager.stop(run)
+    assert status(manager, run, "stopped").events == ()
+
+
+def test_one_trains_while_others_wait_their_turn(manager: RunManager) -> None:
+    first, second, third = long_run(manager), manager.start(tiny()), manager.start(tiny())
+    step(manager, first, 2)
+    assert manager.active() == [first, second, third]
+    assert [manager.snapshot(run).status for run in (second, third)] == ["queued", "queued"]
+    manager.stop(first)
+    assert status(manager, third, "finished").step == 3
+    assert manager.snapshot(second).status == "finished"
+    assert manager.active() == []
+
+
+def test_a_waiting_run_that_is_stopped_ends_at_once_and_can_begin_later(manager: RunManager, tmp_path: Path) -> None:
+    first, second = long_run(manager), manager.start(tiny())
+    manager.stop(second)
+    ended = manager.snapshot(second)  # no waiting: the run before it still goes on
+    assert (ended.status, ended.message) == ("stopped", "stopped before it began")
+    assert RunFolder(tmp_path / second).info().status == "stopped"
+    assert manager.active() == [first]
+    manager.resume(second)
+    manager.stop(first)
+    assert status(manager, second, "finished").step == 3
+    assert "stopped" not in (tmp_path / second / "log.txt").read_text()  # its first place in the queue was given up
+
+
+def test_resume_goes_on_where_it_stopped(manager: RunManager, tmp_path: Path) -> None:
+    run = manager.start(tiny(optimiser__steps=40))
+    step(manager, run, 1)
+    manager.pause(run)
+    at = status(manager, run, "paused").step
+    manager.stop(run)
+    status(manager, run, "stopped")
+    assert manager.resume(run) == run
+    ended = status(manager, run, "finished")
+    assert [record["step"] for record in ended.records] == list(range(1, 41))
+    assert ("resume", at) in [(event["kind"], event["step"]) for event in ended.events]
+    with pytest.raises(RunError, match="has finished all its 40 steps"):
+        manager.resume(run)
+
+
+def test_of_many_who_resume_at_once_one_does(manager: RunManager) -> None:
+    run = manager.start(tiny(optimiser__steps=LONG))
+    manager.stop(run)
+    status(manager, run, "stopped")
+    barrier = threading.Barrier(6)
+
+    def ask(_: int) -> str:
+        barrier.wait()
+        try:
+            return manager.resume(run)
+        except RunError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = sorted(pool.map(ask, range(6)))
+    assert answers == sorted([run] + [f"{run} is still going on"] * 5)
+    manager.stop(run)
+    status(manager, run, "stopped")
+
+
+def test_records_of_a_resumed_run_are_not_shown_twice(manager: RunManager, tmp_path: Path) -> None:
+    """After a crash records are ahead of the checkpoint; the run makes them again."""
+    folder = RunFolder.create(tmp_path, tiny(optimiser__steps=12, run__checkpoint_every=4))
+    records = made_and_lost(manager, folder)
+    run = manager.resume(folder.id)
+    seen: list[list[int]] = []
+
+    def done() -> bool:
+        snapshot = manager.snapshot(run)
+        seen.append([record["step"] for record in snapshot.records])
+        return snapshot.status == "finished"
+
+    wait_until(done, "the end")
+    assert len(records) > 8
+    assert all(steps == sorted(set(steps)) for steps in seen)
+    assert seen[-1] == list(range(1, 13))
+
+
+def made_and_lost(manager: RunManager, folder: RunFolder) -> list[dict[str, Any]]:
+    """Train a run to step 10 of 12 in this thread and let its process vanish, with a checkpoint at step 8."""
+    from cpc_engine.runs.execute import execute
+    from cpc_engine.training.control import Control
+    from cpc_engine.training.records import StepRecord
+
+    class Crash(BaseException):
+        pass
+
+    def crash(seen: object) -> None:
+        if isinstance(seen, StepRecord) and seen.step == 10:
+            raise Crash
+
+    with pytest.raises(Crash):
+        execute(folder, Control(), crash)
+    values = json.loads((folder.path / "run.json").read_text())
+    folder.save_json("run", values | {"pid_started": 1})
+    assert folder.info().status == "interrupted"
+    return folder.records()
+
+
+def test_a_run_that_fails_says_why_in_one_line_and_the_next_one_trains(manager: RunManager, tmp_path: Path) -> None:
+    failing = manager.start(tiny(data__dataset="audio_folder", data__path=str(tmp_path / "missing")))
+    unfit = manager.start(tiny(context__horizons=[500]))
+    next_one = manager.start(tiny())
+    ended = status(manager, failing, "failed")
+    assert ended.message.startswith("no such folder: ")
+    assert "no horizon" in status(manager, unfit, "failed").message
+    assert "\n" not in ended.message
+    assert status(manager, next_one, "finished").step == 3
+    assert RunFolder(tmp_path / failing).info().message == ended.message
+
+
+def test_a_full_disk_stops_neither_the_manager_nor_the_telling(
+    manager: RunManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = long_run(manager, run__checkpoint_every=1)
+    step(manager, run, 2)
+    with monkeypatch.context() as patch:
+        full_disk(patch)
+        ended = status(manager, run, "failed")
+        assert "no space left on the disk" in ended.message
+        assert RunFolder(tmp_path / run).info().status == "running"  # run.json could not be written
+        with pytest.raises(StorageError, match="no space left"):
+            manager.start(tiny())
+        assert len(ended.records) >= 2
+        assert [path.name for path in tmp_path.iterdir()] == [run]
+    assert manager.snapshot(run).status == "failed"
+    assert RunFolder(tmp_path / run).info().status == "failed"  # there is room again
+    assert manager.resume(run) == run
+    step(manager, run, ended.step + 1)
+    manager.stop(run)
+    status(manager, run, "stopped")
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = open
+
+    def full(path: Any, mode: str = "r", **options: Any) -> Any:
+        if mode[0] in "wa":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(path, mode, **options)
+
+    for module in ("files", "folder"):
+        monkeypatch.setattr(f"cpc_engine.runs.{module}.open", full, raising=False)
+
+
+def test_many_threads_may_steer_and_watch(manager: RunManager) -> None:
+    run = long_run(manager)
+    step(manager, run, 1)
+    barrier, failed = threading.Barrier(5), []
+
+    def repeat(act: Callable[[], object]) -> None:
+        barrier.wait()
+        try:
+            for _ in range(30):
+                act()
+        except BaseException as error:
+            failed.append(error)
+
+    def watch() -> None:
+        seen = manager.snapshot(run)
+        assert [record["step"] for record in seen.records] == list(range(1, seen.step + 1))
+
+    acts = [lambda: manager.pause(run), lambda: manager.unpause(run), watch, lambda: manager.active()]
+    acts.append(lambda: manager.change(run, "loss.temperature", 0.3))
+    threads = [threading.Thread(target=repeat, args=(act,)) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    assert failed == []
+    manager.unpause(run)
+    step(manager, run, manager.snapshot(run).step + 2)
+    with ThreadPoolExecutor(4) as pool:
+        started = list(pool.map(lambda _: manager.start(tiny()), range(4)))
+    assert len(set(started)) == 4
+    manager.stop(run)
+    assert all(status(manager, one, "finished").step == 3 for one in started)
+
+
+def test_a_snapshot_stays_as_it_was_taken(manager: RunManager) -> None:
+    run = long_run(manager)
+    before = step(manager, run, 2)
+    records = [dict(record) for record in before.records]
+    step(manager, run, before.step + 3)
+    assert list(before.records) == records
+    manager.stop(run)
+
+
+def test_there_is_one_manager_for_a_folder_and_it_is_found_again(tmp_path: Path) -> None:
+    """As when a page is loaded again: whoever asks by id sees the same run."""
+    (tmp_path / "runs").mkdir()
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(lambda _: manager_for(tmp_path / "runs"), range(8)))
+    assert len(found) == 1
+    assert manager_for(tmp_path / "runs" / ".." / "runs") in found
+    assert manager_for(tmp_path) not in found
+    manager = manager_for(tmp_path / "runs")
+    run = long_run(manager)
+    seen: list[Snapshot] = []
+
+    def reload() -> None:
+        (again,) = manager_for(tmp_path / "runs").active()
+        seen.append(step(manager_for(tmp_path / "runs"), again, 2))
+        manager_for(tmp_path / "runs").stop(again)
+
+    page = threading.Thread(target=reload)
+    page.start()
+    page.join(60)
+    assert seen[0].id == run
+    status(manager, run, "stopped")
+    for made in (manager, manager_for(tmp_path)):
+        made.close()
+
+
+def test_a_run_on_disk_has_a_snapshot_too(manager: RunManager, tmp_path: Path) -> None:
+    run = manager.start(tiny())
+    mine = status(manager, run, "finished")
+    other = RunManager(tmp_path)
+    try:
+        assert other.snapshot(run) == mine
+        with pytest.raises(RunError, match=f"did you mean '{run}'"):
+            other.snapshot(run[:-1])
+        with pytest.raises(RunError, match="not going on in this process"):
+            other.stop(run)
+    finally:
+        other.close()
+
+
+def test_closing_stops_what_goes_on_and_what_waits(tmp_path: Path) -> None:
+    manager = RunManager(tmp_path)
+    first, second = long_run(manager), long_run(manager)
+    step(manager, first, 1)
+    manager.close()
+    assert [manager.snapshot(run).status for run in (first, second)] == ["stopped", "stopped"]
+    assert RunFolder(tmp_path / first).has_tensors("checkpoint")
+    assert manager.active() == []
+
+
+def test_a_run_whose_process_was_killed_is_interrupted_and_can_go_on(manager: RunManager, tmp_path: Path) -> None:
+    changes = CHANGES | {"optimiser.steps": 120, "run.checkpoint_every": 5}
+    (tmp_path / "config.json").write_text(tiny().replace(changes).to_json())
+    here = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    command = [sys.executable, "-m", "cpc_engine", "train", "--config", "config.json", "--runs", "."]
+    process = subprocess.Popen(command, cwd=tmp_path, env=here, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        (checkpoint,) = wait_until(lambda: list(tmp_path.glob("*/checkpoint.safetensors")), "a checkpoint")
+        folder = RunFolder(checkpoint.parent)
+        assert folder.info().status == "running"
+        with pytest.raises(CpcError, match="still going on"):
+            manager.resume(folder.id)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    seen = manager.snapshot(folder.id)
+    assert seen.status == "interrupted"
+    assert "can be resumed" in seen.message
+    assert 5 <= seen.step < 120
+    manager.resume(folder.id)
+    ended = status(manager, folder.id, "finished")
+    assert [record["step"] for record in ended.records] == list(range(1, 121))

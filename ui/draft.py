@@ -1,0 +1,82 @@
+"""The run that a page is preparing: a preset and what was changed, kept in the session and in the address.
+
+The address says it as the command line does: `?preset=tones&set=sampler.sigma%3D0.2&set=…`.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+import streamlit as st
+
+from cpc_engine.config import RunConfig
+from cpc_engine.errors import CpcError
+from cpc_engine.presets import PRESETS
+
+from .knobs import Changes
+
+FIRST = "tones"
+
+
+def draft() -> tuple[str, Changes]:
+    """(preset, changes) of this session; the first call takes them from the address, where they are checked."""
+    if "draft" not in st.session_state:
+        name = st.query_params.get("preset", FIRST)
+        if name not in PRESETS:
+            st.toast("The address names a preset that does not exist.", icon=":material/link_off:")
+            name = FIRST
+        st.session_state.draft = {"preset": name, "changes": _from_address(name)}
+    kept: dict[str, Any] = st.session_state.draft
+    return kept["preset"], kept["changes"]
+
+
+def choose(name: str) -> None:
+    """Start over from a preset."""
+    st.session_state.draft = {"preset": name, "changes": {}}
+    keep()
+
+
+def keep() -> None:
+    """Bring the address up to date."""
+    name, changes = draft()
+    st.query_params["preset"] = name
+    st.query_params["set"] = [f"{path}={_text(value)}" for path, value in changes.items()]
+
+
+def command(name: str, changes: Changes) -> str:
+    """The command line that starts the same run."""
+    words = ["python", "-m", "cpc_engine", "train", "--preset", name]
+    for path, value in changes.items():
+        words += ["--set", f"{path}={_text(value)}"]
+    return shlex.join(words)
+
+
+def _from_address(name: str) -> Changes:
+    base = PRESETS[name].config()
+    changes: Changes = {}
+    for pair in st.query_params.get_all("set")[:200]:
+        path, _, text = pair.partition("=")
+        try:
+            config = base.replace({path: text})
+        except CpcError:
+            st.toast("The address has a setting that is not known here; it was left out.", icon=":material/link_off:")
+            continue
+        differences = config.differences(base)
+        if path in differences:
+            changes[path] = differences[path][0]
+    try:
+        base.replace(changes)
+    except CpcError:  # each fits alone, but not together
+        return {}
+    return changes
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def configuration(name: str, changes: Changes) -> RunConfig:
+    """Raises ConfigError where the changes do not fit together."""
+    return PRESETS[name].config().replace(changes)

@@ -1,0 +1,50 @@
+"""What the sampler will do with a configuration, as a page shows it before a run begins."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from cpc_engine.config import RunConfig
+from cpc_engine.negatives.plan import ModalityPlan, modalities, perturbed_cosine, plan, remarks
+
+from .curves import MODALITY_WORDS, SOURCE_WORDS
+from .palette import SOURCES
+
+
+def show_plan(config: RunConfig) -> bool:
+    """Counts per modality and what looks unwise; whether a run of it could begin at all."""
+    plans = plan(config)
+    for column, one in zip(st.columns(max(len(plans), 1)), plans, strict=False):
+        with column:
+            _counts(one)
+    cosine = perturbed_cosine(config)
+    if config.sampler.perturbed and cosine is not None:
+        st.markdown(f"Noisy copies keep **cos {cosine:.3f}** with the right answer (1: a copy, 0: unrelated).")
+    found = remarks(config)
+    for remark in found:
+        show, icon = (st.error, ":material/block:") if remark.stops else (st.warning, ":material/warning:")
+        show(f"**{remark.text}** {remark.advice}", icon=icon)
+    return not any(remark.stops for remark in found)
+
+
+def _counts(one: ModalityPlan) -> None:
+    total = sum(one.candidates.values())
+    st.markdown(f"**{MODALITY_WORDS[one.modality].capitalize()}**: {one.length} latents an item")
+    st.markdown(f"{one.anchors:,} anchors a step, each against {total:,} candidates")
+    for name, count in one.candidates.items():
+        st.markdown(f":color[●]{{foreground='{SOURCES[name].color}'}} {SOURCE_WORDS[name]} **{count:,}**")
+    notes = [f"the loss holds {_size(one.loss_bytes)} (a plain matrix: {_size(one.matrix_bytes)})"]
+    if one.queue_steps is not None:
+        notes.append(f"the memory reaches back {one.queue_steps:.1f} steps")
+    text = "; ".join(notes)
+    st.caption(text[:1].upper() + text[1:] + ".")
+
+
+def shown_sections(config: RunConfig, sections: tuple[str, ...]) -> list[str]:
+    """Sections without those of a modality that the data do not have."""
+    present = modalities(config)
+    return [name for name in sections if name not in ("audio", "image") or name in present]
+
+
+def _size(size: int) -> str:
+    return f"{size / 2**20:.0f} MB" if size >= 2**20 else f"{size / 2**10:.0f} kB"

@@ -114,7 +114,7 @@ class ContextConfig(Section):
 
     latent_dim: int = knob(64, "Size d of a latent.", ge=4, le=512)
     hidden_dim: int = knob(256, "Size h of the GRU's context, shared by both modalities.", ge=8, le=1024)
-    layers: int = knob(1, "GRU layers.", ge=1, le=4)
+    layers: int = knob(1, "Layers of the GRU, one upon the other.", ge=1, le=4)
     horizons: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = knob(
         (1, 2, 4),
         "How many positions ahead to predict, each with a linear map of its own.",
@@ -225,7 +225,7 @@ class LossConfig(Section):
 class OptimiserConfig(Section):
     """AdamW with warm-up and cosine decay."""
 
-    steps: int = knob(400, "Optimiser steps.", unit="steps", ge=1, le=1_000_000)
+    steps: int = knob(400, "How many steps the optimiser takes.", unit="steps", ge=1, le=1_000_000)
     batch_size: int = knob(64, "Items per step.", unit="items", ge=2, le=4096, low="few in-batch negatives")
     learning_rate: float = knob(
         1e-3, "Highest learning rate.", ge=1e-8, le=1, live=True, low="slow", high="diverges or collapses"

@@ -69,8 +69,7 @@ st.header("Maps", anchor="maps")
 if maps := compare_view.mapped(settings):
     from ui.compare_maps import show_maps
 
-    with plain_errors():
-        st.fragment(show_maps)(maps)
+    show_maps(maps)
 else:
     st.info("A run draws its map when it ends.", icon=":material/hourglass_empty:")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui._compat import inside_app
+from ui.begin import nothing_yet
 from ui.cards import show_cards
 from ui.engine import plain_errors, root, runs
 
@@ -60,5 +61,4 @@ if known:
     if not shown:
         st.info("No run fits.", icon=":material/search_off:")
 else:
-    st.info("Nothing yet. One click trains the first run.", icon=":material/info:")
-    st.page_link("pages/start.py", label="Train a 60-second run", icon=":material/play_arrow:")
+    nothing_yet()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from ui._compat import inside_app
+from ui.begin import STEPS, begin
+from ui.engine import chosen_run, plain_errors, runs
 from ui.picture import method_svg
 from ui.svg import show_svg
 
@@ -19,19 +21,14 @@ show_svg(method_svg(), key="picture")
 with st.container(horizontal=True, vertical_alignment="bottom", key="begin"):
     go = st.button("Train a 60-second run", type="primary", icon=":material/play_arrow:", key="go")
     steps = st.number_input(
-        "Steps", 2, 2000, 120, step=20, key="steps", bind="query-params", width=140, help="Fewer steps end sooner."
+        "Steps", 2, 2000, STEPS, step=20, key="steps", bind="query-params", width=140, help="Fewer steps end sooner."
     )
 st.caption("Steady tones of four pitches; about a minute on two processor cores. Nothing leaves this machine.")
 
-from ui.engine import chosen_run, manager, plain_errors  # noqa: E402
-
+run = None
 with plain_errors():
     if go:
-        from cpc_engine import preset
-
-        config = preset("tones").config()
-        changes = {"optimiser.steps": steps, "run.name": "First tones", "evaluation.every": 25}
-        st.query_params["run"] = manager().start(config.replace(changes))
+        st.query_params["run"] = begin(steps)
         st.rerun()
     run = chosen_run()
     if run:
@@ -39,3 +36,20 @@ with plain_errors():
 
         st.header("Your run", anchor=False)
         show_run(run)
+
+with plain_errors():
+    latest = [one for one in runs() if one.id != run][:3]
+    if latest:
+        from ui.cards import show_cards
+
+        st.header("Trained before", anchor=False)
+        show_cards(latest)
+
+from cpc_engine.presets import PRESETS  # noqa: E402
+
+st.header("What you can learn here", anchor=False)
+for start in range(0, len(PRESETS), 3):
+    for column, (name, one) in zip(st.columns(3), list(PRESETS.items())[start : start + 3], strict=False):
+        with column:
+            st.page_link("pages/train.py", label=one.title, icon=":material/tune:", query_params={"preset": name})
+            st.caption(one.teaches)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ui._compat import inside_app
+from ui.begin import nothing_yet
 from ui.engine import chosen_run, runs
 
 inside_app()
@@ -26,5 +27,4 @@ else:
                 query_params={"run": one.id},
             )
     else:
-        st.info("Nothing was trained yet. One click begins.", icon=":material/info:")
-        st.page_link("pages/start.py", label="Train a 60-second run", icon=":material/play_arrow:")
+        nothing_yet()

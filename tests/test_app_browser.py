@@ -116,7 +116,8 @@ def test_a_run_is_set_up_steered_left_and_found_again(lab: str, visit: Callable[
     seen.page.get_by_role("button", name="Apply").click()
     seen.page.keyboard.press("Escape")
     seen.page.get_by_role("button", name="Continue").click()
-    seen.page.locator(CHART).get_by_text("temperature → 0.5").wait_for(timeout=30_000)
+    marks = f'document.querySelector("{CHART}").layout.annotations'
+    seen.page.wait_for_function(f"{marks}?.some(mark => mark.text === 'temperature → 0.5')", timeout=30_000)
 
     # A phone finds the run by its address; a closed tab does not end it.
     phone = visit(address, viewport={"width": 390, "height": 844})

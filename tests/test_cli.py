@@ -527,7 +527,7 @@ def test_a_run_that_goes_on_elsewhere_is_not_resumed(cli: Cli) -> None:
 
 
 def test_ctrl_c_leaves_a_stopped_run_that_resume_completes(cli: Cli, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "cpc_engine", "train", "--preset", "tones", *sets(optimiser__steps=250), "--json"]
+    command = [sys.executable, "-m", "cpc_engine", "train", "--preset", "tones", *sets(optimiser__steps=150), "--json"]
     here = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
     process = subprocess.Popen(
         command, cwd=tmp_path, env=here, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -544,11 +544,11 @@ def test_ctrl_c_leaves_a_stopped_run_that_resume_completes(cli: Cli, tmp_path: P
     assert (process.returncode, found["status"]) == (0, "stopped"), err
     assert "Traceback" not in err
     assert "stopping after this step" in err
-    assert 1 <= found["steps"] < 250
+    assert 1 <= found["steps"] < 150
     assert cli("embed", found["run"], sound(tmp_path / "good.wav", 440), "--json").code == 0
     resumed = cli("resume", found["run"], "--json").document
-    assert (resumed["status"], resumed["steps"]) == ("finished", 250)
-    assert [record["step"] for record in RunFolder(Path(resumed["path"])).records()] == list(range(1, 251))
+    assert (resumed["status"], resumed["steps"]) == ("finished", 150)
+    assert [record["step"] for record in RunFolder(Path(resumed["path"])).records()] == list(range(1, 151))
 
 
 def test_ctrl_c_outside_training_ends_quietly(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

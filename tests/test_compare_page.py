@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from cpc_engine import RunFolder, manager_for
@@ -48,6 +49,14 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder of runs that the app uses; its manager ends with the test."""
     root = tmp_path / "runs"
     monkeypatch.setenv("CPC_RUNS", str(root))
+    # AppTest takes every run for the first of a fresh server, where `inside_app` begins again and a click is lost.
+    made = PagesManager.__init__
+
+    def known(self: PagesManager, *arguments: Any, **options: Any) -> None:
+        made(self, *arguments, **options)
+        PagesManager.uses_pages_directory = False
+
+    monkeypatch.setattr(PagesManager, "__init__", known)
     yield root
     manager_for(root).close()
     st.cache_data.clear()
@@ -65,6 +74,12 @@ def ids(root: Path) -> list[str]:
     return sorted(path.name for path in root.iterdir())
 
 
+def shown(test: AppTest) -> list[str]:
+    """The runs that the address names."""
+    value = test.query_params["runs"]
+    return (value if isinstance(value, str) else value[0]).split(",")
+
+
 def test_without_runs_it_says_what_to_do(runs: Path) -> None:
     test = page()
     assert not test.exception
@@ -72,7 +87,7 @@ def test_without_runs_it_says_what_to_do(runs: Path) -> None:
     test.button(key="begin").click().run()
     assert not test.exception
     assert len(ids(runs)) == 4
-    assert sorted(test.query_params["runs"][0].split(",")) == ids(runs)
+    assert sorted(shown(test)) == ids(runs)
 
 
 def test_two_settings_are_held_against_each_other(runs: Path, finished: Path) -> None:
@@ -99,13 +114,13 @@ def test_one_run_can_be_repeated_with_a_change(runs: Path, finished: Path) -> No
     test.selectbox(key="repeat-knob").select("loss.temperature").run()
     test.number_input(key="repeat-seeds").set_value(1).run()
     test.text_input(key="repeat-values-loss.temperature").set_value("0.2, 0.4, 7000").run()
-    assert "loss.temperature" in test.error[0].value.replace("\\", "")
+    assert "temperature" in test.error[0].value
     test.text_input(key="repeat-values-loss.temperature").set_value("0.2, 0.4").run()
     assert test.button(key="repeat-go").label == "Queue 1 runs", "0.2 is there already"
     test.button(key="repeat-go").click().run()
     assert not test.exception
     assert len(ids(runs)) == 2
-    assert one in test.query_params["runs"][0]
+    assert one in shown(test)
     (new,) = set(ids(runs)) - {one}
     assert RunFolder.open(new, runs).config().loss.temperature == 0.4
 
@@ -117,7 +132,7 @@ def test_missing_seeds_are_started_once(runs: Path, finished: Path) -> None:
     test.button(key="missing").click().run()
     assert not test.exception
     assert len(ids(runs)) == 6, "the fourth run is there already, though it was not chosen"
-    assert len(test.query_params["runs"][0].split(",")) == 6
+    assert len(shown(test)) == 6
     assert not [button for button in test.button if button.key == "missing"]
 
 

@@ -12,7 +12,7 @@ import streamlit as st
 from .charts import Figure, Floats, map_figure
 from .compare_curves import plain_name
 from .curves import MODALITY_WORDS, columns_csv
-from .engine import root
+from .engine import plain_errors, root
 from .live_chart import live_chart
 from .maps import HINTS, METHODS, map_columns
 
@@ -118,7 +118,16 @@ def cached_side(run: str, name: str, method: str, updated: int) -> Side:
 
 
 def show_maps(runs: dict[str, str]) -> None:
-    """Two of `runs` (id → name, those that have a map) side by side."""
+    """Two of `runs` (id → name, those that have a map) side by side; a lasso draws this part of the page alone."""
+    st.fragment(_show_maps)(runs)
+
+
+def _show_maps(runs: dict[str, str]) -> None:
+    with plain_errors():
+        _pair(runs)
+
+
+def _pair(runs: dict[str, str]) -> None:
     ids = list(runs)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = st.segmented_control(

@@ -59,11 +59,7 @@ def measures_table(settings: Sequence[Setting], reference: Setting, every: bool 
     """One row a measure: mean ± half width per setting, and a verdict of each other setting against the reference."""
     names = shown_measures(settings, every)
     described = [describe_measure(name) for name in names]
-    columns: Columns = {
-        "Measure": [measure.title for measure in described],
-        "Unit": [measure.unit for measure in described],
-        "Better": [BETTER[measure.better] for measure in described],
-    }
+    columns: Columns = {"Measure": [measure.title for measure in described]}
     for other in settings:
         if other is not reference:
             columns[_versus(reference, other)] = [
@@ -74,6 +70,8 @@ def measures_table(settings: Sequence[Setting], reference: Setting, every: bool 
             ]
     for setting in settings:
         columns[setting.letter] = [_mean_text(setting.values(name)) for name in names]
+    columns["Unit"] = [measure.unit for measure in described]
+    columns["Better"] = [BETTER[measure.better] for measure in described]
     columns["Meaning"] = [measure.meaning for measure in described]
     return columns
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import cycle
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import streamlit as st
+
+from cpc_engine.errors import CpcError
 
 from .compare_curves import CURVES, Axis, Bundle, Seeds, curves_figure, plain_name, run_curve
 from .compare_data import GOING_ON, records_of
@@ -130,8 +132,10 @@ def _curves(settings: Sequence[Setting], going_on: list[str], axis: Axis, seeds:
         figures = curve_figures(settings, axis, seeds, smoothed)
         if not figures:
             st.info("Nothing is recorded yet. The curves begin with the first step.", icon=":material/hourglass_empty:")
-        for column, figure in zip(cycle(st.columns(2)), figures, strict=False):
-            with column:
+        for index, figure in enumerate(figures):
+            if index % 2 == 0:
+                row = st.columns(2)  # a row of its own, so that a phone shows them in this order
+            with row[index % 2]:
                 chart(figure, f"compare-{figure['layout']['title']['text'].lower().replace(' ', '-')}", 320)
 
 
@@ -184,7 +188,7 @@ def _report(settings: Sequence[Setting], reference: Setting) -> str:
 
     maps = []
     names = list(mapped(settings).items())[:2]
-    if names:
+    with suppress(CpcError):  # a damaged map must not cost the rest of the report
         sides = [load_side(run, name, "pca") for run, name in names]
         for side, figure in zip(sides, pair_figures(sides), strict=True):
             figure["layout"] |= {"dragmode": "pan"}

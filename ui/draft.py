@@ -21,15 +21,16 @@ FIRST = "tones"
 
 
 def draft() -> tuple[str, Changes]:
-    """(preset, changes) of this session; the first call takes them from the address, where they are checked."""
-    if "draft" not in st.session_state:
+    """(preset, changes) of this session; an address that says something new is checked and followed."""
+    asked = (st.query_params.get("preset"), tuple(st.query_params.get_all("set")))
+    if "draft" not in st.session_state or (asked[0] and asked != st.session_state.get("draft_address")):
+        st.session_state.draft_address = asked
         name = st.query_params.get("preset", FIRST)
         if name not in PRESETS:
             st.toast("The address names a preset that does not exist.", icon=":material/link_off:")
             name = FIRST
         st.session_state.draft = {"preset": name, "changes": _from_address(name)}
-    kept: dict[str, Any] = st.session_state.draft
-    return kept["preset"], kept["changes"]
+    return _kept()
 
 
 def choose(name: str) -> None:
@@ -40,9 +41,16 @@ def choose(name: str) -> None:
 
 def keep() -> None:
     """Bring the address up to date."""
-    name, changes = draft()
+    name, changes = _kept()
+    settings = [f"{path}={_text(value)}" for path, value in changes.items()]
     st.query_params["preset"] = name
-    st.query_params["set"] = [f"{path}={_text(value)}" for path, value in changes.items()]
+    st.query_params["set"] = settings
+    st.session_state.draft_address = (name, tuple(settings))
+
+
+def _kept() -> tuple[str, Changes]:
+    kept: dict[str, Any] = st.session_state.draft
+    return kept["preset"], kept["changes"]
 
 
 def command(name: str, changes: Changes) -> str:

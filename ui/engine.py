@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from cpc_engine import RunManager
     from cpc_engine.runs.folder import RunInfo
 
+BROKE = "This page met something that it does not know how to handle"
 ENDED = ("finished", "stopped", "diverged", "failed", "interrupted")
 
 
@@ -51,6 +53,9 @@ def plain_errors() -> Iterator[None]:
         yield
     except CpcError as error:
         st.error(_sentence(str(error)), icon=":material/error:")
+    except Exception as error:  # the last place before a stack trace would reach the reader
+        logging.getLogger(__name__).exception("a page broke")
+        st.error(f"{BROKE} ({type(error).__name__}). The server's log has the details.", icon=":material/error:")
 
 
 def chosen_run() -> str | None:

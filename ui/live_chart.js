@@ -83,7 +83,11 @@ function listen(node) {
     if (!ids && !links.has(data.link)) return;
     if (ids) links.set(data.link, new Set(ids));
     else links.delete(data.link);
-    for (const [other, chart] of linked) if (chart.data.link === data.link && other !== node) later(other, chart.key);
+    for (const [other, chart] of linked) {
+      if (chart.data.link !== data.link || other === node) continue;
+      chart.selection = (chart.selection ?? 0) + 1; // its own lasso is over
+      later(other, chart.key);
+    }
     tellPython("selected", ids ?? []);
   };
   node.on("plotly_selected", tell);
@@ -119,6 +123,7 @@ function draw(node, key) {
   const { figure } = chart.data;
   const layout = structuredClone(figure.layout ?? {}); // plotly writes into what it is given
   layout.uirevision ??= key;
+  layout.selectionrevision = chart.selection;
   layout.template = themed(node);
   layout.width = node.clientWidth;
   layout.height = node.clientHeight;

@@ -19,7 +19,6 @@ from ..config import RunConfig
 from ..errors import ConfigError, DataError, RunError
 from ..knobs import describe
 from ..presets import PRESETS, preset
-from ..runs.compare import final_measures
 from ..runs.folder import RunFolder, RunInfo, check_resumable, scan_runs
 from ..training.control import Control
 
@@ -118,6 +117,8 @@ def embed(options: Options) -> int:
 
 
 def compare(options: Options) -> int:
+    from ..runs.compare import final_measures
+
     folders = [RunFolder.open(run, options.runs) for run in (options.run, *options.others)]
     configs = [folder.config().to_dict() for folder in folders]
     flat = [{f"{s}.{k}": v for s, knobs in c.items() for k, v in knobs.items()} for c in configs]

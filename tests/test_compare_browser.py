@@ -1,0 +1,111 @@
+"""Two settings compared in a real browser: the linked lasso, curves that stay in place, and the report on its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cpc_engine import RunFolder
+from cpc_engine.runs.execute import execute
+from cpc_engine.training.control import Control
+from tests.tiny import tiny
+
+if TYPE_CHECKING:
+    from tests.browser import Visit
+
+pytest_plugins = ["tests.browser"]
+pytestmark = pytest.mark.browser
+
+APP = Path(__file__).resolve().parents[1] / "app.py"
+LEFT, RIGHT, LOSS = (
+    f".st-key-{key} .cpc-live-chart" for key in ("pair-left-chart", "pair-right-chart", "compare-loss")
+)
+MARKED = """(chart) => document.querySelector(chart).data.flatMap(
+    (trace) => (trace.selectedpoints ?? []).map((row) => trace.customdata[row][0])).sort((a, b) => a - b)"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two settings with two seeds each."""
+    root = tmp_path_factory.mktemp("lab") / "runs"
+    for seed in (0, 1):
+        for name, perturbed in (("plain", False), ("<b>noisy</b>", True)):
+            changes = {"run__name": name, "run__seed": seed, "sampler__perturbed": perturbed, "evaluation__every": 1}
+            folder = RunFolder.create(root, tiny(optimiser__steps=8, **changes))
+            assert execute(folder, Control()).status == "finished"
+    return root
+
+
+@pytest.fixture
+def compared(finished: Path, serve: Callable[..., str]) -> str:
+    """Address of a comparison of all four."""
+    runs = ",".join(sorted(path.name for path in finished.iterdir()))
+    return f"{serve(APP, env={'CPC_RUNS': str(finished)})}/compare?runs={runs}"
+
+
+def lasso(seen: Visit, chart: str) -> None:
+    """Draw a loop around the left half of a map."""
+    area = seen.page.locator(f"{chart} .nsewdrag")
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+    assert box is not None
+    x, y = box["x"] + 0.27 * box["width"], box["y"] + box["height"] / 2
+    points = [(x + 0.25 * box["width"] * math.cos(a), y + 0.48 * box["height"] * math.sin(a)) for a in _angles(24)]
+    seen.page.mouse.move(*points[0])
+    seen.page.mouse.down()
+    for point in points[1:]:
+        seen.page.mouse.move(*point)
+    seen.page.mouse.up()
+
+
+def _angles(count: int) -> list[float]:
+    return [2 * math.pi * i / count for i in range(count + 1)]
+
+
+def test_compare_lasso_and_take_the_report_home(compared: str, visit: Callable[..., Visit], tmp_path: Path) -> None:
+    seen = visit(compared, viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    page = seen.page
+    page.wait_for_selector(f"{RIGHT} .nsewdrag", timeout=60_000)
+    page.wait_for_selector(".st-key-report button", timeout=60_000)
+    page.evaluate(f"for (const c of {[LEFT, RIGHT, LOSS]!r}) document.querySelector(c).mark = c")
+
+    lasso(seen, LEFT)
+    page.get_by_text("items chosen").wait_for()
+    left = page.evaluate(MARKED, LEFT)
+    assert 0 < len(left) < 32
+    assert page.evaluate(MARKED, RIGHT) == left, "the other map follows"
+    page.get_by_text(f"{len(left)} items chosen").wait_for()
+    lasso(seen, RIGHT)
+    page.wait_for_function(
+        f"() => JSON.stringify(({MARKED})({LEFT!r})) === JSON.stringify(({MARKED})({RIGHT!r}))"
+        f" && JSON.stringify(({MARKED})({LEFT!r})) !== {str(left).replace(' ', '')!r}"
+    )
+    assert page.evaluate(f"{[LEFT, RIGHT, LOSS]!r}.every((c) => document.querySelector(c).mark === c)"), "no new nodes"
+    page.locator(f"{LEFT} .nsewdrag").dblclick()
+    page.get_by_text("items chosen").wait_for(state="detached")
+    assert page.evaluate(MARKED, RIGHT) == []
+
+    with page.expect_download() as download:
+        page.locator(".st-key-report button").click()
+    file = tmp_path / "comparison.html"
+    download.value.save_as(file)
+    home = visit(file.as_uri(), color_scheme="dark")
+    home.page.wait_for_function("document.querySelectorAll('.chart .main-svg').length >= 14")
+    assert home.page.get_by_role("heading", level=2).count() == 8
+    assert home.page.get_by_text("B · <b>noisy</b>").count() > 0
+    for one in (seen, home):
+        assert one.foreign in ([], [file.as_uri()])
+        assert one.errors == []
+
+
+def test_a_phone_shows_all_of_it(compared: str, visit: Callable[..., Visit]) -> None:
+    seen = visit(compared, viewport={"width": 390, "height": 844})
+    seen.page.wait_for_selector(".st-key-report button", timeout=60_000)
+    seen.page.wait_for_selector(f"{RIGHT} .nsewdrag", timeout=60_000)
+    wide = "Math.max(document.documentElement.scrollWidth, document.querySelector('[data-testid=stMain]').scrollWidth)"
+    assert seen.page.evaluate(wide) <= 390
+    assert seen.errors == []

@@ -28,7 +28,6 @@ DatasetName = Literal[
     "audio_folder",
     "paired_folders",
 ]
-ProbeFeature = Literal["mean_context", "last_context", "mean_latent", "pooled_latent"]
 
 
 class DataConfig(Section):

@@ -39,14 +39,15 @@ from cpc_engine.evaluation.compare import group  # noqa: E402
 from ui import compare_data, compare_more, compare_view  # noqa: E402
 from ui.compare_tables import overview  # noqa: E402
 
-settings = group(compare_data.load(compare_data.choose(infos)))
+known = compare_data.known_settings(infos)
+seeds = {run: seed for (_, seed), run in known.items()}
+settings = group(compare_data.load(compare_data.choose(infos, seeds)))
 if not settings:
     st.info(
         "Choose two or more runs above. Runs that differ only in their seed are taken together.",
         icon=":material/arrow_upward:",
     )
     st.stop()
-known = compare_data.known_settings(infos)
 more = compare_data.siblings(settings, known)
 words = f"Add their {len(more)} other seed{'s' * (len(more) > 1)}"
 if more and st.button(words, icon=":material/add:", key="siblings"):

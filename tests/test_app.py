@@ -47,7 +47,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def as_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    """AppTest begins every run as a server that never saw `st.navigation`, which makes a page forget what was clicked."""
+    """AppTest begins every run as if `st.navigation` was never called, which makes a page forget what was clicked."""
     original = PagesManager.__init__
 
     def begin(self: PagesManager, *args: Any, **kwargs: Any) -> None:
@@ -130,7 +130,7 @@ def test_the_start_button_trains_and_names_its_run_in_the_address(runs: Path) ->
     test.button(key="go").click().run()
     assert not test.exception
     [run] = [path.name for path in runs.iterdir()]
-    assert test.query_params["run"] == [run]
+    assert run in test.query_params["run"]
     manager_for(runs).stop(run)
 
 
@@ -141,3 +141,32 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(runs: Path) -> None:
     assert not test.exception
     [error] = test.error
     assert "a file stands where a folder is needed" in error.value
+
+
+def test_an_address_sets_the_knobs_and_a_wrong_one_is_left_out(runs: Path) -> None:
+    test = AppTest.from_file(APP, default_timeout=60).run()
+    test.switch_page("pages/train.py")
+    test.query_params["preset"] = "chirps"
+    test.query_params["set"] = ["sampler.sigma=0.25", "sampler.sigmo=1", "optimiser.batch_size=-4", "x"]
+    test.run()
+    assert not test.exception
+    assert test.session_state["draft"] == {"preset": "chirps", "changes": {"sampler.sigma": 0.25}}
+    assert test.number_input(key="train:sampler.sigma").value == 0.25
+    test.button(key="reset:train:sampler.sigma").click().run()
+    assert test.session_state["draft"]["changes"] == {}
+    test.toggle(key="train:sampler.cross_modal").set_value(True).run()
+    assert test.button(key="start").disabled, "these data have one sense only"
+    test.button(key="undo-all").click().run()
+    assert not test.button(key="start").disabled
+
+
+def test_a_run_is_deleted_and_comes_back(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs / finished.name)
+    test = app("pages/watch.py", run=finished.name)
+    test.button(key="delete").click().run()
+    assert not test.exception
+    assert not (runs / finished.name).exists()
+    test.switch_page("pages/runs.py").run()
+    test.button(key=f"restore-{finished.name}").click().run()
+    assert not test.exception
+    assert (runs / finished.name / "weights.safetensors").is_file()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cpc_engine.config import RunConfig
 from cpc_engine.errors import ConfigError
 from cpc_engine.knobs import Knob, describe
-from cpc_engine.training.control import live_knobs
+from cpc_engine.training.control import Control, live_knobs
 
 KNOBS = list(describe(RunConfig))
 NUMBERS = [knob for knob in KNOBS if knob.kind in ("int", "float")]
@@ -252,3 +252,11 @@ def test_knobs_that_shape_the_network_are_not_live() -> None:
     assert "loss.temperature" in live_knobs()
     shaping = {knob.path for knob in KNOBS if knob.path.startswith(("data.", "audio.", "image.", "context.", "run."))}
     assert not live_knobs() & shaping
+
+
+@pytest.mark.parametrize("change", [{"sampler.cross_modal": True}, {"loss.pair_weight": 1.0}])
+def test_a_live_change_that_the_data_cannot_follow_is_refused(change: dict[str, object]) -> None:
+    path, value = next(iter(change.items()))
+    with pytest.raises(ConfigError, match="only one"):
+        Control().change(RunConfig(), path, value)
+    Control().change(RunConfig().replace({"data.dataset": "keypad"}), path, value)

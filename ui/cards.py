@@ -26,17 +26,13 @@ def show_cards(runs: list[RunInfo], columns: int = 3) -> None:
 
 def _card(info: RunInfo) -> None:
     with st.container(border=True, key=f"card-{info.id}"):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.page_link(
-                "pages/watch.py",
-                label=info.name or info.id,
-                icon=":material/monitoring:",
-                query_params={"run": info.id},
-            )
-            badge(info.status)
+        st.page_link(
+            "pages/watch.py", label=info.name or info.id, icon=":material/monitoring:", query_params={"run": info.id}
+        )
         show_svg(_drawings(info.id, info.updated), key=f"drawing-{info.id}")
         loss = f"loss {info.loss_first:.2f} → {info.loss_last:.2f} · " if info.loss_first and info.loss_last else ""
         data = info.data.get("name", "")
+        badge(info.status)
         st.caption(f"{data} · {info.steps_done} of {info.steps} steps · {loss}{_ago(info.created)}".strip(" ·"))
 
 

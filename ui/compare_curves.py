@@ -24,6 +24,7 @@ CURVES = {
 AXES: dict[Axis, str] = {"step": "step", "seconds": "training time (s)"}
 POINTS = 1800  # of one chart, all curves together: a refresh stays below 100 KB
 GRID = 300  # points of a mean
+LONGEST = 60  # letters of a name on a chart
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Bundle:
 
 
 def plain_name(name: str) -> str:
-    """A name as plotly shows it letter by letter; it would take <b> for bold."""
+    """A name as plotly shows it letter by letter, where it would take <b> for bold; long ones are cut."""
+    name = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
     return name.replace("<", "‹").replace(">", "›")
 
 
@@ -81,7 +83,7 @@ def curves_figure(bundles: Sequence[Bundle], measure: str, axis: Axis, seeds: Se
         bundle = next(b for b in bundles if line.name.startswith(b.name))
         trace["legendgroup"] = bundle.name
     figure["data"] = faint + figure["data"]
-    figure["layout"]["margin"]["t"] = 44 + 26 * math.ceil(sum(len(line.name) + 8 for line in lines) / 60)
+    figure["layout"]["margin"]["t"] = 44 + 26 * min(math.ceil(sum(len(line.name) + 8 for line in lines) / 44), 4)
     return figure
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,11 @@ KEY, KEPT, NEXT, ADDRESS = "compare-runs", "compare-kept", "compare-next", "comp
 GOING_ON = ("queued", "running", "paused")
 
 
-def choose(infos: list[RunInfo]) -> list[str]:
-    """Ids that the reader picks; the address keeps them (`?runs=a,b`), and they survive a visit to another page."""
+def choose(infos: list[RunInfo], seeds: Mapping[str, int]) -> list[str]:
+    """Ids that the reader picks; the address keeps them (`?runs=a,b`), and they survive a visit to another page.
+
+    `seeds` are shown where they are known.
+    """
     known = {info.id: info for info in infos}
     asked = st.query_params.get("runs")
     state = st.session_state
@@ -41,11 +44,17 @@ def choose(infos: list[RunInfo]) -> list[str]:
     if chosen is None:  # the newest two, so that there is something to see
         chosen = [info.id for info in infos if info.steps_done][:2]
     state[KEY] = [one for one in dict.fromkeys(chosen) if one in known][:MOST]
+
+    def label(one: str) -> str:
+        seed = f" · seed {seeds[one]}" if one in seeds else ""
+        status = "" if known[one].status == "finished" else f" · {known[one].status}"
+        return f"{known[one].name}{seed}{status} · {one[-6:]}" if known[one].name else f"{one}{seed}{status}"
+
     picked = st.multiselect(
         "Runs",
         list(known),
         key=KEY,
-        format_func=lambda one: f"{known[one].name or one} · {known[one].status} · {one[-22:]}",
+        format_func=label,
         max_selections=MOST,
         placeholder="Choose two or more runs",
         help="Runs that differ only in their seed become one setting, with a letter of its own.",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from cpc_engine.errors import RunError
 from cpc_engine.knobs import Knob, read_text
 
 from .compare_data import show_also
@@ -100,9 +101,9 @@ def probes(runs: Sequence[ComparedRun]) -> None:
     from cpc_engine.runs.compare import is_evaluated
     from cpc_engine.runs.jobs import evaluations_for
 
-    going_on = any(job.going_on for job in evaluations_for(root()).jobs().values())
-    st.fragment(_progress, run_every=1 if going_on else None)(going_on)
     jobs = evaluations_for(root()).jobs()
+    going_on = any(job.going_on for job in jobs.values())
+    st.fragment(_progress, run_every=1 if going_on else None)([run.id for run in runs], going_on)
     waiting = [r.id for r in runs if r.complete and not is_evaluated(r) and not (r.id in jobs and jobs[r.id].going_on)]
     if waiting:
         words = f"Measure {len(waiting)} run{'s' * (len(waiting) > 1)} with probes"
@@ -114,16 +115,14 @@ def probes(runs: Sequence[ComparedRun]) -> None:
                 st.rerun()
 
 
-def _progress(expected: bool) -> None:
+def _progress(shown: Sequence[str], expected: bool) -> None:
     from cpc_engine.runs.jobs import evaluations_for
 
-    jobs = list(evaluations_for(root()).jobs().values())
-    left = [job for job in jobs if job.going_on]
-    for job in jobs:
+    jobs = evaluations_for(root()).jobs()
+    left = [job for job in jobs.values() if job.going_on]
+    for job in (jobs[run] for run in shown if run in jobs):
         if job.status == "failed":
             with plain_errors():
-                from cpc_engine.errors import RunError
-
                 raise RunError(f"{job.run} could not be measured: {job.text}")
     if left:
         now = next((job for job in left if job.status == "working"), left[0])

@@ -80,7 +80,7 @@ def curve_choices() -> tuple[Axis, Seeds, bool]:
             key="axis",
             bind="query-params",
         )
-        words = {"range": "Mean and range", "interval": "Mean and 95 % interval", "each": "Each run"}
+        words = {"range": "Mean, range", "interval": "Mean, 95 %", "each": "Each run"}
         seeds = st.segmented_control(
             "Seeds",
             list(words),

@@ -116,7 +116,7 @@ def _table(columns: Columns) -> str:
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _chart(chart: Chart) -> str:

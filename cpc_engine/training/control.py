@@ -8,6 +8,7 @@ from typing import Any
 from ..config import RunConfig
 from ..errors import ConfigError
 from ..knobs import describe
+from ..negatives.plan import remarks
 
 
 class Control:
@@ -41,11 +42,14 @@ class Control:
             config: the run's configuration, to check the value against.
 
         Raises:
-            ConfigError: the knob does not exist, is not live, or the value does not fit.
+            ConfigError: the knob does not exist, is not live, or the value does not fit the run.
         """
-        config.replace({path: value})
+        changed = config.replace({path: value})
         if path not in live_knobs():
             raise ConfigError(f"{path} cannot be changed while a run goes on (live: {', '.join(sorted(live_knobs()))})")
+        for remark in remarks(changed):
+            if remark.stops:
+                raise ConfigError(f"{path}: {remark.text}")
         with self._lock:
             self._changes[path] = value
 

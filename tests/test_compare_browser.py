@@ -97,15 +97,38 @@ def test_compare_lasso_and_take_the_report_home(compared: str, visit: Callable[.
     home.page.wait_for_function("document.querySelectorAll('.chart .main-svg').length >= 14")
     assert home.page.get_by_role("heading", level=2).count() == 8
     assert home.page.get_by_text("B · <b>noisy</b>").count() > 0
-    for one in (seen, home):
+
+    phone = visit(compared, viewport={"width": 390, "height": 844})
+    phone.page.wait_for_selector(f"{RIGHT} .nsewdrag", timeout=60_000)
+    wide = "Math.max(document.documentElement.scrollWidth, document.querySelector('[data-testid=stMain]').scrollWidth)"
+    assert phone.page.evaluate(wide) <= 390
+    for one in (seen, home, phone):
         assert one.foreign in ([], [file.as_uri()])
         assert one.errors == []
 
 
-def test_a_phone_shows_all_of_it(compared: str, visit: Callable[..., Visit]) -> None:
-    seen = visit(compared, viewport={"width": 390, "height": 844})
-    seen.page.wait_for_selector(".st-key-report button", timeout=60_000)
-    seen.page.wait_for_selector(f"{RIGHT} .nsewdrag", timeout=60_000)
-    wide = "Math.max(document.documentElement.scrollWidth, document.querySelector('[data-testid=stMain]').scrollWidth)"
-    assert seen.page.evaluate(wide) <= 390
+def test_curves_of_runs_that_go_on_grow_in_place(
+    serve: Callable[..., str], visit: Callable[..., Visit], tmp_path: Path
+) -> None:
+    seen = visit(f"{serve(APP, env={'CPC_RUNS': str(tmp_path / 'runs')})}/compare")
+    page = seen.page
+    page.locator(".st-key-begin button").click()
+    count = f"document.querySelector({LOSS!r})?.data?.at(-1)?.x.length"
+    page.wait_for_function(f"{count} > 2", timeout=60_000)
+    page.evaluate(f"document.querySelector({LOSS!r}).mark = 'same'")
+    page.evaluate(f"document.querySelector({LOSS!r}).scrollIntoView({{block: 'center'}})")
+    box = page.locator(f"{LOSS} .nsewdrag").bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.3 * box["width"], middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.7 * box["width"], middle, steps=6)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    zoom = f"document.querySelector({LOSS!r})._fullLayout.xaxis.range.map(Number)"
+    zoomed, before = page.evaluate(zoom), page.evaluate(count)
+    page.wait_for_function(f"{count} > {before} + 1", timeout=60_000)
+    assert page.evaluate(zoom) == pytest.approx(zoomed)
+    assert page.evaluate(f"document.querySelector({LOSS!r}).mark") == "same"
+    assert len(page.evaluate("new URL(location).searchParams.get('runs')").split(",")) == 4
     assert seen.errors == []

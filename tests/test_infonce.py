@@ -95,7 +95,7 @@ def allowed_cells(candidates: Candidates, positives: Tensor) -> list[Tensor]:
     st.booleans(),
     st.sampled_from(["absent", "attached", "detached"]),
     st.sampled_from([0.01, 0.2, 5.0]),
-    st.sampled_from([infonce.Shape(16, 64, 1), infonce.SHAPES["cpu"]]),
+    st.sampled_from([infonce.Shape(16, 64, 1, False), infonce.Shape(16, 4096, 1, True), infonce.SHAPES["cpu"]]),
 )
 def test_every_mask_and_mirror_equals_the_slow_form(
     shape: tuple[int, int, int, int],

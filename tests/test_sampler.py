@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cpc_engine.config import SamplerConfig
-from cpc_engine.negatives.identity import equal_pairs, item_index, item_of, pack
+from cpc_engine.negatives.identity import Mask, item_index, item_of, pack
 from cpc_engine.negatives.infonce import info_nce
 from cpc_engine.negatives.sampler import HybridSampler, Keys
 
@@ -36,12 +36,12 @@ def test_identities_tell_modality_item_and_position_apart() -> None:
 @given(st.lists(st.integers(0, 4), max_size=12), st.lists(st.integers(0, 4), max_size=12))
 def test_equal_pairs_are_those_of_the_full_matrix(anchors: list[int], candidates: list[int]) -> None:
     a, c = torch.tensor(anchors, dtype=torch.int64), torch.tensor(candidates, dtype=torch.int64)
-    pairs = equal_pairs(a, c)
+    rows, columns = Mask(a, c).cells()
     matrix = torch.zeros(len(a), len(c), dtype=torch.bool)
-    matrix[pairs.rows, pairs.columns] = True
+    matrix[rows, columns] = True
     assert torch.equal(matrix, a[:, None] == c)
-    assert len(pairs.rows) == matrix.sum()
-    assert (pairs.rows[1:] >= pairs.rows[:-1]).all()
+    assert len(rows) == matrix.sum()
+    assert (rows[1:] >= rows[:-1]).all()
 
 
 def test_all_five_sources_with_their_counts() -> None:

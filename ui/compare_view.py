@@ -156,6 +156,7 @@ def take_along(settings: Sequence[Setting], reference: Setting) -> None:
     """The report, commands and configurations."""
     from .compare_report import commands, configurations
 
+    shell = commands(settings)
     with st.container(horizontal=True):
         st.download_button(
             "Report (one HTML file)",
@@ -174,11 +175,9 @@ def take_along(settings: Sequence[Setting], reference: Setting) -> None:
             "application/json",
             on_click="ignore",
         )
-        st.download_button(
-            "Commands (shell)", commands(settings), "commands.sh", "text/x-shellscript", on_click="ignore"
-        )
+        st.download_button("Commands (shell)", shell, "commands.sh", "text/x-shellscript", on_click="ignore")
     with st.expander("The same from the command line"):
-        st.code(commands(settings), language="bash", wrap_lines=True)
+        st.code(shell, language="bash", wrap_lines=True)
     st.caption("Each chart's own toolbar saves it as PNG or SVG; each table and map has its CSV beside it.")
 
 

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .identity import Pairs
-
 if TYPE_CHECKING:
     from .candidates import Candidates, SourceName
 
@@ -60,8 +58,8 @@ class Account:
 class Tally:
     """Sums over tiles and blocks; reads the device once, at the end."""
 
-    def __init__(self, candidates: Candidates, labels: Tensor, masks: list[Pairs | None]) -> None:
-        self.candidates, self.labels, self.masks = candidates, labels, masks
+    def __init__(self, candidates: Candidates, labels: Tensor) -> None:
+        self.candidates, self.labels = candidates, labels
         self.names: list[SourceName] = [source.name for source in candidates.sources]
         if candidates.mirror != "absent":
             self.names.append("shuffled")
@@ -69,17 +67,19 @@ class Tally:
         self.classes = 1 + int(torch.cat([labels, *(source.labels for source in candidates.sources)]).amax())
         # per source: mass, mass of the anchor's class, highest logit, anchors that have one
         self.sums = labels.new_zeros(len(self.names), 4, dtype=torch.float64)
-        self.left_out = labels.new_zeros(len(candidates.sources), 2, dtype=torch.float64)  # Σ and Σ² of logits
+        # of the masked cells, per source: how many, Σ and Σ² of their logits, those of the anchor's class
+        self.left_out = labels.new_zeros(len(candidates.sources), 4, dtype=torch.float64)
         self.positive = labels.new_zeros(4, dtype=torch.float64)  # p₊, logit, squared logit, hits
 
     def one_hot(self, source: int, span: slice) -> Tensor:
         """(n, classes) float32 of some of a source's candidates: exponentials × one-hot are sums per class."""
         return torch.nn.functional.one_hot(self.candidates.sources[source].labels[span], self.classes).float()
 
-    def leave_out(self, source: int, logits: Tensor) -> None:
-        """Logits of cells that are about to be masked: the moments must not count them."""
-        logits = logits.double()
-        self.left_out[source] += torch.stack([logits.sum(), logits.square().sum()])
+    def leave_out(self, source: int, logits: Tensor, anchors: Tensor, columns: Tensor) -> None:
+        """Cells (anchors[k], columns[k]) that are about to be masked, and their logits: moments must not count them."""
+        same = self.labels[anchors] == self.candidates.sources[source].labels[columns]
+        parts = (torch.ones_like(logits), logits, logits.double().square(), same)
+        self.left_out[source] += torch.stack([part.sum(dtype=torch.float64) for part in parts])
 
     def add(
         self, rows: slice, own_logit: Tensor, own_exp: Tensor, total: Tensor, class_mass: Tensor, highest: Tensor
@@ -128,15 +128,10 @@ class Tally:
         classes = self.candidates.sources[index].labels
         a, v = anchors.double(), vectors.double()
         same = torch.bincount(classes, minlength=self.classes)[self.labels].sum()
-        sums = torch.stack([a.sum(0) @ v.sum(0), ((a.T @ a) * (v.T @ v)).sum(), same.double()])
-        cells = len(anchors) * len(vectors)
-        mask = self.masks[index]
-        if mask is not None:
-            masked_same = (self.labels[mask.rows] == classes[mask.columns]).sum().double()
-            total, squares = self.left_out[index].unbind()
-            sums = sums - torch.stack([total / scale, squares / scale**2, masked_same])
-            cells -= len(mask.rows)
-        return torch.cat([sums.new_full((1,), cells), sums])
+        cells = torch.full_like(scale, len(anchors) * len(vectors))
+        sums = torch.stack([cells, a.sum(0) @ v.sum(0), ((a.T @ a) * (v.T @ v)).sum(), same.double()])
+        count, total, squares, masked_same = self.left_out[index].unbind()
+        return sums - torch.stack([count, total / scale, squares / scale**2, masked_same])
 
 
 def _source(

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .identity import Pairs, equal_pairs, item_index, item_of
+from .identity import Mask, item_index, item_of
 
 SourceName = Literal["in_batch", "queue", "perturbed", "shuffled", "cross_modal"]
 SOURCES: tuple[SourceName, ...] = ("in_batch", "queue", "perturbed", "shuffled", "cross_modal")
@@ -55,22 +55,22 @@ class Candidates:
             counts["shuffled"] = counts["in_batch"]
         return counts
 
-    def masked(self, positives: Tensor) -> list[Pairs | None]:
+    def masks(self, positives: Tensor) -> list[Mask | None]:
         """Per source, the (anchor, candidate) cells that are no negatives; in-batch, the positive's own cell is one.
 
         Args:
             positives: (N,) int64, column of each anchor's positive among the in-batch candidates.
         """
         if self.mode == "seed":
-            own_cells = Pairs(torch.arange(len(positives), device=positives.device), positives)
-            return [own_cells, *(None for _ in self.sources[1:])]
+            columns = torch.arange(len(self.sources[0].ids), device=positives.device)
+            return [Mask(positives, columns), *(None for _ in self.sources[1:])]
         own = self.sources[0].ids[positives]
-        masks: list[Pairs | None] = []
+        masks: list[Mask | None] = []
         for source in self.sources:
             if source.name == "cross_modal":  # the paired item is the same event in the other modality
-                masks.append(equal_pairs(item_index(own), item_index(source.ids)))
+                masks.append(Mask(item_index(own), item_index(source.ids)))
             elif self.same_item:
-                masks.append(equal_pairs(own, source.ids))
+                masks.append(Mask(own, source.ids))
             else:
-                masks.append(equal_pairs(item_of(own), item_of(source.ids)))
+                masks.append(Mask(item_of(own), item_of(source.ids)))
         return masks

@@ -36,23 +36,26 @@ def item_index(identities: Tensor) -> Tensor:
     return item_of(identities) & ((1 << ITEM_BITS) - 1)
 
 
-class Pairs(NamedTuple):
-    """Cells (rows[k], columns[k]) of an (anchors × candidates) matrix, int64, sorted by row; usually very few."""
+class Mask(NamedTuple):
+    """Which cells of an (anchors × candidates) matrix are no negatives: those whose keys are equal.
 
-    rows: Tensor
-    columns: Tensor
-
-
-def equal_pairs(anchors: Tensor, candidates: Tensor) -> Pairs:
-    """All (i, j) with anchors[i] == candidates[j], found by sorting: no (N, M) matrix is made.
-
-    Args:
-        anchors: (N,) int64. candidates: (M,) int64.
+    Attributes:
+        anchors: (N,) int64. candidates: (n,) int64.
     """
+
+    anchors: Tensor
+    candidates: Tensor
+
+    def cells(self) -> tuple[Tensor, Tensor]:
+        """Rows and columns of the masked cells, int64, sorted by row; found by sorting, no (N, n) matrix is made."""
+        return _equal_pairs(self.anchors, self.candidates)
+
+
+def _equal_pairs(anchors: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
     ordered, order = torch.sort(candidates, stable=True)
     first = torch.searchsorted(ordered, anchors)
     counts = torch.searchsorted(ordered, anchors, right=True) - first
     rows = torch.repeat_interleave(torch.arange(len(anchors), device=anchors.device), counts)
     ends = counts.cumsum(0)
     within = torch.arange(len(rows), device=anchors.device) - (ends - counts)[rows]
-    return Pairs(rows, order[first[rows] + within])
+    return rows, order[first[rows] + within]

@@ -27,23 +27,30 @@ from torch.nn import functional as F
 
 from .account import Account, Tally
 from .candidates import Candidates
-from .identity import Pairs
+from .identity import Mask
 
 SAFE_LOGIT = 40.0  # exp(±40) times 10⁶ candidates stays far inside float32
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How a device likes its work cut: anchors per block, logits per tile, logits kept per block."""
+    """How a device likes its work cut.
+
+    Attributes:
+        rows: anchors per block. tile: logits per tile. kept: logits kept per block.
+        dense: find masked cells by comparing all keys of a tile, which asks the host for nothing; or by sorting them,
+            which compares far less.
+    """
 
     rows: int
     tile: int
     kept: int
+    dense: bool
 
 
 SHAPES = {
-    "cpu": Shape(rows=512, tile=512 << 10, kept=8 << 20),  # a tile of 2 MB stays in two cores' caches
-    "cuda": Shape(rows=4096, tile=64 << 20, kept=256 << 20),
+    "cpu": Shape(rows=512, tile=512 << 10, kept=8 << 20, dense=False),  # a tile of 2 MB stays in two cores' caches
+    "cuda": Shape(rows=4096, tile=64 << 20, kept=256 << 20, dense=True),
 }
 
 
@@ -69,6 +76,7 @@ def info_nce(
     scale: Tensor,
     weights: Tensor | None = None,
     labels: Tensor | None = None,
+    bound: float | None = None,
 ) -> InfoNCE:
     """Weighted InfoNCE of anchors against candidates, in float32.
 
@@ -79,6 +87,7 @@ def info_nce(
         scale: scalar 1/τ; a learned one gets its gradient.
         weights: (N,), 1/N each when not given.
         labels: (N,) int64, the anchors' classes; asks for the per-source account.
+        bound: no logit's absolute value exceeds it (1/τ for unit vectors); measured when not given.
 
     Raises:
         ValueError: no anchors, or sizes that do not fit.
@@ -89,10 +98,10 @@ def info_nce(
     if weights is None:
         weights = anchors.new_full((n,), 1.0 / n, dtype=torch.float32)
     vectors = [source.vectors.float() for source in candidates.sources]
-    masks = candidates.masked(positives)
-    tally = None if labels is None else Tally(candidates, labels, masks)
+    tally = None if labels is None else Tally(candidates, labels)
     scaled = anchors.float() * scale  # divided by τ before anything is masked: −inf never meets a product
-    loss, losses = _BlockInfoNCE.apply(scaled, positives, weights, candidates, masks, tally, *vectors)
+    bounded = (_largest_logit(scaled, vectors) if bound is None else bound) <= SAFE_LOGIT
+    loss, losses = _BlockInfoNCE.apply(scaled, positives, weights, candidates, tally, bounded, *vectors)
     if tally is None:
         return InfoNCE(loss, losses, None)
     with torch.no_grad():
@@ -109,12 +118,12 @@ class _BlockInfoNCE(torch.autograd.Function):
         positives: Tensor,
         weights: Tensor,
         candidates: Candidates,
-        masks: list[Pairs | None],
         tally: Tally | None,
+        bounded: bool,
         *vectors: Tensor,
     ) -> tuple[Tensor, Tensor]:
         needs = [ctx.needs_input_grad[0], *ctx.needs_input_grad[6:]]
-        walk = _Walk(anchors, positives, weights, candidates, masks, tally, vectors, needs)
+        walk = _Walk(anchors, positives, weights, candidates, tally, bounded, vectors, needs)
         with torch.no_grad(), torch.autocast(anchors.device.type, enabled=False):
             losses = torch.cat([walk.block(number) for number in range(-(-len(anchors) // walk.rows))])
             walk.finish()
@@ -137,14 +146,16 @@ class _Tile:
     Attributes:
         values: (n, d), the vectors; with an account (n, d + classes), their one-hot classes beside them, so that one
             product gives a row's pull and its sum, class by class.
-        rows, columns: cells that are no negatives, sorted by row; those of block k are start[k] to start[k + 1].
+        mask: keys that tell which cells are no negatives; None where all are.
+        cells: rows and columns of those cells, sorted by row, where they were looked up beforehand; those of block k
+            are start[k] to start[k + 1].
     """
 
     source: int
     span: slice
     values: Tensor
-    rows: Tensor
-    columns: Tensor
+    mask: Mask | None
+    cells: tuple[Tensor, Tensor] | None
     start: list[int]
 
 
@@ -157,13 +168,13 @@ class _Walk:
         positives: Tensor,
         weights: Tensor,
         candidates: Candidates,
-        masks: list[Pairs | None],
         tally: Tally | None,
+        bounded: bool,
         vectors: tuple[Tensor, ...],
         needs: list[bool],
     ) -> None:
         self.anchors, self.positives, self.weights = anchors, positives, weights
-        self.tally, self.vectors = tally, vectors
+        self.tally, self.bounded, self.vectors = tally, bounded, vectors
         mirrored = candidates.mirror != "absent"
         self.copies = 2.0 if mirrored else 1.0  # of every in-batch negative
         self.copies_grad = 2.0 if candidates.mirror == "attached" else 1.0
@@ -176,31 +187,29 @@ class _Walk:
         shape = SHAPES.get(anchors.device.type, SHAPES["cuda"])
         kept = sum(len(v) for v, g in zip(vectors, self.gradients[1:], strict=True) if g is not None)
         self.rows = max(16, min(len(anchors), shape.rows, shape.kept // max(kept, 1)))
-        self.bounded = _bounded(anchors, vectors)
         width = max(1, shape.tile // self.rows)
-        self.tiles = [
-            self._tile(source, slice(begin, min(begin + width, len(v))), masks[source])
-            for source, v in enumerate(vectors)
-            for begin in range(0, len(v), width)
-        ]
+        self.tiles: list[_Tile] = []
+        for source, mask in enumerate(candidates.masks(positives)):
+            cells = None if mask is None or shape.dense else mask.cells()
+            for begin in range(0, len(vectors[source]), width):
+                span = slice(begin, min(begin + width, len(vectors[source])))
+                self.tiles.append(self._tile(source, span, mask, cells))
         self.buffer = anchors.new_empty(self.rows * kept)
         self.pulls = torch.empty_like(weights)  # (N,) gradient on each positive's logit
         self.scratch = anchors.new_empty(self.rows * min(width, max(len(v) for v in vectors)))
 
-    def _tile(self, source: int, span: slice, mask: Pairs | None) -> _Tile:
+    def _tile(self, source: int, span: slice, mask: Mask | None, cells: tuple[Tensor, Tensor] | None) -> _Tile:
         values = self.vectors[source][span]
         if self.tally is not None:
             values = torch.cat([values, self.tally.one_hot(source, span)], 1)
-        blocks = -(-len(self.anchors) // self.rows)
-        if mask is None:
-            empty = self.positives[:0]
-            return _Tile(source, span, values, empty, empty, [0] * (blocks + 1))
-        rows, columns = mask
+        if cells is None:
+            return _Tile(source, span, values, mask, None, [])
+        rows, columns = cells
         if span != slice(0, len(self.vectors[source])):
             inside = (columns >= span.start) & (columns < span.stop)
             rows, columns = rows[inside], columns[inside] - span.start
-        edges = torch.arange(blocks + 1, device=rows.device) * self.rows
-        return _Tile(source, span, values, rows, columns, torch.searchsorted(rows, edges).tolist())
+        edges = torch.arange(-(-len(self.anchors) // self.rows) + 1, device=rows.device) * self.rows
+        return _Tile(source, span, values, mask, (rows, columns), torch.searchsorted(rows, edges).tolist())
 
     def block(self, number: int) -> Tensor:
         """Losses (b,) of block `number` of the anchors; gradients are added to `self.gradients`."""
@@ -219,7 +228,7 @@ class _Walk:
             carries = self.gradients[1 + source] is not None
             store = self.buffer[used : used + size] if carries else self.scratch[:size]
             l = torch.mm(a, vectors.T, out=store.view(len(a), len(vectors)))
-            self._mask(tile, l, number, rows.start)
+            self._mask(tile, l, number, rows)
             if self.tally is not None or not self.bounded:
                 highest[source] = torch.maximum(highest[source], l.amax(1))
             if not self.bounded:
@@ -256,14 +265,21 @@ class _Walk:
             gradient[tile.span].addmm_(e.T, part, alpha=self.copies_grad if tile.source == 0 else 1.0)
         return total.log() + top - own_logit
 
-    def _mask(self, tile: _Tile, logits: Tensor, number: int, first: int) -> None:
+    def _mask(self, tile: _Tile, logits: Tensor, number: int, block: slice) -> None:
         """Set this block's cells that are no negatives to −inf; the account sees them before."""
-        cells = slice(tile.start[number], tile.start[number + 1])
-        if cells.start == cells.stop:
+        if tile.mask is None:
             return
-        rows, columns = tile.rows[cells] - first, tile.columns[cells]
+        if tile.cells is not None:
+            mine = slice(tile.start[number], tile.start[number + 1])
+            rows, columns = tile.cells[0][mine] - block.start, tile.cells[1][mine]
+        else:
+            equal = tile.mask.anchors[block, None] == tile.mask.candidates[tile.span]
+            if self.tally is None:
+                logits.masked_fill_(equal, -torch.inf)
+                return
+            rows, columns = equal.nonzero().unbind(1)
         if self.tally is not None:
-            self.tally.leave_out(tile.source, logits[rows, columns])
+            self.tally.leave_out(tile.source, logits[rows, columns], rows + block.start, columns + tile.span.start)
         logits[rows, columns] = -torch.inf
 
     def finish(self) -> None:
@@ -276,7 +292,7 @@ class _Walk:
             grad_in_batch += F.embedding_bag(self.positives.argsort(), pulled, begin, mode="sum")
 
 
-def _bounded(anchors: Tensor, vectors: tuple[Tensor, ...]) -> bool:
-    """Whether no logit can leave ±SAFE_LOGIT (Cauchy-Schwarz), so that exp needs no shift."""
-    longest = torch.stack([v.norm(dim=1).amax() for v in vectors]).amax()
-    return bool(anchors.norm(dim=1).amax() * longest <= SAFE_LOGIT)
+def _largest_logit(anchors: Tensor, vectors: list[Tensor]) -> float:
+    """An upper bound of |a · c| (Cauchy-Schwarz)."""
+    longest = torch.stack([v.detach().norm(dim=1).amax() for v in vectors]).amax()
+    return float(anchors.detach().norm(dim=1).amax() * longest)

@@ -189,7 +189,7 @@ class Trainer:
             joined = F.normalize(joined, dim=1)
         columns = torch.cat(positives)
         classes = futures.labels[columns] if record else None
-        return info_nce(joined, columns, candidates, scale, torch.cat(weights), classes)
+        return info_nce(joined, columns, candidates, scale, torch.cat(weights), classes, self._bound())
 
     def _scrambled(self, modality: Modality, features: Tensor, items: Tensor, labels: Tensor) -> Keys:
         """Keys of the same clips and pictures with their frames or tiles in random order."""
@@ -219,6 +219,13 @@ class Trainer:
         if not bounds.learnable_temperature:
             return self.model.log_scale.detach().exp()
         return self.model.log_scale.exp().clamp(1 / bounds.temperature_max, 1 / bounds.temperature_min)
+
+    def _bound(self) -> float | None:
+        """The largest logit there can be, known without asking the device where vectors have unit length."""
+        loss = self.config.loss
+        if loss.similarity != "cosine":
+            return None
+        return 1 / (loss.temperature_min if loss.learnable_temperature else loss.temperature)
 
     def _clip(self) -> Tensor:
         """Norm of the gradient before it is clipped."""

@@ -106,7 +106,7 @@ def write_lines(path: Path, values: Iterable[Any]) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """JSON lines of a file; lines cut off by a crash or a full disk are left out, a missing file is empty.
+    """JSON lines with a step; what a crash or a full disk cut off is left out, a missing file is empty.
 
     Raises:
         RunError: the file cannot be read.
@@ -121,7 +121,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     for line in text.splitlines():
         with contextlib.suppress(ValueError, RecursionError):
             rows.append(json.loads(line))
-    return [row for row in rows if isinstance(row, dict)]
+    return [row for row in rows if isinstance(row, dict) and isinstance(row.get("step"), int)]
 
 
 def _line(value: Any) -> str:

@@ -56,49 +56,43 @@ class Account:
 
 
 class Tally:
-    """Sums over tiles and blocks; reads the device once, at the end."""
+    """Keeps per anchor what blocks find, and sums it once, at the end: nothing reads the device before."""
 
     def __init__(self, candidates: Candidates, labels: Tensor) -> None:
         self.candidates, self.labels = candidates, labels
         self.names: list[SourceName] = [source.name for source in candidates.sources]
-        if candidates.mirror != "absent":
-            self.names.append("shuffled")
-        self.keeps_own = candidates.mirror != "absent" and candidates.mode == "seed"
         self.classes = 1 + int(torch.cat([labels, *(source.labels for source in candidates.sources)]).amax())
-        # per source: mass, mass of the anchor's class, highest logit, anchors that have one
-        self.sums = labels.new_zeros(len(self.names), 4, dtype=torch.float64)
-        # of the masked cells, per source: how many, Σ and Σ² of their logits, those of the anchor's class
-        self.left_out = labels.new_zeros(len(candidates.sources), 4, dtype=torch.float64)
-        self.positive = labels.new_zeros(4, dtype=torch.float64)  # p₊, logit, squared logit, hits
+        self._edges = [  # where each class begins and ends; candidates are sorted by class (see `by_class`)
+            [0, *torch.bincount(source.labels, minlength=self.classes).cumsum(0).tolist()]
+            for source in candidates.sources
+        ]
+        n, sources = len(labels), len(candidates.sources)
+        self._mass = torch.empty(sources, self.classes, n, device=labels.device)
+        self._highest = torch.empty(sources, n, device=labels.device)
+        self._own = torch.empty(2, n, device=labels.device)  # p₊ and the positive's logit
+        self._left_out: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in candidates.sources]
 
-    def one_hot(self, source: int, span: slice) -> Tensor:
-        """(n, classes) float32 of some of a source's candidates: exponentials × one-hot are sums per class."""
-        return torch.nn.functional.one_hot(self.candidates.sources[source].labels[span], self.classes).float()
+    def runs(self, source: int, span: slice) -> list[tuple[int, slice]]:
+        """The stretches of one class among a source's columns `span`, counted from its start."""
+        edges, found = self._edges[source], []
+        for label in range(self.classes):
+            begin, end = max(edges[label], span.start), min(edges[label + 1], span.stop)
+            if begin < end:
+                found.append((label, slice(begin - span.start, end - span.start)))
+        return found
 
     def leave_out(self, source: int, logits: Tensor, anchors: Tensor, columns: Tensor) -> None:
         """Cells (anchors[k], columns[k]) that are about to be masked, and their logits: moments must not count them."""
-        same = self.labels[anchors] == self.candidates.sources[source].labels[columns]
-        parts = (torch.ones_like(logits), logits, logits.double().square(), same)
-        self.left_out[source] += torch.stack([part.sum(dtype=torch.float64) for part in parts])
+        self._left_out[source].append((logits, anchors, columns))
 
     def add(
         self, rows: slice, own_logit: Tensor, own_exp: Tensor, total: Tensor, class_mass: Tensor, highest: Tensor
     ) -> None:
-        """One block: class_mass (S, b, classes) and highest logit (S, b) per source; the others (b,)."""
-        same = class_mass.gather(2, self.labels[rows].expand(len(highest), -1)[:, :, None])[:, :, 0]
-        mass = class_mass.sum(2)
-        if len(self.names) > len(mass):
-            own = own_exp if self.keeps_own else torch.zeros_like(own_exp)
-            top = torch.maximum(highest[0], own_logit) if self.keeps_own else highest[0]
-            mass = torch.cat([mass, mass[:1] + own])
-            same = torch.cat([same, same[:1] + own])
-            highest = torch.cat([highest, top[None]])
-        found = highest > -torch.inf
-        parts = (mass / total, same / total, torch.where(found, highest, 0.0), found)
-        self.sums += torch.stack([part.sum(1, dtype=torch.float64) for part in parts], 1)
-        hits = own_logit >= highest.amax(0)
-        facts = (own_exp / total, own_logit, own_logit.square(), hits)
-        self.positive += torch.stack([fact.sum(dtype=torch.float64) for fact in facts])
+        """One block: class_mass (S, classes, b) and highest logit (S, b) per source; the others (b,)."""
+        torch.div(class_mass, total, out=self._mass[:, :, rows])
+        self._highest[:, rows] = highest
+        torch.div(own_exp, total, out=self._own[0, rows])
+        self._own[1, rows] = own_logit
 
     def account(self, anchors: Tensor, vectors: list[Tensor], scale: Tensor) -> Account:
         """The finished account.
@@ -106,16 +100,25 @@ class Tally:
         Args:
             anchors: (N, d), before division by τ. vectors: per source (n, d). scale: scalar, 1/τ.
         """
-        n, scale = len(anchors), scale.double()
-        mass, logit, logit_squared, hits = self.positive.unbind()
-        moments = [self._moments(index, anchors, v, scale) for index, v in enumerate(vectors)]
-        if len(self.names) > len(moments):
-            own = torch.stack([torch.full_like(scale, n), logit / scale, logit_squared / scale**2, scale * 0 + n])
-            moments.append(moments[0] + own if self.keeps_own else moments[0])
-        table = torch.cat([self.sums, torch.stack(moments)], 1)
-        table[:, 2] /= scale
-        facts = torch.stack([mass / n, logit / scale / n, hits / n])
-        positive_mass, positive_similarity, accuracy = facts.tolist()
+        n, own, own_score = len(anchors), self._own[0], self._own[1] / scale
+        highest = self._highest / scale
+        hits = own_score >= highest.amax(0)
+        mass = self._mass.sum(1)
+        same = self._mass.gather(1, self.labels.expand(len(mass), 1, -1))[:, 0]
+        total, gram = anchors.sum(0), anchors.T @ anchors
+        moments = torch.stack([self._moments(i, n, total, gram, v, scale) for i, v in enumerate(vectors)])
+        if self.candidates.mirror != "absent":  # the in-batch negatives again, in seed mode with the positives
+            self.names.append("shuffled")
+            kept = 1.0 if self.candidates.mode == "seed" else 0.0
+            again = torch.maximum(highest[0], own_score) if kept else highest[0]
+            highest = torch.cat([highest, again[None]])
+            mass, same = (torch.cat([x, x[:1] + kept * own]) for x in (mass, same))
+            facts = torch.stack([torch.ones_like(own), own_score, own_score.square(), torch.ones_like(own)])
+            moments = torch.cat([moments, moments[:1] + kept * facts.sum(1, dtype=torch.float64)])
+        found = highest > -torch.inf
+        parts = (mass, same, torch.where(found, highest, 0.0), found)
+        table = torch.cat([torch.stack([part.sum(1, dtype=torch.float64) for part in parts], 1), moments], 1)
+        positive_mass, positive_similarity, accuracy = torch.stack([own, own_score, hits]).mean(1).tolist()
         counts = self.candidates.counts()
         sources = {
             name: _source(counts[name], n, 1.0 - positive_mass, *row)
@@ -123,15 +126,23 @@ class Tally:
         }
         return Account(sources, positive_mass, positive_similarity, accuracy)
 
-    def _moments(self, index: int, anchors: Tensor, vectors: Tensor, scale: Tensor) -> Tensor:
-        """(cells, Σ s, Σ s², cells of the anchor's class) over the negatives, float64."""
+    def _moments(self, index: int, n: int, total: Tensor, gram: Tensor, vectors: Tensor, scale: Tensor) -> Tensor:
+        """(cells, Σ s, Σ s², cells of the anchor's class) over a source's negatives, float64.
+
+        Args:
+            total: (d,), the anchors' sum. gram: (d, d), their Gram matrix: Σ_ij (a_i · c_j)² = ⟨AᵀA, CᵀC⟩.
+        """
         classes = self.candidates.sources[index].labels
-        a, v = anchors.double(), vectors.double()
         same = torch.bincount(classes, minlength=self.classes)[self.labels].sum()
-        cells = torch.full_like(scale, len(anchors) * len(vectors))
-        sums = torch.stack([cells, a.sum(0) @ v.sum(0), ((a.T @ a) * (v.T @ v)).sum(), same.double()])
-        count, total, squares, masked_same = self.left_out[index].unbind()
-        return sums - torch.stack([count, total / scale, squares / scale**2, masked_same])
+        dots, squares = (total * vectors.sum(0)).sum(), (gram * (vectors.T @ vectors)).sum()
+        cells = torch.full_like(dots, n * len(vectors), dtype=torch.float64)
+        sums = torch.stack([cells, dots, squares, same])
+        if not self._left_out[index]:
+            return sums
+        logits, rows, columns = (torch.cat(parts) for parts in zip(*self._left_out[index], strict=True))
+        scores = logits / scale
+        parts = (torch.ones_like(scores), scores, scores.square(), self.labels[rows] == classes[columns])
+        return sums - torch.stack([part.sum(dtype=torch.float64) for part in parts])
 
 
 def _source(

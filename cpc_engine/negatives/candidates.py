@@ -74,3 +74,19 @@ class Candidates:
             else:
                 masks.append(Mask(item_of(own), item_of(source.ids)))
         return masks
+
+
+def by_class(candidates: Candidates, positives: Tensor) -> tuple[Candidates, Tensor]:
+    """The same candidates, those of every source sorted by class, and where each anchor's positive is then.
+
+    A softmax does not mind their order, and the account can then sum a class as one stretch of columns.
+    """
+    sources = []
+    for source in candidates.sources:
+        if bool((source.labels[1:] < source.labels[:-1]).any()):
+            order = source.labels.argsort(stable=True)
+            if source is candidates.sources[0]:
+                positives = order.argsort()[positives]
+            source = Source(source.name, source.vectors[order], source.ids[order], source.labels[order])
+        sources.append(source)
+    return Candidates(sources, candidates.mirror, candidates.mode, candidates.same_item), positives

@@ -4,7 +4,7 @@ Letters in names and comments: N anchors, M candidates, n candidates of one sour
 
     loss_i = log Σ_j exp(l_ij) − l_ip,   l_ij = a_i · c_j / τ
 
-A block of b anchors meets the candidates in tiles that fit a core's cache. For one tile:
+A block of b anchors meets the candidates in tiles that fit the cache. For one tile:
   1. l = a cᵀ (a is divided by τ beforehand); cells that are no negatives, the positive's own among them, become −inf;
   2. e = exp(l − m) in place. m is the row's largest logit so far (what was summed before is rescaled when it grows),
      or 0 for good where Cauchy-Schwarz bounds |l| so far below overflow that a shift would change nothing;
@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .account import Account, Tally
-from .candidates import Candidates
+from .candidates import Candidates, by_class
 from .identity import Mask
 
 SAFE_LOGIT = 40.0  # exp(±40) times 10⁶ candidates stays far inside float32
@@ -49,7 +49,7 @@ class Shape:
 
 
 SHAPES = {
-    "cpu": Shape(rows=512, tile=512 << 10, kept=8 << 20, dense=False),  # a tile of 2 MB stays in two cores' caches
+    "cpu": Shape(rows=512, tile=2 << 20, kept=8 << 20, dense=False),  # a tile of 8 MB stays in a shared cache
     "cuda": Shape(rows=4096, tile=64 << 20, kept=256 << 20, dense=True),
 }
 
@@ -97,6 +97,8 @@ def info_nce(
         raise ValueError(f"anchors {tuple(anchors.shape)} do not fit positives {tuple(positives.shape)} or candidates")
     if weights is None:
         weights = anchors.new_full((n,), 1.0 / n, dtype=torch.float32)
+    if labels is not None:
+        candidates, positives = by_class(candidates, positives)
     vectors = [source.vectors.float() for source in candidates.sources]
     tally = None if labels is None else Tally(candidates, labels)
     scaled = anchors.float() * scale  # divided by τ before anything is masked: −inf never meets a product
@@ -144,8 +146,7 @@ class _Tile:
     """Some columns of one source.
 
     Attributes:
-        values: (n, d), the vectors; with an account (n, d + classes), their one-hot classes beside them, so that one
-            product gives a row's pull and its sum, class by class.
+        runs: class and columns of each stretch of one class; all columns as one where there is no account.
         mask: keys that tell which cells are no negatives; None where all are.
         cells: rows and columns of those cells, sorted by row, where they were looked up beforehand; those of block k
             are start[k] to start[k + 1].
@@ -153,7 +154,7 @@ class _Tile:
 
     source: int
     span: slice
-    values: Tensor
+    runs: list[tuple[int, slice]]
     mask: Mask | None
     cells: tuple[Tensor, Tensor] | None
     start: list[int]
@@ -199,17 +200,15 @@ class _Walk:
         self.scratch = anchors.new_empty(self.rows * min(width, max(len(v) for v in vectors)))
 
     def _tile(self, source: int, span: slice, mask: Mask | None, cells: tuple[Tensor, Tensor] | None) -> _Tile:
-        values = self.vectors[source][span]
-        if self.tally is not None:
-            values = torch.cat([values, self.tally.one_hot(source, span)], 1)
+        runs = [(0, slice(None))] if self.tally is None else self.tally.runs(source, span)
         if cells is None:
-            return _Tile(source, span, values, mask, None, [])
+            return _Tile(source, span, runs, mask, None, [])
         rows, columns = cells
         if span != slice(0, len(self.vectors[source])):
             inside = (columns >= span.start) & (columns < span.stop)
             rows, columns = rows[inside], columns[inside] - span.start
         edges = torch.arange(-(-len(self.anchors) // self.rows) + 1, device=rows.device) * self.rows
-        return _Tile(source, span, values, mask, (rows, columns), torch.searchsorted(rows, edges).tolist())
+        return _Tile(source, span, runs, mask, (rows, columns), torch.searchsorted(rows, edges).tolist())
 
     def block(self, number: int) -> Tensor:
         """Losses (b,) of block `number` of the anchors; gradients are added to `self.gradients`."""
@@ -219,8 +218,8 @@ class _Walk:
         own_logit = (a * own).sum(1)
         top = torch.zeros_like(own_logit) if self.bounded else own_logit
         highest = a.new_full((len(self.vectors), len(a)), -torch.inf)
-        pull = a.new_zeros(len(self.vectors), len(a), a.shape[1] + (self.tally.classes if self.tally else 0))
-        mass = a.new_zeros(len(self.vectors), len(a))
+        pull = a.new_zeros(len(self.vectors), len(a), a.shape[1])
+        mass = a.new_zeros(len(self.vectors), 1 if self.tally is None else self.tally.classes, len(a))
         kept, used = [], 0
         for tile in self.tiles:
             vectors, source = self.vectors[tile.source][tile.span], tile.source
@@ -238,25 +237,23 @@ class _Walk:
                 mass *= shrink
                 top = higher
                 l.sub_(top[:, None])
-            pull[source].addmm_(l.exp_(), tile.values)
-            if self.tally is None:
-                mass[source] += l.sum(1)
+            pull[source].addmm_(l.exp_(), vectors)
+            for label, columns in tile.runs:
+                mass[source, label] += l[:, columns].sum(1)
             if carries:
                 kept.append((tile, l, top))
                 used += size
-        if self.tally is not None:
-            mass = pull[:, :, a.shape[1] :].sum(2)
         own_exp = (own_logit - top).exp()
-        negatives = (self.copies - 1) * mass[0] + mass.sum(0)
+        negatives = (self.copies - 1) * mass[0].sum(0) + mass.sum((0, 1))
         total = self.own * own_exp + negatives
         if self.tally is not None:
-            self.tally.add(rows, own_logit, own_exp, total, pull[:, :, a.shape[1] :], highest)
+            self.tally.add(rows, own_logit, own_exp, total, mass, highest)
         share = weights / total
         # p₊ − 1 from what is not the positive: p₊ itself rounds to 1 where an anchor is all but solved
         self.pulls[rows] = -share * (negatives + (self.own - self.own_grad) * own_exp)
         if self.gradients[0] is not None:
             towards = (self.copies - 1) * pull[0] + pull.sum(0)
-            self.gradients[0][rows] = share[:, None] * (towards[:, : a.shape[1]] - negatives[:, None] * own)
+            self.gradients[0][rows] = share[:, None] * (towards - negatives[:, None] * own)
         scaled = a * share[:, None]
         for tile, e, seen in kept:
             part = scaled if self.bounded else scaled * (seen - top).exp()[:, None]

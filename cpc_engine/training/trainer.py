@@ -68,6 +68,7 @@ class Trainer:
             fused=True,
         )
         self.network, self.optimiser = fabric.setup(self.model, optimiser, move_to_device=False)
+        self._labels = data.train.labels.cpu()
         self.steps_done = 0
         self.seconds = 0.0
         self._check()
@@ -106,6 +107,7 @@ class Trainer:
             group["lr"] = rate
         self.network.train()
         rows = self.order.rows(step)
+        rows = rows[self._labels[rows].argsort(stable=True)]  # by class, as the account wants candidates
         items = rows.to(self.generator.device)
         batch = self.data.train.take(rows)
         inputs = self._features(batch, self.generator)

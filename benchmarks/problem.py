@@ -118,7 +118,7 @@ def make_problem(shape: Shape, device: torch.device, tau: float = TAU, queue: in
         "ids": pack("image", items, positions).reshape(-1),
         "queue_ids": pack("image", shape.batch + torch.arange(past), torch.ones(1).long()),
         "cross_ids": pack("audio", items, positions).reshape(-1),
-        "labels": (items % 2).expand(shape.batch, shape.length - 1).reshape(-1),
+        "labels": (items * 2 // shape.batch).expand(shape.batch, shape.length - 1).reshape(-1),
     }
     leaves = {"anchors": anchors, "futures": futures, "perturbed": perturbed, "crossed": unit(n)}
     return Problem(

@@ -181,6 +181,31 @@ def test_similarity_moments_hardest_and_accuracy_are_those_of_the_matrix() -> No
     assert account.accuracy == pytest.approx((scores.argmax(1) == torch.arange(40)).float().mean().item())
 
 
+def test_the_hardest_negatives_are_those_of_the_matrix() -> None:
+    vectors, candidates, labels = one_source(60, 8)
+    queue = F.normalize(torch.randn(50, 8), dim=1)
+    queue_ids = torch.arange(50) + 10**6
+    candidates.sources.append(Source("queue", queue, queue_ids, torch.arange(50) % 2))
+    anchors = F.normalize(torch.randn(60, 8), dim=1)
+    account = info_nce(anchors, torch.arange(60), candidates, torch.tensor(7.0), labels=labels).account
+    assert account is not None
+    scores = anchors @ torch.cat([vectors, queue]).T
+    ids = torch.cat([candidates.sources[0].ids, queue_ids])
+    p = torch.softmax(7 * scores, 1)
+    watched = sorted({negative.anchor for negative in account.hard})
+    assert len(watched) == 4
+    for anchor in watched:
+        row = scores[anchor].clone()
+        row[anchor] = -2
+        best = row.topk(8)
+        found = [negative for negative in account.hard if negative.anchor == anchor]
+        assert [negative.identity for negative in found] == ids[best.indices].tolist()
+        assert [negative.similarity for negative in found] == pytest.approx(best.values.tolist(), abs=1e-5)
+        shares = p[anchor, best.indices] / (1 - p[anchor, anchor])
+        assert [negative.share for negative in found] == pytest.approx(shares.tolist(), rel=1e-4)
+        assert {n.source for n in found} == {"in_batch" if i < 60 else "queue" for i in best.indices.tolist()}
+
+
 def test_account_shares_are_shares_of_the_gradient_on_similarities() -> None:
     """share(S) = Σ_{j∈S} |∂L/∂s_j| ÷ Σ_negatives, by autograd on the similarities themselves (design §4)."""
     vectors, candidates, labels = one_source(12, 6)

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+WATCHED = 4  # anchors whose hardest negatives are named
+HARDEST = 8  # of them, for each
+
 if TYPE_CHECKING:
     from .candidates import Candidates, SourceName
 
@@ -41,18 +44,36 @@ class SourceAccount:
 
 
 @dataclass(frozen=True)
+class HardNegative:
+    """One of the negatives that score highest for a watched anchor.
+
+    Attributes:
+        anchor: the anchor's number in the call. identity: of the candidate (see `identity`).
+        similarity: before division by τ. share: of the pull of this anchor's negatives.
+    """
+
+    anchor: int
+    source: SourceName
+    identity: int
+    similarity: float
+    share: float
+
+
+@dataclass(frozen=True)
 class Account:
     """All sources, and the anchors' side of the same logits.
 
     Attributes:
         positive_mass: mean p₊. accuracy: share of anchors whose positive scores at least as high as every negative.
         positive_similarity: mean score of the positives, before division by τ.
+        hard: the hardest negatives of a few anchors, hardest first; a permuted copy is listed as its original.
     """
 
     sources: dict[SourceName, SourceAccount]
     positive_mass: float
     positive_similarity: float
     accuracy: float
+    hard: list[HardNegative]
 
 
 class Tally:
@@ -69,8 +90,10 @@ class Tally:
         n, sources = len(labels), len(candidates.sources)
         self._mass = torch.empty(sources, self.classes, n, device=labels.device)
         self._highest = torch.empty(sources, n, device=labels.device)
-        self._own = torch.empty(2, n, device=labels.device)  # p₊ and the positive's logit
+        self._own = torch.empty(2, n, device=labels.device)  # the positive's logit and log Σ exp of all logits
         self._left_out: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in candidates.sources]
+        self._watched: Tensor | None = None
+        self._hard: list[tuple[Tensor, Tensor, Tensor]] = []  # per tile: logits, identities, source, each (W, k)
 
     def runs(self, source: int, span: slice) -> list[tuple[int, slice]]:
         """The stretches of one class among a source's columns `span`, counted from its start."""
@@ -85,14 +108,22 @@ class Tally:
         """Cells (anchors[k], columns[k]) that are about to be masked, and their logits: moments must not count them."""
         self._left_out[source].append((logits, anchors, columns))
 
+    def watch(self, source: int, span: slice, logits: Tensor) -> None:
+        """A tile of the first block, masked, not yet exponentials: (b, n) logits."""
+        if self._watched is None:
+            self._watched = torch.linspace(0, len(logits) - 1, min(WATCHED, len(logits)), device=logits.device).long()
+        values, columns = logits[self._watched].topk(min(HARDEST, logits.shape[1]), dim=1)
+        ids = self.candidates.sources[source].ids[span][columns]
+        self._hard.append((values, ids, torch.full_like(ids, source)))
+
     def add(
-        self, rows: slice, own_logit: Tensor, own_exp: Tensor, total: Tensor, class_mass: Tensor, highest: Tensor
+        self, rows: slice, own_logit: Tensor, log_total: Tensor, total: Tensor, class_mass: Tensor, highest: Tensor
     ) -> None:
-        """One block: class_mass (S, classes, b) and highest logit (S, b) per source; the others (b,)."""
+        """One block: class_mass (S, classes, b), relative to total (b,), and highest logit (S, b) per source."""
         torch.div(class_mass, total, out=self._mass[:, :, rows])
         self._highest[:, rows] = highest
-        torch.div(own_exp, total, out=self._own[0, rows])
-        self._own[1, rows] = own_logit
+        self._own[0, rows] = own_logit
+        self._own[1, rows] = log_total
 
     def account(self, anchors: Tensor, vectors: list[Tensor], scale: Tensor) -> Account:
         """The finished account.
@@ -100,7 +131,7 @@ class Tally:
         Args:
             anchors: (N, d), before division by τ. vectors: per source (n, d). scale: scalar, 1/τ.
         """
-        n, own, own_score = len(anchors), self._own[0], self._own[1] / scale
+        n, own, own_score = len(anchors), (self._own[0] - self._own[1]).exp(), self._own[0] / scale
         highest = self._highest / scale
         hits = own_score >= highest.amax(0)
         mass = self._mass.sum(1)
@@ -124,7 +155,22 @@ class Tally:
             name: _source(counts[name], n, 1.0 - positive_mass, *row)
             for name, row in zip(self.names, table.tolist(), strict=True)
         }
-        return Account(sources, positive_mass, positive_similarity, accuracy)
+        return Account(sources, positive_mass, positive_similarity, accuracy, self._hardest(own, scale))
+
+    def _hardest(self, own: Tensor, scale: Tensor) -> list[HardNegative]:
+        """Of every watched anchor; own (N,) is p₊."""
+        assert self._watched is not None
+        logits, ids, sources = (torch.cat(parts, 1) for parts in zip(*self._hard, strict=True))
+        logits, best = logits.topk(min(HARDEST, logits.shape[1]), dim=1)
+        positive, log_total = own[self._watched, None], self._own[1][self._watched, None]
+        share = (logits - log_total).exp() / (1 - positive).clamp(min=1e-12)
+        rows = self._watched[:, None].expand_as(logits)
+        columns = (rows, sources.gather(1, best), ids.gather(1, best), logits / scale, share)
+        return [
+            HardNegative(anchor, self.names[source], identity, similarity, part)
+            for anchor, source, identity, similarity, part in zip(*(c.flatten().tolist() for c in columns), strict=True)
+            if similarity > -float("inf")
+        ]
 
     def _moments(self, index: int, n: int, total: Tensor, gram: Tensor, vectors: Tensor, scale: Tensor) -> Tensor:
         """(cells, Σ s, Σ s², cells of the anchor's class) over a source's negatives, float64.

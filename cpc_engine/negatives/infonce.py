@@ -228,6 +228,8 @@ class _Walk:
             store = self.buffer[used : used + size] if carries else self.scratch[:size]
             l = torch.mm(a, vectors.T, out=store.view(len(a), len(vectors)))
             self._mask(tile, l, number, rows)
+            if self.tally is not None and number == 0:
+                self.tally.watch(source, tile.span, l)
             if self.tally is not None or not self.bounded:
                 highest[source] = torch.maximum(highest[source], l.amax(1))
             if not self.bounded:
@@ -246,8 +248,9 @@ class _Walk:
         own_exp = (own_logit - top).exp()
         negatives = (self.copies - 1) * mass[0].sum(0) + mass.sum((0, 1))
         total = self.own * own_exp + negatives
+        log_total = total.log() + top
         if self.tally is not None:
-            self.tally.add(rows, own_logit, own_exp, total, mass, highest)
+            self.tally.add(rows, own_logit, log_total, total, mass, highest)
         share = weights / total
         # p₊ − 1 from what is not the positive: p₊ itself rounds to 1 where an anchor is all but solved
         self.pulls[rows] = -share * (negatives + (self.own - self.own_grad) * own_exp)
@@ -260,7 +263,7 @@ class _Walk:
             gradient = self.gradients[1 + tile.source]
             assert gradient is not None
             gradient[tile.span].addmm_(e.T, part, alpha=self.copies_grad if tile.source == 0 else 1.0)
-        return total.log() + top - own_logit
+        return log_total - own_logit
 
     def _mask(self, tile: _Tile, logits: Tensor, number: int, block: slice) -> None:
         """Set this block's cells that are no negatives to −inf; the account sees them before."""

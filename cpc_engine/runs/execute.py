@@ -135,6 +135,7 @@ class _Execution:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
     def _trainer(self) -> Trainer:
+        import torch
         from lightning_fabric import Fabric
 
         device = pick_device(self.config.run.device)
@@ -143,6 +144,9 @@ class _Execution:
         for line in data.skipped:
             self.folder.log(f"skipped {line}")
         kind, _, index = device.partition(":")
+        if kind == "cuda":  # the loss's fp32 products: exact, or with TF32 inputs where the networks run in bf16 anyway
+            coarse = self.config.run.precision == "bf16-mixed"
+            torch.set_float32_matmul_precision("high" if coarse else "highest")
         fabric = Fabric(accelerator=kind, devices=[int(index)] if index else 1, precision=self.config.run.precision)
         trainer = Trainer(self.config, data, fabric)
         self.folder.update(
@@ -167,7 +171,9 @@ class _Execution:
             if record is None:
                 continue
             finite = math.isfinite(record.loss) and math.isfinite(record.gradient_norm)
-            if finite and measured:
+            if not measured:
+                record = replace(record, hard=None)  # too long for every line of metrics.jsonl
+            elif finite:
                 record = replace(record, geometry=self._geometry(trainer))
             self._record(record)
             if not finite:

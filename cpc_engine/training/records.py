@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..negatives.account import SourceAccount
+from ..negatives.account import HardNegative, SourceAccount
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class StepRecord:
         step: from 1. seconds: training time since the run began, pauses not counted.
         gradient_norm: before clipping. pair_loss: of the pair term, before its weight; 0 without one.
         geometry: measures on held-out items, on the steps where they were taken.
+        hard: the hardest negatives of a few anchors per modality; kept on the same steps.
     """
 
     step: int
@@ -48,6 +49,7 @@ class StepRecord:
     pair_loss: float
     modalities: dict[str, ModalityRecord]
     geometry: dict[str, float] | None = None
+    hard: dict[str, list[HardNegative]] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values with six significant digits; a number that is not finite becomes null."""
@@ -57,6 +59,8 @@ class StepRecord:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
     if isinstance(value, float):
         return float(f"{value:.6g}") if math.isfinite(value) else None
     return value

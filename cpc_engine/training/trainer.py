@@ -142,6 +142,7 @@ class Trainer:
                 temperature=1.0 / scale.item(),
                 gradient_norm=norm.item(),
                 pair_loss=0.0 if pair is None else pair.item(),
+                hard={m: result.account.hard for m, result in results.items() if result.account is not None},
                 modalities={m: self._modality_record(m, results[m], encodings[m], queued[m]) for m in results},
             )
         self.seconds += time.perf_counter() - began

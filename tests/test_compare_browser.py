@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cpc_engine import RunFolder
+from cpc_engine import RunFolder, list_runs
 from cpc_engine.runs.execute import execute
 from cpc_engine.training.control import Control
 from tests.tiny import tiny
@@ -43,7 +43,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def compared(finished: Path, serve: Callable[..., str]) -> str:
     """Address of a comparison of all four."""
-    runs = ",".join(sorted(path.name for path in finished.iterdir()))
+    runs = ",".join(info.id for info in reversed(list_runs(finished)))  # oldest first: plain is A
     return f"{serve(APP, env={'CPC_RUNS': str(finished)})}/compare?runs={runs}"
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from .engine import manager
 
-STEPS = 120
+STEPS = 180
 
 
 def begin(steps: int = STEPS) -> str:

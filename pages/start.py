@@ -16,7 +16,8 @@ st.markdown(
     "CPC Lab trains a small network on sounds and pictures **without telling it what they are**: it learns by guessing "
     "what comes next among wrong answers. You choose where the wrong answers come from, and watch what that does."
 )
-show_svg(method_svg(), key="picture")
+if "run" not in st.query_params:  # a run that goes on is the better picture, and needs the room
+    show_svg(method_svg(), key="picture")
 
 with st.container(horizontal=True, vertical_alignment="bottom", key="begin"):
     go = st.button("Train a 60-second run", type="primary", icon=":material/play_arrow:", key="go")

@@ -120,7 +120,7 @@ def test_a_run_is_set_up_steered_left_and_found_again(lab: str, visit: Callable[
     zoomed = zoom_in(seen)
     wait_for_points(seen, points(seen) + 20)
     assert seen.page.evaluate(ZOOM) == pytest.approx(zoomed), "refreshes keep the zoom"
-    assert seen.page.evaluate(f"document.querySelector(\"{CHART}\").mark") == "first", "and the chart itself"
+    assert seen.page.evaluate(f'document.querySelector("{CHART}").mark') == "first", "and the chart itself"
     assert seen.page.get_by_test_id("stBottom").get_by_text("steps").count() == 1, "the bar tells of the run"
 
     seen.page.get_by_role("button", name="Pause").click()

@@ -6,7 +6,7 @@ import streamlit as st
 
 from .engine import manager
 
-STEPS = 180
+STEPS = 100
 
 
 def begin(steps: int = STEPS) -> str:

@@ -87,7 +87,7 @@ def info_nce(
         scale: scalar 1/τ; a learned one gets its gradient.
         weights: (N,), 1/N each when not given.
         labels: (N,) int64, the anchors' classes; asks for the per-source account.
-        bound: no logit's absolute value exceeds it (1/τ for unit vectors); measured when not given.
+        bound: no logit's absolute value exceeds it (1/τ for unit vectors); where not given, a CPU measures it.
 
     Raises:
         ValueError: no anchors, or sizes that do not fit.
@@ -102,8 +102,9 @@ def info_nce(
     vectors = [source.vectors.float() for source in candidates.sources]
     tally = None if labels is None else Tally(candidates, labels)
     scaled = anchors.float() * scale  # divided by τ before anything is masked: −inf never meets a product
-    bounded = (_largest_logit(scaled, vectors) if bound is None else bound) <= SAFE_LOGIT
-    loss, losses = _BlockInfoNCE.apply(scaled, positives, weights, candidates, tally, bounded, *vectors)
+    if bound is None:  # a GPU is not asked: waiting for its answer costs more than shifting
+        bound = _largest_logit(scaled, vectors) if scaled.device.type == "cpu" else float("inf")
+    loss, losses = _BlockInfoNCE.apply(scaled, positives, weights, candidates, tally, bound <= SAFE_LOGIT, *vectors)
     if tally is None:
         return InfoNCE(loss, losses, None)
     with torch.no_grad():

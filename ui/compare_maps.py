@@ -52,9 +52,9 @@ def turned(layout: Floats, ids: Sequence[int], like: Floats, like_ids: Sequence[
     if len(pairs) < 3:
         return centred
     mine, theirs = (np.array(column) for column in zip(*pairs, strict=True))
-    target = like[theirs] - like[theirs].mean(0)
-    left, _, right = np.linalg.svd((layout[mine] - layout[mine].mean(0)).T @ target)
-    return centred @ (left @ right)
+    from cpc_engine.evaluation.maps import rotation_onto
+
+    return centred @ rotation_onto(layout[mine], like[theirs])
 
 
 def pair_figures(sides: Sequence[Side]) -> list[Figure]:

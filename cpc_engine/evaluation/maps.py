@@ -197,18 +197,10 @@ def map_quality(features: ArrayLike, layout: ArrayLike, seed: int, k: int = QUAL
     return 1 - 2 * penalty / (len(asked) * k * (2 * n - 3 * k - 1)), shared / (len(asked) * k)
 
 
-def align_to(layout: ArrayLike, reference_layout: ArrayLike) -> Floats:
-    """A layout (N, 2) moved, turned and mirrored, never stretched, to lie best on a reference (N, 2) of the same items.
-
-    For live maps, whose axes may swap or flip between two fits (orthogonal Procrustes). The result is for drawing:
-    `Map.place` answers in the map's own frame.
-    """
-    moving, fixed = np.asarray(layout, dtype=np.float64), np.asarray(reference_layout, dtype=np.float64)
-    if moving.shape != fixed.shape or moving.ndim != 2:
-        raise ValueError(f"layouts to align must show the same items, got shapes {moving.shape} and {fixed.shape}")
-    centre = moving.mean(0)
-    left, _, right = np.linalg.svd((moving - centre).T @ (fixed - fixed.mean(0)))
-    return ((moving - centre) @ (left @ right) + fixed.mean(0)).astype(np.float32)
+def rotation_onto(moving: Floats, fixed: Floats) -> Floats:
+    """(2, 2) turn or mirror that brings points (N, 2), centred, nearest to others (N, 2): orthogonal Procrustes."""
+    left, _, right = np.linalg.svd((moving - moving.mean(0)).T @ (fixed - fixed.mean(0)))
+    return left @ right
 
 
 def _tsne(points: Floats, plane: Floats, parameters: Mapping[str, float]) -> Floats:

@@ -16,11 +16,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if TYPE_CHECKING:
     from .config import RunConfig
     from .errors import CpcError
+    from .placing import place
     from .presets import PRESETS, preset
     from .runs.folder import RunFolder, list_runs
     from .runs.manager import RunManager, manager_for
 
-__all__ = ["PRESETS", "CpcError", "RunConfig", "RunFolder", "RunManager", "list_runs", "manager_for", "preset"]
+__all__ = ["PRESETS", "CpcError", "RunConfig", "RunFolder", "RunManager", "list_runs", "manager_for", "place", "preset"]
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -31,6 +32,7 @@ _HOMES = {
     "RunManager": ".runs.manager",
     "list_runs": ".runs.folder",
     "manager_for": ".runs.manager",
+    "place": ".placing",
     "preset": ".presets",
 }
 

@@ -78,6 +78,14 @@ class AudioConfig(Section):
     shift: float = knob(0.1, "Largest random shift in time, as a share of the clip.", ge=0, le=0.5)
     gain_db: float = knob(6.0, "Largest random change of level.", unit="dB", ge=0, le=40)
     noise: float = knob(0.005, "Largest level of added noise (full scale is 1).", ge=0, le=1)
+    warp: float = knob(
+        0.0,
+        "Largest random stretch of the spectrogram's band axis and of its time, as a share.",
+        ge=0,
+        le=0.4,
+        low="voices of other people stay far apart",
+        high="pitches and vowels are mistaken for each other",
+    )
     band_drop: float = knob(0.1, "Chance that a stretch of mel bands is blanked.", ge=0, le=1)
 
 
@@ -123,6 +131,12 @@ class ContextConfig(Section):
     )
     predictors_per_modality: bool = knob(True, "Give each modality its own linear maps instead of sharing them.")
     latent_norm: bool = knob(True, "Layer-normalise the latents.")
+    other_view: bool = knob(
+        False,
+        "Predict latents of a second random view of the item (another crop, colour, shift, gain) instead of its own.",
+        low="details that both sides share, such as colour or a hum, can be copied",
+        high="each step encodes every item twice",
+    )
 
     @model_validator(mode="after")
     def _different_horizons(self) -> ContextConfig:

@@ -63,6 +63,8 @@ class AudioFeatures(nn.Module):
         if generator is not None:
             waves = self._augment(waves, generator)
         frames = (self.log_mel(waves) - self.mean) / self.std
+        if generator is not None and self.config.warp > 0:
+            frames = _warp(frames, self.config.warp, generator)
         if generator is not None and self.config.band_drop > 0:
             frames = _drop_bands(frames, self.config.band_drop, generator)
         return frames
@@ -115,19 +117,22 @@ class ImageFeatures(nn.Module):
         return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
     def _recolour(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
-        """Brightness, contrast and loss of colour, drawn for each patch so that colour alone predicts no neighbour."""
-        batch, grid = len(pixels), self.config.grid
-        patch = self.config.size // grid
-        draw = torch.rand(3, batch, 1, grid, 1, grid, 1, generator=generator, device=pixels.device)
-        patches = pixels.view(batch, 3, grid, patch, grid, patch)
-        strength = self.config.jitter
+        """Brightness, contrast, colour cast and loss of colour: of each patch where patches are encoded apart, so that
+        colour alone predicts no neighbour; of the whole picture where fields overlap and seams would show."""
+        batch, config = len(pixels), self.config
+        tiles = config.grid if config.encoder == "patches" else 1
+        patch = config.size // tiles
+        draw = torch.rand(6, batch, 1, tiles, 1, tiles, 1, generator=generator, device=pixels.device)
+        patches = pixels.view(batch, 3, tiles, patch, tiles, patch)
+        strength = config.jitter
         if strength > 0:
             contrast = 1 + strength * (2 * draw[0] - 1)
             brightness = 0.5 * strength * (2 * draw[1] - 1)
-            patches = (patches - 0.5) * contrast + 0.5 + brightness
-        if self.config.color_drop > 0:
+            cast = 0.25 * strength * (2 * torch.cat([draw[2], draw[3], draw[4]], 1) - 1)
+            patches = (patches - 0.5) * contrast + 0.5 + brightness + cast
+        if config.color_drop > 0:
             gray = patches.mean(1, keepdim=True)
-            patches = torch.where(draw[2] < self.config.color_drop, gray, patches)
+            patches = torch.where(draw[5] < config.color_drop, gray, patches)
         return patches.reshape(pixels.shape)
 
 
@@ -149,6 +154,20 @@ def shuffle_tiles(pictures: Tensor, tile: int, generator: torch.Generator) -> Te
 
 def _wave(clips: Tensor) -> Tensor:
     return clips.float() / 32768
+
+
+def _warp(frames: Tensor, largest: float, generator: torch.Generator) -> Tensor:
+    """Stretch bands (another vocal tract) and time (another tempo), each clip its own; edges are repeated.
+
+    Bands stretch about the lowest, as formants do; time about the middle.
+    """
+    batch = len(frames)
+    draw = 1 + largest * (2 * torch.rand(2, batch, generator=generator, device=frames.device) - 1)
+    zero = torch.zeros_like(draw[0])
+    rows = [draw[1], zero, zero, zero, draw[0], draw[0] - 1]
+    shape = [batch, 1, *frames.shape[1:]]
+    grid = F.affine_grid(torch.stack(rows, 1).view(batch, 2, 3), shape, align_corners=True)
+    return F.grid_sample(frames[:, None], grid, mode="bilinear", padding_mode="border", align_corners=True)[:, 0]
 
 
 def _drop_bands(frames: Tensor, chance: float, generator: torch.Generator) -> Tensor:

@@ -6,9 +6,7 @@ import streamlit as st
 
 from ui._compat import inside_app
 from ui.begin import STEPS, begin
-from ui.engine import chosen_run, plain_errors, runs
-from ui.picture import method_svg
-from ui.svg import show_svg
+from ui.engine import chosen_run, literal, plain_errors, runs
 
 inside_app()
 st.title("See a network teach itself to listen and look")
@@ -16,8 +14,7 @@ st.markdown(
     "CPC Lab trains a small network on sounds and pictures **without telling it what they are**: it learns by guessing "
     "what comes next among wrong answers. You choose where the wrong answers come from, and watch what that does."
 )
-if "run" not in st.query_params:  # a run that goes on is the better picture, and needs the room
-    show_svg(method_svg(), key="picture")
+picture = st.container(key="picture-place")  # filled below, once the button stands: reading runs takes a moment
 
 with st.container(horizontal=True, vertical_alignment="bottom", key="begin"):
     go = st.button("Train a 60-second run", type="primary", icon=":material/play_arrow:", key="go")
@@ -39,10 +36,23 @@ with plain_errors():
         show_run(run)
 
 with plain_errors():
-    latest = [one for one in runs() if one.id != run][:3]
-    if latest:
-        from ui.cards import show_cards
+    from cpc_engine.runs.folder import examples
+    from ui.cards import picture as drawn
+    from ui.cards import show_cards
+    from ui.svg import show_svg
 
+    known = [one for one in runs() if one.id != run]
+    shipped = examples(known)
+    model = next((one for one in (*shipped, *known) if one.status == "finished" and not run), None)
+    drawing = drawn(model.id, model.updated, model.data.get("classes", [])) if model else None
+    if model and drawing:
+        with picture:
+            show_svg(drawing, key="picture")
+            st.caption(f"From a real run here: {literal(model.name or model.id)}.")
+    if shipped:
+        st.header("Trained examples", anchor=False)
+        show_cards(shipped)
+    if latest := [one for one in known if not one.teaches][:3]:
         st.header("Trained before", anchor=False)
         show_cards(latest)
 

@@ -11,7 +11,7 @@ from ui.devices import devices
 from ui.draft import choose, command, configuration, draft, keep
 from ui.engine import manager, plain_errors
 from ui.knobs import draw_knob, draw_knobs, knobs_of
-from ui.plan_view import show_plan, shown_sections
+from ui.plan_view import show_plan, show_time, shown_sections
 
 GROUPS = {
     "Data": ("data",),
@@ -70,6 +70,8 @@ with summary, st.container(border=True):
     if problem:
         st.error(problem[:1].upper() + problem[1:], icon=":material/block:")
     ready = not problem and show_plan(config)
+    if ready:
+        show_time(config)
     if PRESETS[name].needs_data and not config.data.path and not config.data.download:
         st.info("This one needs data: give a path under Data, or allow the download.", icon=":material/folder:")
     found = devices()

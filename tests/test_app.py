@@ -170,3 +170,32 @@ def test_a_run_is_deleted_and_comes_back(runs: Path, finished: Path) -> None:
     test.button(key=f"restore-{finished.name}").click().run()
     assert not test.exception
     assert (runs / finished.name / "weights.safetensors").is_file()
+
+
+def test_examples_stand_on_the_start_page_in_their_order_with_what_they_teach(runs: Path, finished: Path) -> None:
+    for name, teaches, place in (("late", "Second *lesson*", 12), ("early", "First lesson", 3), ("mine", "", 0)):
+        folder = RunFolder(Path(shutil.copytree(finished, runs / name)))
+        if teaches:
+            folder.mark_example(teaches, place)
+    shutil.copytree(runs / "late", runs / "broken")
+    (runs / "broken" / "map.safetensors").write_bytes(b"half")
+    config = RunFolder(runs / "early").config().replace({"data.dataset": "audio_folder", "data.path": "/not/here"})
+    RunFolder(runs / "early").save_json("config", config.to_dict())  # its data are elsewhere
+    test = app()
+    assert not test.exception
+    assert not test.error
+    texts = [one.value for one in test.markdown]
+    assert texts.index("First lesson") < texts.index("Second \\*lesson\\*")
+    assert [one.value for one in test.header] == ["Trained examples", "Trained before", "What you can learn here"]
+    assert any("From a real run" in one.value for one in test.caption)
+    for page in ("pages/watch.py", "pages/runs.py"):
+        assert not app(page, run="early").error
+
+
+def test_a_waiting_or_broken_mark_makes_no_example(runs: Path, finished: Path) -> None:
+    folder = RunFolder(Path(shutil.copytree(finished, runs / "odd")))
+    for mark in (True, {"place": 1}, {"teaches": ""}, ["teaches"]):
+        folder.update(data=folder.info().data | {"example": mark})
+        test = app()
+        assert not test.exception
+        assert "Trained examples" not in [one.value for one in test.header]

@@ -15,7 +15,7 @@ from cpc_engine.knobs import describe
 from cpc_engine.runs.trash import discard, empty, restore, trashed
 from ui import curves
 from ui.knobs import as_text, help_of, label_of
-from ui.picture import method_svg
+from ui.picture import run_picture
 from ui.thumbs import curve_svg, map_svg
 
 
@@ -66,18 +66,30 @@ def test_tables_and_csv_hold_the_figure() -> None:
     assert list(columns) == ["step", "sound", "pictures"]
     rows = list(csv.reader(io.StringIO(curves.columns_csv(columns))))
     assert rows[0] == ["step", "sound", "pictures"]
-    assert rows[1] == ["1.0", "25.0", "25.0"]
+    assert rows[1] == ["1", "25", "25"]
     whole = list(csv.DictReader(io.StringIO(curves.records_csv(RECORDS))))
     assert len(whole) == 30
     assert whole[4]["modalities.audio.loss"] == "1.0"
 
 
 def test_small_drawings_are_whole_even_of_nothing() -> None:
-    for svg in (curve_svg([]), curve_svg([None, 1.0]), curve_svg([3.0, 2.0, None, 2.5]), map_svg([], []), method_svg()):
+    for svg in (curve_svg([]), curve_svg([None, 1.0]), curve_svg([3.0, 2.0, None, 2.5]), map_svg([], [])):
         assert svg.startswith("<svg")
         assert svg.rstrip().endswith("</svg>")
         assert "nan" not in svg
     assert map_svg([[0, 0], [1, 1]] * 500, [0, 1] * 500).count("<circle") <= 220
+
+
+def test_the_picture_says_what_it_shows_and_harms_no_page() -> None:
+    picture = run_picture(
+        [1, 2, 9], [4.0, 3.0, 2.5], [[0, 0], [1, 2], [2, 1]], [0, 1, 0], ["<b>&", "a rather long name"]
+    )
+    assert "Loss from 4.00 to 2.50 over 9 steps." in picture
+    assert picture.count("<svg") == picture.count("</svg>") == 2
+    assert "&lt;b&gt;&amp;" in picture
+    assert "<b>" not in picture
+    assert "a rather…" in picture
+    assert "nan" not in run_picture([1, 2], [1.0, 1.0], [[0, 0], [0, 0]], [0, 0], ["a"] * 40)
 
 
 def test_every_knob_has_a_label_a_help_and_a_text() -> None:

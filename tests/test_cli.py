@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from cpc_engine.cli import main
@@ -229,7 +230,28 @@ def test_embed(cli: Cli, root: Path, tones: str, tmp_path: Path) -> None:
     item = found["items"][0]
     assert np.isfinite([item["x"], item["y"], *item["embedding"]]).all()
     assert len(item["neighbours"]) == 5
+    assert (item["probabilities"], item["verdict"]) == (None, None)  # not evaluated yet
     assert "good.wav: x " in cli("embed", tones, good, "--runs", root).out
+
+
+def test_embed_on_an_evaluated_run_says_whether_the_place_means_anything(
+    cli: Cli, root: Path, tones: str, tmp_path: Path
+) -> None:
+    run = shutil.copytree(root / tones, tmp_path / "copy")
+    cli("evaluate", run)
+    good = sound(tmp_path / "good.wav", 440)
+    soundfile.write(tmp_path / "noise.wav", np.random.default_rng(0).normal(0, 0.2, 8000), 8000)
+    known, noise = cli("embed", run, good, "noise.wav", "--json").document["items"]
+    classes = RunFolder(run).facts()["classes"]
+    assert list(known["probabilities"]) == classes
+    assert sum(known["probabilities"].values()) == pytest.approx(1)
+    assert known["predicted"] in classes
+    assert 0 <= known["stability"]["cosine"] <= 1
+    assert noise["typicality"] == 0
+    assert noise["verdict"] == "unlike anything trained on: position not meaningful"
+    line = cli("embed", run, "noise.wav").out
+    assert noise["verdict"] in line
+    assert f"class {noise['predicted']} (" in line
 
 
 def test_embed_of_nothing_usable_is_an_error_that_names_each_file(cli: Cli, root: Path, tones: str) -> None:

@@ -366,3 +366,50 @@ def test_a_run_whose_process_was_killed_is_interrupted_and_can_go_on(manager: Ru
     manager.resume(folder.id)
     ended = status(manager, folder.id, "finished")
     assert [record["step"] for record in ended.records] == list(range(1, 121))
+
+
+def test_a_run_is_named_while_it_trains_and_afterwards(manager: RunManager, tmp_path: Path) -> None:
+    run = long_run(manager, run__name="before", run__checkpoint_every=1)
+    step(manager, run, 2)
+    names = [f"name {number}" for number in range(20)]
+    for name in names:  # the worker writes run.json after every step meanwhile
+        manager.rename(run, name, "a note")
+    assert manager.snapshot(run).name == names[-1]
+    step(manager, run, manager.snapshot(run).step + 2)
+    folder = RunFolder(tmp_path / run)
+    assert (folder.info().name, folder.config().run.name, folder.config().run.note) == (names[-1], names[-1], "a note")
+    with pytest.raises(ConfigError):
+        manager.rename(run, "x" * 200, "")
+    manager.stop(run)
+    status(manager, run, "stopped")
+    manager.rename(run, "after", "")
+    assert manager.snapshot(run).name == "after"
+
+
+def test_a_run_of_another_process_keeps_its_name(manager: RunManager, tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, tiny())
+    with pytest.raises(RunError, match="another process"):
+        manager.rename(folder.id, "mine", "")
+
+
+def test_a_snapshot_of_a_long_run_stays_small(manager: RunManager, tmp_path: Path) -> None:
+    from cpc_engine.runs.live import LIVE, STORED
+
+    run = long_run(manager)
+    step(manager, run, 2)
+    manager.stop(run)
+    ended = status(manager, run, "stopped")
+    folder = RunFolder(tmp_path / run)
+    row = ended.records[-1]
+    lines = [json.dumps(row | {"step": number + 1}) for number in range(20_000)]
+    (folder.path / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    assert len(manager.snapshot(run).records) <= STORED
+    state = folder.tensors("checkpoint")
+    state["progress"][0] = 20_000
+    folder.save_tensors("checkpoint", state)
+    manager.resume(run)
+    going_on = step(manager, run, 20_002)
+    assert len(going_on.records) <= LIVE
+    manager.stop(run)
+    status(manager, run, "stopped")
+    assert folder.info().loss_last is not None

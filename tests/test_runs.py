@@ -15,12 +15,12 @@ import torch
 
 from cpc_engine.config import RunConfig
 from cpc_engine.errors import RunError, StorageError
+from cpc_engine.placing import Placer
 from cpc_engine.runs import files, process
 from cpc_engine.runs.evaluate import evaluate_run
 from cpc_engine.runs.execute import Phase, State, execute
 from cpc_engine.runs.folder import RunFolder, check_resumable, list_runs, scan_runs
 from cpc_engine.runs.map import load_map
-from cpc_engine.runs.place import Placer
 from cpc_engine.training.control import Control
 from cpc_engine.training.records import StepRecord
 from cpc_engine.training.trainer import Trainer

@@ -31,6 +31,8 @@ ORDER = (
     "training",
     "evaluation",
     "runs",
+    "placing",
+    "experiments",
     "cli",
 )
 

@@ -182,7 +182,7 @@ def _curve(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
     return xs, ys
 
 
-def _averaged(xs: Floats, ys: Floats, limit: int = 300) -> tuple[Floats, Floats]:
+def _averaged(xs: Floats, ys: Floats, limit: int = 150) -> tuple[Floats, Floats]:
     """Means over equal stretches: stacked areas need common positions, which lows and highs do not have."""
     size = math.ceil(len(xs) / limit)
     if size <= 1:
@@ -222,5 +222,8 @@ def _layout(title: str) -> Figure:
 
 
 def _short(values: Floats) -> list[float | None]:
-    """Eight significant digits, about half the text of all of them; JSON has no NaN, so gaps are None."""
-    return [float(f"{value:.8g}") if math.isfinite(value) else None for value in values.tolist()]
+    """Six significant digits, as recorded; whole numbers (steps) in full. JSON has no NaN, so gaps are None."""
+    return [
+        (int(value) if value.is_integer() else float(f"{value:.6g}")) if math.isfinite(value) else None
+        for value in values.tolist()
+    ]

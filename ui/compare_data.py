@@ -107,10 +107,17 @@ def siblings(settings: Iterable[Setting], known: dict[tuple[str, int], str]) -> 
 
 
 def records_of(run: str) -> tuple[dict[str, Any], ...]:
-    """All recorded steps; of a run that goes on here, from memory."""
+    """Recorded steps, of a long run as many as a curve needs; of a run that goes on here, from memory.
+
+    Raises:
+        RunError: the folder is broken.
+    """
+    from cpc_engine.runs.folder import RunFolder
+    from cpc_engine.runs.manager import stored_records
+
     if run in manager().active():
         return manager().snapshot(run).records
-    return _records(str(root() / run), _stamp(run, "metrics.jsonl"))
+    return stored_records(RunFolder(root() / run))
 
 
 def _stamp(run: str, *names: str) -> tuple[int, ...]:
@@ -136,10 +143,3 @@ def _setting(path: str, stamp: tuple[int, ...]) -> tuple[str, int]:
     folder = RunFolder(Path(path))
     config = folder.config()
     return setting_key(config, changes_of(folder)), config.run.seed
-
-
-@st.cache_resource(max_entries=MOST, show_spinner=False)
-def _records(path: str, stamp: tuple[int, ...]) -> tuple[dict[str, Any], ...]:
-    from cpc_engine.runs.folder import RunFolder
-
-    return tuple(RunFolder(Path(path)).records())

@@ -52,7 +52,7 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except CpcError as error:
-        st.error(_sentence(str(error)), icon=":material/error:")
+        st.error(sentence(str(error)), icon=":material/error:")
     except Exception as error:  # the last place before a stack trace would reach the reader
         logging.getLogger(__name__).exception("a page broke")
         st.error(f"{BROKE} ({type(error).__name__}). The server's log has the details.", icon=":material/error:")
@@ -72,8 +72,13 @@ def chosen_run() -> str | None:
     return None
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
     """First letter large, and nothing in it taken for Markdown."""
+    return literal(text[:1].upper() + text[1:])
+
+
+def literal(text: str) -> str:
+    """`text` with nothing in it taken for Markdown."""
     for mark in "\\`*_[]$<>:#~|":
         text = text.replace(mark, f"\\{mark}")
-    return text[:1].upper() + text[1:]
+    return text

@@ -39,11 +39,17 @@ CSS = """
 .cpc-live-chart .spikeline:not([stroke-dasharray]) { display: none; }
 """
 
+
+def script(*names: str) -> str:
+    """The browser's half of a component that draws with plotly: `plotly.js` of this folder, then the files named."""
+    return "\n".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("plotly.js", *names))
+
+
 _mount = st.components.v2.component(
     "cpc_live_chart",
     html='<div class="cpc-live-chart" role="img"></div>',
     css=CSS,
-    js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8"),
+    js=script("live_chart.js"),
     # Plotly puts its styles into the document's head and listens for drags on the document: no shadow root around it.
     isolate_styles=False,
 )
@@ -65,19 +71,23 @@ def live_chart(
     Returns:
         The ids chosen last on this chart; without a link, none.
     """
-    wanted = dict(st.session_state.get(key) or {}).get("plotly") == "missing"
     data = {
         "figure": plain(figure.to_plotly_json() if isinstance(figure, PlotlyFigure) else figure),
         "height": height,
         "alt": alt,
-        "url": _url(),
-        "text": _bundle().read_text(encoding="utf-8") if wanted else None,
         "link": link,
+        **plotly_source(key),
     }
     # Without a callback Streamlit would not keep the states: "plotly", by which the browser asks for the text, and
     # "selected".
     state = _mount(key=key, data=data, on_plotly_change=lambda: None, on_selected_change=lambda: None)
     return list(state.get("selected") or [])
+
+
+def plotly_source(key: str) -> dict[str, str | None]:
+    """Where the browser finds plotly.js for the chart `key`; the text itself, once the chart has asked for it."""
+    wanted = dict(st.session_state.get(key) or {}).get("plotly") == "missing"
+    return {"url": _url(), "text": _bundle().read_text(encoding="utf-8") if wanted else None}
 
 
 def plain(value: Any) -> Any:

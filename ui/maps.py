@@ -6,8 +6,11 @@ from typing import Any
 
 import streamlit as st
 
+from cpc_engine.errors import RunError
+
 from .charts import Figure, map_figure
-from .engine import root
+from .curves import columns_csv
+from .engine import plain_errors, root
 from .live_chart import live_chart
 
 METHODS = {"tsne": "t-SNE", "pca": "PCA", "umap": "UMAP"}
@@ -32,14 +35,30 @@ def show_map(run: str) -> None:
     alt = f"{METHODS[method]} map of {count} held-out items, coloured by class. Trustworthiness {trust:.2f} of 1."
     live_chart(figure, key=f"map-{run}", height=520, alt=alt)
     st.caption(f"{HINTS[method]} Trustworthiness {trust:.2f} (1: neighbours on the map are true neighbours).")
-    numbers = st.popover("Table", icon=":material/table:", type="tertiary", key=f"table-map-{run}", on_change="rerun")
+    map_table(figure, f"map-{run}")
+
+
+def show_evolving_map(run: str) -> None:
+    """Where a run that goes on puts held-out items now: PCA, turned so that it stays put from one look to the next."""
+    try:
+        stamp = (root() / run / "evolution.safetensors").stat().st_mtime_ns
+    except FileNotFoundError:
+        return  # no step was taken yet
+    with plain_errors():
+        figure, step, count = _evolving(run, stamp)
+        live_chart(figure, key=f"evolving-{run}", height=400, alt=f"PCA map of {count} held-out items at step {step}.")
+        st.caption("Renewed at a few of the steps at which the run is measured; turned like the picture before it.")
+        map_table(figure, f"evolving-{run}")
+
+
+def map_table(figure: Figure, key: str) -> None:
+    """A map's points and their CSV behind a button."""
+    numbers = st.popover("Table", icon=":material/table:", type="tertiary", key=f"table-{key}", on_change="rerun")
     if numbers.open:
         with numbers:
             columns = map_columns(figure)
             st.dataframe(columns, hide_index=True, height=260)
-            from .curves import columns_csv
-
-            st.download_button("Map (CSV)", columns_csv(columns), f"map-{run}.csv", "text/csv", on_click="ignore")
+            st.download_button("Map (CSV)", columns_csv(columns), f"{key}.csv", "text/csv", on_click="ignore")
 
 
 def map_columns(figure: Figure) -> dict[str, list[Any]]:
@@ -71,3 +90,27 @@ def _figure(run: str, method: str, updated: float) -> tuple[Figure, float, int]:
     )
     figure["layout"] |= {"dragmode": "pan", "uirevision": method}
     return figure, fitted.trustworthiness, len(found.labels)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _evolving(run: str, stamp: int) -> tuple[Figure, int, int]:
+    """(figure, step, number of points) of the newest state in the evolution's files as they are at `stamp`."""
+    from cpc_engine.runs.evolution import load_evolution
+    from cpc_engine.runs.folder import RunFolder
+
+    found = load_evolution(RunFolder.open(run, root()))
+    if found is None:
+        raise RunError(f"{run}: evolution.json is missing")
+    both = len(set(found.modalities)) > 1
+    figure = map_figure(
+        found.coordinates()[-1],
+        found.labels.tolist(),
+        found.classes,
+        found.modalities if both else None,
+        found.sources,
+        title=f"Where unseen items land at step {found.steps[-1]} (PCA)",
+    )
+    for trace in figure["data"]:
+        trace["type"] = "scatter"  # a few hundred points: no graphics processor is woken for them
+    figure["layout"] |= {"dragmode": "pan", "uirevision": "evolving"}
+    return figure, found.steps[-1], len(found.labels)

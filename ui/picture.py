@@ -1,41 +1,80 @@
-"""The picture that says what contrastive predictive coding does."""
+"""The picture on the start page: what one real run learned."""
 
 from __future__ import annotations
 
-from .palette import SOURCES
+from collections.abc import Sequence
+from html import escape
 
-LABELS = ("same batch", "memory", "noisy copies", "shuffled", "other sense")
-PLACES = (30, 180, 300, 460, 590)
-TEXT = (
-    "A sound or picture is cut into pieces. A network reads the pieces so far and predicts the next one. "
-    "The prediction is drawn to the true next piece and pushed away from wrong ones, which come from five sources."
-)
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .charts import downsample
+from .palette import BLUE, class_style
+
+WIDTH, HEIGHT = 340, 230  # about a phone's width, so that 14 stays 14 pixels there
+TOP, LEFT, RIGHT, BOTTOM = 34, 44, 12, 34
+DOTS = 300
+NAMES = 10  # classes that fit into the legend
 
 
-def method_svg() -> str:
-    """Pieces → context → prediction, drawn to the true next piece and pushed from five sources; colours of the lab."""
-    bars = "".join(
-        f'<rect x="{20 + 46 * i}" y="{62 - 5 * (i % 3)}" width="38" height="{60 + 10 * (i % 3)}" rx="5" '
-        f'fill="currentColor" opacity="{0.22 + 0.07 * i}"/>'
-        for i in range(5)
+def run_picture(
+    steps: ArrayLike, losses: ArrayLike, layout: ArrayLike, labels: Sequence[int], classes: Sequence[str]
+) -> str:
+    """A run's loss and its map, beside each other where there is room; finite losses, two or more."""
+    return (
+        '<div style="display: grid; grid-template-columns: repeat(auto-fit, minmax(min(18rem, 100%), 1fr)); gap: 16px; '
+        f'max-width: 56rem">{_curve(steps, losses)}{_map(layout, labels, classes)}</div>'
     )
-    wrong = "".join(
-        f'<circle cx="{x}" cy="232" r="10" fill="{style.color}"/><text x="{x + 16}" y="238">{label}</text>'
-        for x, label, style in zip(PLACES, LABELS, SOURCES.values(), strict=True)
+
+
+def _curve(steps: ArrayLike, losses: ArrayLike) -> str:
+    x, y = downsample(steps, losses, 200)
+    low, high = float(y.min()), float(y.max())
+    across = LEFT + (WIDTH - LEFT - RIGHT) * (x - x[0]) / ((x[-1] - x[0]) or 1.0)
+    down = TOP + (HEIGHT - TOP - BOTTOM) * (high - y) / ((high - low) or 1.0)
+    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(across, down, strict=True))
+    floor = HEIGHT - BOTTOM
+    body = (
+        f'<path d="M{LEFT} {TOP}V{floor}H{WIDTH - RIGHT}" fill="none" stroke="currentColor" stroke-opacity="0.35"/>'
+        f'<polyline points="{points}" fill="none" stroke="{BLUE}" stroke-width="2.5" stroke-linejoin="round"/>'
+        f'<text x="{LEFT - 6}" y="{TOP + 6}" text-anchor="end">{high:.1f}</text>'
+        f'<text x="{LEFT - 6}" y="{floor}" text-anchor="end">{low:.1f}</text>'
+        f'<text x="{LEFT}" y="{HEIGHT - 12}">step {x[0]:.0f}</text>'
+        f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 12}" text-anchor="end">{x[-1]:.0f}</text>'
     )
-    return f"""<svg style="max-width: 46rem" viewBox="0 0 760 262" role="img" aria-label="{TEXT}" fill="currentColor"
- font-size="18" font-family="inherit"><g>{bars}</g>
-<text x="20" y="34">what it has heard or seen</text>
-<path d="M258 92h46" stroke="currentColor" stroke-width="2.5"/><path d="M312 92l-12-7v14z"/>
-<circle cx="362" cy="92" r="42" fill="none" stroke="currentColor" stroke-width="2.5"/>
-<text x="362" y="98" text-anchor="middle">context</text>
-<path d="M408 92h56" stroke="currentColor" stroke-width="2.5" stroke-dasharray="6 5"/><path d="M474 92l-12-7v14z"/>
-<rect x="482" y="58" width="38" height="68" rx="5" fill="none" stroke="currentColor" stroke-width="2.5"
- stroke-dasharray="5 4"/>
-<text x="501" y="34" text-anchor="middle">predicted</text>
-<path d="M530 92h84" stroke="#009e73" stroke-width="4"/><path d="M534 92l12-7v14zM614 92l-12-7v14z" fill="#009e73"/>
-<text x="572" y="120" text-anchor="middle">draw</text>
-<rect x="624" y="58" width="38" height="68" rx="5" opacity="0.6"/>
-<text x="643" y="34" text-anchor="middle">true next piece</text>
-<path d="M501 134v40" stroke="#d55e00" stroke-width="4"/><path d="M501 184l-8-14h16z" fill="#d55e00"/>
-<text x="514" y="166">push</text><text x="20" y="200">wrong pieces, from five sources</text>{wrong}</svg>"""
+    return _frame("Loss while it learned (nats)", body, f"Loss from {y[0]:.2f} to {y[-1]:.2f} over {x[-1]:.0f} steps.")
+
+
+def _map(layout: ArrayLike, labels: Sequence[int], classes: Sequence[str]) -> str:
+    positions = np.asarray(layout, dtype=np.float64).reshape(-1, 2)
+    rows = np.linspace(0, len(positions) - 1, min(DOTS, len(positions))).round().astype(int)
+    low, high = positions.min(0), positions.max(0)
+    legend = [_short(name) for name in classes[:NAMES]] if len(classes) <= NAMES else []
+    floor = HEIGHT - (BOTTOM if legend else 8)
+    scale = min((WIDTH - 16) / ((high - low)[0] or 1.0), (floor - TOP - 8) / ((high - low)[1] or 1.0))
+    middle = (low + high) / 2
+    dots = "".join(
+        f'<circle cx="{WIDTH / 2 + scale * (positions[row, 0] - middle[0]):.1f}" '
+        f'cy="{(TOP + floor) / 2 - scale * (positions[row, 1] - middle[1]):.1f}" r="3" '
+        f'fill="{class_style(int(labels[row])).color}" fill-opacity="0.85"/>'
+        for row in rows.tolist()
+    )
+    place = (WIDTH - 8) / max(len(legend), 1)
+    names = "".join(
+        f'<circle cx="{10 + place * i:.0f}" cy="{HEIGHT - 17}" r="5" fill="{class_style(i).color}"/>'
+        f'<text x="{19 + place * i:.0f}" y="{HEIGHT - 12}">{escape(name)}</text>'
+        for i, name in enumerate(legend)
+    )
+    spoken = f"Map of {len(positions)} items that it never trained on, coloured by class."
+    return _frame("Where unseen items land", dots + names, spoken)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 9 else f"{name[:8]}…"
+
+
+def _frame(title: str, body: str, spoken: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(spoken)}" fill="currentColor" '
+        f'font-size="14" font-family="inherit"><text x="4" y="18" font-weight="600">{title}</text>{body}</svg>'
+    )

@@ -8,7 +8,9 @@ from cpc_engine.config import RunConfig
 from cpc_engine.negatives.plan import ModalityPlan, modalities, perturbed_cosine, plan, remarks
 
 from .curves import MODALITY_WORDS, SOURCE_WORDS
+from .engine import plain_errors, root, runs
 from .palette import SOURCES
+from .status import duration
 
 
 def show_plan(config: RunConfig) -> bool:
@@ -25,6 +27,20 @@ def show_plan(config: RunConfig) -> bool:
         show, icon = (st.error, ":material/block:") if remark.stops else (st.warning, ":material/warning:")
         show(f"**{remark.text}** {remark.advice}", icon=icon)
     return not any(remark.stops for remark in found)
+
+
+def show_time(config: RunConfig) -> None:
+    """How long it will take, and how that is known."""
+    from cpc_engine.runs.estimate import estimate
+    from cpc_engine.runs.execute import pick_device
+
+    with plain_errors():
+        found = estimate(config, pick_device(config.run.device), runs(), root())
+        if found is None:
+            st.caption("Time: not known yet. No run of this size was trained on this device; its page tells soon.")
+        else:
+            source = "an earlier run" if found.runs == 1 else f"{found.runs} earlier runs"
+            st.markdown(f"Takes about **{duration(found.seconds)}**, by {source} of this size on this device.")
 
 
 def _counts(one: ModalityPlan) -> None:

@@ -10,6 +10,7 @@ from cpc_engine.config import RunConfig
 from cpc_engine.knobs import describe
 
 from .engine import ENDED, manager, plain_errors, root
+from .explore_run import look_into
 from .knobs import Changes, draw_knobs, value_of
 from .run_view import show_run
 
@@ -26,6 +27,7 @@ def show_page(run: str) -> None:
     with st.container(horizontal=True):
         if run in manager().active():
             _live_knobs(run, config, folder.events())
+            _labels(run, config)
         elif info.status in ENDED:
             _labels(run, config)
             if st.button("Delete", icon=":material/delete:", key="delete"):
@@ -36,6 +38,7 @@ def show_page(run: str) -> None:
                     st.session_state.discarded = run
                     st.switch_page("pages/runs.py")
         _settings(run, config)
+        look_into(run)
     show_run(run)
 
 
@@ -58,17 +61,13 @@ def _live_knobs(run: str, config: RunConfig, events: list[dict[str, Any]]) -> No
 
 
 def _labels(run: str, config: RunConfig) -> None:
-    """Name and note of a run that has ended."""
-    from cpc_engine.runs.folder import RunFolder
-
+    """Name and note, also while it trains."""
     with st.popover("Name and note", icon=":material/edit:", key="labels"), st.form("labels-form", border=False):
         name = st.text_input("Name", config.run.name, max_chars=120)
         note = st.text_area("Note", config.run.note, max_chars=4000)
         if st.form_submit_button("Keep", type="primary"):
             with plain_errors():
-                folder = RunFolder.open(run, root())
-                folder.save_json("config", config.replace({"run.name": name, "run.note": note}).to_dict())
-                folder.update(name=name)
+                manager().rename(run, name, note)
                 st.rerun()
 
 

@@ -11,7 +11,7 @@ from . import curves
 from .controls import controls
 from .engine import ENDED, manager, plain_errors, root
 from .live_chart import live_chart
-from .maps import show_map
+from .maps import show_evolving_map, show_map
 from .status import badge, duration
 
 if TYPE_CHECKING:
@@ -20,15 +20,31 @@ if TYPE_CHECKING:
     from .charts import Figure
 
 
+MAP_SECONDS = 10  # between two looks for a newer map of a run that goes on
+
+
+def refresh_seconds(run: str) -> float:
+    """Seconds between two looks at a run. Where it trains on the processor, drawing takes time from it."""
+    from cpc_engine.runs.folder import RunFolder
+
+    with plain_errors():
+        if RunFolder.open(run, root()).info().device.startswith("cuda"):
+            return 1.0
+    return 4.0
+
+
 def show_run(run: str) -> None:
-    """Everything about one run; refreshes itself once a second while the run goes on and nobody paused the page."""
+    """Everything about one run; refreshes itself while the run goes on and nobody paused the page."""
     now = manager().snapshot(run)
     going_on = now.status not in ENDED
     still = going_on and st.toggle(
         "Hold the charts still", key=f"still-{run}", help="Stops the page's own updates. The run goes on."
     )
-    st.fragment(_live, run_every=1 if going_on and not still else None)(run, going_on)
-    if not going_on:
+    refreshing = going_on and not still
+    st.fragment(_live, run_every=refresh_seconds(run) if refreshing else None)(run, going_on)
+    if going_on:
+        st.fragment(show_evolving_map, run_every=MAP_SECONDS if refreshing else None)(run)
+    else:
         with plain_errors():
             show_map(run)
 
@@ -72,6 +88,8 @@ def _warnings(now: Snapshot) -> None:
 
 
 def _charts(now: Snapshot) -> None:
+    from cpc_engine.runs.folder import RunFolder
+
     chart(curves.loss_figure(now.records, now.events), f"loss-{now.id}", 340)
     figures = {"accuracy": curves.accuracy_figure(now.records)}
     for modality in curves.modalities(now.records):
@@ -86,7 +104,7 @@ def _charts(now: Snapshot) -> None:
                 st.caption(meaning)
     st.download_button(
         "All numbers (CSV)",
-        lambda: curves.records_csv(now.records),
+        lambda: curves.records_csv(RunFolder.open(now.id, root()).records()),
         f"{now.id}.csv",
         "text/csv",
         key=f"csv-{now.id}",

@@ -45,7 +45,7 @@ def duration(seconds: float) -> str:
 def working_bar() -> None:
     """Runs that wait or train, below every page; asks again only while there are any."""
     going_on = awake() and bool(manager().active())
-    st.fragment(_working, run_every=2 if going_on else None)(going_on)
+    st.fragment(_working, run_every=5 if going_on else None)(going_on)
 
 
 def _working(expected: bool) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -20,7 +19,8 @@ from ..errors import ConfigError, DataError, RunError
 from ..knobs import describe
 from ..presets import PRESETS, preset
 from ..runs.folder import RunFolder, RunInfo, check_resumable, scan_runs
-from ..training.control import Control
+from .experiment import run_experiment
+from .foreground import execute_here
 
 if TYPE_CHECKING:
     from ..runs.execute import State
@@ -49,7 +49,7 @@ def knobs(options: Options) -> int:
 
 def train(options: Options) -> int:
     folder = RunFolder.create(options.runs, _configured(options))
-    end = _execute(folder, resume=False)
+    end = execute_here(folder, resume=False)
     if end.status == "failed" and not end.unexpected and not folder.records():
         folder.remove()  # bad input, not a run
         raise DataError(end.message)
@@ -59,7 +59,7 @@ def train(options: Options) -> int:
 def resume(options: Options) -> int:
     folder = RunFolder.open(options.run, options.runs)
     check_resumable(folder)
-    return _report(options, folder, _execute(folder, resume=True))
+    return _report(options, folder, execute_here(folder, resume=True))
 
 
 def list_all(options: Options) -> int:
@@ -92,21 +92,29 @@ def evaluate(options: Options) -> int:
 
 
 def embed(options: Options) -> int:
-    from ..runs.place import Placer, place_file
+    from ..media import start_sandbox
 
-    placer = Placer(RunFolder.open(options.run, options.runs))
-    items = [place_file(placer, path) for path in options.files]
+    folder = RunFolder.open(options.run, options.runs)
+    start_sandbox()  # it gets ready while torch is imported
+    from ..placing import Placer
+
+    items = [placed.to_dict() for placed in Placer(folder).place_all(options.files)]
     lines = []
     for item in items:
         if item["status"] == "error":
             lines.append(f"{item['file']}: error: {item['error']}")
             continue
         near = item["neighbours"][0]
-        lines.append(
-            f"{item['file']}: x {item['x']:.3f} y {item['y']:.3f}, nearest {near['label']} ({near['source']}, "
-            f"cosine {near['cosine']:.3f}){''.join(f'; {note}' for note in item['notes'])}"
-        )
-    document = {"run": placer.folder.id, "items": items}
+        says = [
+            f"{item['file']}: x {item['x']:.3f} y {item['y']:.3f}",
+            f"nearest {near['label']} ({near['source']}, cosine {near['cosine']:.3f})",
+        ]
+        if item["predicted"] is not None:
+            says.append(f"class {item['predicted']} ({item['probabilities'][item['predicted']]:.0%})")
+        if item["verdict"] is not None:
+            says.append(item["verdict"])
+        lines.append("; ".join([", ".join(says), *item["notes"]]))
+    document = {"run": folder.id, "items": items}
     if any(item["status"] == "ok" for item in items):
         _print(options, document, lines)
         return 0
@@ -146,6 +154,7 @@ COMMANDS: dict[str, Callable[[Options], int]] = {
     "evaluate": evaluate,
     "embed": embed,
     "compare": compare,
+    "experiment": run_experiment,
 }
 
 
@@ -180,28 +189,6 @@ def _configured(options: Options) -> RunConfig:
     # Whole paths, so that the run can be resumed from anywhere.
     paths = {"data.path": config.data.path, "data.image_path": config.data.image_path}
     return config.replace({name: os.path.abspath(os.path.expanduser(path)) for name, path in paths.items() if path})
-
-
-def _execute(folder: RunFolder, resume: bool) -> State:
-    """Train in this thread; the first Ctrl-C ends the run after its step and keeps it, a second ends the program."""
-    from ..runs.execute import execute
-    from .progress import ProgressBar
-
-    control = Control()
-
-    def on_interrupt(signum: int, frame: object) -> None:
-        if control.stopping:
-            raise KeyboardInterrupt
-        _note("stopping after this step; press Ctrl-C again to quit at once")
-        control.stop()
-
-    before = signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        info = folder.info()
-        with ProgressBar(info.steps, info.steps_done) as bar:
-            return execute(folder, control, bar, resume)
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _report(options: Options, folder: RunFolder, end: State) -> int:

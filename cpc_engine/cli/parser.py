@@ -63,4 +63,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     compare = add("compare", "settings that differ and measures of runs, side by side")
     compare.add_argument("run", metavar="RUN", help=RUN_HELP)
     compare.add_argument("others", nargs="+", metavar="RUN", help="those to compare it with")
+
+    experiment = add("experiment", "rerun a whole experiment: train its arms, evaluate them, write a report")
+    experiment.add_argument("name", metavar="NAME", help="tones, cifar10, tones_bars, fsdd, fsdd_speakers, keypad, …")
+    experiment.add_argument("--quick", action="store_true", help="few steps and items, one seed: a smoke test")
+    experiment.add_argument("--seeds", type=int, metavar="N", help="runs per arm, seeds 0 to N − 1")
+    experiment.add_argument("--arms", metavar="A,B", help="only these arms")
+    experiment.add_argument("--data", metavar="PATH", help="the data set's file or folder, where one is needed")
+    experiment.add_argument("--out", type=Path, metavar="DIR", help="the report's folder (RUNS/experiments/NAME)")
+    experiment.add_argument("--report-only", action="store_true", help="train nothing, report what is there")
     return parser.parse_args(list(arguments))

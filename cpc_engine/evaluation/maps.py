@@ -43,13 +43,13 @@ class Map:
 
     Attributes:
         method: "pca", "tsne" or "umap".
-        layout: (N, 2) float32, in the method's own units.
+        layout: (N, 2) float32, in the method's own units; (N, 3) where three dimensions were asked for.
         features: (N, F) float32, what the map was made from.
         trustworthiness: from 0 to 1: how far neighbours on the map are neighbours in the space (Venna & Kaski 2001);
             about 0.5 for a random layout.
         overlap: share of the (up to) 15 nearest items on the map that are among as many nearest in the space.
         parameters: what the method ran with after fitting it to N, plus "seed"; JSON can hold it.
-        mean, components: (F,) and (2, F) of "pca"; empty otherwise.
+        mean, components: (F,) and (dimensions, F) of "pca"; empty otherwise.
     """
 
     method: Method
@@ -120,23 +120,32 @@ class Map:
             return TSNEEmbedding(self.layout, affinities, negative_gradient_method="bh", n_jobs=1)
 
 
-def fit_map(method: Method, features: ArrayLike, seed: int, perplexity: float = 30.0, neighbours: int = 15) -> Map:
+def fit_map(
+    method: Method,
+    features: ArrayLike,
+    seed: int,
+    perplexity: float = 30.0,
+    neighbours: int = 15,
+    dimensions: Literal[2, 3] = 2,
+) -> Map:
     """A map of features (N, F); the same seed gives the same layout.
 
     t-SNE and UMAP start from PCA, so that they turn up the same way round run after run. Perplexity (t-SNE) and
     neighbours (UMAP) are lowered where N is too small for them; `Map.parameters` says what was used.
 
     Raises:
-        ValueError: fewer than 5 items, an unknown method, or features that are no matrix.
+        ValueError: fewer than 5 items, an unknown method, t-SNE in three dimensions, or features that are no matrix.
         DataError: features that are not finite.
     """
     if method not in get_args(Method):
         raise ValueError(f"a map is one of {', '.join(get_args(Method))}, not {method!r}")
+    if method == "tsne" and dimensions == 3:
+        raise ValueError("t-SNE is drawn in two dimensions only: its fast gradients are for those")
     kept = _features(features)
     if len(kept) < 5:
         raise ValueError(f"a map needs at least 5 items, got {len(kept)}")
     points = _unit(kept)
-    mean, components = _principal(points)
+    mean, components = principal(points, dimensions)
     plane = (points - mean) @ components.T
     parameters: dict[str, float] = {"seed": seed}
     if method == "tsne":
@@ -226,7 +235,8 @@ def _umap(points: Floats, plane: Floats, parameters: Mapping[str, float]) -> Flo
 
         seed = int(parameters["seed"])
         start = _start(plane, seed)
-        model = UMAP(n_neighbors=int(parameters["neighbours"]), init=start, random_state=seed, n_jobs=1)
+        near, dimensions = int(parameters["neighbours"]), plane.shape[1]
+        model = UMAP(n_neighbors=near, n_components=dimensions, init=start, random_state=seed, n_jobs=1)
         return np.asarray(model.fit_transform(points.astype(np.float32)))
 
 
@@ -235,11 +245,11 @@ def _start(plane: Floats, seed: int) -> Floats:
     return plane / max(plane.std(0).max(), 1e-6) + 0.01 * np.random.default_rng(seed).normal(size=plane.shape)
 
 
-def _principal(points: Floats) -> tuple[Floats, Floats]:
-    """(mean (F,), components (2, F)); each component's largest entry is positive, so its sign does not flip."""
+def principal(points: Floats, dimensions: int = 2) -> tuple[Floats, Floats]:
+    """(mean (F,), components (dimensions, F)); the largest entry of each is positive, so no sign flips."""
     mean = points.mean(0)
-    components = np.linalg.svd(points - mean, full_matrices=False)[2][:2]
-    components = np.pad(components, ((0, 2 - len(components)), (0, 0)))  # one feature has one component
+    components = np.linalg.svd(points - mean, full_matrices=False)[2][:dimensions]
+    components = np.pad(components, ((0, dimensions - len(components)), (0, 0)))  # one feature has one component
     largest = np.take_along_axis(components, np.abs(components).argmax(1)[:, None], 1)
     return mean, components * np.where(largest < 0, -1.0, 1.0)
 

@@ -13,15 +13,8 @@ from . import geometry
 
 
 @torch.no_grad()
-def measure(model: MultiModalCPC, split: Split, config: RunConfig) -> dict[str, float]:
-    """Measures named "measure" or, where there are two modalities, "modality.measure".
-
-    Per modality: `alignment` (mean over horizons) and `alignment_k`; `uniformity`, `effective_rank` and
-    `effective_rank_uncentred` of mean contexts; `spread` of latents (1: uniform, 0: collapsed);
-    `information_bound` in nats from i.i.d. in-batch negatives, one position per item.
-    Across modalities: `alignment` (mean), `uniformity` and `effective_rank` of both together, `modality_gap`,
-    `modality_accuracy` (0.5: they cannot be told apart), `pair_alignment`, `retrieval_class`, `retrieval_pair`.
-    """
+def encode(model: MultiModalCPC, split: Split) -> dict[Modality, Encoding]:
+    """What the network makes of every item at once, without augmentation, in evaluation mode."""
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
@@ -31,6 +24,26 @@ def measure(model: MultiModalCPC, split: Split, config: RunConfig) -> dict[str, 
         assert values is not None
         encodings |= model({modality: model.features[modality](values.to(device))})
     model.train(was_training)
+    return encodings
+
+
+@torch.no_grad()
+def measure(
+    model: MultiModalCPC, split: Split, config: RunConfig, encodings: dict[Modality, Encoding] | None = None
+) -> dict[str, float]:
+    """Measures named "measure" or, where there are two modalities, "modality.measure".
+
+    Per modality: `alignment` (mean over horizons) and `alignment_k`; `uniformity`, `effective_rank` and
+    `effective_rank_uncentred` of mean contexts; `spread` of latents (1: uniform, 0: collapsed);
+    `information_bound` in nats from i.i.d. in-batch negatives, one position per item.
+    Across modalities: `alignment` (mean), `uniformity` and `effective_rank` of both together, `modality_gap`,
+    `modality_accuracy` (0.5: they cannot be told apart), `pair_alignment`, `retrieval_class`, `retrieval_pair`.
+
+    Args:
+        encodings: of `split`, where they are known already.
+    """
+    if encodings is None:
+        encodings = encode(model, split)
     found: dict[str, float] = {}
     pooled = {m: encoding.contexts.float().mean(1) for m, encoding in encodings.items()}
     for modality, encoding in encodings.items():
@@ -39,7 +52,7 @@ def measure(model: MultiModalCPC, split: Split, config: RunConfig) -> dict[str, 
         found |= {prefix + name: value for name, value in numbers.items()}
     if len(encodings) > 1:
         sound, picture = pooled["audio"], pooled["image"]
-        rows = torch.arange(len(sound), device=device)
+        rows = torch.arange(len(sound), device=sound.device)
         together = torch.cat([sound, picture])
         found["alignment"] = sum(found[f"{m}.alignment"] for m in encodings) / len(encodings)
         found["uniformity"] = geometry.uniformity(together)

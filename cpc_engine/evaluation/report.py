@@ -24,6 +24,7 @@ class ProbeRow:
     Attributes:
         trained, untrained, raw: of the trained network, the same network untrained, and the raw input.
         interval: 95 % Wilson interval of `trained`. strength: C, chosen on validation.
+        validation, untrained_validation: what validation said of `trained` and `untrained`; they choose a feature.
     """
 
     trained: float
@@ -32,6 +33,7 @@ class ProbeRow:
     interval: tuple[float, float]
     strength: float
     validation: float
+    untrained_validation: float
 
     def to_dict(self) -> dict[str, Any]:
         return {**vars(self), "interval": list(self.interval)}
@@ -87,13 +89,15 @@ def probe_report(
             probe = fit(columns)
             trained = probe.accuracy(columns[2].numpy(), labels[2])
             others = [getattr(features[modality], name) for features in untrained_features]
+            untrained_probe = fit(others)
             row = ProbeRow(
                 trained=trained,
-                untrained=fit(others).accuracy(others[2].numpy(), labels[2]),
+                untrained=untrained_probe.accuracy(others[2].numpy(), labels[2]),
                 raw=raw,
                 interval=wilson_interval(round(trained * len(labels[2])), len(labels[2])),
                 strength=probe.strength,
                 validation=probe.validation_accuracy,
+                untrained_validation=untrained_probe.validation_accuracy,
             )
             rows[name if len(model.modalities) == 1 else f"{modality}.{name}"] = row
             if modality not in best or probe.validation_accuracy > best[modality][1].validation_accuracy:

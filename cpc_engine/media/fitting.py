@@ -1,4 +1,7 @@
-"""Decoded media to what the networks take: clips of one length and rate, square pictures of one side."""
+"""Decoded media to what the networks take: clips of one length and rate, square pictures of one side.
+
+torch is imported where it is needed: the process that decodes strangers' bytes imports this package and starts fast.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,14 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
-from torchaudio.functional import resample
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 def loudest_window(samples: np.ndarray, window: int) -> np.ndarray:
@@ -44,6 +49,8 @@ def fit_clips(
     Returns:
         (n, length) int16 on `device`.
     """
+    import torch
+
     fitted = torch.zeros(len(clips), length, dtype=torch.int16, device=device)
     by_rate: dict[int, list[int]] = defaultdict(list)
     for row, (_, rate) in enumerate(clips):
@@ -67,6 +74,8 @@ def fit_clip(samples: np.ndarray, rate: int, target_rate: int, length: int) -> n
 
 def _resample(clips: Tensor, rate: int, target_rate: int) -> Tensor:
     """(n, L) → (n, ≈ L · target_rate / rate)."""
+    from torchaudio.functional import resample
+
     if rate == target_rate:
         return clips
     # The filter bank grows with both terms of the reduced ratio (44101 → 16000 Hz: 2.8 GB), so unusual rates are
@@ -80,6 +89,8 @@ def _resample(clips: Tensor, rate: int, target_rate: int) -> Tensor:
 
 def fit_picture(pixels: np.ndarray, side: int) -> Tensor:
     """(3, side, side) uint8 of (H, W, 3) uint8: the centre square, antialiased going down, bilinear going up."""
+    import torch
+
     height, width = pixels.shape[:2]
     edge = min(height, width)
     left, top = (width - edge) // 2, (height - edge) // 2

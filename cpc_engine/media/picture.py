@@ -66,6 +66,8 @@ def decode_image(data: bytes, name: str) -> Picture:
         ) from None
     except MediaError:
         raise
+    except MemoryError:
+        raise media_error(name, "needs more memory than one file may take") from None
     except Image.UnidentifiedImageError:
         raise media_error(name, f"damaged {sniff(data)[1]} header") from None
     except Exception as error:  # Pillow raises OSError, ValueError, SyntaxError, struct.error and more on hostile bytes

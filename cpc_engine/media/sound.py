@@ -57,6 +57,8 @@ def decode_audio(data: bytes, name: str) -> Sound:
         raise media_error(name, f"damaged sound ({error.error_string.rstrip('.')})") from None
     except MediaError:
         raise
+    except MemoryError:
+        raise media_error(name, "needs more memory than one file may take") from None
     except Exception as error:  # a decoder may fail in any way on hostile bytes
         raise media_error(name, f"damaged sound ({type(error).__name__})") from None
     if more:

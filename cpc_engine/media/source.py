@@ -8,6 +8,9 @@ from typing import Literal
 from ..errors import MediaError
 
 MAX_FILE_BYTES = 64 * 2**20
+# Of the process that decodes a stranger's file:
+MAX_MEMORY = 2**30  # bytes of address space
+MAX_DECODE_SECONDS = 10  # by the clock
 SUPPORTED = "WAV, FLAC, OGG and MP3 sounds, PNG, JPEG, WebP and GIF pictures"
 
 

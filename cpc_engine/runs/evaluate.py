@@ -11,7 +11,7 @@ from ..evaluation.measures import measure
 from ..evaluation.report import balanced_rows, probe_report
 from ..training.trainer import new_model
 from .folder import RunFolder
-from .place import load_model, save_probes
+from .frozen import load_model, save_probes, save_typicality
 
 
 def evaluate_run(
@@ -45,6 +45,9 @@ def evaluate_run(
         "probe": {name: row.to_dict() for name, row in report.rows.items()},
         "chosen_feature": {modality: name for modality, (name, _) in report.best.items()},
     }
+    if not folder.has_tensors("typicality"):
+        progress("measuring what is typical", 1.0)
+        save_typicality(folder, model, data)
     save_probes(folder, report.best)
     folder.save_json("evaluation", found)
     return found

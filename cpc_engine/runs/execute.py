@@ -15,11 +15,11 @@ from ..data import load_dataset
 from ..data.items import Dataset
 from ..errors import ConfigError, CpcError, RunError
 from ..evaluation.drift import queue_drift
-from ..evaluation.measures import measure
-from ..evaluation.report import balanced_rows
+from ..evaluation.measures import encode, measure
 from ..training.control import Control
 from ..training.records import StepRecord
 from ..training.trainer import Trainer
+from .evolution import EvolutionRecorder
 from .folder import RunFolder, Status
 from .map import check_mappable, save_maps
 
@@ -94,6 +94,7 @@ class _Execution:
     def __init__(self, folder: RunFolder, control: Control, observe: Observer) -> None:
         self.folder, self.control, self.observe = folder, control, observe
         self.config = folder.config()
+        self.loss: float | None = None  # of the newest record
         self.due: dict[int, dict[str, Any]] = {}  # changed knobs of an interrupted run, by the step they came after
 
     def run(self, resume: bool) -> State:
@@ -103,6 +104,8 @@ class _Execution:
         if resume:
             self._go_on(trainer)
         status = self._steps(trainer)
+        if status != "stopped":  # that one may go on
+            self.evolution.finish()
         self.observe(Phase("drawing the map", 0.0))
         save_maps(self.folder, trainer.model, trainer.data, self.config)
         return State(status, "the loss or a gradient stopped being a finite number" if status == "diverged" else "")
@@ -124,6 +127,8 @@ class _Execution:
             if event["step"] >= trainer.steps_done:
                 self.due.setdefault(event["step"], {})[event["knob"]] = event["value"]
         self.folder.forget_after(trainer.steps_done)
+        self.evolution.go_on(trainer.steps_done)
+        self.loss = next((record["loss"] for record in self.folder.records()[-1:]), None)
         self._event(trainer, "resume")
 
     def _priority(self) -> None:
@@ -149,6 +154,7 @@ class _Execution:
             torch.set_float32_matmul_precision("high" if coarse else "highest")
         fabric = Fabric(accelerator=kind, devices=[int(index)] if index else 1, precision=self.config.run.precision)
         trainer = Trainer(self.config, data, fabric)
+        self.evolution = EvolutionRecorder(self.folder, data, self.config)
         self.folder.update(
             device=device,
             parameters=trainer.model.parameter_count,
@@ -160,6 +166,7 @@ class _Execution:
     def _steps(self, trainer: Trainer) -> Status:
         """All steps that are left; ends early when told to, or when a number is no longer finite."""
         total = self.config.optimiser.steps
+        self._keep_contexts(trainer)
         while trainer.steps_done < total and not self.control.stopping:
             if self.control.paused:
                 self._pause(trainer)
@@ -181,23 +188,31 @@ class _Execution:
                 return "diverged"
             if done % self.config.run.checkpoint_every == 0 and done < total:
                 self._checkpoint(trainer)
+        self._keep_contexts(trainer)
         self._checkpoint(trainer)
         return "finished" if trainer.steps_done >= total else "stopped"
 
     def _geometry(self, trainer: Trainer) -> dict[str, float]:
-        validation = trainer.data.validation
-        found = measure(
-            trainer.model, validation.take(balanced_rows(validation.labels, self.config.evaluation.items)), self.config
-        )
+        validation = trainer.data.validation.take(self.evolution.measured_rows)
+        encodings = encode(trainer.model, validation)
+        found = measure(trainer.model, validation, self.config, encodings)
+        if self.evolution.wants(trainer.steps_done):
+            self.evolution.add(trainer.steps_done, encodings)
         for modality in trainer.model.modalities:
             drift = queue_drift(trainer, modality)
             if drift is not None:
                 found[f"{modality}.queue_drift" if len(trainer.model.modalities) > 1 else "queue_drift"] = drift
         return found
 
+    def _keep_contexts(self, trainer: Trainer) -> None:
+        """Where the held-out items lie at the run's ends, which may not be measured steps."""
+        if self.evolution.newest != trainer.steps_done:
+            self.evolution.add(trainer.steps_done, encode(trainer.model, self.evolution.items))
+
     def _record(self, record: StepRecord) -> None:
         values = record.to_dict()
         self.folder.append_record(values)
+        self.loss = values["loss"]
         if record.step == 1:
             self.folder.update(loss_first=values["loss"])
         self.observe(record)
@@ -233,9 +248,7 @@ class _Execution:
     def _checkpoint(self, trainer: Trainer) -> None:
         self.folder.save_tensors("checkpoint", trainer.state())
         self.folder.save_tensors("weights", trainer.model.weights())
-        records = self.folder.records()
-        last = records[-1]["loss"] if records else None
-        self.folder.update(steps_done=trainer.steps_done, seconds=trainer.seconds, loss_last=last)
+        self.folder.update(steps_done=trainer.steps_done, seconds=trainer.seconds, loss_last=self.loss)
 
     def _keep_good_weights(self, trainer: Trainer) -> None:
         """The step that broke left weights as they were; where it could not know (GPU), the last checkpoint is good."""

@@ -7,6 +7,8 @@ events.jsonl             pauses, changed knobs, resumes: {"step", "kind", …}
 weights.safetensors      the network
 checkpoint.safetensors   everything a resumed run needs
 map.safetensors, map.json    pooled contexts of held-out items and their maps
+evolution.safetensors, evolution.json    the same for validation items at a few steps on the way
+typicality.safetensors   what typical items are like, for the verdict on a stranger's
 probe.safetensors, evaluation.json   the linear probe and the report, once evaluated
 log.txt                  what happened, for people
 """
@@ -18,7 +20,9 @@ import os
 import re
 import secrets
 import shutil
+import threading
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -47,6 +51,7 @@ class RunInfo:
     Attributes:
         created, updated: seconds since 1970. seconds: training time.
         data: facts a stranger's item needs: classes, modalities, sample_rate, image_side; and items per split, skipped.
+            A run that is shipped as an example has {"example": {"teaches": one sentence, "place": its rank}} there too.
         pid, pid_started: the process that works on it (see `process`).
     """
 
@@ -67,8 +72,15 @@ class RunInfo:
     pid: int = 0
     pid_started: int = 0
 
+    @property
+    def teaches(self) -> str:
+        """What an example teaches; empty for a run that is none."""
+        example = self.data.get("example")
+        return str(example.get("teaches", "")) if isinstance(example, dict) else ""
+
 
 _INFO = TypeAdapter(RunInfo)
+_UPDATING = threading.RLock()  # reading run.json and writing it back is one act
 FACTS = ("classes", "modalities", "sample_rate", "image_side")
 
 
@@ -165,10 +177,27 @@ class RunFolder:
         return data
 
     def update(self, **changes: Any) -> RunInfo:
-        """Change fields of run.json."""
-        info = replace(self.info(), updated=time.time(), **_this_process(), **changes)
-        write_json(self.path / "run.json", asdict(info))
+        """Change fields of run.json; threads of this process do not lose each other's changes."""
+        with _UPDATING:
+            info = replace(self.info(), updated=time.time(), **_this_process(), **changes)
+            write_json(self.path / "run.json", asdict(info))
         return info
+
+    def rename(self, name: str, note: str) -> RunConfig:
+        """Another name and note, in config.json and run.json.
+
+        Raises:
+            ConfigError: one of them is too long.
+        """
+        with _UPDATING:
+            config = self.config().replace({"run.name": name, "run.note": note})
+            write_json(self.path / "config.json", config.to_dict())
+            self.update(name=name)
+        return config
+
+    def mark_example(self, teaches: str, place: int) -> RunInfo:
+        """Make a run that has ended one of the examples, shown in the order of their places."""
+        return self.update(data=self.info().data | {"example": {"teaches": teaches, "place": place}})
 
     def records(self) -> list[dict[str, Any]]:
         return read_lines(self.path / "metrics.jsonl")
@@ -192,7 +221,8 @@ class RunFolder:
         events = [row for row in self.events() if row.get("step", 0) <= step - (row.get("kind") == "change")]
         write_lines(self.path / "metrics.jsonl", records)
         write_lines(self.path / "events.jsonl", events)
-        for name in ("map.json", "map.safetensors", "evaluation.json", "probe.safetensors"):
+        made = ("map.json", "map.safetensors", "evaluation.json", "probe.safetensors", "typicality.safetensors")
+        for name in made:
             with storing(self.path / name):
                 (self.path / name).unlink(missing_ok=True)
 
@@ -252,6 +282,16 @@ def scan_runs(root: Path = DEFAULT_ROOT) -> tuple[list[RunInfo], list[str]]:
         except CpcError as error:
             broken.append(str(error))
     return sorted(found, key=lambda info: info.created, reverse=True), broken
+
+
+def examples(runs: Iterable[RunInfo]) -> list[RunInfo]:
+    """Those that are examples, in their order."""
+    return sorted((run for run in runs if run.teaches), key=_place)
+
+
+def _place(run: RunInfo) -> int:
+    place = run.data["example"].get("place")
+    return place if isinstance(place, int) else 0
 
 
 def check_resumable(folder: RunFolder) -> None:

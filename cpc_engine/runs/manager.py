@@ -11,6 +11,7 @@ import contextlib
 import queue
 import threading
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ..training.control import Control
 from ..training.records import StepRecord
 from .execute import Phase, State, execute
 from .folder import ACTIVE, DEFAULT_ROOT, RunFolder, Status, check_resumable
+from .live import STORED, LiveRecords
 
 AT_ONCE = 1  # runs that train at the same time; the others wait their turn
 
@@ -32,7 +34,8 @@ class Snapshot:
         step, steps: done and in all. seconds: training time. seconds_left: None while it cannot be told.
         steps_per_second: over the last recorded steps.
         phase: what it does besides stepping ("loading data", …), empty while it steps; share: how far that is, 0…1.
-        records: all recorded steps so far, as plain values (those of metrics.jsonl), oldest first.
+        records: recorded steps as plain values (those of metrics.jsonl), oldest first. Of a long run they are thinned
+            so that lows and highs of the loss stay (see `live`); the folder has all of them.
     """
 
     id: str
@@ -57,7 +60,7 @@ class _Job:
     folder: RunFolder
     config: RunConfig
     resume: bool
-    records: list[dict[str, Any]] = field(default_factory=list)
+    records: LiveRecords = field(default_factory=LiveRecords)
     control: Control = field(default_factory=Control)
     lock: threading.Lock = field(default_factory=threading.Lock)
     state: State = field(default_factory=lambda: State("queued"))
@@ -78,9 +81,7 @@ class _Job:
         """Called by the worker; keeps what pages read."""
         with self.lock:
             if isinstance(seen, StepRecord):
-                while self.records and self.records[-1]["step"] >= seen.step:  # a resumed run makes them again
-                    self.records.pop()
-                self.records.append(seen.to_dict())
+                self.records.add(seen.to_dict())
                 self.phase = Phase("", 0.0)
             elif isinstance(seen, Phase):
                 self.phase = seen
@@ -89,7 +90,7 @@ class _Job:
 
     def snapshot(self) -> Snapshot:
         with self.lock:
-            records, phase, state = tuple(self.records), self.phase, self.state
+            records, phase, state = self.records.all(), self.phase, self.state
         name, steps = self.config.run.name, self.config.optimiser.steps
         return _snapshot(self.folder, name, steps, state.status, state.message, phase, records)
 
@@ -133,7 +134,7 @@ class RunManager:
             folder = RunFolder.open(run, self.root)
             self._going_on(folder.id)
             check_resumable(folder)
-            job = _Job(folder, folder.config(), resume=True, records=folder.records())
+            job = _Job(folder, folder.config(), resume=True, records=LiveRecords(folder.records()))
             folder.update(status="queued", message="")
         return self._enqueue(job)
 
@@ -152,6 +153,20 @@ class RunManager:
         job = self._job(run)
         job.control.change(job.config, path, value)
 
+    def rename(self, run: str, name: str, note: str) -> None:
+        """Another name and note for a run that goes on here, or has ended.
+
+        Raises:
+            RunError: it goes on in another process. ConfigError: too long.
+        """
+        job = self._going_on(run)
+        folder = RunFolder.open(run, self.root)
+        if job is None and folder.info().status in ACTIVE:
+            raise RunError(f"{run} goes on in another process: name it when it has ended")
+        config = folder.rename(name, note)
+        if job is not None:
+            job.config = config
+
     def active(self) -> list[str]:
         """Ids of runs of this process that wait, train or pause, oldest first."""
         with self._lock:
@@ -168,7 +183,7 @@ class RunManager:
         if job is not None:
             return job.snapshot()
         folder = RunFolder.open(run, self.root)
-        info, records = folder.info(), tuple(folder.records())
+        info, records = folder.info(), stored_records(folder)
         return _snapshot(folder, info.name, info.steps, info.status, info.message, Phase("", 0.0), records)
 
     def close(self, seconds: float = 20.0) -> None:
@@ -257,6 +272,22 @@ def _snapshot(
         records=records,
         events=tuple(folder.events()),
     )
+
+
+def stored_records(folder: RunFolder) -> tuple[dict[str, Any], ...]:
+    """Records on disk, thinned as `live` does; read again only when the file has changed.
+
+    Raises:
+        RunError: the file cannot be read.
+    """
+    path = folder.path / "metrics.jsonl"
+    stamp = (path.stat().st_mtime_ns, path.stat().st_size) if path.exists() else (0, 0)
+    return _read(path.parent, stamp)
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, stamp: tuple[int, int]) -> tuple[dict[str, Any], ...]:
+    return LiveRecords(RunFolder(path).records(), STORED).all()
 
 
 _MANAGERS: dict[Path, RunManager] = {}

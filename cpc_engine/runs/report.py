@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -30,12 +31,21 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Image:
+    """A finished picture, with what it shows in words."""
+
+    png: bytes
+    alt: str
+
+
+@dataclass(frozen=True)
 class Section:
-    """A heading with a sentence, then tables, charts (two in a row where there is room) and code with its title."""
+    """A heading with a sentence, then tables, images, charts (two in a row where there is room), titled code."""
 
     title: str
     text: str = ""
     tables: Sequence[Columns] = ()
+    images: Sequence[Image] = ()
     charts: Sequence[Chart] = ()
     code: Sequence[tuple[str, str]] = ()
 
@@ -53,7 +63,8 @@ body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var
 th, td { border: 1px solid var(--line); padding: 0.3rem 0.6rem; text-align: left; vertical-align: top; }
 th { background: var(--soft); } pre { background: var(--soft); padding: 0.8rem; overflow: auto; max-height: 24rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: 1rem; }
-figure { margin: 0; min-width: 0; } figcaption { font-size: 0.85rem; opacity: 0.8; }
+figure { margin: 0; min-width: 0; } img { max-width: 100%; background: #fff; }
+figcaption { font-size: 0.85rem; opacity: 0.8; }
 """
 DRAW = """
 const draw = () => {
@@ -99,6 +110,7 @@ def _section(section: Section) -> str:
     parts = [f"<h2>{escape(section.title)}</h2>"]
     parts += [f"<p>{escape(section.text)}</p>"] if section.text else []
     parts += [_table(columns) for columns in section.tables]
+    parts += [_image(image) for image in section.images]
     if section.charts:
         parts.append(f'<div class="charts">{"".join(_chart(chart) for chart in section.charts)}</div>')
     for name, text in section.code:
@@ -127,6 +139,11 @@ def _chart(chart: Chart) -> str:
         f'<figure><div class="chart" role="img" aria-label="{alt}" style="height: {chart.height}px"></div>'
         f'<script type="application/json">{figure}</script><figcaption>{alt}</figcaption></figure>'
     )
+
+
+def _image(image: Image) -> str:
+    alt, content = escape(image.alt), b64encode(image.png).decode()
+    return f'<figure><img src="data:image/png;base64,{content}" alt="{alt}"><figcaption>{alt}</figcaption></figure>'
 
 
 @cache

@@ -112,7 +112,8 @@ class Trainer:
         batch = self.data.train.take(rows)
         inputs = self._features(batch, self.generator)
         encodings: dict[Modality, Encoding] = self.network(inputs)
-        keys = {m: self._keys(m, inputs[m], encodings[m], items, batch.labels) for m in encodings}
+        views = self._features(batch, self.generator) if config.context.other_view else inputs
+        keys = {m: self._keys(m, views[m], encodings[m], items, batch.labels) for m in encodings}
         scale = self._scale()
         results, queued = {}, {m: len(self.samplers[m].queue) for m in keys}
         for m in keys:
@@ -152,11 +153,13 @@ class Trainer:
         return {m: self.model.features[m](batch.values(m), generator) for m in self.model.modalities}
 
     def _keys(self, modality: Modality, features: Tensor, encoding: Encoding, items: Tensor, labels: Tensor) -> Keys:
-        """What predictions are scored against: the latents themselves, or those of the slower encoder."""
+        """What predictions are scored against: the latents themselves, those of another view, of the slower encoder."""
         latents = encoding.latents
         if self.ema is not None:
             with torch.no_grad():
                 latents = self.ema[modality](features)
+        elif self.config.context.other_view:
+            latents = self.model.encode(modality, features)
         return Keys.of(modality, latents, items, labels, self.config.loss.similarity == "cosine")
 
     def _modality_loss(

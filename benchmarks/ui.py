@@ -1,0 +1,308 @@
+"""What the app costs and how quick it feels, in a real browser.
+
+    python -m benchmarks.ui [--quick] [--json] [--out FILE]
+
+- training: phases with the page of a run open and closed alternate within that one run, so that noise cancels.
+- click: from the click on a group of knobs to its painted form, while a run trains.
+- payload: what one refresh of a run's page receives at 1000, 10 000 and 100 000 recorded steps.
+- first paint: from the address to the first card, with 500 stored runs, on a server that has painted before.
+- map: time to draw 50 000 points and to pan among them.
+
+Needs Chromium (see README). The browser renders in software where there is no GPU, which is the harder case.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+if not __package__:  # run as a file
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from benchmarks.timing import ROOT, deliver, machine
+from cpc_engine import RunFolder, preset
+from cpc_engine.runs.execute import execute
+from cpc_engine.training.control import Control
+from cpc_engine.training.records import StepRecord
+from tests.browser import FLAGS, chromium_path, streamlit_server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+SMALL = {
+    "data.train_items": 64,
+    "data.test_items": 32,
+    "audio.sample_rate": 4000,
+    "audio.mel_bands": 16,
+    "audio.width": 8,
+    "context.hidden_dim": 16,
+    "context.latent_dim": 8,
+    "optimiser.batch_size": 8,
+    "optimiser.steps": 1_000_000,
+    "evaluation.items": 16,
+    "evaluation.map_items": 32,
+}
+LENGTHS = (1_000, 10_000, 100_000)
+STORED_RUNS = 500
+POINTS = 50_000
+CURVE = "[class*='st-key-loss-'] .main-svg"
+MAP = "[class*='st-key-map-'] .cpc-live-chart"
+# Resolves with the milliseconds from a real click to the frame after its heading stands in the page.
+CLICK = """([label, heading]) => new Promise((resolve) => {
+  const button = [...document.querySelectorAll('.st-key-group button')].find((b) => b.innerText.trim() === label);
+  const shown = () => [...document.querySelectorAll('h3')].some((h) => h.innerText.trim() === heading);
+  const begin = performance.now();
+  const look = new MutationObserver(() => {
+    if (!shown()) return;
+    look.disconnect();
+    requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - begin)));
+  });
+  look.observe(document.body, { childList: true, subtree: true, characterData: true });
+  button.click();
+})"""
+PAN = """(selector) => {
+  const node = document.querySelector(selector), { range } = node._fullLayout.xaxis, width = range[1] - range[0];
+  const pan = async (step) => {
+    const begin = performance.now();
+    await Plotly.relayout(node, { "xaxis.range": range.map((end) => end + 0.01 * step * width) });
+    await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+    return performance.now() - begin;
+  };
+  return (async () => { const ms = []; for (let i = 1; i <= 10; i++) ms.push(await pan(i)); return ms; })();
+}"""
+
+
+def training(browser: Browser, root: Path, url: str, seconds: float, rounds: int) -> dict[str, Any]:
+    """Steps per second of one run of the preset `tones` with its page open and closed, phase by phase."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    with running(context.new_page(), root, url, "preset=tones&set=optimiser.steps=1000000") as (page, metrics):
+        address = page.url
+        speeds: dict[str, list[float]] = {"open": [], "closed": []}
+        for number in range(2 * rounds):
+            kind = ("open", "closed", "closed", "open")[number % 4]
+            if kind == "open":
+                page.goto(address)
+                page.wait_for_selector(CURVE, timeout=60_000)
+            else:
+                page.goto("about:blank")
+            page.wait_for_timeout(2000)
+            began, before = time.perf_counter(), step_of(metrics)
+            page.wait_for_timeout(1000 * seconds)
+            speeds[kind].append((step_of(metrics) - before) / (time.perf_counter() - began))
+        page.goto(address)
+    context.close()
+    medians = {kind: round(statistics.median(values), 3) for kind, values in speeds.items()}
+    share = round(medians["open"] / medians["closed"], 3)
+    return {
+        "phase_seconds": seconds,
+        "steps_per_s": speeds,
+        "median_open": medians["open"],
+        "median_closed": medians["closed"],
+        "share": share,
+        "met": share >= 0.95,
+    }
+
+
+def clicks(browser: Browser, root: Path, url: str, count: int) -> dict[str, Any]:
+    """Milliseconds from click to paint on the page Train, in another session than the one that trains."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    with running(context.new_page(), root, url, "preset=tones&set=optimiser.steps=1000000") as (page, _):
+        watcher = page.url
+        page.goto(f"{url}/train")
+        page.locator(".st-key-group button").first.wait_for(timeout=60_000)
+        page.wait_for_timeout(2000)
+        headings = (("Schedule", "Optimiser"), ("Encoder", "Audio"))
+        found = []
+        for number in range(count):
+            found.append(page.evaluate(CLICK, list(headings[number % 2])))
+            page.wait_for_timeout(700)
+        page.goto(watcher)
+    context.close()
+    p50, p90 = (round(float(np.percentile(found, share)), 1) for share in (50, 90))
+    return {"clicks": count, "p50_ms": p50, "p90_ms": p90, "met": p50 <= 350 and p90 <= 700}
+
+
+def payload(browser: Browser, root: Path, url: str) -> dict[str, Any]:
+    """KB that one refresh of a run's page receives, of runs that go on at more and more recorded steps."""
+    folder = stopped_run(root, 30)
+    sizes: dict[str, float] = {}
+    for length in LENGTHS:
+        grow(folder, length)
+        context = browser.new_context(viewport={"width": 1280, "height": 800})
+        page = context.new_page()
+        received: list[tuple[float, int]] = []
+        page.on("websocket", lambda s, r=received: s.on("framereceived", lambda f: r.append((time.time(), len(f)))))
+        page.goto(f"{url}/watch?run={folder.id}")
+        page.get_by_role("button", name="Resume").click()
+        page.get_by_role("button", name="Pause").wait_for(timeout=60_000)
+        page.wait_for_timeout(9000)
+        received.clear()
+        page.wait_for_timeout(16_000)
+        sizes[str(length)] = round(max(bursts(received)) / 1000, 1)
+        stop(page)
+        context.close()
+    largest = max(sizes.values())
+    flat = largest <= 1.2 * sizes[str(LENGTHS[0])]
+    return {"kb_by_recorded_steps": sizes, "flat": flat, "met": flat and largest <= 100}
+
+
+def bursts(received: list[tuple[float, int]]) -> list[int]:
+    """Bytes of each group of messages with less than half a second between them."""
+    sizes: list[int] = []
+    last = 0.0
+    for when, size in received:
+        if when - last > 0.5:
+            sizes.append(0)
+        sizes[-1] += size
+        last = when
+    return sizes or [0]
+
+
+def first_paint(browser: Browser, root: Path, url: str, rounds: int) -> dict[str, Any]:
+    """Seconds from the address to the first run's card, on the pages that list runs."""
+    folder = stopped_run(root, 30)
+    for number in range(STORED_RUNS - 1):
+        shutil.copytree(folder.path, root / f"stored-{number:03d}", copy_function=os.link)
+    medians: dict[str, float] = {}
+    for place in ("start", "runs"):
+        seconds = []
+        for number in range(rounds + 1):
+            context = browser.new_context(viewport={"width": 1280, "height": 800})
+            page = context.new_page()
+            began = time.perf_counter()
+            page.goto(f"{url}/{'' if place == 'start' else place}")
+            page.locator("[class*='st-key-card-']").first.wait_for(timeout=60_000)
+            if number:  # the first visit imports
+                seconds.append(time.perf_counter() - began)
+            context.close()
+        medians[place] = round(statistics.median(seconds), 2)
+    return {"runs": STORED_RUNS, "median_s": medians, "met": max(medians.values()) <= 1.5}
+
+
+def big_map(browser: Browser, root: Path, url: str) -> dict[str, Any]:
+    """Seconds to draw a map of 50 000 points, and milliseconds a frame while panning."""
+    folder = stopped_run(root, 30)
+    rng = np.random.default_rng(0)
+    labels = torch.arange(POINTS) % 10
+    layout = torch.from_numpy(rng.normal(size=(POINTS, 2)).astype(np.float32)) + 4 * labels[:, None].float().cos()
+    tensors = {"features": torch.zeros(POINTS, 2), "labels": labels, "rows": torch.arange(POINTS)}
+    tensors |= {"tsne.layout": layout, "tsne.mean": torch.zeros(0), "tsne.components": torch.zeros(0, 2)}
+    folder.save_tensors("map", tensors)
+    facts = {"method": "tsne", "trustworthiness": 0.9, "overlap": 0.5, "parameters": {"seed": 0, "perplexity": 30}}
+    meta = {"modalities": ["audio"] * POINTS, "sources": [f"item {i}" for i in range(POINTS)], "maps": {"tsne": facts}}
+    folder.save_json("map", meta | {"classes": [str(i) for i in range(10)]})
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    began = time.perf_counter()
+    page.goto(f"{url}/watch?run={folder.id}")
+    page.locator(MAP).scroll_into_view_if_needed(timeout=60_000)
+    page.wait_for_selector(f"{MAP} .gl-canvas", timeout=60_000)
+    drawn = time.perf_counter() - began
+    frames = page.evaluate(PAN, MAP)
+    context.close()
+    return {"points": POINTS, "drawn_s": round(drawn, 2), "pan_ms": round(statistics.median(frames), 1)}
+
+
+@contextmanager
+def running(page: Page, root: Path, url: str, settings: str) -> Iterator[tuple[Page, Path]]:
+    """A run started from the page Train, past its first steps: (page, metrics.jsonl); it is stopped afterwards."""
+    page.goto(f"{url}/train?{settings}")
+    page.get_by_role("button", name="Start training").click(timeout=60_000)
+    page.wait_for_url("**/watch?run=*", timeout=60_000)
+    metrics = root / page.url.partition("run=")[2].partition("&")[0] / "metrics.jsonl"
+    while not metrics.exists() or step_of(metrics) < 5:
+        page.wait_for_timeout(300)
+    yield page, metrics
+    stop(page)
+
+
+def stop(page: Page) -> None:
+    page.get_by_role("button", name="Stop").click(timeout=60_000)
+    page.get_by_role("button", name="Resume").wait_for(timeout=120_000)
+
+
+def step_of(metrics: Path) -> int:
+    return metrics.read_bytes().count(b"\n")
+
+
+def stopped_run(root: Path, steps: int) -> RunFolder:
+    """A tiny run that was stopped after so many steps."""
+    folder, control = RunFolder.create(root, preset("tones").config().replace(SMALL)), Control()
+
+    def steer(seen: object) -> None:
+        if isinstance(seen, StepRecord) and seen.step == steps:
+            control.stop()
+
+    execute(folder, control, steer)
+    return folder
+
+
+def grow(folder: RunFolder, steps: int) -> None:
+    """Make a stopped run look as if it had recorded so many steps: its own records again and again."""
+    rows = folder.records()[:30]
+    lines = (rows[step % len(rows)] | {"step": step + 1, "seconds": 0.01 * step} for step in range(steps))
+    (folder.path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    state = folder.tensors("checkpoint")
+    state["progress"][0] = steps
+    folder.save_tensors("checkpoint", state)
+    folder.update(steps_done=steps, status="stopped")
+
+
+def run(quick: bool) -> dict[str, Any]:
+    """The whole document."""
+    from playwright.sync_api import sync_playwright
+
+    found: dict[str, Any] = {}
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
+        measures = {
+            "training": lambda b, r, u: training(b, r, u, 10 if quick else 30, 2 if quick else 6),
+            "click": lambda b, r, u: clicks(b, r, u, 6 if quick else 40),
+            "payload": payload,
+            "first_paint": lambda b, r, u: first_paint(b, r, u, 2 if quick else 7),
+            "map": big_map,
+        }
+        for name, measure in measures.items():
+            root = Path(folder) / name
+            with streamlit_server(ROOT / "app.py", Path(folder) / f"{name}.log", env={"CPC_RUNS": str(root)}) as url:
+                found[name] = measure(browser, root, url)
+                print(f"{name}: {json.dumps(found[name])}", file=sys.stderr, flush=True)
+        version = browser.version
+        browser.close()
+    command = f"python -m benchmarks.ui{' --quick' if quick else ''}"
+    facts = machine(torch.device("cpu")) | {"chromium": version}
+    return {"quick": quick, **found, "machine": facts, "command": command}
+
+
+def text(d: dict[str, Any]) -> str:
+    """For people."""
+    return "\n".join(
+        f"{name}: {json.dumps(d[name])}" for name in ("training", "click", "payload", "first_paint", "map")
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="short phases, for trying")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--out", type=Path, help="also write the document there")
+    given = parser.parse_args()
+    document = run(given.quick)
+    deliver(document, text(document), given.json, given.out)
+
+
+if __name__ == "__main__":
+    main()

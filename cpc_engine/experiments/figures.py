@@ -1,0 +1,183 @@
+"""An experiment's figures as PNG: curves with bands over seeds, t-SNE maps, and probes beside their baselines."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..runs.folder import RunFolder
+from ..runs.map import RunMap, load_map
+from .results import Document, suffixes
+from .style import class_marker, line_style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Records = list[dict[str, Any]]
+_SMOOTHED = 40  # a curve is averaged over windows of 1/40 of its steps
+_MODALITY_WORDS = {"audio": "sounds", "image": "pictures"}
+
+
+@dataclass(frozen=True)
+class Png:
+    """One figure: its file's name, its bytes, and what it shows in words."""
+
+    name: str
+    content: bytes
+    alt: str
+
+
+def all_figures(document: Document, folder: Path) -> list[Png]:
+    """Every figure that the finished runs below `folder`/runs allow."""
+    figures = [_curves(document, folder), _probes(document)]
+    maps = _maps(document, folder)
+    return [figure for figure in (*figures, maps) if figure is not None]
+
+
+def band(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(steps, mean, lowest, highest) of one arm's curves, each (steps, values), at the steps that all of them have."""
+    steps = curves[0][0]
+    for other, _ in curves[1:]:
+        steps = np.intersect1d(steps, other)
+    rows = np.stack([values[np.isin(at, steps)] for at, values in curves])
+    return steps, rows.mean(0), rows.min(0), rows.max(0)
+
+
+def _curves(document: Document, folder: Path) -> Png | None:
+    kinds: list[tuple[str, str, Callable[[Records], tuple[np.ndarray, np.ndarray]]]] = [
+        ("Loss", "InfoNCE loss (nats)", lambda records: _series(records, lambda r: r["loss"], smooth=True)),
+        ("Picking the true future", "share right, 0…1", lambda records: _series(records, _accuracy, smooth=True)),
+        ("Effective rank", "directions", lambda records: _series(records, _rank, smooth=False)),
+    ]
+    figure, axes = _figure(1, len(kinds), width=4.6, height=3.8)
+    for axis, (title, unit, read) in zip(axes, kinds, strict=True):
+        for index, arm in enumerate(document["arms"]):
+            records = [RunFolder(folder / "runs" / run["run"]).records() for run in _finished(document, arm["label"])]
+            curves = [curve for curve in map(read, records) if len(curve[0])]
+            if curves:
+                steps, mean, low, high = band(curves)
+                style = line_style(index)
+                axis.plot(steps, mean, label=arm["label"], **style)
+                axis.fill_between(steps, low, high, color=style["color"], alpha=0.15, linewidth=0)
+        axis.set(title=title, xlabel="step", ylabel=unit)
+        axis.grid(alpha=0.3)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=min(5, len(labels)), frameon=False, fontsize="small"
+    )
+    alt = "Loss, accuracy and effective rank over the steps of each arm: mean of its runs, band from lowest to highest."
+    return _png("curves", figure, alt)
+
+
+def _maps(document: Document, folder: Path) -> Png | None:
+    shown = [(arm["label"], _finished(document, arm["label"])[:1]) for arm in document["arms"]]
+    pairs = [(label, runs[0]) for label, runs in shown if runs]
+    columns = min(4, len(pairs))
+    figure, axes = _figure(-(-len(pairs) // columns), columns, width=3.6, height=3.6)
+    for axis in axes[len(pairs) :]:
+        axis.axis("off")
+    for axis, (label, run) in zip(axes, pairs, strict=False):
+        run_map = load_map(RunFolder(folder / "runs" / run["run"]), "tsne")
+        _scatter(axis, run_map)
+        axis.set(title=f"{label}, seed {run['seed']}", xticks=[], yticks=[])
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize="small")
+    alt = "t-SNE of held-out items' mean contexts, one panel per arm, a colour for each class."
+    return _png("maps", figure, alt)
+
+
+def _scatter(axis: Axes, run_map: RunMap) -> None:
+    """Dots of every class; where there are two modalities, pictures are hollow."""
+    layout, modalities = run_map.maps["tsne"].layout, np.array(run_map.modalities)
+    both = len(set(run_map.modalities)) > 1
+    for modality in dict.fromkeys(run_map.modalities):
+        for index, name in enumerate(run_map.classes):
+            rows = (run_map.labels == index) & (modalities == modality)
+            color, marker = class_marker(index)
+            face = "none" if both and modality == "image" else color
+            label = f"{name}, {_MODALITY_WORDS[modality]}" if both else name
+            look: dict[str, Any] = {
+                "marker": marker,
+                "facecolors": face,
+                "edgecolors": color,
+                "linewidths": 0.7,
+                "s": 14,
+            }
+            axis.scatter(layout[rows, 0], layout[rows, 1], label=label, **look)
+
+
+def _probes(document: Document) -> Png | None:
+    """Bars of accuracy with intervals: trained, untrained and the best baseline of every arm."""
+    rows = [
+        (f"{label}{f' ({_MODALITY_WORDS[suffix[1:]]})' if suffix else ''}", arm, suffix)
+        for label, arm in document["summary"].items()
+        for suffix in suffixes(arm)
+    ]
+    if not rows:
+        return None
+    figure, (axis,) = _figure(1, 1, width=8, height=1.2 + 0.5 * len(rows))
+    kinds = (("chosen", "trained"), ("untrained", "untrained"), ("baseline", "best baseline"))
+    for offset, (measure, words) in enumerate(kinds):
+        found = [
+            (place, arm[measure + suffix]) for place, (_, arm, suffix) in enumerate(rows) if measure + suffix in arm
+        ]
+        if not found:
+            continue
+        means = [100 * value["mean"] for _, value in found]
+        errors = [100 * (value["half"] or 0) for _, value in found]
+        at = [place + 0.27 * (offset - 1) for place, _ in found]
+        color, marker = class_marker(offset)
+        axis.errorbar(means, at, xerr=errors, color=color, marker=marker, linestyle="none", capsize=3, label=words)
+    axis.set(yticks=range(len(rows)), yticklabels=[row[0] for row in rows], xlabel="held-out accuracy (%)")
+    axis.set_title("Linear probe, mean and 95 % interval over seeds")
+    axis.set_ylim(len(rows) - 0.5, -0.5)
+    axis.grid(axis="x", alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=len(kinds), frameon=False)
+    return _png("probes", figure, "Probe accuracy of every arm, trained and untrained, beside its best baseline.")
+
+
+def _finished(document: Document, arm: str) -> list[Document]:
+    return [run for run in document["runs"] if run["arm"] == arm and run["status"] == "finished"]
+
+
+def _series(
+    records: Records, read: Callable[[dict[str, Any]], float | None], smooth: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """(steps, values) of the records that have one, averaged over a centred window where asked."""
+    rows = [(record["step"], value) for record in records if (value := read(record)) is not None]
+    steps, values = np.array([row[0] for row in rows]), np.array([row[1] for row in rows], dtype=float)
+    window = len(values) // _SMOOTHED
+    if smooth and window > 1:
+        weights = np.ones(window)
+        values = np.convolve(values, weights, "same") / np.convolve(np.ones(len(values)), weights, "same")
+    return steps, values
+
+
+def _accuracy(record: Mapping[str, Any]) -> float | None:
+    values = [part["accuracy"] for part in record["modalities"].values()]
+    return None if None in values else sum(values) / len(values)
+
+
+def _rank(record: Mapping[str, Any]) -> float | None:
+    rank: float | None = (record.get("geometry") or {}).get("effective_rank")
+    return rank
+
+
+def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of rows × columns panels, each width × height inches, without a window or global state."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width * columns, height * rows), dpi=110, layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+
+
+def _png(name: str, figure: Figure, alt: str) -> Png:
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    return Png(name, content.getvalue(), alt)

@@ -1,0 +1,115 @@
+"""What placing an item says of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..data.items import Modality
+from ..evaluation.typicality import Verdict
+
+Positions = dict[str, tuple[float, float]]  # (x, y) by map
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A held-out item near a placed one in the original space (not on the map); `row` is its row in the run's map."""
+
+    source: str
+    label: str
+    modality: Modality
+    cosine: float
+    row: int
+
+
+@dataclass(frozen=True)
+class Stability:
+    """How little noise moves an item.
+
+    Attributes:
+        cosine: mean cosine between the contexts of noisy copies and of the item. copies: how many.
+        agreement: share of copies with the item's predicted class; None before the run was evaluated.
+    """
+
+    cosine: float
+    agreement: float | None
+    copies: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window of a long clip; `start` in seconds, the rest as in `Placement`."""
+
+    start: float
+    positions: Positions
+    predicted: str | None
+    typicality: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """Where one item lands, and whether that means anything.
+
+    Attributes:
+        positions: (x, y) by map.
+        neighbours: of the item's own modality, nearest first, by cosine of mean contexts.
+        cross_modal: of the other modality, where the run has both.
+        probabilities: of each class, by the run's calibrated probe; None before the run was evaluated.
+        predicted: the likeliest class.
+        overlap: by map, share of its dots nearest to the item that are among as many nearest in the original space.
+        typicality: percentile from 0 to 100 against held-out items; None where the run never measured it.
+        windows: the path of a clip longer than one window; empty otherwise.
+        notes: what was done to the input on the way in, and what is odd about it.
+        embedding: (h,) float32 mean context.
+    """
+
+    modality: Modality
+    positions: Positions
+    neighbours: list[Neighbour]
+    cross_modal: list[Neighbour]
+    probabilities: dict[str, float] | None
+    predicted: str | None
+    overlap: dict[str, float]
+    typicality: float | None
+    verdict: Verdict | None
+    stability: Stability
+    windows: list[Window]
+    notes: tuple[str, ...]
+    embedding: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """One item of several: where it lands, or one line that says why it could not be placed."""
+
+    name: str
+    placement: Placement | None
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `embed --json` reports it: {"file", "status": "ok", …} or {"file", "status": "error", "error"}."""
+        if self.placement is None:
+            return {"file": self.name, "status": "error", "error": self.error}
+        found = self.placement
+        x, y = next(iter(found.positions.values()))
+        return {
+            "file": self.name,
+            "status": "ok",
+            "modality": found.modality,
+            "x": x,
+            "y": y,
+            "positions": found.positions,
+            "neighbours": [vars(near) for near in found.neighbours],
+            "cross_modal": [vars(near) for near in found.cross_modal],
+            "probabilities": found.probabilities,
+            "predicted": found.predicted,
+            "overlap": found.overlap,
+            "typicality": found.typicality,
+            "verdict": found.verdict,
+            "stability": vars(found.stability),
+            "windows": [vars(window) for window in found.windows],
+            "notes": list(found.notes),
+            "embedding": [float(f"{v:.6g}") for v in found.embedding.tolist()],
+        }

@@ -1,0 +1,244 @@
+"""A finished run, opened to place items of strangers on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..data.items import Modality, Split
+from ..errors import CpcError, DataError, RunError
+from ..evaluation.embed import Features, embed
+from ..evaluation.maps import QUALITY_NEIGHBOURS, Method, neighbours
+from ..evaluation.typicality import input_statistics, verdict
+from ..media import (
+    Picture,
+    Sound,
+    decode_sandboxed,
+    fit_clip,
+    fit_clips,
+    fit_picture,
+    native_window,
+    read_file,
+    start_sandbox,
+)
+from ..runs.folder import RunFolder
+from ..runs.frozen import load_model, load_probes, load_typicality
+from ..runs.map import RunMap, load_map
+from .copies import COPIES, noisy_clips, noisy_pictures
+from .notes import long_note, picture_notes, sound_notes
+from .placement import Neighbour, Placed, Placement, Positions, Stability, Window
+
+NEIGHBOURS = 5
+Item = Path | str | tuple[str, bytes] | Sound | Picture  # a file's path, (name, its bytes), or decoded
+
+
+def place(run: RunFolder | Path | str, items: Sequence[Item]) -> list[Placed]:
+    """Where items land on a run, one result each; a bad one does not spoil the others.
+
+    Args:
+        run: a run, its folder, or its id in `checkpoints/`.
+        items: paths of files, (name, bytes) pairs, or decoded sounds and pictures.
+
+    Raises:
+        RunError: the run cannot be used.
+    """
+    start_sandbox()  # it gets ready while the run is loaded
+    return Placer(run if isinstance(run, RunFolder) else RunFolder.open(run)).place_all(items)
+
+
+class Placer:
+    """A run, loaded once, ready to place items; every method may be called from several threads.
+
+    Raises:
+        RunError: the run has no weights or no map yet, or its files are damaged.
+    """
+
+    def __init__(self, folder: RunFolder, methods: Sequence[Method] = ("pca", "tsne")) -> None:
+        self.folder, self.methods = folder, tuple(methods)
+        self.config = folder.config()
+        facts = folder.facts()
+        if not folder.has_tensors("weights"):
+            raise RunError(f"{folder.id} has no weights yet: it has not ended")
+        self.model = load_model(folder)
+        self.modalities: tuple[Modality, ...] = self.model.modalities
+        self.classes: list[str] = facts["classes"]
+        self.sample_rate, self.image_side = facts["sample_rate"], facts["image_side"]
+        self.map: RunMap = load_map(folder, self.methods[0])
+        for method in self.methods[1:]:
+            if method not in self.map.maps:
+                self.map = load_map(folder, method)
+        for method in self.methods:  # the first item would wait for libraries and t-SNE's index
+            self.map.maps[method].place(self.map.features[:1])
+        self.probes = load_probes(folder)
+        self.typicality = load_typicality(folder)
+        kinds = np.array(self.map.modalities)
+        self._rows = {modality: np.flatnonzero(kinds == modality) for modality in self.modalities}
+
+    @property
+    def clip_seconds(self) -> float:
+        """Length of one window of sound; 0 where the run has heard none."""
+        return self.config.audio.clip_seconds if "audio" in self.modalities else 0.0
+
+    @property
+    def evaluated(self) -> bool:
+        return bool(self.probes)
+
+    def place_all(self, items: Sequence[Item]) -> list[Placed]:
+        """One result per item, in order; what cannot be placed says so and raises nothing."""
+        return [self._attempt(item, index) for index, item in enumerate(items, 1)]
+
+    def place_bytes(self, data: bytes, name: str) -> Placement:
+        """One undecoded item.
+
+        Raises:
+            DataError: it cannot be decoded (MediaError), or the run never learned from this kind of item.
+        """
+        return self.place(decode_sandboxed(data, name))
+
+    def place(self, item: Sound | Picture) -> Placement:
+        """One decoded item.
+
+        Raises:
+            DataError: the run never learned from this kind of item.
+        """
+        modality: Modality = "audio" if isinstance(item, Sound) else "image"
+        if modality not in self.modalities:
+            kinds = {"audio": "sounds", "image": "pictures"}
+            raise DataError(f"this run learned from {kinds[self.modalities[0]]}, it cannot place {kinds[modality]}")
+        starts, values, notes = self._clips(item) if isinstance(item, Sound) else self._pictures(item)
+        split = _split(modality, values)
+        features = embed(self.model, split)[modality]
+        # The item, then its windows; of the noisy copies only contexts and classes are asked.
+        contexts = features.mean_context.numpy()
+        shown = len(values) - COPIES
+        positions = self._positions(contexts[:shown])
+        typicality = self._typicality(modality, split.take(torch.arange(shown)), features.mean_context[:shown])
+        probabilities = self._probabilities(modality, features)
+        likely: dict[str, float] | None = None
+        predicted: list[str | None] = [None] * len(values)
+        if probabilities is not None:
+            predicted = [self.classes[row] for row in probabilities.argmax(1)]
+            likely = dict(zip(self.classes, probabilities[0].tolist(), strict=True))
+        windows = [
+            Window(start, positions[row], predicted[row], typicality[row]) for row, start in enumerate(starts, 1)
+        ]
+        other = [m for m in self.modalities if m != modality]
+        return Placement(
+            modality=modality,
+            positions=positions[0],
+            neighbours=self._near(contexts[0], modality),
+            cross_modal=self._near(contexts[0], other[0]) if other else [],
+            probabilities=likely,
+            predicted=predicted[0],
+            overlap=self._overlap(contexts[0], positions[0]),
+            typicality=typicality[0],
+            verdict=None if typicality[0] is None else verdict(typicality[0]),
+            stability=_stability(
+                features.mean_context[0], features.mean_context[shown:], predicted[0], predicted[shown:]
+            ),
+            windows=windows,
+            notes=(*item.notes, *notes),
+            embedding=contexts[0],
+        )
+
+    def _attempt(self, item: Item, number: int) -> Placed:
+        name = _name(item, number)
+        try:
+            if isinstance(item, Sound | Picture):
+                return Placed(name, self.place(item))
+            data = item[1] if isinstance(item, tuple) else read_file(item)
+            return Placed(name, self.place_bytes(data, Path(name).name))
+        except CpcError as error:
+            return Placed(name, None, str(error))
+
+    def _clips(self, sound: Sound) -> tuple[list[float], Tensor, list[str]]:
+        """(start of each window in s, the item and its windows and its noisy copies (n, L) int16, notes).
+
+        The item itself is cut as the data set's own files were: to the window with the most energy.
+        """
+        length = self.model.audio_features.length
+        clip = torch.from_numpy(fit_clip(sound.samples, sound.rate, self.sample_rate, length))
+        window = native_window(sound.rate, self.sample_rate, length)
+        notes = sound_notes(sound, self.clip_seconds)
+        starts: list[int] = []
+        blocks = [clip[None]]
+        if len(sound.samples) > window:
+            starts = _starts(len(sound.samples), window)
+            cuts = [(sound.samples[start : start + window], sound.rate) for start in starts]
+            blocks.append(fit_clips(cuts, self.sample_rate, length))
+            notes.append(long_note(sound, self.clip_seconds, len(starts)))
+        return [start / sound.rate for start in starts], torch.cat([*blocks, noisy_clips(clip)]), notes
+
+    def _pictures(self, picture: Picture) -> tuple[list[float], Tensor, list[str]]:
+        """(no windows, the item and its noisy copies (n, 3, S, S) uint8, notes)."""
+        square = fit_picture(picture.pixels, self.image_side)
+        return [], torch.cat([square[None], noisy_pictures(square)]), picture_notes(picture, self.image_side)
+
+    def _positions(self, contexts: np.ndarray) -> list[Positions]:
+        """Where each of contexts (n, h) lies on every map."""
+        placed = {method: self.map.maps[method].place(contexts).tolist() for method in self.methods}
+        return [
+            {method: (points[row][0], points[row][1]) for method, points in placed.items()}
+            for row in range(len(contexts))
+        ]
+
+    def _near(self, context: np.ndarray, modality: Modality) -> list[Neighbour]:
+        rows = self._rows[modality]
+        indices, cosines = neighbours(self.map.features[rows], context[None], NEIGHBOURS)
+        return [
+            Neighbour(self.map.sources[row], self.classes[self.map.labels[row]], modality, cosine, row)
+            for row, cosine in zip(rows[indices[0]].tolist(), cosines[0].tolist(), strict=True)
+        ]
+
+    def _overlap(self, context: np.ndarray, position: Positions) -> dict[str, float]:
+        """Share of a map's 15 nearest dots (fewer on a small map) that are among as many nearest in the space."""
+        k = min(QUALITY_NEIGHBOURS, (len(self.map.labels) - 1) // 2)
+        nearest = set(neighbours(self.map.features, context[None], k)[0][0].tolist())
+        found = {}
+        for method, point in position.items():
+            away = np.linalg.norm(self.map.maps[method].layout - np.array(point, np.float32), axis=1)
+            found[method] = len(nearest & set(np.argsort(away, kind="stable")[:k].tolist())) / k
+        return found
+
+    def _typicality(self, modality: Modality, split: Split, contexts: Tensor) -> list[float | None]:
+        if modality not in self.typicality:
+            return [None] * len(split)
+        statistics = input_statistics(modality, split, self.model)
+        return list(self.typicality[modality].percentile(statistics, contexts).tolist())
+
+    def _probabilities(self, modality: Modality, features: Features) -> np.ndarray | None:
+        """(n, classes), or None before the run was evaluated."""
+        if modality not in self.probes:
+            return None
+        name, probe = self.probes[modality]
+        return probe.probabilities(getattr(features, name).numpy())
+
+
+def _split(modality: Modality, values: Tensor) -> Split:
+    """Items as a split, to be treated exactly as the data set's own."""
+    sources = ("item",) * len(values)
+    audio, image = (values, None) if modality == "audio" else (None, values)
+    return Split(audio, image, torch.zeros(len(values), dtype=torch.int64), sources, sources)
+
+
+def _starts(length: int, window: int) -> list[int]:
+    """First samples of windows half a window apart; the last one ends with the clip."""
+    last = length - window
+    return [*range(0, last, max(1, window // 2)), last]
+
+
+def _stability(context: Tensor, copies: Tensor, predicted: str | None, others: Sequence[str | None]) -> Stability:
+    cosine = float(functional.cosine_similarity(copies, context[None]).mean())
+    agreement = None if predicted is None else sum(other == predicted for other in others) / len(others)
+    return Stability(cosine, agreement, len(copies))
+
+
+def _name(item: Item, number: int) -> str:
+    if isinstance(item, Sound | Picture):
+        return f"{'sound' if isinstance(item, Sound) else 'picture'} {number}"
+    return item[0] if isinstance(item, tuple) else str(item)

@@ -1,0 +1,67 @@
+"""How long a run will take, from runs like it that were trained before."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config import RunConfig
+from ..errors import CpcError
+from .folder import RunFolder, RunInfo
+
+FEWEST = 5  # steps of a run that tells a speed: the first ones are slower
+LOOKED_AT = 60  # newest runs
+# Knobs that do not change how long a step takes.
+FREE = {
+    "data.seed",
+    "data.path",
+    "data.image_path",
+    "data.download",
+    "data.train_items",
+    "data.test_items",
+    "sampler.sigma",
+    "loss.temperature",
+    "loss.pair_temperature",
+    "optimiser.steps",
+    "optimiser.learning_rate",
+    "optimiser.weight_decay",
+    "optimiser.warmup_steps",
+    "optimiser.final_rate",
+    "optimiser.clip_norm",
+    "run.name",
+    "run.note",
+    "run.seed",
+    "run.device",
+    "run.checkpoint_every",
+}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Training time in seconds, without the map at the end; `runs` tells how many earlier runs say so."""
+
+    seconds: float
+    runs: int
+
+
+def estimate(config: RunConfig, device: str, known: Iterable[RunInfo], root: Path) -> Estimate | None:
+    """Median over finished or stopped runs of the same size on the same device; None where there are none.
+
+    Args:
+        device: where it would train, as `pick_device` names it. known: all runs below `root`, newest first.
+    """
+    speeds = []
+    for info in list(known)[:LOOKED_AT]:
+        if info.device != device or info.steps_done < FEWEST or info.seconds <= 0:
+            continue
+        try:
+            differing = RunFolder(root / info.id).config().differences(config)
+        except CpcError:
+            continue  # a broken folder tells nothing
+        if not {path for path in differing if not path.startswith("evaluation.")} - FREE:
+            speeds.append(info.steps_done / info.seconds)
+    if not speeds:
+        return None
+    return Estimate(config.optimiser.steps / statistics.median(speeds), len(speeds))

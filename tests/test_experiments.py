@@ -1,0 +1,330 @@
+"""Whole experiments, tiny ones: what is trained, kept, reported and written down."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cpc_engine.cli import main
+from cpc_engine.config import RunConfig
+from cpc_engine.evaluation import patches
+from cpc_engine.evaluation.probe import mean_interval
+from cpc_engine.experiments import definitions
+from cpc_engine.experiments.definitions import EXPERIMENTS, Arm, Experiment, experiment
+from cpc_engine.experiments.document import main as write_document
+from cpc_engine.experiments.figures import band
+from cpc_engine.experiments.prose import READINGS
+from cpc_engine.experiments.results import values_of
+from cpc_engine.experiments.runner import find_run, plan_runs
+from cpc_engine.experiments.tables import difference, interval
+from cpc_engine.runs.folder import RunFolder
+from tests.tiny import CHANGES
+
+SMALL = {name: value for name, value in CHANGES.items() if name != "data.dataset"} | {"evaluation.every": 1}
+PAIR = {**SMALL, "image.size": 64}
+TINY = Experiment(
+    "keypad",
+    "Tiny pairs",
+    "Does it run?",
+    (Arm("pair", "keypad", PAIR), Arm("no-pair", "keypad", {**PAIR, "loss.pair_weight": 0.0})),
+    without_pair="no-pair",
+)
+FOLDED = Experiment(
+    "tones",
+    "Tiny tones",
+    "Does it run?",
+    (Arm("ours", "tones", SMALL), Arm("broken", "fsdd", {**SMALL, "data.path": "/nowhere"})),
+    folds={"first": {"data.seed": 0}, "second": {"data.seed": 1}},
+)
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def few_centroids(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patches, "CENTROIDS", 8)
+    monkeypatch.setattr(patches, "SAMPLED", 500)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`experiment NAME …` in an empty folder, of the tiny experiments where not told otherwise."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(definitions, "EXPERIMENTS", {"keypad": TINY, "tones": FOLDED})
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(["experiment", *arguments])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def read_csv(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "results.csv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_tiny_experiment_from_nothing_to_its_report(run: Run, tmp_path: Path) -> None:
+    code, out, err = run("keypad", "--seeds", "2", "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    folder = tmp_path / "checkpoints" / "experiments" / "keypad"
+    assert document["folder"] == "checkpoints/experiments/keypad"
+    for name in document["files"]:
+        assert (folder / name).stat().st_size > 500, name
+    assert {"results.json", "results.csv", "report.html", "curves.png", "maps.png", "probes.png"} == set(
+        document["files"]
+    )
+
+    kept = json.loads((folder / "results.json").read_text())
+    assert kept == {name: value for name, value in document.items() if name not in ("folder", "files")}
+    assert [(row["arm"], row["seed"], row["status"]) for row in kept["runs"]] == [
+        (arm, seed, "finished") for seed in (0, 1) for arm in ("pair", "no-pair")
+    ]
+    rows = {(row["run"], row["measure"]): float(row["value"]) for row in read_csv(folder)}
+    told = {(one["run"], name): value for one in kept["runs"] for name, value in one["measures"].items()}
+    assert rows == pytest.approx(told)
+
+    pair = kept["summary"]["pair"]
+    for one in kept["runs"]:  # what a run's own evaluation says is what the report says
+        evaluation = RunFolder(folder / "runs" / one["run"]).json("evaluation")
+        assert one["measures"]["modality_gap"] == pytest.approx(evaluation["modality_gap"], rel=1e-5)
+        feature = evaluation["chosen_feature"]["audio"]
+        row = evaluation["probe"][f"audio.{feature}"]
+        assert one["measures"]["chosen.audio"] == pytest.approx(row["trained"], rel=1e-5)
+    gaps = [one["measures"]["modality_gap"] for one in kept["runs"]]
+    assert values_of(pair, "modality_gap_ratio") == pytest.approx(
+        {0: gaps[0] / gaps[1], 1: gaps[2] / gaps[3]}, rel=1e-4
+    )
+    mean, half = mean_interval([gaps[0], gaps[2]])
+    assert (pair["modality_gap"]["mean"], pair["modality_gap"]["half"]) == pytest.approx((mean, half))
+    best = max(value["mean"] for name, value in pair.items() if name.startswith("baseline.image."))
+    assert pair["baseline.image"]["mean"] >= best - 1e-6
+
+    page = (folder / "report.html").read_text()
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert page.count("data:image/png;base64,") == 3
+    assert interval(pair, "retrieval_class") in page
+    assert page.count(kept["command"]) == page.count("<h3>Made by</h3>") > 8
+    assert kept["command"] == "python -m cpc_engine experiment keypad --seeds 2"
+    for name in ("curves.png", "maps.png", "probes.png"):
+        with Image.open(folder / name) as picture:
+            assert len(np.unique(np.asarray(picture.convert("L")))) > 10  # something is drawn
+
+
+def test_what_is_there_is_not_trained_again(run: Run, tmp_path: Path) -> None:
+    assert run("keypad", "--arms", "pair", "--out", "report", "--seeds", "1")[0] == 0
+    runs = tmp_path / "report" / "runs"
+    (first,) = runs.iterdir()
+    trained = (first / "weights.safetensors").stat().st_mtime_ns
+    baselines = [path.stat().st_mtime_ns for path in (tmp_path / "report" / "baselines").iterdir()]
+    code, out, _ = run("keypad", "--out", "report", "--seeds", "1", "--json")
+    assert code == 0
+    assert (first / "weights.safetensors").stat().st_mtime_ns == trained
+    assert len(list(runs.iterdir())) == 2
+    assert [path.stat().st_mtime_ns for path in (tmp_path / "report" / "baselines").iterdir()] == baselines  # shared
+    assert json.loads(out)["runs"][0]["run"] == first.name
+    (second,) = set(runs.iterdir()) - {first}
+    RunFolder(second).update(status="failed", message="no space left on the disk")
+    code, out, _ = run("keypad", "--out", "report", "--seeds", "1", "--report-only", "--json")
+    assert code == 1
+    assert [one["status"] for one in json.loads(out)["runs"]] == ["finished", "failed"]
+    assert run("keypad", "--out", "report", "--seeds", "1")[0] == 0
+    assert not second.exists()  # the failed one was begun anew
+
+
+def test_an_interrupted_run_goes_on(run: Run, tmp_path: Path) -> None:
+    (planned,) = plan_runs(TINY, 1, ["pair"])
+    folder = RunFolder.create(tmp_path / "report" / "runs", planned.config)
+    folder.update(status="interrupted")
+    assert run("keypad", "--arms", "pair", "--out", "report", "--seeds", "1")[0] == 0
+    assert find_run(tmp_path / "report" / "runs", planned.config).id == folder.id
+    assert folder.info().status == "finished"
+    assert [event["kind"] for event in folder.events()] == ["resume"]
+
+
+def test_a_failed_arm_is_told_and_the_others_go_on(run: Run, tmp_path: Path) -> None:
+    code, out, err = run("tones", "--seeds", "1", "--out", "report")
+    assert code == 1
+    assert "broken, seed 0, first: failed, no spoken digits" in err
+    assert "Runs that did not finish" in out
+    document = json.loads((tmp_path / "report" / "results.json").read_text())
+    statuses = {(one["arm"], one["fold"]): one["status"] for one in document["runs"]}
+    assert statuses == {
+        (arm, fold): end for arm, end in (("ours", "finished"), ("broken", "failed")) for fold in ("first", "second")
+    }
+    assert document["summary"]["broken"] == {}
+    each = [one["measures"]["chosen"] for one in document["runs"] if one["arm"] == "ours"]
+    assert values_of(document["summary"]["ours"], "chosen") == pytest.approx({0: sum(each) / 2})  # mean over folds
+    assert ["failed", "", ""] in [
+        [row["status"], row["measure"], row["value"]] for row in read_csv(tmp_path / "report")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["tonse"], "unknown experiment 'tonse' (did you mean 'tones'?)"),
+        (["keypad", "--arms", "pare"], "unknown arm 'pare' (did you mean 'pair'?)"),
+        (["keypad", "--seeds", "0"], "an experiment needs at least one seed, not 0"),
+        (["keypad", "--report-only"], "keypad: no run has finished; the first is missing"),
+        (["tones", "--arms", "broken"], "tones: no run has finished; the first is failed: no spoken digits"),
+    ],
+)
+def test_errors_are_one_line(run: Run, arguments: list[str], says: str) -> None:
+    code, out, err = run(*arguments)
+    assert code == 2
+    assert not out
+    assert "Traceback" not in err
+    assert err.splitlines()[-1].startswith(f"error: {says}")
+
+
+@pytest.mark.parametrize("name", list(EXPERIMENTS))
+def test_experiments_can_be_planned(name: str) -> None:
+    chosen = experiment(name)
+    full, quick = plan_runs(chosen, 3), plan_runs(chosen, 1, quick=True)
+    assert len(full) == 3 * len(chosen.arms) * len(chosen.folds) == 3 * len(quick)
+    assert len({run.config.replace({"run.name": ""}).to_json() for run in full}) == len(full)  # no two are the same
+    assert all(run.config.optimiser.steps < 10 for run in quick)
+    assert chosen.without_pair in (None, *(arm.label for arm in chosen.arms))
+    assert len(plan_runs(chosen, 2, [chosen.arms[0].label])) == 2 * len(chosen.folds)
+    with_data = plan_runs(chosen, 1, data="/photos")
+    needs = {arm.label: arm.needs_data for arm in chosen.arms}
+    assert all((run.config.data.path == "/photos") == needs[run.arm] for run in with_data)
+
+
+def test_the_ablation_differs_in_its_sampler_only() -> None:
+    first, *others = plan_runs(experiment("ablation"), 1)
+    for other in others:
+        paths = set(other.config.differences(first.config)) - {"run.name"}
+        assert paths
+        assert all(path.startswith("sampler.") for path in paths)
+
+
+def test_where_data_lie_does_not_make_another_run(tmp_path: Path) -> None:
+    config = RunConfig().replace({"data.path": "/here", "run.seed": 3})
+    folder = RunFolder.create(tmp_path, config)
+    assert find_run(tmp_path, config.replace({"data.path": "/there", "run.name": "x"})).id == folder.id
+    assert find_run(tmp_path, config.replace({"run.seed": 4})) is None
+    assert find_run(tmp_path, config.replace({"loss.temperature": 0.3})) is None
+
+
+def test_a_band_holds_all_curves() -> None:
+    curves = [(np.array([1, 2, 3]), np.array([1.0, 2, 3])), (np.array([2, 3, 4]), np.array([4.0, 7, 0]))]
+    steps, mean, low, high = band(curves)
+    assert (steps.tolist(), mean.tolist(), low.tolist(), high.tolist()) == ([2, 3], [3, 5], [2, 3], [4, 7])
+
+
+def invented(name: str, trained: float, untrained: float) -> dict[str, Any]:
+    """Results as `collect` gives them, with every arm alike."""
+    chosen = EXPERIMENTS[name]
+    paired = plan_runs(chosen, 1)[0].config.data.dataset in ("tones_bars", "keypad")
+    suffixes = (".audio", ".image") if paired else ("",)
+
+    def value(mean: float) -> dict[str, Any]:
+        return {"mean": mean, "half": 0.01, "values": {"0": mean - 0.01, "1": mean, "2": mean + 0.01}}
+
+    numbers = {"chosen": trained, "untrained": untrained, "baseline": 0.8125}
+    arm = {f"{kind}{suffix}": value(mean) for kind, mean in numbers.items() for suffix in suffixes}
+    pairs = ("modality_accuracy", "modality_gap", "retrieval_class", "modality_gap_ratio")
+    arm |= {measure: value(0.9875) for measure in pairs if paired}
+    labels = [one.label for one in chosen.arms]
+    sides = [(label, other) for label in labels for other in ("untrained", "best baseline")]
+    sides += [(labels[0], label) for label in labels[1:]]
+    won = "trained better" if trained > untrained else "untrained better"
+    verdicts = [
+        {"question": f"{a} against {b}", "a": a, "b": b, "measure": f"chosen{suffix}", "method": "paired t"}
+        | {"text": won if b == "untrained" else "not distinguishable, n = 3"}
+        | {"difference": trained - untrained, "low": trained - untrained - 0.01, "high": trained - untrained + 0.01}
+        for a, b in sides
+        for suffix in suffixes
+    ]
+    arms = [{"label": label, "preset": "p", "overrides": {}, "steps": 7} for label in labels]
+    runs = [{"arm": label, "seed": 0, "fold": "", "run": "r", "status": "finished", "measures": {}} for label in labels]
+    return {
+        "experiment": name,
+        "title": chosen.title,
+        "question": chosen.question,
+        "command": f"python -m cpc_engine experiment {name} --seeds 3",
+        "quick": False,
+        "seeds": [0, 1, 2],
+        "without_pair": chosen.without_pair,
+        "arms": arms,
+        "runs": runs,
+        "summary": dict.fromkeys(labels, arm),
+        "verdicts": verdicts,
+    }
+
+
+def test_the_document_is_made_from_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    assert write_document(["--check"]) == 1  # there is none yet
+    folders = []
+    for name in EXPERIMENTS:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "results.json").write_text(json.dumps(invented(name, 0.9375, 0.8625)))
+        folders.append(str(folder))
+    assert write_document(folders) == 0
+    text = (tmp_path / "docs" / "experiments.md").read_text()
+    assert write_document(["--check"]) == 0
+    for name, chosen in EXPERIMENTS.items():
+        assert f"## {chosen.title}\n" in text
+        assert f"`python -m cpc_engine experiment {name} --seeds 3`" in text
+        assert (
+            "measures"
+            not in json.loads((tmp_path / f"benchmarks/results/experiment-{name}.json").read_text())["runs"][0]
+        )
+    assert "93.8 ± 1.0 % of held-out cases, on the same network untrained in 86.2 ± 1.0 %" in text
+    assert "by `seed`: agrees; trained 93.8" in text
+    assert "Sounds and pictures intermingle: differs" in text
+    assert "Almost linearly separable (95% or more): differs" in text
+    worse = json.dumps(invented("cifar10", 0.7, 0.8625))
+    (tmp_path / "benchmarks/results/experiment-cifar10.json").write_text(worse)
+    assert write_document(["--check"]) == 1
+    assert write_document([]) == 0
+    text = (tmp_path / "docs" / "experiments.md").read_text()
+    assert "by `seed`: differs; trained 70.0" in text
+    assert "**the untrained wins**" in text
+    (tmp_path / "benchmarks/results/experiment-fsdd.json").unlink()
+    assert write_document([]) == 0
+    assert (
+        "Not measured yet: `python -m cpc_engine experiment fsdd`" in (tmp_path / "docs" / "experiments.md").read_text()
+    )
+
+
+def test_smoke_tests_and_halves_are_no_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    document = invented("tones", 0.9, 0.8)
+    cases = ({**document, "quick": True}, "smoke test"), ({**document, "summary": {"ours": {"a": 1}}}, "arm 'seed'")
+    for broken, says in cases:
+        (tmp_path / "results.json").write_text(json.dumps(broken))
+        assert write_document([str(tmp_path)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
+        assert says in line
+
+
+def test_every_experiment_has_its_reading_without_figures() -> None:
+    assert set(READINGS) == set(EXPERIMENTS)
+    for reading in READINGS.values():
+        assert not any(character.isdigit() for character in (reading.claim + reading.why).replace("log 2", ""))
+
+
+def test_figures_are_written_with_their_intervals() -> None:
+    arm = {"chosen": {"mean": 0.90125, "half": 0.004}, "effective_rank": {"mean": 12.345, "half": None}}
+    assert interval(arm, "chosen") == "90.1 ± 0.4 %"
+    assert interval(arm, "effective_rank") == "12.3"
+    assert interval(arm, "modality_gap") == "–"
+    verdict = {"measure": "chosen", "difference": 0.062, "low": -0.051, "high": 0.175}
+    assert difference(verdict) == "+6.2 (-5.1 to 17.5) points"

@@ -1,0 +1,154 @@
+"""Ways to bring something to a run: microphone, files, camera, samples, a synthesiser, a drawing."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from .compare_curves import plain_name
+from .place_draw import drawing
+from .place_items import add, take
+
+if TYPE_CHECKING:
+    from cpc_engine.placing import Placer
+    from cpc_engine.runs.explore import Exploration
+
+SOUNDS, PICTURES = ("wav", "flac", "ogg", "mp3"), ("png", "jpg", "jpeg", "webp", "gif")
+WAYS = {
+    "microphone": "Microphone",
+    "files": "Files",
+    "camera": "Camera",
+    "samples": "Samples",
+    "synthesiser": "Make a sound",
+    "draw": "Draw",
+}
+NEEDS = {"microphone": "audio", "camera": "image", "synthesiser": "audio", "draw": "image"}
+INKS = {"white on black": ("#ffffff", "#000000"), "black on white": ("#000000", "#ffffff")}
+
+
+def show_inputs(ready: Placer, explored: Exploration) -> None:
+    """The ways in that this run has a sense for; what comes in lands in `ui.place_items`."""
+    ways = [way for way in WAYS if NEEDS.get(way, ready.modalities[0]) in ready.modalities]
+    if explored.data is None:
+        ways.remove("samples")
+    way = st.pills(
+        "From", ways, default=ways[0], required=True, format_func=WAYS.__getitem__, key="way", bind="query-params"
+    )
+    if way == "microphone":
+        # Recorded at least as fine as the run listens; everything is resampled on the way in.
+        rate = 16000 if ready.sample_rate <= 16000 else 48000
+        recording = st.audio_input(f"Record about {ready.clip_seconds:g} s", sample_rate=rate, key="mic")
+        take([recording] if recording else [], "recording")
+    elif way == "files":
+        kinds = [*(SOUNDS if "audio" in ready.modalities else ()), *(PICTURES if "image" in ready.modalities else ())]
+        take(st.file_uploader("Sounds or pictures", kinds, accept_multiple_files=True, key="files", max_upload_size=20))
+    elif way == "camera":
+        _camera()
+    elif way == "samples":
+        _samples(explored)
+    elif way == "synthesiser":
+        _synthesiser(ready.sample_rate, ready.clip_seconds)
+    else:
+        _draw()
+
+
+def _camera() -> None:
+    # Asked for only now: the browser would want a permission as soon as the page opens.
+    if st.toggle("Use the camera", key="camera-on"):
+        photo = st.camera_input("Take a photo", key="camera", resolution="480p")
+        take([photo] if photo else [], "photo")
+
+
+def _samples(explored: Exploration) -> None:
+    from cpc_engine.media import Picture, Sound
+
+    items = explored.items
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        label = st.selectbox("Class", items.classes, format_func=plain_name, key="sample-class", width=240)
+        several = {"audio": "sound", "image": "picture"}
+        kinds = list(dict.fromkeys(items.modalities))
+        kind = kinds[0]
+        if len(kinds) > 1:
+            kind = st.segmented_control(
+                "Kind", kinds, default=kind, required=True, format_func=several.__getitem__, key="sample-kind"
+            )
+        pressed = st.button("Place one of these", icon=":material/shuffle:", key="sample")
+    st.caption("Items of the run's own data that it never trained on.")
+    if pressed:
+        rows = [i for i in items.of(kind, "test").tolist() if items.classes[int(items.labels[i])] == label]
+        if not rows:
+            st.info("The map holds no item of this class.")
+            return
+        one = int(np.random.default_rng().choice(rows))
+        split, row, _ = explored.item(one)
+        media: Any
+        if kind == "audio":
+            assert split.audio is not None
+            rate = explored.model.audio_features.config.sample_rate
+            media = Sound(split.audio[row].cpu().numpy().astype(np.float32) / 32768, rate)
+        else:
+            assert split.image is not None
+            media = Picture(split.image[row].permute(1, 2, 0).contiguous().cpu().numpy())
+        add(items.sources[one], media)
+
+
+def _synthesiser(rate: int, seconds: float) -> None:
+    from cpc_engine.data.signals import KEYS, SHAPES, synthesise
+    from cpc_engine.media import Sound
+
+    kinds = {"tone": "Tone", "dtmf": "Phone key", "chirp": "Chirp", "noise": "Noise"}
+    kind = st.segmented_control("Sound", list(kinds), default="tone", required=True, format_func=kinds.get, key="synth")
+    settings: dict[str, Any] = {"seconds": seconds, "rate": rate}
+    noise = 0.2
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if kind == "dtmf":
+            settings["key"] = st.segmented_control("Key", list(KEYS), default="5", required=True, key="synth-key")
+            name = f"key {settings['key']}"
+        elif kind == "chirp":
+            settings["shape"] = st.selectbox("Shape", SHAPES, key="synth-shape", width=160)
+            settings["frequency"] = _hertz("Lowest pitch (Hz)", 300, rate / 2.1 / 2**1.5)
+            name = f"chirp {settings['shape']}"
+        elif kind == "tone":
+            settings["frequency"] = _hertz("Pitch (Hz)", 440, rate / 2.1)
+            name = f"tone of {settings['frequency']:.0f} Hz"
+        else:
+            name = "noise"
+        if kind != "noise":
+            noise = st.slider("Noise", 0.0, 0.3, 0.0, 0.01, key="synth-noise", width=200)
+    if kind == "noise":
+        settings["level_db"] = -math.inf
+    seed = st.session_state.get("placed-last", 0)  # another phase and other noise every time
+    wave_kind = "tone" if kind == "noise" else kind
+    samples = synthesise(wave_kind, noise=noise, seed=seed, **settings)
+    st.audio(wav(samples, rate), format="audio/wav")
+    if st.button("Place this sound", type="primary", icon=":material/my_location:", key="synth-place"):
+        add(name, Sound(samples, rate))
+
+
+def _hertz(label: str, usual: float, highest: float) -> float:
+    top = math.floor(highest)
+    return float(
+        st.slider(label, 60, max(top, 61), int(min(usual, top)), 1, key=f"synth-{label.partition(' ')[0]}", width=320)
+    )
+
+
+def _draw() -> None:
+    ink = st.segmented_control("Ink", list(INKS), default="white on black", required=True, key="ink")
+    png = drawing(*INKS[ink], key="drawing")
+    if png:
+        from cpc_engine.media import decode_sandboxed
+
+        add("drawing", decode_sandboxed(png, "drawing"))
+
+
+def wav(samples: Any, rate: int) -> bytes:
+    """Samples (L,) within ±1 as a 16-bit mono WAV."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, subtype="PCM_16", format="WAV")
+    return buffer.getvalue()

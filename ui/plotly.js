@@ -1,0 +1,108 @@
+// Loads plotly.js once per page and gives its charts the page's own look; put before the script of each component.
+
+let Plotly = null; // our own: st.plotly_chart brings another version and puts that into the global of this name
+let loading = null; // one promise for all charts of the page
+let asker = null; // the one chart whose Python side was asked to send plotly.js as text
+let tellMissing, supply;
+const missing = new Promise((resolve) => (tellMissing = resolve));
+const supplied = new Promise((resolve) => (supply = resolve));
+
+function run(url) {
+  if (globalThis.cpcPlotly) {
+    Plotly = globalThis.cpcPlotly; // another kind of chart on this page has loaded it
+    return Promise.resolve();
+  }
+  return new Promise((resolve, reject) => {
+    const before = globalThis.Plotly;
+    const script = Object.assign(document.createElement("script"), { src: url });
+    script.onload = () => {
+      // Without static serving the address answers with Streamlit's page, which loads but is no script.
+      if (globalThis.Plotly === before) return reject(new Error(`no Plotly in ${url}`));
+      Plotly = globalThis.cpcPlotly = globalThis.Plotly;
+      resolve();
+    };
+    script.onerror = () => reject(new Error(`cannot load ${url}`));
+    document.head.append(script);
+  });
+}
+
+async function runText(text) {
+  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+  try {
+    await run(url);
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+}
+
+// The file under app/static/ where there is one. Else Python sends the text, once it is told that it is needed.
+function load(url) {
+  loading ??= (url ? run(url) : Promise.reject(new Error("no file"))).catch(() => {
+    tellMissing();
+    return supplied.then(runText);
+  });
+  return loading;
+}
+
+// Call `ready` once plotly.js is there, by way of Python's text where there is no file. `alive` says whether the chart
+// still is.
+function withPlotly(node, data, setStateValue, ready, alive) {
+  if (data.text) supply(data.text);
+  load(data.url).then(() => {
+    ready();
+    if (asker !== node) return;
+    asker = null;
+    setStateValue("plotly", "loaded"); // the text is not sent again
+  });
+  missing.then(() => {
+    if (Plotly || asker || !alive()) return;
+    asker = node;
+    setStateValue("plotly", "missing");
+  });
+}
+
+function withoutPlotly(node) {
+  if (asker === node) asker = null; // the next chart may ask
+}
+
+function themed(node) {
+  const style = getComputedStyle(node);
+  const get = (name) => style.getPropertyValue(`--st-${name}`).trim();
+  const text = get("text-color");
+  const axis = { gridcolor: get("border-color-light"), linecolor: get("border-color"), zeroline: false, automargin: true };
+  const clear = "rgba(0,0,0,0)";
+  return {
+    layout: {
+      colorway: get("chart-categorical-colors").split(/,(?![^(]*\))/),
+      font: { color: text, family: get("font"), size: 13 },
+      title: { font: { size: 16, weight: 600 } },
+      paper_bgcolor: clear,
+      plot_bgcolor: clear,
+      xaxis: axis,
+      yaxis: axis,
+      hoverlabel: { bgcolor: get("background-color"), bordercolor: get("border-color"), font: { color: text } },
+      legend: { bgcolor: clear },
+      modebar: { bgcolor: clear, color: get("gray-text-color"), activecolor: text },
+    },
+  };
+}
+
+// A picture on the page's own background: a transparent one is unreadable elsewhere.
+function save(node, format) {
+  const style = getComputedStyle(node);
+  const layout = { ...node.layout, paper_bgcolor: style.getPropertyValue("--st-background-color").trim() || "#fff" };
+  const filename = (node.layout.title?.text ?? "chart").replace(/[^\w]+/g, "-").toLowerCase();
+  const { clientWidth: width, clientHeight: height } = node;
+  return Plotly.downloadImage({ data: node.data, layout }, { format, filename, width, height, scale: 2 });
+}
+
+// Made once: Plotly takes new functions for a new configuration and draws everything again, without the zoom.
+let pictures = null;
+function pictureButtons() {
+  pictures ??= ["png", "svg"].map((format) => ({
+    name: `Download as ${format.toUpperCase()}`,
+    icon: Plotly.Icons.camera,
+    click: (node) => save(node, format),
+  }));
+  return pictures;
+}

@@ -1,0 +1,200 @@
+// A map of points (role "map") and small parts elsewhere on the page that speak with it (role "port"). The map's data are
+// sent once; what changes often, the chosen points, the card and the points that are lit up, travels through ports, each in
+// a Streamlit fragment of its own. Ports and map find each other by `link`.
+
+const DWELL = 250; // ms over a point before its card comes
+const maps = new Map(); // link → {node, data, frame, …}
+const ports = new Map(); // element → {link, asks, tell, data}
+const marks = new Map(); // link → {ids: Set, n}, the points chosen last
+const lit = new Map(); // element of a port → {link, traces}
+const answers = new Map(); // "link id" → item, of cards seen before
+let asked = null; // {link, id, at, pressed}: the point under the pointer
+let count = Date.now(); // rises with everything told to Python, over reloads too
+let dwell = 0;
+let leaving = 0;
+
+function tell(link, kind, value) {
+  for (const port of ports.values()) if (port.link === link && port.asks.includes(kind)) port.tell(kind, value);
+}
+
+const hostOf = (link) => [...ports.values()].find((port) => port.link === link && port.asks.includes("asked"))?.element;
+
+// Any point in reach: its title at once, its card when Python answers.
+function ask(link, point, at, pressed) {
+  const host = hostOf(link);
+  if (!host) return;
+  const id = point.customdata;
+  const known = answers.get(`${link} ${id}`);
+  asked = { link, id, at, pressed: pressed && !known };
+  showCard(host, known ?? { id, title: point.data.name ?? point.fullData.name ?? "" }, at);
+  if (known && pressed) press(host, known);
+  if (!known) tell(link, "asked", { id, n: ++count });
+  if (pressed) tell(link, "picked", { id, n: ++count });
+}
+
+function answered(port) {
+  const { card } = port.data;
+  if (!card) return;
+  answers.set(`${port.link} ${card.id}`, card);
+  if (answers.size > 300) answers.delete(answers.keys().next().value);
+  if (asked?.link !== port.link || asked.id !== card.id) return; // the pointer has moved on
+  showCard(port.element, card, asked.at);
+  if (asked.pressed) press(port.element, card);
+  asked.pressed = false;
+}
+
+function listen(link, chart) {
+  const { node } = chart;
+  let at = { x: 0, y: 0 };
+  node.addEventListener("pointermove", (event) => (at = { x: event.clientX, y: event.clientY }), true);
+  node.addEventListener("pointerdown", (event) => (at = { x: event.clientX, y: event.clientY }), true);
+  const ours = (event) => event.points?.find((point) => point.customdata != null);
+  const leave = () => {
+    clearTimeout(dwell);
+    clearTimeout(leaving);
+    leaving = setTimeout(() => {
+      hideCard();
+      asked = null;
+    }, 200);
+  };
+  node.on("plotly_hover", (event) => {
+    const point = ours(event);
+    if (!point) return;
+    clearTimeout(dwell);
+    clearTimeout(leaving);
+    if (asked?.link === link && asked.id === point.customdata) return;
+    hideCard();
+    asked = null;
+    dwell = setTimeout(() => ask(link, point, { ...at }, false), DWELL);
+  });
+  node.on("plotly_unhover", leave);
+  node.addEventListener("pointerleave", leave);
+  node.on("plotly_click", (event) => {
+    const point = ours(event);
+    clearTimeout(dwell);
+    clearTimeout(leaving);
+    if (point) ask(link, point, { ...at }, true);
+  });
+  const choose = (ids) => {
+    marks.set(link, { ids: new Set(ids), n: ++count });
+    tell(link, "chosen", { ids, n: count });
+  };
+  node.on("plotly_selected", (event) => {
+    if (event?.points) choose(event.points.filter((point) => point.customdata != null).map((point) => point.customdata));
+  });
+  node.on("plotly_deselect", () => choose([]));
+}
+
+// The ids of a trace's points, decoded once: they come as base64 of int32.
+const decoded = new WeakMap();
+function idsOf(trace) {
+  if (!trace.customdata) return [];
+  if (!decoded.has(trace)) {
+    const bytes = Uint8Array.from(atob(trace.customdata.bdata), (letter) => letter.charCodeAt(0));
+    decoded.set(trace, new Int32Array(bytes.buffer));
+  }
+  return decoded.get(trace);
+}
+
+function traces(link, figure) {
+  const chosen = marks.get(link)?.ids;
+  const selected = (trace) => {
+    const rows = [];
+    idsOf(trace).forEach((id, row) => chosen.has(id) && rows.push(row));
+    return rows;
+  };
+  const flat = (trace) => trace.type !== "scatter3d"; // which knows no selection
+  const small = maps.get(link).node.clientWidth < 500 ? 0.65 : 1; // a phone
+  const own = figure.data.map((trace) => ({
+    ...trace,
+    marker: { ...trace.marker, size: trace.marker.size * small },
+    ...(flat(trace) ? { selectedpoints: chosen?.size ? selected(trace) : null } : {}),
+  }));
+  return own.concat([...lit.values()].filter((one) => one.link === link).flatMap((one) => one.traces));
+}
+
+function draw(link) {
+  const chart = maps.get(link);
+  if (!chart) return;
+  chart.frame = 0;
+  const { node, data } = chart;
+  if (!Plotly || !node.isConnected || node.clientWidth === 0) return;
+  if (node._dragging) return later(link);
+  const layout = structuredClone(data.figure.layout);
+  Object.assign(layout, { template: themed(node), width: node.clientWidth, height: node.clientHeight });
+  layout.selectionrevision = chart.revision;
+  // A finger that moves scrolls the page, unless its owner takes the lasso from the buttons.
+  if (matchMedia("(pointer: coarse)").matches) layout.dragmode = false;
+  Plotly.react(node, traces(link, data.figure), layout, {
+    displaylogo: false,
+    showSendToCloud: false,
+    modeBarButtonsToRemove: ["toImage", "autoScale2d", "select2d", "resetCameraLastSave3d", "tableRotation"],
+    modeBarButtonsToAdd: pictureButtons(),
+    ...data.figure.config,
+  });
+  if (!chart.listening) listen(link, chart);
+  chart.listening = true;
+}
+
+function later(link) {
+  const chart = maps.get(link);
+  if (chart) chart.frame ||= requestAnimationFrame(() => draw(link));
+}
+
+function map(element, { data, setStateValue }) {
+  const { link } = data;
+  let chart = maps.get(link);
+  if (chart?.node !== element) {
+    chart = { node: element, frame: 0, revision: 0, observer: new ResizeObserver(() => later(link)) };
+    maps.set(link, chart);
+    chart.observer.observe(element);
+  }
+  chart.data = data;
+  element.style.height = `${data.height}px`;
+  element.setAttribute("role", "img");
+  element.setAttribute("aria-label", data.alt);
+  withPlotly(element, data, setStateValue, () => later(link), () => maps.get(link)?.node === element);
+  return () => {
+    withoutPlotly(element);
+    chart.observer.disconnect();
+    cancelAnimationFrame(chart.frame);
+    hideCard();
+    if (maps.get(link) === chart) maps.delete(link);
+    for (const key of [...answers.keys()]) if (key.startsWith(`${link} `)) answers.delete(key);
+    marks.delete(link);
+    Plotly?.purge(element);
+  };
+}
+
+// Python's word on which points are chosen, unless the reader has chosen others since it was asked.
+function marked({ link, data: { mark } }) {
+  const now = marks.get(link);
+  if (now ? mark.n < now.n : !mark.ids.length) return;
+  if (now?.ids.size === mark.ids.length && mark.ids.every((id) => now.ids.has(id))) return;
+  marks.set(link, { ids: new Set(mark.ids), n: mark.n });
+  const chart = maps.get(link);
+  if (chart) chart.revision += 1; // an outline of the lasso would be wrong now
+  later(link);
+}
+
+function port(element, { data, setStateValue }) {
+  const { link } = data;
+  const one = { link, asks: data.asks, tell: setStateValue, data, element };
+  ports.set(element, one);
+  if (data.card !== undefined) answered(one);
+  if (data.mark !== undefined) marked(one);
+  if (data.lit && JSON.stringify(lit.get(element)?.traces) !== JSON.stringify(data.lit)) {
+    lit.set(element, { link, traces: data.lit });
+    later(link);
+  }
+  return () => {
+    ports.delete(element);
+    if (card?.parentElement === element) hideCard();
+    if (lit.delete(element)) later(link);
+  };
+}
+
+export default function (component) {
+  const element = component.parentElement.querySelector(".cpc-scatter");
+  return (component.data.role === "map" ? map : port)(element, component);
+}

@@ -1,0 +1,105 @@
+"""A map whose points can be hovered, played and chosen, without its data being sent again.
+
+`st.plotly_chart` tells of a selection by running the page, map and all, and knows nothing of hovering. Here the map is
+mounted once, and small *ports* in fragments of their own speak with it by its key: `cards` (hover and
+click), `choice` (lasso), `light` (points to light up). The browser's half is `scatter.js` and `scatter_card.js`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from .charts import Figure
+from .live_chart import plotly_source, script
+
+CSS = """
+.cpc-scatter { width: 100%; }
+.cpc-card { position: fixed; z-index: 1000; max-width: 15rem; padding: 0.5rem; border-radius: 0.5rem;
+  pointer-events: none; font: 0.85rem/1.35 var(--st-font); color: var(--st-text-color);
+  background: var(--st-background-color); border: 1px solid var(--st-border-color);
+  box-shadow: 0 3px 14px rgb(0 0 0 / 25%); overflow-wrap: anywhere; }
+.cpc-card img { display: block; width: 8rem; height: 8rem; object-fit: contain; image-rendering: pixelated;
+  margin-bottom: 0.35rem; }
+.cpc-card-title { font-weight: 600; }
+.cpc-card-line { opacity: 0.8; }
+.cpc-large { border: 0; border-radius: 0.75rem; padding: 1rem; color: var(--st-text-color);
+  background: var(--st-background-color); text-align: center; font-family: var(--st-font); }
+.cpc-large::backdrop { background: rgb(0 0 0 / 55%); }
+.cpc-large img { width: min(70vw, 70vh); image-rendering: pixelated; }
+"""
+
+_mount = st.components.v2.component(
+    "cpc_scatter",
+    html='<div class="cpc-scatter"></div>',
+    css=CSS,
+    js=script("scatter_card.js", "scatter.js"),
+    # Plotly puts its styles into the document's head and listens for drags on the document: no shadow root around it.
+    isolate_styles=False,
+)
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is shown of one point; `picture` is a PNG, `sound` a WAV. A click plays or enlarges."""
+
+    title: str
+    lines: Sequence[str] = ()
+    picture: bytes | None = None
+    sound: bytes | None = None
+
+
+def scatter(figure: Figure, *, key: str, height: int, alt: str) -> None:
+    """Draw a map; `figure` as `ui.scatter_figure` makes it, `alt` is what a screen reader says instead."""
+    data = {"role": "map", "link": key, "figure": figure, "height": height, "alt": alt, **plotly_source(key)}
+    _mount(key=key, data=data, on_plotly_change=lambda: None)
+
+
+def cards(link: str, answer: Callable[[int], Card]) -> None:
+    """Answer hovering and clicking on the map `link`. Call it inside a fragment."""
+    asked = _told(f"{link}-cards", "asked")
+    card = None
+    if asked:
+        found = answer(int(asked["id"]))
+        card = {"id": asked["id"], "title": found.title, "lines": list(found.lines)}
+        card |= {"picture": _address(found.picture, "image/png"), "sound": _address(found.sound, "audio/wav")}
+    data = {"role": "port", "link": link, "asks": ["asked"], "card": card}
+    _mount(key=f"{link}-cards", data=data, on_asked_change=lambda: None)
+
+
+def lassoed(link: str) -> list[int]:
+    """The points that the reader drew a lasso around last."""
+    return [int(one) for one in (_told(f"{link}-choice", "chosen") or {"ids": []})["ids"]]
+
+
+def clicked(link: str) -> int | None:
+    """The point that the reader clicked last."""
+    told = _told(f"{link}-choice", "picked")
+    return int(told["id"]) if told else None
+
+
+def choice(link: str, ids: Sequence[int], on_lasso: Callable[[], None], on_click: Callable[[], None]) -> None:
+    """Mark points on the map `link` and hear of `lassoed` and `clicked`. Call it inside a fragment."""
+    last = _told(f"{link}-choice", "chosen")
+    mark = {"ids": list(ids), "n": last["n"] if last else 0}
+    data = {"role": "port", "link": link, "asks": ["chosen", "picked"], "mark": mark}
+    _mount(key=f"{link}-choice", data=data, on_chosen_change=on_lasso, on_picked_change=on_click)
+
+
+def light(link: str, traces: Sequence[Figure]) -> None:
+    """Lay plotly traces over the map `link`, in its own coordinates; none takes them away again."""
+    data: dict[str, Any] = {"role": "port", "link": link, "asks": [], "lit": list(traces)}
+    _mount(key=f"{link}-lit", data=data)
+
+
+def _told(key: str, kind: str) -> Any:
+    """What the browser said last through a port; None before it did."""
+    return dict(st.session_state.get(key) or {}).get(kind)
+
+
+def _address(content: bytes | None, kind: str) -> str | None:
+    return content and f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -68,6 +68,12 @@ class AudioConfig(Section):
     mel_bands: int = knob(64, "Bands of the mel spectrogram.", unit="bands", ge=8, le=128)
     window_ms: float = knob(25.0, "Length of one spectrum's window.", unit="ms", ge=4, le=128)
     hop_ms: float = knob(10.0, "Time between two spectra.", unit="ms", ge=2, le=64)
+    centre: bool = knob(
+        False,
+        "Subtract each clip's own mean spectrum, so that a voice's colour or a room says less.",
+        low="who speaks and through which microphone stays in the latents",
+        high="steady sounds vanish: all they have is their mean",
+    )
     encoder: Literal["patches", "convnet"] = knob(
         "patches", "Encode stretches of frames apart, or run one ConvNet over the whole clip (its fields overlap)."
     )

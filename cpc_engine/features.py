@@ -63,6 +63,8 @@ class AudioFeatures(nn.Module):
         if generator is not None:
             waves = self._augment(waves, generator)
         frames = (self.log_mel(waves) - self.mean) / self.std
+        if self.config.centre:
+            frames = frames - frames.mean(2, keepdim=True)
         if generator is not None and self.config.warp > 0:
             frames = _warp(frames, self.config.warp, generator)
         if generator is not None and self.config.band_drop > 0:

@@ -27,6 +27,7 @@ from ui.compare_curves import Bundle, Curve, curves_figure, run_curve
 from ui.compare_maps import Side, pair_figures, shared_ids, turned
 from ui.compare_report import configurations, report
 from ui.compare_tables import differences, measures_csv_columns, measures_table, overview
+from ui.curves import table
 from ui.palette import series_style
 
 APP = str(Path(__file__).resolve().parents[1] / "app.py")
@@ -125,6 +126,27 @@ def test_one_run_can_be_repeated_with_a_change(runs: Path, finished: Path) -> No
     assert RunFolder.open(new, runs).config().loss.temperature == 0.4
 
 
+def test_two_knobs_make_a_grid(runs: Path, finished: Path) -> None:
+    one = ids(finished)[0]
+    shutil.copytree(finished / one, runs / one)
+    test = page(runs=one)
+    test.selectbox(key="repeat-knob").select("loss.temperature").run()
+    test.selectbox(key="repeat-across").select("sampler.shuffled").run()
+    assert "loss.temperature" not in test.selectbox(key="repeat-across").options
+    test.number_input(key="repeat-seeds").set_value(1).run()
+    test.text_input(key="repeat-values-loss.temperature").set_value("0.3, 0.4").run()
+    assert not [button for button in test.button if button.key == "repeat-go"], "a grid needs values of both"
+    test.multiselect(key="repeat-values-sampler.shuffled").set_value(["off", "time"]).run()
+    assert test.button(key="repeat-go").label == "Queue 4 runs"
+    test.button(key="repeat-go").click().run()
+    assert not test.exception
+    new = [RunFolder.open(run, runs).config() for run in set(ids(runs)) - {one}]
+    assert {(c.loss.temperature, c.sampler.shuffled) for c in new} == {
+        (temperature, shuffled) for temperature in (0.3, 0.4) for shuffled in ("off", "time")
+    }
+    assert all("temperature 0." in c.run.name and "shuffled " in c.run.name for c in new)
+
+
 def test_missing_seeds_are_started_once(runs: Path, finished: Path) -> None:
     shutil.copytree(finished, runs)
     test = page(runs=",".join(ids(runs)[:3]))
@@ -185,6 +207,8 @@ def test_curves_of_seeds_become_a_mean_and_a_band() -> None:
     assert mean["x"][-1] == 50, "only as far as every seed goes"
     low, high, _ = curves_figure([bundle], "loss", "step", "interval", False)["data"]
     assert high["y"][0] - low["y"][0] == pytest.approx(2 * 12.706, rel=1e-3)
+    columns = table(curves_figure([bundle], "loss", "step", "range", False))
+    assert [columns[f"{bundle.name}{end}"][0] for end in (": lowest seed", ": highest seed", "")] == [1.0, 3.0, 2.0]
     each = curves_figure([bundle], "loss", "seconds", "each", True)
     assert [trace.get("showlegend") for trace in each["data"]] == [False, False, None, None]
     assert each["layout"]["xaxis"]["title"]["text"] == "training time (s)"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cpc_engine.runs.live import LIVE, LiveRecords
+from cpc_engine.runs.live import LIVE, LiveRecords, means
 
 
 def record(step: int, audio: float | None, image: float | None = None, measured: bool = False) -> dict[str, Any]:
@@ -59,3 +60,27 @@ def test_steps_that_are_made_again_replace_the_lost_ones() -> None:
     kept.add(record(8, 2.0))
     assert steps(kept) == list(range(1, 9))
     assert kept.all()[-1]["loss"] == 2.0
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=2500), st.integers(1, 40))
+def test_means_count_every_step_once(values: list[float], every: int) -> None:
+    kept = LiveRecords(record(i + 1, one, -one, measured=(i + 1) % every == 0) for i, one in enumerate(values))
+    found = means(kept.all())
+    counts = [one.get("count", 1) for one in found]
+    assert sum(counts) == len(values)
+    for read, sign in ((lambda one: one["loss"], 1), (lambda one: one["modalities"]["image"]["loss"], -1)):
+        total = sum(read(one) * count for one, count in zip(found, counts, strict=True))
+        assert total == pytest.approx(sign * sum(values), abs=1e-6 * len(values))
+
+
+def test_a_smoothed_line_of_lopsided_values_is_not_pulled_to_their_spikes() -> None:
+    shown = LiveRecords(record(i, 100.0 if i % 500 == 0 else 1.0) for i in range(1, 20_001)).all()
+    older = [one["loss"] for one in means(shown)[:-40]]
+    assert sum(older) / len(older) < 3 < sum(one["loss"] for one in shown) / len(shown)
+
+
+def test_the_mean_of_lost_steps_is_lost_with_them() -> None:
+    kept = LiveRecords(record(i, 1.0 if i <= 1500 else 50.0) for i in range(1, 3001))
+    kept.add(record(1501, 1.0))
+    assert {one["loss"] for one in means(kept.all())} == {1.0}

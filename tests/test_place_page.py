@@ -128,7 +128,7 @@ def test_the_camera_asks_only_when_it_is_switched_on(page: Page, run: Path) -> N
     test = choose(page(PLACE), "camera")
     assert not test.get("camera_input")
     test.toggle(key="camera-on").set_value(True).run()
-    test.camera_input(key="camera").set_value(("photo.png", photo(64, 64), "image/png")).run()
+    test.camera_input(key="camera").set_value(("photo.jpg", photo(64, 64), "image/jpeg")).run()
     sound(test)
     assert "1 placed" in [one.value for one in test.header]
     assert any("Nearest sounds" in one.value for one in test.markdown)

@@ -25,12 +25,16 @@ PLAIN = Style(BLUE, "circle")
 
 @dataclass(frozen=True)
 class Series:
-    """One curve; `x` is in rising order, and NaN in `y` is a gap."""
+    """One curve; `x` is in rising order, and NaN in `y` is a gap.
+
+    `means` (x, y) are what a smoothed line is drawn from where x and y themselves are lows and highs of a longer curve.
+    """
 
     name: str
     x: ArrayLike
     y: ArrayLike
     style: Style = PLAIN
+    means: tuple[ArrayLike, ArrayLike] | None = None
 
 
 def downsample(x: ArrayLike, y: ArrayLike, limit: int = 600) -> tuple[Floats, Floats]:
@@ -79,6 +83,7 @@ def line_figure(
         xs, ys = _curve(one.x, one.y)
         if smoothed:
             traces.append(_line(one, *downsample(xs, ys), faint=True))
+            xs, ys = _curve(*(one.means or (xs, ys)))
             ys = smooth(ys)
         traces.append(_line(one, *downsample(xs, ys)))
     # A legend of one line, or of two where a column of half the page's width would break it.

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .charts import Figure, Floats, Series, downsample, line_figure, smooth
+from .curves import MODALITY_WORDS, TABLE
 from .palette import Style
 
 Axis = Literal["step", "seconds"]
@@ -29,10 +30,14 @@ LONGEST = 60  # letters of a name on a chart
 
 @dataclass(frozen=True)
 class Curve:
-    """One run's values of one measure, in rising order of `x`."""
+    """One run's values of one measure, in rising order of `x`.
+
+    `means` is the curve behind lines of means, where x and y themselves are lows and highs of a longer curve.
+    """
 
     x: Floats
     y: Floats
+    means: Curve | None = None
 
 
 @dataclass(frozen=True)
@@ -50,16 +55,29 @@ def plain_name(name: str) -> str:
     return name.replace("<", "‹").replace(">", "›")
 
 
-def run_curve(records: Sequence[dict[str, Any]], measure: str, axis: Axis) -> Curve:
-    """One measure (a key of CURVES) of one run; a record that lacks it leaves no point, a broken number a gap."""
-    points = [(record[axis], value) for record in records if axis in record for value in _values(record, measure)]
-    x, y = np.array(points, dtype=np.float64).reshape(-1, 2).T
-    return Curve(x, y)
+def run_curve(records: Sequence[dict[str, Any]], measure: str, axis: Axis, modality: str = "") -> Curve:
+    """One measure (a key of CURVES) of one run, of all modalities together or of one.
+
+    A record that lacks it leaves no point, a broken number a gap.
+    """
+    from cpc_engine.runs.live import means
+
+    def curve(rows: Sequence[dict[str, Any]], averaged: Curve | None) -> Curve:
+        points = [(row[axis], value) for row in rows if axis in row for value in _values(row, measure, modality)]
+        x, y = np.array(points, dtype=np.float64).reshape(-1, 2).T
+        return Curve(x, y, averaged)
+
+    thinned = measure in ("loss", "accuracy") and any("mean" in record for record in records)
+    return curve(records, curve(means(records), None) if thinned else None)
 
 
-def curves_figure(bundles: Sequence[Bundle], measure: str, axis: Axis, seeds: Seeds, smoothed: bool) -> Figure:
+def curves_figure(
+    bundles: Sequence[Bundle], measure: str, axis: Axis, seeds: Seeds, smoothed: bool, modality: str = ""
+) -> Figure:
     """Curves of settings: each run's own, or their mean with the range or the 95 % interval of its seeds."""
     title, unit = CURVES[measure]
+    if modality:
+        title, unit = f"{title}: {MODALITY_WORDS[modality]}", unit.removeprefix("total ")
     lines: list[Series] = []
     faint: list[Figure] = []
     count = sum(len(bundle.curves) if seeds == "each" else 3 for bundle in bundles) * (2 if smoothed else 1)
@@ -67,17 +85,18 @@ def curves_figure(bundles: Sequence[Bundle], measure: str, axis: Axis, seeds: Se
     for bundle in bundles:
         curves = [curve for curve in bundle.curves if len(curve.x)]
         if seeds != "each" and len(curves) > 1:
-            x, mean, low, high = _band(curves, seeds)
-            faint += _band_traces(bundle, x, low, high)
+            x, mean, low, high = _band([curve.means or curve for curve in curves], seeds)
+            faint += _band_traces(bundle, x, low, high, seeds)
             curves = [Curve(x, mean)]
         for index, curve in enumerate(curves):
-            y = curve.y
+            x, y = curve.x, curve.y
             if smoothed and len(y) > 20:
-                raw = line_figure([Series(bundle.name, *downsample(curve.x, y, limit), bundle.style)], "", "")["data"]
+                raw = line_figure([Series(bundle.name, *downsample(x, y, limit), bundle.style)], "", "")["data"]
                 faint += [_faint(trace) for trace in raw]
-                y = smooth(y)
+                drawn = curve.means or curve
+                x, y = drawn.x, smooth(drawn.y)
             name = bundle.name if index == 0 else f"{bundle.name} ({index + 1})"
-            lines.append(Series(name, *downsample(curve.x, y, limit), bundle.style))
+            lines.append(Series(name, *downsample(x, y, limit), bundle.style))
     figure = line_figure(lines, AXES[axis], unit, title)
     for trace, line in zip(figure["data"], lines, strict=True):
         bundle = next(b for b in bundles if line.name.startswith(b.name))
@@ -87,14 +106,18 @@ def curves_figure(bundles: Sequence[Bundle], measure: str, axis: Axis, seeds: Se
     return figure
 
 
-def _values(record: dict[str, Any], measure: str) -> list[float]:
+def _values(record: dict[str, Any], measure: str, modality: str) -> list[float]:
+    parts = record.get("modalities", {})
+    if modality:
+        parts = {modality: parts[modality]} if modality in parts else {}
     if measure == "loss":
-        return [_number(record.get("loss"))]
+        return [_number(part.get("loss")) for part in parts.values()] if modality else [_number(record.get("loss"))]
     if measure == "accuracy":
-        parts = [_number(part.get("accuracy")) for part in record.get("modalities", {}).values()]
-        return [100 * sum(parts) / len(parts)] if parts else []
+        values = [_number(part.get("accuracy")) for part in parts.values()]
+        return [100 * sum(values) / len(values)] if values else []
     geometry = record.get("geometry") or {}
-    return [_number(geometry[measure])] if measure in geometry else []
+    name = f"{modality}.{measure}" if modality else measure
+    return [_number(geometry[name])] if name in geometry else []
 
 
 def _number(value: float | None) -> float:
@@ -117,10 +140,12 @@ def _band(curves: Sequence[Curve], seeds: Seeds) -> tuple[Floats, Floats, Floats
     return x, mean, mean - half, mean + half
 
 
-def _band_traces(bundle: Bundle, x: Floats, low: Floats, high: Floats) -> list[Figure]:
-    both = line_figure([Series(bundle.name, x, low), Series(bundle.name, x, high)], "", "")["data"]
+def _band_traces(bundle: Bundle, x: Floats, low: Floats, high: Floats, seeds: Seeds) -> list[Figure]:
+    ends = ("lowest seed", "highest seed") if seeds == "range" else ("95 % from", "95 % to")
+    names = [f"{bundle.name}: {end}" for end in ends]
+    both = line_figure([Series(name, x, y) for name, y in zip(names, (low, high), strict=True)], "", "")["data"]
     for trace in both:
-        trace |= {"mode": "lines", "showlegend": False, "hoverinfo": "skip", "legendgroup": bundle.name}
+        trace |= {"mode": "lines", "showlegend": False, "hoverinfo": "skip", "legendgroup": bundle.name, "meta": TABLE}
         trace["line"] = {"width": 0, "color": bundle.style.color}
         trace.pop("hovertemplate")
     both[1] |= {"fill": "tonexty", "fillcolor": f"{bundle.style.color}33"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from cpc_engine.evaluation.compare import ComparedRun, Setting
 
 Known = dict[tuple[str, int], str]
+Change = tuple[dict[str, Any], str]  # {"section.knob": value} and what it is called
 RECIPES = "sources of negatives"
 SECTIONS = ("sampler", "loss", "optimiser", "context", "audio", "image", "data")
 MOST_VALUES = 4
@@ -61,11 +63,11 @@ def missing(settings: Sequence[Setting], known: Known) -> None:
 
 
 def matrix(settings: Sequence[Setting], known: Known) -> None:
-    """Repeat a setting with one to four values of a knob, or with other sources of negatives, at several seeds."""
+    """Repeat a setting with one to four values of one or two knobs, or other sources of negatives, at several seeds."""
     from cpc_engine.runs.compare import changed_configs
 
     by_letter = {setting.letter: setting for setting in settings}
-    first, second, third = st.columns([2, 2, 1])
+    first, second, third, fourth = st.columns([2, 2, 2, 1])
     with first:
         letter = st.selectbox(
             "Repeat setting", list(by_letter), format_func=lambda one: by_letter[one].name, key="repeat-setting"
@@ -79,12 +81,24 @@ def matrix(settings: Sequence[Setting], known: Known) -> None:
             "With another", [RECIPES, *knobs], key="repeat-knob", format_func=lambda p: p.replace("_", " ")
         )
     with third:
+        grid = [one for one in knobs if one != path]
+        across = st.selectbox(
+            "And with another",
+            [None, *grid],
+            key="repeat-across",
+            format_func=lambda p: "nothing else" if p is None else p.replace("_", " "),
+            help="Every value of the one with every value of the other.",
+        )
+    with fourth:
         count = int(st.number_input("Seeds", 1, 10, max(3, len(by_letter[letter].seeds)), key="repeat-seeds"))
     with plain_errors():
-        changes, names = _choices(path, knobs.get(path), base)
-        if not changes:
+        chosen = _choices(path, knobs.get(path), base)
+        if across:
+            chosen = _every_pair(chosen, _choices(across, knobs[across], base))
+        if not chosen:
             st.caption("Choose one value to repeat the setting with a change, up to four for a matrix.")
             return
+        changes, names = [change for change, _ in chosen], [name for _, name in chosen]
         titles = [f"{base.run.name or base.data.dataset} · {name}" for name in names]
         configs = changed_configs(base, changes, _seeds(by_letter[letter].seeds, count), titles)
         there = sum(run is not None for run in existing(configs, known))
@@ -131,30 +145,37 @@ def _progress(shown: Sequence[str], expected: bool) -> None:
         st.rerun()  # the last one is done: show its numbers, and stop asking
 
 
-def _choices(path: str, knob: Knob | None, base: RunConfig) -> tuple[list[dict[str, Any]], list[str]]:
-    """What the reader chose: changes, and their names."""
+def _choices(path: str, knob: Knob | None, base: RunConfig) -> list[Change]:
+    """What the reader chose: changes with their names."""
     if knob is None:
         from cpc_engine.runs.compare import SAMPLERS
 
         both = len(shown_sections(base, ("audio", "image"))) == 2
         names = [name for name in SAMPLERS if both or not SAMPLERS[name]["sampler.cross_modal"]]
         chosen = st.multiselect("Compare", names, max_selections=MOST_VALUES, key="repeat-recipes")
-        return [SAMPLERS[name] for name in chosen], [name.lower() for name in chosen]
+        return [(SAMPLERS[name], name.lower()) for name in chosen]
     help, key = help_of(knob, value_of(base, path)), f"repeat-values-{path}"
+    title = f"Values of {knob.name.replace('_', ' ')}"
     now = as_text(value_of(base, path)) or "not set"
     values: list[Any]
     if knob.kind in ("bool", "choice"):
         options = ["off", "on"] if knob.kind == "bool" else list(knob.choices)
-        texts = st.multiselect(f"Values (now {now})", options, max_selections=MOST_VALUES, key=key, help=help)
+        texts = st.multiselect(f"{title} (now {now})", options, max_selections=MOST_VALUES, key=key, help=help)
         values = [text == "on" if knob.kind == "bool" else text for text in texts]
     else:
         mark = ";" if knob.kind == "list" else ","
         given = st.text_input(
-            f"Values (now {now})", key=key, help=help, placeholder=f"one to four, with {mark} between"
+            f"{title} (now {now})", key=key, help=help, placeholder=f"one to four, with {mark} between"
         )
         texts = [text.strip() for text in given.split(mark) if text.strip()][:MOST_VALUES]
         values = [read_text(knob, text) for text in texts]
-    return [{path: value} for value in values], [f"{knob.name.replace('_', ' ')} {text}" for text in texts]
+    name = knob.name.replace("_", " ")
+    return [({path: value}, f"{name} {text}") for value, text in zip(values, texts, strict=True)]
+
+
+def _every_pair(one: Sequence[Change], other: Sequence[Change]) -> list[Change]:
+    """Each change of the one with each of the other; what the other says counts where both say something."""
+    return [(a | b, f"{first}, {second}") for (a, first), (b, second) in product(one, other)]
 
 
 def _seeds(there: Sequence[int], count: int) -> list[int]:

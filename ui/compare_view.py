@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import product
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from cpc_engine.errors import CpcError
+from cpc_engine.negatives.plan import modalities
 
 from .compare_curves import CURVES, Axis, Bundle, Seeds, curves_figure, plain_name, run_curve
 from .compare_data import GOING_ON, records_of
 from .compare_tables import differences, measures_csv_columns, measures_table
 from .curves import columns_csv
 from .engine import manager, plain_errors, root
-from .palette import series_style
-from .run_view import chart
+from .palette import MODALITIES, series_style
+from .run_view import chart, refresh_seconds
 from .status import duration
 
 if TYPE_CHECKING:
@@ -67,8 +69,8 @@ def measures(settings: Sequence[Setting]) -> Setting:
     return reference
 
 
-def curve_choices() -> tuple[Axis, Seeds, bool]:
-    """(axis, what is drawn of seeds, smoothed) as the reader wants it."""
+def curve_choices(both: bool) -> tuple[Axis, Seeds, bool, bool]:
+    """(axis, what is drawn of seeds, smoothed, sound and pictures apart) as the reader wants it."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         words = {"step": "Per step", "seconds": "Per second"}
         axis = st.segmented_control(
@@ -91,34 +93,43 @@ def curve_choices() -> tuple[Axis, Seeds, bool]:
             bind="query-params",
         )
         smoothed = st.toggle("Smooth", value=True, key="smooth", help="The values themselves stay faint beneath.")
-    return axis, seeds, smoothed  # type: ignore[return-value]
+        apart = both and st.toggle("Sound and pictures apart", key="apart")
+    return axis, seeds, smoothed, apart  # type: ignore[return-value]
 
 
-def curve_figures(settings: Sequence[Setting], axis: Axis, seeds: Seeds, smoothed: bool) -> list[Figure]:
-    """A figure for each measure that has points."""
+def curve_figures(
+    settings: Sequence[Setting], axis: Axis, seeds: Seeds, smoothed: bool, apart: bool = False
+) -> list[Figure]:
+    """A figure for each measure that has points, or one for each of its modalities."""
     records = {run.id: records_of(run.id) for setting in settings for run in setting.runs}
     figures = []
-    for measure in CURVES:
+    for measure, modality in product(CURVES, MODALITIES if apart else [""]):
         bundles = [
             Bundle(
-                plain_name(s.name), series_style(index), [run_curve(records[run.id], measure, axis) for run in s.runs]
+                plain_name(s.name),
+                series_style(index),
+                [run_curve(records[run.id], measure, axis, modality) for run in s.runs],
             )
             for index, s in enumerate(settings)
         ]
         if any(len(curve.x) for bundle in bundles for curve in bundle.curves):
-            figures.append(curves_figure(bundles, measure, axis, seeds, smoothed))
+            figures.append(curves_figure(bundles, measure, axis, seeds, smoothed, modality))
     return figures
 
 
 def curves(settings: Sequence[Setting]) -> None:
     """All curves; they grow by themselves while a run goes on, unless they are held still."""
-    choices = curve_choices()
+    choices = curve_choices(any(len(modalities(setting.config)) > 1 for setting in settings))
     going_on = [run.id for setting in settings for run in setting.runs if run.status in GOING_ON]
     still = bool(going_on) and st.toggle("Hold the charts still", key="compare-still", help="The runs go on.")
-    st.fragment(_curves, run_every=2 if going_on and not still else None)(settings, going_on, *choices)
+    st.fragment(_curves, run_every=refresh_seconds(going_on[0]) if going_on and not still else None)(
+        settings, going_on, *choices
+    )
 
 
-def _curves(settings: Sequence[Setting], going_on: list[str], axis: Axis, seeds: Seeds, smoothed: bool) -> None:
+def _curves(
+    settings: Sequence[Setting], going_on: list[str], axis: Axis, seeds: Seeds, smoothed: bool, apart: bool
+) -> None:
     with plain_errors():
         now = [manager().snapshot(run) for run in going_on]
         if any(one.status not in GOING_ON for one in now):
@@ -129,14 +140,18 @@ def _curves(settings: Sequence[Setting], going_on: list[str], axis: Axis, seeds:
             st.progress(min(one.step / max(one.steps, 1), 1.0), text=text)
         if len(now) > 4:
             st.caption(f"and {len(now) - 4} more wait or train")
-        figures = curve_figures(settings, axis, seeds, smoothed)
+        figures = curve_figures(settings, axis, seeds, smoothed, apart)
         if not figures:
             st.info("Nothing is recorded yet. The curves begin with the first step.", icon=":material/hourglass_empty:")
         for index, figure in enumerate(figures):
             if index % 2 == 0:
                 row = st.columns(2)  # a row of its own, so that a phone shows them in this order
             with row[index % 2]:
-                chart(figure, f"compare-{figure['layout']['title']['text'].lower().replace(' ', '-')}", 320)
+                chart(
+                    figure,
+                    f"compare-{figure['layout']['title']['text'].lower().replace(':', '').replace(' ', '-')}",
+                    320,
+                )
 
 
 def mapped(settings: Sequence[Setting]) -> dict[str, str]:

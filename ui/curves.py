@@ -17,6 +17,7 @@ SOURCE_WORDS = {
     "shuffled": "shuffled",
     "cross_modal": "other sense",
 }
+TABLE = "table"  # `meta` of a trace without a name in the legend that its chart's table has nevertheless
 MODALITY_WORDS = {"audio": "sound", "image": "pictures"}
 GEOMETRY = {
     "alignment": ("Alignment", "distance²", "How far predictions lie from what came; lower is better."),
@@ -116,7 +117,11 @@ def spoken(figure: Figure) -> str:
 def table(figure: Figure) -> dict[str, list[Any]]:
     """The figure's points as columns: x, then one column per curve; a gap is None."""
     axis = figure["layout"]["xaxis"]["title"]["text"]
-    shown = [trace for trace in figure["data"] if trace.get("showlegend") is not False or len(figure["data"]) == 1]
+    shown = [
+        trace
+        for trace in figure["data"]
+        if trace.get("showlegend") is not False or trace.get("meta") == TABLE or len(figure["data"]) == 1
+    ]
     xs = sorted({x for trace in shown for x in trace["x"]})
     columns: dict[str, list[Any]] = {axis: xs}
     for trace in shown:
@@ -144,12 +149,16 @@ def columns_csv(columns: dict[str, list[Any]]) -> str:
 def _per_modality(
     records: Sequence[Record], pick: Callable[[Record], float | None], title: str, unit: str, smoothed: bool
 ) -> Figure:
-    steps = [record["step"] for record in records]
-    series = []
+    from cpc_engine.runs.live import means
+
+    def line(rows: Sequence[Record], name: str) -> tuple[list[int], list[float]]:
+        return [round(row["step"]) for row in rows], [_number(pick(row["modalities"][name])) for row in rows]
+
+    averaged, series = means(records), []
     for index, name in enumerate(modalities(records)):
-        values = [_number(pick(record["modalities"][name])) for record in records]
-        series.append(Series(MODALITY_WORDS[name], steps, values, MODALITIES.get(name, series_style(index))))
-    return line_figure(series, "step", unit, title, smoothed=smoothed and len(steps) > 20)
+        style = MODALITIES.get(name, series_style(index))
+        series.append(Series(MODALITY_WORDS[name], *line(records, name), style, line(averaged, name)))
+    return line_figure(series, "step", unit, title, smoothed=smoothed and len(records) > 20)
 
 
 def _number(value: float | None) -> float:

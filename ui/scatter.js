@@ -49,7 +49,9 @@ function listen(link, chart) {
   node.addEventListener("pointermove", (event) => (at = { x: event.clientX, y: event.clientY }), true);
   node.addEventListener("pointerdown", (event) => (at = { x: event.clientX, y: event.clientY }), true);
   const ours = (event) => event.points?.find((point) => point.customdata != null);
+  let under = null; // the point that plotly has found under the pointer
   const leave = () => {
+    under = null;
     clearTimeout(dwell);
     clearTimeout(leaving);
     leaving = setTimeout(() => {
@@ -60,6 +62,7 @@ function listen(link, chart) {
   node.on("plotly_hover", (event) => {
     const point = ours(event);
     if (!point) return;
+    under = point;
     clearTimeout(dwell);
     clearTimeout(leaving);
     if (asked?.link === link && asked.id === point.customdata) return;
@@ -69,20 +72,38 @@ function listen(link, chart) {
   });
   node.on("plotly_unhover", leave);
   node.addEventListener("pointerleave", leave);
-  node.on("plotly_click", (event) => {
-    const point = ours(event);
+  const click = (point) => {
     clearTimeout(dwell);
     clearTimeout(leaving);
     if (point) ask(link, point, { ...at }, true);
-  });
+  };
+  node.on("plotly_click", (event) => click(ours(event)));
   const choose = (ids) => {
     marks.set(link, { ids: new Set(ids), n: ++count });
     tell(link, "chosen", { ids, n: count });
+    later(link);
   };
-  node.on("plotly_selected", (event) => {
-    if (event?.points) choose(event.points.filter((point) => point.customdata != null).map((point) => point.customdata));
+  listenForLasso(node, {
+    begin: () => {
+      clearTimeout(dwell);
+      hideCard();
+      asked = null;
+    },
+    end: (inside) => choose(idsInside(node, inside)),
+    click: () => click(under),
+    clear: () => choose([]),
   });
-  node.on("plotly_deselect", () => choose([]));
+}
+
+// The ids of the shown points for which `inside(x, y)`, in the map's own coordinates, is true.
+function idsInside(node, inside) {
+  const found = [];
+  for (const trace of node._fullData) {
+    if (trace.visible !== true || !trace.customdata) continue;
+    const { x, y, customdata } = trace;
+    for (let row = 0; row < x.length; row++) if (inside(x[row], y[row])) found.push(customdata[row]);
+  }
+  return found;
 }
 
 // The ids of a trace's points, decoded once: they come as base64 of int32.
@@ -122,7 +143,6 @@ function draw(link) {
   if (node._dragging) return later(link);
   const layout = structuredClone(data.figure.layout);
   Object.assign(layout, { template: themed(node), width: node.clientWidth, height: node.clientHeight });
-  layout.selectionrevision = chart.revision;
   // A finger that moves scrolls the page, unless its owner takes the lasso from the buttons.
   if (matchMedia("(pointer: coarse)").matches) layout.dragmode = false;
   Plotly.react(node, traces(link, data.figure), layout, {
@@ -145,7 +165,7 @@ function map(element, { data, setStateValue }) {
   const { link } = data;
   let chart = maps.get(link);
   if (chart?.node !== element) {
-    chart = { node: element, frame: 0, revision: 0, observer: new ResizeObserver(() => later(link)) };
+    chart = { node: element, frame: 0, observer: new ResizeObserver(() => later(link)) };
     maps.set(link, chart);
     chart.observer.observe(element);
   }
@@ -172,8 +192,6 @@ function marked({ link, data: { mark } }) {
   if (now ? mark.n < now.n : !mark.ids.length) return;
   if (now?.ids.size === mark.ids.length && mark.ids.every((id) => now.ids.has(id))) return;
   marks.set(link, { ids: new Set(mark.ids), n: mark.n });
-  const chart = maps.get(link);
-  if (chart) chart.revision += 1; // an outline of the lasso would be wrong now
   later(link);
 }
 

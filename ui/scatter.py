@@ -2,7 +2,8 @@
 
 `st.plotly_chart` tells of a selection by running the page, map and all, and knows nothing of hovering. Here the map is
 mounted once, and small *ports* in fragments of their own speak with it by its key: `cards` (hover and
-click), `choice` (lasso), `light` (points to light up). The browser's half is `scatter.js` and `scatter_card.js`.
+click), `choice` (lasso), `light` (points to light up). The browser's half is `scatter.js`, `scatter_card.js` and
+`scatter_lasso.js`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from .charts import Figure
 from .live_chart import plotly_source, script
 
 CSS = """
-.cpc-scatter { width: 100%; }
+.cpc-scatter { position: relative; width: 100%; }
+.cpc-lasso { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; }
+.cpc-lasso polygon { fill: var(--st-primary-color); fill-opacity: 0.12; stroke: var(--st-primary-color);
+  stroke-width: 2px; stroke-dasharray: 4 3; }
 .cpc-card { position: fixed; z-index: 1000; max-width: 15rem; padding: 0.5rem; border-radius: 0.5rem;
   pointer-events: none; font: 0.85rem/1.35 var(--st-font); color: var(--st-text-color);
   background: var(--st-background-color); border: 1px solid var(--st-border-color);
@@ -37,7 +41,7 @@ _mount = st.components.v2.component(
     "cpc_scatter",
     html='<div class="cpc-scatter"></div>',
     css=CSS,
-    js=script("scatter_card.js", "scatter.js"),
+    js=script("scatter_card.js", "scatter_lasso.js", "scatter.js"),
     # Plotly puts its styles into the document's head and listens for drags on the document: no shadow root around it.
     isolate_styles=False,
 )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .charts import Figure
-from .palette import BLUE, GREY, ORANGE, UNLABELLED, Style, class_style
+from .palette import BLUE, GREY, UNLABELLED, Style, class_style
 
 SYMBOLS_3D = ("circle", "square", "diamond", "cross", "x")  # filled ones that scatter3d draws
 # Cividis, as in .streamlit/config.toml: rises in lightness for every kind of colour vision.
@@ -157,5 +157,4 @@ def _layout(dimensions: int, title: str, legend: bool) -> Figure:
         return layout
     bare |= {"showgrid": False, "constrain": "domain"}
     layout |= {"xaxis": bare, "yaxis": bare | {"scaleanchor": "x", "scaleratio": 1}, "dragmode": "lasso"}
-    lasso = {"line": {"color": ORANGE, "width": 2}}
-    return layout | {"newselection": lasso}
+    return layout

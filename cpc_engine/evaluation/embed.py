@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from ..data.items import Modality, Split
 from ..model import MultiModalCPC
 
-SEGMENTS = 8  # stretches of time that `pooled_latent` averages sound over
-CELLS = 2  # cells per side that it averages pictures over
+SEGMENTS = 8  # stretches of time that `pooled_*` average sound over
+CELLS = 2  # cells per side that they average pictures over
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,14 @@ class Features:
 
     Attributes:
         mean_context, last_context: (N, h). mean_latent: (N, d).
-        pooled_latent: (N, 8·d) over time for sound, (N, 4·d) over quarters for pictures.
+        pooled_latent, pooled_context: (N, 8·d or h) over time for sound, (N, 4·d or h) over quarters for pictures.
     """
 
     mean_context: Tensor
     last_context: Tensor
     mean_latent: Tensor
     pooled_latent: Tensor
+    pooled_context: Tensor
 
 
 @torch.no_grad()
@@ -51,15 +52,24 @@ def embed(model: MultiModalCPC, split: Split, batch_size: int = 256) -> dict[Mod
 
 
 def _features(modality: Modality, latents: Tensor, contexts: Tensor) -> Features:
-    sequence = latents.transpose(1, 2)
-    if modality == "audio":
-        pooled = F.adaptive_avg_pool1d(sequence, min(SEGMENTS, sequence.shape[2]))
-    else:
-        side = round(sequence.shape[2] ** 0.5)
-        pooled = F.adaptive_avg_pool2d(sequence.unflatten(2, (side, side)), CELLS)
-    tensors = (contexts.mean(1), contexts[:, -1], latents.mean(1), pooled.flatten(1))
+    tensors = (
+        contexts.mean(1),
+        contexts[:, -1],
+        latents.mean(1),
+        _pooled(modality, latents),
+        _pooled(modality, contexts),
+    )
     return Features(*(t.float().cpu() for t in tensors))
 
 
+def _pooled(modality: Modality, sequence: Tensor) -> Tensor:
+    """(B, T, f) → (B, parts · f): means over stretches of time, or over quarters of the grid."""
+    columns = sequence.transpose(1, 2)
+    if modality == "audio":
+        return F.adaptive_avg_pool1d(columns, min(SEGMENTS, columns.shape[2])).flatten(1)
+    side = round(columns.shape[2] ** 0.5)
+    return F.adaptive_avg_pool2d(columns.unflatten(2, (side, side)), CELLS).flatten(1)
+
+
 def _tensors(features: Features) -> tuple[Tensor, ...]:
-    return features.mean_context, features.last_context, features.mean_latent, features.pooled_latent
+    return tuple(getattr(features, field.name) for field in fields(features))

@@ -21,6 +21,7 @@ from ..training.records import StepRecord
 from ..training.trainer import Trainer
 from .evolution import EvolutionRecorder
 from .folder import RunFolder, Status
+from .frozen import save_typicality
 from .map import check_mappable, save_maps
 
 
@@ -108,6 +109,8 @@ class _Execution:
             self.evolution.finish()
         self.observe(Phase("drawing the map", 0.0))
         save_maps(self.folder, trainer.model, trainer.data, self.config)
+        self.observe(Phase("measuring what is typical", 0.5))
+        save_typicality(self.folder, trainer.model, trainer.data)
         return State(status, "the loss or a gradient stopped being a finite number" if status == "diverged" else "")
 
     def _go_on(self, trainer: Trainer) -> None:

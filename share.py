@@ -1,0 +1,112 @@
+"""One frozen run as a small page and an API for others: `python share.py RUN`.
+
+Nothing is trained, no other run is told of, and what people send is gone when it ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from cpc_engine.errors import ConfigError, CpcError, RunError
+
+LOOPBACK = ("127.0.0.1", "localhost")
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="share.py", description=__doc__, allow_abbrev=False)
+    parser.add_argument("run", metavar="RUN", help="a run's folder or id")
+    parser.add_argument("--runs", type=Path, metavar="DIR", help="folder of runs ($CPC_RUNS, or checkpoints/)")
+    parser.add_argument("--port", type=int, default=7860, help="port to listen on (7860)")
+    parser.add_argument("--host", default=LOOPBACK[0], help="address to listen on; 0.0.0.0 lets other machines in")
+    parser.add_argument("--mcp", action="store_true", help="also a tool for MCP clients (needs gradio[mcp])")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code: 0 after Ctrl-C, 2 bad usage, a run that cannot be used, or a port that is taken (one clear line)."""
+    options = parse(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the uploads go away then, too
+    try:
+        serve(options)
+    except CpcError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped")
+    return 0
+
+
+def serve(options: argparse.Namespace) -> None:
+    """Listen until interrupted.
+
+    Raises:
+        RunError: the run cannot be used.
+        ConfigError: MCP is not installed, or the address cannot be listened on.
+    """
+    if options.mcp and find_spec("mcp") is None:
+        raise ConfigError('--mcp needs more of Gradio than is installed: pip install "gradio[mcp]"')
+    from cpc_engine.media import start_sandbox
+    from cpc_engine.runs.folder import RunFolder
+
+    root = options.runs or Path(os.environ.get("CPC_RUNS") or Path(__file__).resolve().parent / "checkpoints")
+    folder = RunFolder.open(options.run, root)
+    start_sandbox()
+    from cpc_engine.placing import Placer
+
+    placer = Placer(folder)
+    with tempfile.TemporaryDirectory(prefix="cpc-share-") as uploads:
+        os.environ |= {"GRADIO_TEMP_DIR": uploads, "GRADIO_ANALYTICS_ENABLED": "False"}  # read at import
+        from ui.share_page import build_page
+
+        page = build_page(placer)
+        try:
+            _, address, _ = page.launch(**settings(options))
+        except OSError as error:
+            raise ConfigError(f"cannot listen on {options.host}:{options.port}: {error}") from None
+        if options.mcp and not page.mcp_server:
+            raise RunError(f"{page.mcp_error}")
+        print(f"{folder.id} on {address} (Ctrl-C ends it)", flush=True)
+        page.block_thread()
+
+
+def settings(options: argparse.Namespace) -> dict[str, Any]:
+    """How Gradio serves the page: nothing fetched, nothing shown of errors or files, nothing stored in browsers."""
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    from ui.share_guard import MAX_FILE_BYTES, Guard
+    from ui.share_parts import CSS
+
+    middleware = [Middleware(Guard)]
+    if options.host in LOOPBACK:  # a web page elsewhere may have its name lead here
+        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK)))
+    return {
+        "server_name": options.host,
+        "server_port": options.port,
+        "share": False,
+        "show_error": False,
+        "max_file_size": MAX_FILE_BYTES,
+        "max_threads": 8,
+        "enable_monitoring": False,
+        "run_history": False,
+        "ssr_mode": False,
+        "pwa": False,
+        "mcp_server": options.mcp,
+        "footer_links": ["api"],
+        "css": CSS,
+        "quiet": True,
+        "prevent_thread_lock": True,
+        "app_kwargs": {"middleware": middleware},
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""What the shared demo shows of one placed item: pure functions from a placement to a figure and to HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from .charts import Figure, map_figure
+from .compare_curves import plain_name
+from .scatter_figure import lit_traces
+
+if TYPE_CHECKING:
+    from cpc_engine.evaluation.maps import Method
+    from cpc_engine.placing import Neighbour, Placed, Placement, Placer
+    from cpc_engine.runs.map import RunMap
+
+METHOD: Method = "tsne"
+KNOWN = {"typical": "typical", "borderline": "borderline", None: "unknown"}  # verdicts that are not a warning
+KINDS = {"audio": "sound", "image": "picture"}
+CSS = """
+.cpc-map .js-plotly-plot text { fill: var(--body-text-color) !important; }
+.cpc-map .js-plotly-plot .hoverlayer text { fill: #ffffff !important; }
+.cpc-words { line-height: 1.5; overflow-wrap: anywhere; }
+.cpc-words h2, .cpc-words h3 { margin: 0.75rem 0 0.25rem; }
+.cpc-words table { width: 100%; border-collapse: collapse; }
+.cpc-words table, .cpc-words tr, .cpc-words th, .cpc-words td { border: 0 !important; }
+.cpc-words th, .cpc-words td { text-align: left; padding: 0.25rem 0.5rem 0.25rem 0; }
+.cpc-words tr { border-bottom: 1px solid var(--border-color-primary) !important; }
+.cpc-words td:last-child, .cpc-words th:last-child { text-align: right; font-variant-numeric: tabular-nums; }
+.cpc-verdict { padding: 0.5rem 0.75rem; border-left: 4px solid; }
+.cpc-unknown { border-color: #8c8c8c; }
+.cpc-typical { border-color: #009e73; }
+.cpc-borderline { border-color: #e69f00; }
+.cpc-odd { border-color: #d55e00; }
+"""
+
+
+def base_map(known: RunMap) -> Figure:
+    """The held-out items of a run by class, nothing lit up."""
+    kinds = known.modalities if len(set(known.modalities)) > 1 else None
+    classes, sources = [plain_name(name) for name in known.classes], [plain_name(one) for one in known.sources]
+    title = "Where unseen items land (t-SNE)"
+    figure = map_figure(known.maps[METHOD].layout, known.labels.tolist(), classes, kinds, sources, title)
+    clear = "rgba(0,0,0,0)"  # the page's own background shows through
+    figure["layout"] |= {"dragmode": "pan", "paper_bgcolor": clear, "plot_bgcolor": clear, "height": 480}
+    return figure
+
+
+def lit_map(base: Figure, known: RunMap, found: Placement) -> Figure:
+    """`base` with the item as a star, rings around its nearest in the original space, and the path of a long clip."""
+    near = known.maps[METHOD].layout[[one.row for one in found.neighbours]]
+    path = [window.positions[METHOD] for window in found.windows] or None
+    return base | {"data": base["data"] + lit_traces([found.positions[METHOD]], [""], near, path)}
+
+
+def verdict_html(placed: Placed) -> str:
+    """What one item is taken for and how far that can be trusted, or why it could not be placed."""
+    found = placed.placement
+    if found is None:
+        return _box("odd", f"<p role='alert'><strong>Not placed.</strong> {_sentence(str(placed.error))}</p>")
+    lines = ["<p>No class: this run was never evaluated.</p>"]
+    if found.predicted is not None:
+        lines = [f"<p>Class: <strong>{escape(found.predicted)}</strong></p>"]
+    if found.typicality is not None and found.verdict is not None:
+        lines.append(f"<p><strong>{_sentence(found.verdict)}</strong> ")
+        lines.append(f"Typicality {found.typicality:.0f} of 100 (100: as usual as held-out items get).</p>")
+    lines += [f"<p>{_sentence(note)}</p>" for note in found.notes]
+    return _box(KNOWN.get(found.verdict, "odd"), "".join(lines))
+
+
+def near_html(found: Placement) -> str:
+    """Neighbours of one item, and how steady it lies among them."""
+    parts = [_neighbours("Nearest in the original space", found.neighbours)]
+    if found.cross_modal:
+        parts.append(_neighbours(f"Nearest {KINDS[found.cross_modal[0].modality]}s", found.cross_modal))
+    stable = found.stability
+    kept = "" if stable.agreement is None else f", {stable.agreement:.0%} of them in the same class"
+    parts.append(f"<p>{stable.copies} noisy copies of it stay at cosine {stable.cosine:.2f}{kept}. ")
+    parts.append(f"Of its nearest dots on the map, {found.overlap[METHOD]:.0%} are truly among its nearest.</p>")
+    return f"<div class='cpc-words'>{''.join(parts)}</div>"
+
+
+def heading_html(placer: Placer) -> str:
+    """What the run is, and what can be tried on it."""
+    name = placer.config.run.name or placer.folder.id
+    kinds = " or ".join(f"{KINDS[one]}s" for one in placer.modalities)
+    trust = placer.map.maps[METHOD].trustworthiness
+    return (
+        f"<div class='cpc-words'><h2>{escape(name)}</h2><p>A network that learned from {kinds} alone, without labels. "
+        "Give it one of yours: a star lights up on the map among held-out items, rings mark those that are truly "
+        f"nearest. Trustworthiness of the map: {trust:.2f} of 1 (1: neighbours on the map are true neighbours). "
+        "Nothing is trained and nothing is kept.</p></div>"
+    )
+
+
+def _neighbours(title: str, near: Sequence[Neighbour]) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(one.label)}</td><td>{escape(one.source)}</td><td>{one.cosine:.2f}</td></tr>" for one in near
+    )
+    head = "<tr><th scope='col'>Class</th><th scope='col'>Item</th><th scope='col'>Cosine</th></tr>"
+    return f"<h3>{title}</h3><table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+
+
+def _box(kind: str, content: str) -> str:
+    return f"<div class='cpc-words cpc-verdict cpc-{kind}'>{content}</div>"
+
+
+def _sentence(text: str) -> str:
+    return escape(f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}")

@@ -27,6 +27,7 @@ from cpc_engine.config import RunConfig
 from cpc_engine.data import load_dataset
 from cpc_engine.errors import CpcError
 from cpc_engine.presets import PRESETS
+from cpc_engine.runs.device import pick_precision
 from cpc_engine.training.trainer import Trainer
 
 FILES = {"cifar10": "cifar10_two_class.npz", "fsdd": "fsdd"}
@@ -47,7 +48,8 @@ def measure(config: RunConfig, device: torch.device, rounds: int) -> dict[str, A
     """Speed and shares of one preset."""
     data = load_dataset(config, device)
     index = [device.index or 0] if device.type == "cuda" else 1
-    fabric = Fabric(accelerator=device.type, devices=index, precision=config.run.precision)
+    precision = pick_precision(config.run.precision, device.type)
+    fabric = Fabric(accelerator=device.type, devices=index, precision=precision)
     trainer = Trainer(config, data, fabric)
     runs = {"records_on": lambda: trainer.step(True), "records_off": lambda: trainer.step(False)}
     times = alternate(runs, rounds, device, WARM_UP)
@@ -64,6 +66,7 @@ def measure(config: RunConfig, device: torch.device, rounds: int) -> dict[str, A
     found = {
         "batch_size": items,
         "parameters": trainer.model.parameter_count,
+        "precision": precision,
         "record_overhead": ratio(times["records_on"], times["records_off"]),
         **speeds,
     }

@@ -283,7 +283,10 @@ class RunSettings(Section):
     note: str = knob("", "Anything worth remembering about this run.", max_length=4000)
     seed: int = knob(0, "Seed of weights, data order, augmentation and noise.", ge=0, le=2**31 - 1)
     device: str = knob("auto", "auto, cpu, cuda or cuda:N.", pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$")
-    precision: Literal["32-true", "bf16-mixed"] = knob("32-true", "Number format of the networks (logits stay fp32).")
+    precision: Literal["auto", "32-true", "bf16-mixed"] = knob(
+        "auto",
+        "Number format of the networks (logits stay fp32); auto: bf16 where the device computes in it, else fp32.",
+    )
     record_every: int = knob(1, "Steps between two recorded steps.", unit="steps", ge=1, le=10_000)
     checkpoint_every: int = knob(100, "Steps between two checkpoints.", unit="steps", ge=1, le=1_000_000)
     threads: int = knob(0, "CPU threads for tensor work (0: all).", ge=0, le=256)

@@ -31,8 +31,8 @@ def show_plan(config: RunConfig) -> bool:
 
 def show_time(config: RunConfig) -> None:
     """How long it will take, and how that is known."""
+    from cpc_engine.runs.device import pick_device
     from cpc_engine.runs.estimate import estimate
-    from cpc_engine.runs.execute import pick_device
 
     with plain_errors():
         found = estimate(config, pick_device(config.run.device), runs(), root())

@@ -13,12 +13,13 @@ from typing import Any
 
 from ..data import load_dataset
 from ..data.items import Dataset
-from ..errors import ConfigError, CpcError, RunError
+from ..errors import CpcError, RunError
 from ..evaluation.drift import queue_drift
 from ..evaluation.measures import encode, measure
 from ..training.control import Control
 from ..training.records import StepRecord
 from ..training.trainer import Trainer
+from .device import pick_device, pick_precision
 from .evolution import EvolutionRecorder
 from .folder import RunFolder, Status
 from .frozen import save_typicality
@@ -70,25 +71,6 @@ def execute(folder: RunFolder, control: Control, observe: Observer = lambda seen
     folder.log(f"{state.status}{': ' + state.message if state.message else ''}")
     observe(state)
     return state
-
-
-def pick_device(name: str) -> str:
-    """The device that a run's `device` knob names on this machine.
-
-    Raises:
-        ConfigError: it is not there.
-    """
-    import torch
-
-    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if name == "auto":
-        return "cuda:0" if available else "cpu"
-    if name.startswith("cuda"):
-        index = int(name.partition(":")[2] or 0)
-        if index >= available:
-            raise ConfigError(f"no device {name!r} here ({available} CUDA devices); use --device cpu")
-        return f"cuda:{index}"
-    return name
 
 
 class _Execution:
@@ -152,10 +134,11 @@ class _Execution:
         for line in data.skipped:
             self.folder.log(f"skipped {line}")
         kind, _, index = device.partition(":")
+        precision = pick_precision(self.config.run.precision, device)
         if kind == "cuda":  # the loss's fp32 products: exact, or with TF32 inputs where the networks run in bf16 anyway
-            coarse = self.config.run.precision == "bf16-mixed"
-            torch.set_float32_matmul_precision("high" if coarse else "highest")
-        fabric = Fabric(accelerator=kind, devices=[int(index)] if index else 1, precision=self.config.run.precision)
+            torch.set_float32_matmul_precision("high" if precision == "bf16-mixed" else "highest")
+        self.folder.log(f"training on {device}, {precision}")
+        fabric = Fabric(accelerator=kind, devices=[int(index)] if index else 1, precision=precision)
         trainer = Trainer(self.config, data, fabric)
         self.evolution = EvolutionRecorder(self.folder, data, self.config)
         self.folder.update(

@@ -53,6 +53,19 @@ class Visit:
         if parts.scheme not in ("blob", "data") and parts.netloc != self.origin:
             self.foreign.append(url)
 
+    def come_to(self, chart: str, seconds: float = 60) -> None:
+        """Scroll to a chart, which may not be there yet, until it is drawn: one that is far away is not."""
+        self.page.wait_for_function(
+            """(chart) => {
+                const node = document.querySelector(chart);
+                node?.scrollIntoView({ block: "center" });
+                return Boolean(node?.querySelector(".main-svg"));
+            }""",
+            arg=chart,
+            timeout=1000 * seconds,
+            polling=200,
+        )
+
 
 def chromium_path() -> str | None:
     """The browser to drive: $CHROMIUM, else the system's."""

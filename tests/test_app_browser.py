@@ -44,7 +44,19 @@ def points(visit: Visit) -> int:
 
 
 def wait_for_points(visit: Visit, count: int) -> None:
+    visit.come_to(CHART, seconds=120)
     visit.page.wait_for_function(f'document.querySelector("{CHART}")?.data?.[0]?.x.length >= {count}', timeout=120_000)
+
+
+def wait_for_step(visit: Visit, step: int) -> None:
+    """Wait until the curve ends with this step."""
+    visit.come_to(CHART)
+    visit.page.wait_for_function(f'document.querySelector("{CHART}").data[0].x.at(-1) === {step}', timeout=30_000)
+
+
+def steps_done(visit: Visit) -> int:
+    """What the line above the curve says."""
+    return int(visit.page.get_by_test_id("stProgress").first.inner_text().split()[0])
 
 
 def fits(visit: Visit) -> bool:
@@ -61,8 +73,8 @@ ZOOM = f'document.querySelector("{CHART}")._fullLayout.xaxis.range.map(Number)'
 
 
 def ended(visit: Visit) -> None:
-    """Wait for the map, which is drawn when a run has ended."""
-    visit.page.wait_for_selector(f"{MAP} .main-svg", timeout=120_000)
+    """Wait for the map, which is drawn when a run has ended, and go there."""
+    visit.come_to(MAP, seconds=120)
 
 
 def zoom_in(visit: Visit) -> list[float]:
@@ -89,6 +101,7 @@ def test_one_click_trains_and_shows_the_map(lab: str, visit: Callable[..., Visit
     wait_for_points(seen, 2)
     assert seen.page.evaluate("new URL(location).searchParams.get('run')").startswith("tones-")
     ended(seen)
+    wait_for_step(seen, 4)
     assert points(seen) == 4
     assert fits(seen)
     assert seen.foreign == []
@@ -141,10 +154,12 @@ def test_a_run_is_set_up_steered_left_and_found_again(lab: str, visit: Callable[
     phone.page.get_by_role("button", name="Stop").click()
     ended(phone)
     phone.page.wait_for_function("!document.querySelector('[data-testid=stBottom] a')", timeout=15_000)
-    kept = points(phone)
+    kept = steps_done(phone)
+    wait_for_step(phone, kept)
     phone.page.reload()
     ended(phone)
-    assert points(phone) == kept
+    assert steps_done(phone) == kept
+    wait_for_step(phone, kept)
     assert phone.page.get_by_role("button", name="Resume").count() == 1
     for one in (seen, phone):
         assert one.foreign == []

@@ -69,7 +69,8 @@ def _angles(count: int) -> list[float]:
 def test_compare_lasso_and_take_the_report_home(compared: str, visit: Callable[..., Visit], tmp_path: Path) -> None:
     seen = visit(compared, viewport={"width": 1280, "height": 900}, accept_downloads=True)
     page = seen.page
-    page.wait_for_selector(f"{RIGHT} .nsewdrag", timeout=60_000)
+    for chart in (LOSS, LEFT, RIGHT):
+        seen.come_to(chart)
     page.wait_for_selector(".st-key-report button", timeout=60_000)
     page.evaluate(f"for (const c of {[LEFT, RIGHT, LOSS]!r}) document.querySelector(c).mark = c")
 
@@ -99,7 +100,7 @@ def test_compare_lasso_and_take_the_report_home(compared: str, visit: Callable[.
     assert home.page.get_by_text("B · <b>noisy</b>").count() > 0
 
     phone = visit(compared, viewport={"width": 390, "height": 844})
-    phone.page.wait_for_selector(f"{RIGHT} .nsewdrag", timeout=60_000)
+    phone.come_to(RIGHT)
     wide = "Math.max(document.documentElement.scrollWidth, document.querySelector('[data-testid=stMain]').scrollWidth)"
     assert phone.page.evaluate(wide) <= 390
     for one in (seen, home, phone):
@@ -113,10 +114,10 @@ def test_curves_of_runs_that_go_on_grow_in_place(
     seen = visit(f"{serve(APP, env={'CPC_RUNS': str(tmp_path / 'runs')})}/compare")
     page = seen.page
     page.locator(".st-key-begin button").click()
+    seen.come_to(LOSS)
     count = f"document.querySelector({LOSS!r})?.data?.at(-1)?.x.length"
     page.wait_for_function(f"{count} > 2", timeout=60_000)
     page.evaluate(f"document.querySelector({LOSS!r}).mark = 'same'")
-    page.evaluate(f"document.querySelector({LOSS!r}).scrollIntoView({{block: 'center'}})")
     box = page.locator(f"{LOSS} .nsewdrag").bounding_box()
     assert box is not None
     middle = box["y"] + box["height"] / 2

@@ -26,13 +26,23 @@ DRAWN = f"{CHART} .main-svg .trace"
 
 
 @pytest.fixture
-def script(tmp_path: Path) -> Path:
-    """A copy of the script beside a `static` folder that is the repository's, as it is beside app.py."""
+def folder(tmp_path: Path) -> Path:
+    """A folder whose `static` is the repository's, as it is beside app.py."""
     publish()
     folder = tmp_path / "app"
     folder.mkdir()
     (folder / "static").symlink_to(STATIC)
+    return folder
+
+
+@pytest.fixture
+def script(folder: Path) -> Path:
     return Path(shutil.copy(SCRIPT, folder))
+
+
+@pytest.fixture
+def long_page(folder: Path) -> Path:
+    return Path(shutil.copy(SCRIPT.with_name("long_page.py"), folder))
 
 
 def points(visit: Visit) -> int:
@@ -108,6 +118,53 @@ def test_the_chart_follows_its_container_tab_and_removal(
     page.get_by_text("Show", exact=True).click()
     page.wait_for_function("!globalThis.kept.isConnected && globalThis.kept.data === undefined")
     assert page.evaluate("document.head.querySelectorAll('script[src*=\"app/static/plotly\"]').length") == 1
+    assert seen.errors == []
+
+
+@pytest.mark.browser
+def test_a_chart_is_drawn_when_a_person_comes_near(
+    long_page: Path, serve: Callable[..., str], visit: Callable[..., Visit]
+) -> None:
+    seen = visit(serve(long_page), viewport={"width": 1000, "height": 800})
+    page = seen.page
+    shown = "(key) => document.querySelector(`.st-key-${key} .cpc-live-chart`)?.data?.[0].x.length ?? 0"
+    page.wait_for_function(f"({shown})('soon') > 0", timeout=30_000)
+    assert page.locator(".st-key-soon .cpc-live-chart").bounding_box()["y"] >= 800, "drawn before it is seen"
+    page.wait_for_function(f"({shown})('soon') > 14")
+    assert page.evaluate(shown, "inner") == page.evaluate(shown, "far") == 0, "what nobody sees takes no time"
+
+    for key in ("inner", "far"):
+        page.locator(f".st-key-{key}").scroll_into_view_if_needed()
+        page.wait_for_function(f"({shown})({key!r}) > 14")
+    page.evaluate("document.querySelector('.st-key-far .cpc-live-chart').mark = 'same'")
+    page.get_by_text("ready", exact=True).scroll_into_view_if_needed()
+    page.wait_for_timeout(300)
+    left = page.evaluate(shown, "far")
+    page.wait_for_function(f"({shown})('soon') > {page.evaluate(shown, 'soon')} + 3")
+    assert page.evaluate(shown, "far") == left, "none is redrawn where nobody is"
+    page.locator(".st-key-far").scroll_into_view_if_needed()
+    page.wait_for_function(f"({shown})('far') > {left} + 3")
+    assert page.evaluate("document.querySelector('.st-key-far .cpc-live-chart').mark") == "same"
+
+    page.reload()
+    page.wait_for_function(f"({shown})('soon') > 0", timeout=30_000)
+    page.locator(".st-key-far").scroll_into_view_if_needed()
+    page.wait_for_function(f"({shown})('far') > 0")
+    assert seen.errors == []
+
+
+@pytest.mark.browser
+def test_a_chart_is_drawn_when_the_page_closes_up(
+    long_page: Path, serve: Callable[..., str], visit: Callable[..., Visit]
+) -> None:
+    seen = visit(serve(long_page), viewport={"width": 1000, "height": 400})
+    page = seen.page
+    drawn = "document.querySelector('.st-key-soon .cpc-live-chart')?.data !== undefined"
+    page.locator(".st-key-soon .cpc-live-chart").wait_for(timeout=30_000)
+    page.wait_for_timeout(1000)
+    assert not page.evaluate(drawn)
+    page.get_by_text("Space", exact=True).click()  # what lay above it is gone, and nobody has scrolled
+    page.wait_for_function(drawn)
     assert seen.errors == []
 
 

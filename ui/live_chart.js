@@ -1,6 +1,7 @@
 // One plotly chart that stays the same DOM node while its data change, so that zoom and hidden traces survive.
 // Streamlit calls the default export on every new `data` and on every change of theme; what it returns runs on unmount.
 
+const AHEAD = 300; // pixels from what is seen at which a chart is drawn, so that it is there when one comes
 const charts = new WeakMap(); // node → {data, frame, near, observer, view}
 
 // Charts of one `link` mark the same points: those whose customdata[0] was chosen with lasso or box on any of them.
@@ -66,13 +67,14 @@ function later(node, key) {
 }
 
 function watch(node, key) {
-  const chart = { frame: 0, near: true, observer: new ResizeObserver(() => later(node, key)) };
+  const chart = { frame: 0, near: false, observer: new ResizeObserver(() => later(node, key)) };
   chart.view = new IntersectionObserver(
     (entries) => {
       chart.near = entries.at(-1).isIntersecting;
       later(node, key);
     },
-    { rootMargin: "300px" },
+    // Streamlit scrolls a box within the window, and there may be more boxes within that one: each has a margin.
+    { rootMargin: `${AHEAD}px`, scrollMargin: `${AHEAD}px` },
   );
   charts.set(node, chart);
   chart.observer.observe(node);

@@ -47,6 +47,7 @@ function load(url) {
 // Call `ready` once plotly.js is there, by way of Python's text where there is no file. `alive` says whether the chart
 // still is.
 function withPlotly(node, data, setStateValue, ready, alive) {
+  if (Plotly) return ready(); // `missing` would keep what waits for it as long as the page lives
   if (data.text) supply(data.text);
   load(data.url).then(() => {
     ready();

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 import streamlit as st
@@ -190,6 +191,58 @@ def test_examples_stand_on_the_start_page_in_their_order_with_what_they_teach(ru
     assert any("From a real run" in one.value for one in test.caption)
     for page in ("pages/watch.py", "pages/runs.py"):
         assert not app(page, run="early").error
+
+
+def test_an_example_is_looked_at_but_not_changed(runs: Path, finished: Path) -> None:
+    folder = RunFolder(Path(shutil.copytree(finished, runs / "example-one")))
+    folder.update(status="stopped")
+    folder.mark_example("What it teaches", 1)
+    test = app("pages/watch.py", run="example-one")
+    assert not test.exception
+    assert not test.error
+    assert "What it teaches" in [one.value for one in test.markdown]
+    assert not {"delete", "resume-example-one"} & {one.key for one in test.button}
+    assert "Keep" not in [one.label for one in test.button], "nor can it be named"
+
+
+def links(test: AppTest) -> dict[str, list[tuple[str, str]]]:
+    """{label: what its address asks for} of the links to pages."""
+    return {one.proto.label: parse_qsl(one.proto.query_string) for one in test.get("page_link")}
+
+
+def test_a_run_leads_to_one_like_it(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs / finished.name)
+    config = RunFolder(runs / finished.name).rename("A name", "and a note")
+    asked = links(app("pages/watch.py", run=finished.name))["Train one like it"]
+    test = AppTest.from_file(APP, default_timeout=60).run().switch_page("pages/train.py")
+    test.query_params["preset"] = dict(asked)["preset"]
+    test.query_params["set"] = [value for name, value in asked if name == "set"]
+    test.run()
+    assert not test.exception
+    test.button(key="start").click().run()
+    [new] = [path for path in runs.iterdir() if path.name != finished.name and path.is_dir()]
+    assert RunFolder(new).config() == config.replace({"run.name": "", "run.note": ""})
+
+
+def test_an_alarm_leads_to_a_run_without_it(runs: Path, finished: Path) -> None:
+    folder = RunFolder(Path(shutil.copytree(finished, runs / finished.name)))
+    rows = [record | {"geometry": {"spread": 0.01}} for record in folder.records()]
+    for row in rows:
+        row["modalities"]["audio"]["sources"]["queue"] = row["modalities"]["audio"]["sources"]["in_batch"]
+    (folder.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    test = app("pages/watch.py", run=finished.name)
+    assert "collapsed" in test.warning[0].value
+    assert ("set", "sampler.key_momentum=0.98") in links(test)["Set up a run with key momentum 0.98"]
+
+
+def test_settings_of_an_address_that_fit_only_together_are_taken_together(runs: Path) -> None:
+    test = AppTest.from_file(APP, default_timeout=60).run().switch_page("pages/train.py")
+    test.query_params["preset"] = "tones"
+    test.query_params["set"] = ["loss.temperature_min=1.0", "loss.temperature_max=3.0"]  # the default highest is 1.0
+    test.run()
+    assert not test.exception
+    assert not test.toast
+    assert test.session_state["draft"]["changes"] == {"loss.temperature_min": 1.0, "loss.temperature_max": 3.0}
 
 
 def test_a_waiting_or_broken_mark_makes_no_example(runs: Path, finished: Path) -> None:

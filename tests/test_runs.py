@@ -21,6 +21,7 @@ from cpc_engine.runs.evaluate import evaluate_run
 from cpc_engine.runs.execute import Phase, State, execute
 from cpc_engine.runs.folder import RunFolder, check_resumable, list_runs, scan_runs
 from cpc_engine.runs.map import load_map
+from cpc_engine.runs.trash import discard, trashed
 from cpc_engine.training.control import Control
 from cpc_engine.training.records import StepRecord
 from cpc_engine.training.trainer import Trainer
@@ -520,3 +521,18 @@ def test_a_deleted_run_is_gone_and_a_running_one_is_not_deleted(copied: RunFolde
     copied.update(status="stopped")
     copied.delete()
     assert not copied.path.exists()
+
+
+def test_an_example_stays_as_it_is(copied: RunFolder) -> None:
+    copied.update(status="stopped")
+    copied.mark_example("How it looks when it works.", 1)
+    before = {path.name: path.read_bytes() for path in copied.path.iterdir()}
+    for change in (
+        lambda: copied.rename("mine", ""),
+        lambda: discard(copied.id, copied.path.parent),
+        lambda: check_resumable(copied),
+    ):
+        with pytest.raises(RunError, match="an example that ships with the lab"):
+            change()
+    assert {path.name: path.read_bytes() for path in copied.path.iterdir()} == before
+    assert not trashed(copied.path.parent)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
@@ -61,24 +63,26 @@ def command(name: str, changes: Changes) -> str:
     return shlex.join(words)
 
 
+def train_like(config: RunConfig, label: str, changes: Mapping[str, Any] | None = None) -> None:
+    """A link to the page Train with the settings of `config` and `changes` to them; name and note are left open."""
+    from cpc_engine.runs.compare import nearest_preset
+
+    name, settings = nearest_preset(config.replace({"run.name": "", "run.note": "", **(changes or {})}))
+    address: dict[str, str | list[str]] = {"preset": name, "set": settings}
+    st.page_link("pages/train.py", label=label, icon=":material/tune:", query_params=address)
+
+
 def _from_address(name: str) -> Changes:
     base = PRESETS[name].config()
-    changes: Changes = {}
-    for pair in st.query_params.get_all("set")[:200]:
-        path, _, text = pair.partition("=")
-        try:
-            config = base.replace({path: text})
-        except CpcError:
-            st.toast("The address has a setting that is not known here; it was left out.", icon=":material/link_off:")
-            continue
-        differences = config.differences(base)
-        if path in differences:
-            changes[path] = differences[path][0]
-    try:
-        base.replace(changes)
-    except CpcError:  # each fits alone, but not together
-        return {}
-    return changes
+    asked = [pair.partition("=") for pair in st.query_params.get_all("set")[:200]]
+    fitting: Changes = {}
+    for path, _, text in [*asked, *asked]:  # twice, since one may fit only after another
+        with suppress(CpcError):
+            base.replace(fitting | {path: text})
+            fitting[path] = text
+    if len(fitting) < len({path for path, _, _ in asked}):
+        st.toast("The address has settings that do not fit here; they were left out.", icon=":material/link_off:")
+    return {path: mine for path, (mine, _) in base.replace(fitting).differences(base).items()}
 
 
 def _text(value: Any) -> str:

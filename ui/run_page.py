@@ -9,7 +9,8 @@ import streamlit as st
 from cpc_engine.config import RunConfig
 from cpc_engine.knobs import describe
 
-from .engine import ENDED, manager, plain_errors, root
+from .draft import train_like
+from .engine import ENDED, literal, manager, plain_errors, root
 from .explore_run import look_into
 from .knobs import Changes, draw_knobs, value_of
 from .run_view import show_run
@@ -28,6 +29,8 @@ def show_page(run: str) -> None:
         if run in manager().active():
             _live_knobs(run, config, folder.events())
             _labels(run, config)
+        elif info.teaches:
+            st.badge("example", icon=":material/school:", color="violet")
         elif info.status in ENDED:
             _labels(run, config)
             if st.button("Delete", icon=":material/delete:", key="delete"):
@@ -39,6 +42,9 @@ def show_page(run: str) -> None:
                     st.switch_page("pages/runs.py")
         _settings(run, config)
         look_into(run)
+        train_like(config, "Train one like it")
+    if info.teaches:
+        st.markdown(literal(info.teaches))
     show_run(run)
 
 

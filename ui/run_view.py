@@ -9,12 +9,15 @@ import streamlit as st
 
 from . import curves
 from .controls import controls
+from .draft import train_like
 from .engine import ENDED, manager, plain_errors, root
+from .knobs import as_text
 from .live_chart import live_chart
 from .maps import show_evolving_map, show_map
 from .status import badge, duration
 
 if TYPE_CHECKING:
+    from cpc_engine.runs.folder import RunFolder
     from cpc_engine.runs.manager import Snapshot
 
     from .charts import Figure
@@ -50,17 +53,25 @@ def show_run(run: str) -> None:
 
 
 def _live(run: str, expected: bool) -> None:
+    from cpc_engine.runs.folder import RunFolder
+
     with plain_errors():
         now = manager().snapshot(run)
         if expected and now.status in ENDED:
             st.rerun()  # draw the map, and stop asking
+        folder = RunFolder.open(run, root())
         _headline(now)
-        controls(now)
-        _warnings(now)
+        if not folder.info().teaches:  # an example stays as it is
+            controls(now)
+        _warnings(now, folder)
         if now.records:
             _charts(now)
         elif now.status in ENDED:
-            st.info("This run ended before its first step, so there is no curve.", icon=":material/info:")
+            st.info(
+                "This run ended before its first step, so there is no curve. “Train one like it” above brings its "
+                "settings back.",
+                icon=":material/info:",
+            )
 
 
 def _headline(now: Snapshot) -> None:
@@ -78,13 +89,17 @@ def _headline(now: Snapshot) -> None:
         level(now.message[:1].upper() + now.message[1:])
 
 
-def _warnings(now: Snapshot) -> None:
+def _warnings(now: Snapshot, folder: RunFolder) -> None:
     from cpc_engine.evaluation.alarms import alarms
-    from cpc_engine.runs.folder import RunFolder
 
-    items = RunFolder.open(now.id, root()).info().data.get("items", {}).get("train")
+    items = folder.info().data.get("items", {}).get("train")
     for alarm in alarms(now.records, items) if items else []:
         st.warning(f"**{alarm.message}** {alarm.advice}", icon=":material/warning:")
+        if alarm.changes:
+            change = ", ".join(
+                f"{p.partition('.')[2].replace('_', ' ')} {as_text(v)}" for p, v in alarm.changes.items()
+            )
+            train_like(folder.config(), f"Set up a run with {change}", alarm.changes)
 
 
 def _charts(now: Snapshot) -> None:

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 COLLAPSED = 0.3  # spread of latents; 1 is an even sphere, a healthy run stays above 0.5
 DEAD_SHARE = 0.01  # of the negatives' pull
 DEAD_STEPS = 20  # recorded steps that a source must be dead before it counts
+WITHOUT: dict[str, dict[str, Any]] = {  # how a source is switched off; the batch's own negatives cannot be
+    "queue": {"sampler.queue_size": 0},
+    "perturbed": {"sampler.perturbed": False},
+    "shuffled": {"sampler.shuffled": "off"},
+    "cross_modal": {"sampler.cross_modal": False},
+}
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """`kind` is collapse, dead_source, queue_depth or diverged; `where` the modality (and source)."""
+    """`kind` is collapse, dead_source, queue_depth or diverged; `where` the modality (and source).
+
+    `changes` are knobs that follow the advice, {"section.knob": value}.
+    """
 
     kind: str
     where: str
     message: str
     advice: str
+    changes: dict[str, Any] = field(default_factory=dict)
 
 
 def alarms(records: Sequence[dict[str, Any]], train_items: int) -> list[Alarm]:
@@ -45,16 +55,19 @@ def alarms(records: Sequence[dict[str, Any]], train_items: int) -> list[Alarm]:
                     modality,
                     f"The {modality} latents have collapsed: their spread is {spread:.2f} of an even sphere's 1.",
                     "Turn the queue off, or give it momentum keys (sampler.key_momentum 0.98).",
+                    {"sampler.key_momentum": 0.98} if "queue" in part["sources"] else {},
                 )
             )
         found += [_dead(modality, name) for name in part["sources"] if _is_dead(records, modality, name)]
-        if part["queue"] >= train_items * part["latents_per_item"]:
+        latents = train_items * part["latents_per_item"]
+        if part["queue"] >= latents:
             found.append(
                 Alarm(
                     "queue_depth",
                     modality,
                     f"The {modality} queue holds as many latents as all {train_items} training items have.",
                     "Make the queue smaller than the data: it now holds copies of the batch's own items.",
+                    {"sampler.queue_size": latents // 2},
                 )
             )
     return found
@@ -71,4 +84,5 @@ def _dead(modality: str, source: str) -> Alarm:
         f"{modality} {source}",
         f"The {source} negatives of {modality} have had under 1 % of the pull for {DEAD_STEPS} records.",
         "They cost time and teach nothing: switch them off, or make them harder.",
+        WITHOUT.get(source, {}),
     )

@@ -98,13 +98,17 @@ def changed_configs(
     ]
 
 
-def cli_command(config: RunConfig) -> str:
-    """The shell command that trains `config`: its nearest preset and the knobs that differ."""
+def nearest_preset(config: RunConfig) -> tuple[str, list[str]]:
+    """(the preset that differs from `config` in fewest knobs, "section.knob=value" of each of these)."""
     name, differences = min(
         ((name, preset.config().differences(config)) for name, preset in PRESETS.items()), key=lambda pair: len(pair[1])
     )
-    parts = ["python", "-m", "cpc_engine", "train", "--preset", name]
-    for path, (_, value) in differences.items():
-        text = value if isinstance(value, str) else json.dumps(value)
-        parts += ["--set", f"{path}={text}"]
-    return shlex.join(parts)
+    values = {path: value for path, (_, value) in differences.items()}
+    return name, [f"{path}={v if isinstance(v, str) else json.dumps(v)}" for path, v in values.items()]
+
+
+def cli_command(config: RunConfig) -> str:
+    """The shell command that trains `config`."""
+    name, settings = nearest_preset(config)
+    words = ["python", "-m", "cpc_engine", "train", "--preset", name]
+    return shlex.join([*words, *(word for setting in settings for word in ("--set", setting))])

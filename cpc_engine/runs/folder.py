@@ -187,9 +187,10 @@ class RunFolder:
         """Another name and note, in config.json and run.json.
 
         Raises:
-            ConfigError: one of them is too long.
+            ConfigError: one of them is too long. RunError: it is an example.
         """
         with _UPDATING:
+            check_own(self.info())
             config = self.config().replace({"run.name": name, "run.note": note})
             write_json(self.path / "config.json", config.to_dict())
             self.update(name=name)
@@ -294,8 +295,18 @@ def _place(run: RunInfo) -> int:
     return place if isinstance(place, int) else 0
 
 
+def check_own(info: RunInfo) -> None:
+    """Refuse to change what ships with the lab.
+
+    Raises:
+        RunError: the run is an example.
+    """
+    if info.teaches:
+        raise RunError(f"{info.id} is an example that ships with the lab and stays as it is; train one like it instead")
+
+
 def check_resumable(folder: RunFolder) -> None:
-    """Refuse to resume a run that is going on, complete, or has lost its checkpoint.
+    """Refuse to resume a run that is going on, complete, an example, or has lost its checkpoint.
 
     A run that ended before its first checkpoint can begin anew: it has nothing to lose.
 
@@ -303,6 +314,7 @@ def check_resumable(folder: RunFolder) -> None:
         RunError: with the reason.
     """
     info = folder.info()
+    check_own(info)
     if info.status in ACTIVE:
         raise RunError(f"{folder.id} is still going on")
     if info.status == "finished":

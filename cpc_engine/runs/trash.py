@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import RunError
 from .files import storing
-from .folder import ACTIVE, DEFAULT_ROOT, RunFolder
+from .folder import ACTIVE, DEFAULT_ROOT, RunFolder, check_own
 
 NAME = ".trash"
 
@@ -17,15 +17,17 @@ def discard(run: str, root: Path = DEFAULT_ROOT) -> None:
     """Take a run out of the list; `restore` brings it back.
 
     Raises:
-        RunError: there is no such run, or it is going on. StorageError: it cannot be moved.
+        RunError: there is no such run, it is going on, or it is an example. StorageError: it cannot be moved.
     """
     source = _inside(root, run)
     try:
-        status = RunFolder(source).info().status
+        info = RunFolder(source).info()
     except RunError:
-        status = "failed"  # a broken folder may go
-    if status in ACTIVE:
-        raise RunError(f"{run} is still going on: stop it first")
+        info = None  # a broken folder may go
+    if info:
+        check_own(info)
+        if info.status in ACTIVE:
+            raise RunError(f"{run} is still going on: stop it first")
     target = _inside(root / NAME, run)
     with storing(root):
         target.parent.mkdir(exist_ok=True)

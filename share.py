@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,16 +69,20 @@ def serve(options: argparse.Namespace) -> None:
 
         page = build_page(placer)
         try:
-            _, address, _ = page.launch(**settings(options))
+            _, address, _ = page.launch(**settings(options, Path(uploads)))
         except OSError as error:
             raise ConfigError(f"cannot listen on {options.host}:{options.port}: {error}") from None
-        if options.mcp and not page.mcp_server:
-            raise RunError(f"{page.mcp_error}")
-        print(f"{folder.id} on {address} (Ctrl-C ends it)", flush=True)
-        page.block_thread()
+        try:
+            if options.mcp and not page.mcp_server:
+                raise RunError(f"{page.mcp_error}")
+            print(f"{folder.id} on {address} (Ctrl-C ends it)", flush=True)
+            while True:
+                time.sleep(3600)
+        finally:
+            page.close(verbose=False)
 
 
-def settings(options: argparse.Namespace) -> dict[str, Any]:
+def settings(options: argparse.Namespace, uploads: Path) -> dict[str, Any]:
     """How Gradio serves the page: nothing fetched, nothing shown of errors or files, nothing stored in browsers."""
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -85,7 +90,7 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
     from ui.share_guard import MAX_FILE_BYTES, Guard
     from ui.share_parts import CSS
 
-    middleware = [Middleware(Guard)]
+    middleware = [Middleware(Guard, uploads=uploads)]
     if options.host in LOOPBACK:  # a web page elsewhere may have its name lead here
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK)))
     return {

@@ -151,13 +151,13 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., str]]:
         yield start
 
 
-@pytest.fixture
-def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
-    """`visit(url, **context)` → a page in a context of its own, such as `visit(url, color_scheme="dark")`."""
+@contextmanager
+def visits(browser: Browser) -> Iterator[Callable[..., Visit]]:
+    """What opens a page of `browser` in a context of its own; all of them close with the block."""
     with ExitStack() as stack:
 
         def open_page(url: str, **context: Any) -> Visit:
-            opened = chromium.new_context(**({"viewport": {"width": 1280, "height": 800}} | context))
+            opened = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | context))
             stack.callback(opened.close)
             page = opened.new_page()
             seen = Visit(page, urlsplit(url).netloc)
@@ -168,3 +168,25 @@ def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
             return seen
 
         yield open_page
+
+
+@pytest.fixture
+def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
+    """`visit(url, **context)` → a page in a context of its own, such as `visit(url, color_scheme="dark")`."""
+    with visits(chromium) as open_page:
+        yield open_page
+
+
+@pytest.fixture
+def hearing(chromium: Browser) -> Iterator[Callable[[Path], Callable[..., Visit]]]:
+    """`hearing(wav)` → as `visit`, in a browser whose microphone hears that file again and again."""
+    fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    with ExitStack() as stack:
+
+        def start(wav: Path) -> Callable[..., Visit]:
+            flags = [*FLAGS, *fake, f"--use-file-for-fake-audio-capture={wav}"]
+            browser = chromium.browser_type.launch(executable_path=chromium_path(), args=flags)
+            stack.callback(browser.close)
+            return stack.enter_context(visits(browser))
+
+        yield start

@@ -24,7 +24,7 @@ from cpc_engine.runs.report import Chart, Section, html_report
 from cpc_engine.training.control import Control
 from tests.tiny import tiny, wait_until
 from ui.compare_curves import Bundle, Curve, curves_figure, run_curve
-from ui.compare_maps import Side, pair_figures, shared_ids, turned
+from ui.compare_maps import Side, found, pair_figures, shared_ids, turned
 from ui.compare_report import configurations, report
 from ui.compare_tables import differences, measures_csv_columns, measures_table, overview
 from ui.curves import table
@@ -247,6 +247,33 @@ def test_maps_share_items_colours_and_orientation() -> None:
     assert first["low"]["marker"] == second["low"]["marker"]
     other, _ = shared_ids([left, side("o", layout, list("abcdef"), ["low"], "tones with another seed")])
     assert not set(other[0]) & set(other[1])
+
+
+def test_items_of_both_maps_are_found_by_class_and_name() -> None:
+    layout = np.random.default_rng(0).normal(size=(4, 2))
+    left, right = side("l", layout, list("abcd"), ["low", "high"]), side("r", layout, list("cdAx"), ["high", "mid"])
+    sides = [left, right]
+    assert found(sides, [], "a") == [0, 4], "letter case does not count"
+    assert found(sides, ["low"], "") == [0, 2]
+    assert found(sides, ["mid"], "") == [3, 5], "d is of two classes"
+    assert found(sides, ["low"], "b") == []
+    first, second = pair_figures(sides, [0, 2])
+    assert {t["name"]: t["selectedpoints"] for t in first["data"]} == {"low": [0, 1], "high": []}
+    assert [row for trace in second["data"] for row in trace["selectedpoints"]] == [0]
+    assert all("selectedpoints" not in trace for trace in pair_figures(sides)[0]["data"])
+
+
+def test_the_keyboard_marks_what_the_lasso_does(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs)
+    test = page(runs=",".join(ids(runs)))
+    [name, *_] = test.multiselect(key="pair-classes").options
+    test.multiselect(key="pair-classes").set_value([name]).run()
+    assert not test.exception
+    [chosen] = [one.value for one in test.dataframe if "On the maps" in one.value.columns]
+    assert set(chosen["Class"]) == {name}
+    assert set(chosen["On the maps"]) == {"left and right"}
+    test.text_input(key="pair-find").set_value("there is no such item").run()
+    assert "No item fits." in [one.value for one in test.info]
 
 
 class Reader(HTMLParser):

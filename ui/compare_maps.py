@@ -57,8 +57,26 @@ def turned(layout: Floats, ids: Sequence[int], like: Floats, like_ids: Sequence[
     return centred @ rotation_onto(layout[mine], like[theirs])
 
 
-def pair_figures(sides: Sequence[Side]) -> list[Figure]:
-    """One figure a side, the second turned to lie like the first; a class has one look on both."""
+def found(sides: Sequence[Side], classes: Sequence[str], words: str) -> list[int]:
+    """Numbers (see `shared_ids`) of items of any of `classes` (all, where none is named) with `words` in their name."""
+    ids, _ = shared_ids(sides)
+    wanted = words.lower().strip()
+    return sorted(
+        {
+            number
+            for side, numbers in zip(sides, ids, strict=True)
+            for number, label, source in zip(numbers, side.labels, side.sources, strict=True)
+            if (not classes or (0 <= label < len(side.classes) and side.classes[label] in classes))
+            and wanted in source.lower()
+        }
+    )
+
+
+def pair_figures(sides: Sequence[Side], chosen: Sequence[int] | None = None) -> list[Figure]:
+    """One figure a side, the second turned to lie like the first; a class has one look on both.
+
+    `chosen` numbers are marked, where there are any to choose from.
+    """
     ids, _ = shared_ids(sides)
     classes = list(dict.fromkeys(name for side in sides for name in side.classes))
     both = len({modality for side in sides for modality in side.modalities}) > 1
@@ -80,6 +98,8 @@ def pair_figures(sides: Sequence[Side]) -> list[Figure]:
         for trace in figure["data"]:
             trace["hovertemplate"] = "%{fullData.name}<br>%{text}<extra></extra>"
             trace["unselected"] = {"marker": {"opacity": 0.12}}
+            if chosen is not None:
+                trace["selectedpoints"] = [row for row, [one] in enumerate(trace["customdata"]) if one in chosen]
         figures.append(figure)
     return figures
 
@@ -133,35 +153,62 @@ def _pair(runs: dict[str, str]) -> None:
         method = st.segmented_control(
             "Map", list(METHODS), default="pca", required=True, format_func=METHODS.__getitem__, key="pair-method"
         )
-        left = st.selectbox("Left", ids, format_func=runs.__getitem__, key="pair-left", width=300)
-        right = st.selectbox(
-            "Right", ids, index=min(1, len(ids) - 1), format_func=runs.__getitem__, key="pair-right", width=300
-        )
+        look: Any = {"format_func": runs.__getitem__, "on_change": _drop_lasso, "width": 300}
+        left = st.selectbox("Left", ids, key="pair-left", **look)
+        right = st.selectbox("Right", ids, index=min(1, len(ids) - 1), key="pair-right", **look)
     with st.spinner("Drawing the maps …"):
         stamps = [(root() / run / "map.json").stat().st_mtime_ns for run in (left, right)]
         sides = [cached_side(run, runs[run], method, stamp) for run, stamp in zip((left, right), stamps, strict=True)]
-    figures = pair_figures(sides)
     numbers, keys = shared_ids(sides)
+    classes, words = st.session_state.get("pair-classes", []), st.session_state.get("pair-find", "")
+    searched = found(sides, classes, words) if classes or words else None
+    figures = pair_figures(sides, searched)
     common = len(set(numbers[0]) & set(numbers[1]))
-    chosen = []
+    link = f"pair-{st.session_state.get('pair-searches', 0)}"
+    drawn = []
     for column, side, figure, place in zip(st.columns(2), sides, figures, ("left", "right"), strict=True):
         with column:
             alt = f"{METHODS[method]} map of {len(side.labels)} held-out items of {side.name}, coloured by class."
-            chosen.append(live_chart(figure, key=f"pair-{place}-chart", height=480, alt=alt, link="pair"))
+            drawn.append(live_chart(figure, key=f"pair-{place}-chart", height=480, alt=alt, link=link))
             st.caption(f"Trustworthiness {side.trustworthiness:.2f} of 1.")
-    link = f"**{common} items are on both maps.** Draw a lasso on one to mark them on the other; double-click ends it."
-    st.caption(f"{link if common else 'The two maps show different items.'} {HINTS[method]}")
-    _selection(_newest(chosen), keys, sides)
+    if _lassoed(drawn):  # the newest word counts
+        st.session_state["pair-classes"], st.session_state["pair-find"], searched = [], "", None
+    both = (
+        f"**{common} items are on both maps.** Draw a **lasso** on one to mark them on the other; double-click ends it."
+    )
+    st.caption(f"{both if common else 'The two maps show different items.'} {HINTS[method]} Without a mouse:")
+    _search(list(dict.fromkeys(name for side in sides for name in side.classes)))
+    ids = set(searched if searched is not None else st.session_state["pair-latest"])
+    if searched == []:
+        st.info("No item fits.", icon=":material/search_off:")
+    _selection(ids, keys, sides)
     _tables(figures)
 
 
-def _newest(chosen: list[list[Any]]) -> set[int]:
-    """What was chosen last: Streamlit gives both charts' state, not which changed."""
-    before, latest = st.session_state.get("pair-before", [[], []]), st.session_state.get("pair-latest", [])
-    for now, then in zip(chosen, before, strict=True):
-        latest = now if now != then else latest
-    st.session_state["pair-before"], st.session_state["pair-latest"] = chosen, latest
-    return {int(one) for one in latest}
+def _search(classes: list[str]) -> None:
+    """What the keyboard has instead of the lasso."""
+    kept = st.session_state.get("pair-classes", [])
+    st.session_state["pair-classes"] = [name for name in kept if name in classes]  # of the maps before these
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.multiselect(
+            "Mark classes", classes, format_func=plain_name, key="pair-classes", on_change=_drop_lasso, width=420
+        )
+        st.text_input("Mark items", placeholder="part of a name", key="pair-find", on_change=_drop_lasso, width=260)
+
+
+def _drop_lasso() -> None:
+    """Charts of a link with another name know nothing of the lasso that was drawn before."""
+    st.session_state["pair-searches"] = st.session_state.get("pair-searches", 0) + 1
+    st.session_state["pair-latest"] = []
+
+
+def _lassoed(drawn: list[list[Any]]) -> bool:
+    """Whether one of the charts tells of another lasso: Streamlit gives both charts' state, not which changed."""
+    before = st.session_state.get("pair-before", [[], []])
+    latest = next((now for now, then in zip(drawn, before, strict=True) if now != then), None)
+    st.session_state["pair-before"] = drawn
+    st.session_state["pair-latest"] = st.session_state.get("pair-latest", []) if latest is None else latest
+    return latest is not None
 
 
 def _selection(ids: set[int], keys: list[tuple[str, str, str]], sides: Sequence[Side]) -> None:

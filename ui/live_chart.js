@@ -11,7 +11,9 @@ function mark(figure, link) {
   const ids = links.get(link);
   return figure.data.map((trace) => ({
     ...trace,
-    selectedpoints: ids && (trace.customdata ?? []).flatMap(([id], index) => (ids.has(id) ? [index] : [])),
+    selectedpoints: ids
+      ? (trace.customdata ?? []).flatMap(([id], index) => (ids.has(id) ? [index] : []))
+      : trace.selectedpoints, // chosen on the page instead
   }));
 }
 
@@ -43,7 +45,7 @@ function draw(node, key) {
   const { figure } = chart.data;
   const layout = structuredClone(figure.layout ?? {}); // plotly writes into what it is given
   layout.uirevision ??= key;
-  layout.selectionrevision = chart.selection;
+  layout.selectionrevision = `${chart.data.link} ${chart.selection}`;
   layout.template = themed(node);
   layout.width = node.clientWidth;
   layout.height = node.clientHeight;

@@ -66,6 +66,9 @@ def build_page(placer: Placer) -> gr.Blocks:
         for given in inputs:
             given.change(show, given, [shown, verdict, chances, near], api_visibility="private", **limits)
         sent, answer = _sent(gr.File(visible=False, label="file")), gr.JSON(visible=False, label="placement")
+        name = "sound.wav" if "audio" in placer.modalities else "picture.png"
+        # For "Use via API"; Gradio's own example is an address, which this demo does not take.
+        sent.example_payload = lambda: {"path": name, "url": name, "meta": {"_type": "gradio.FileData"}}
         gr.Button(visible=False).click(place, sent, answer, api_name="place", **limits)
     return page.queue(max_size=WAITING)
 

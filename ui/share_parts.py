@@ -19,6 +19,7 @@ METHOD: Method = "tsne"
 KNOWN = {"typical": "typical", "borderline": "borderline", None: "unknown"}  # verdicts that are not a warning
 KINDS = {"audio": "sound", "image": "picture"}
 CSS = """
+.cpc-map { padding: 0.25rem 0.5rem; }
 .cpc-map .js-plotly-plot text { fill: var(--body-text-color) !important; }
 .cpc-map .js-plotly-plot .hoverlayer text { fill: #ffffff !important; }
 .cpc-words { line-height: 1.5; overflow-wrap: anywhere; }
@@ -58,7 +59,7 @@ def verdict_html(placed: Placed) -> str:
     """What one item is taken for and how far that can be trusted, or why it could not be placed."""
     found = placed.placement
     if found is None:
-        return _box("odd", f"<p role='alert'><strong>Not placed.</strong> {_sentence(str(placed.error))}</p>")
+        return _box("odd", f"<p role='alert'><strong>Not placed:</strong> {escape(str(placed.error))}</p>")
     lines = ["<p>No class: this run was never evaluated.</p>"]
     if found.predicted is not None:
         lines = [f"<p>Class: <strong>{escape(found.predicted)}</strong></p>"]
@@ -84,13 +85,13 @@ def near_html(found: Placement) -> str:
 def heading_html(placer: Placer) -> str:
     """What the run is, and what can be tried on it."""
     name = placer.config.run.name or placer.folder.id
-    kinds = " or ".join(f"{KINDS[one]}s" for one in placer.modalities)
+    kinds = " and ".join(f"{KINDS[one]}s" for one in placer.modalities)
     trust = placer.map.maps[METHOD].trustworthiness
     return (
         f"<div class='cpc-words'><h2>{escape(name)}</h2><p>A network that learned from {kinds} alone, without labels. "
         "Give it one of yours: a star lights up on the map among held-out items, rings mark those that are truly "
         f"nearest. Trustworthiness of the map: {trust:.2f} of 1 (1: neighbours on the map are true neighbours). "
-        "Nothing is trained and nothing is kept.</p></div>"
+        "Nothing is trained, and what you send is deleted after some minutes.</p></div>"
     )
 
 

@@ -61,6 +61,6 @@ from cpc_engine.presets import PRESETS  # noqa: E402
 st.header("What you can learn here", anchor=False)
 for start in range(0, len(PRESETS), 3):
     for column, (name, one) in zip(st.columns(3), list(PRESETS.items())[start : start + 3], strict=False):
-        with column:
+        with column, st.container(border=True, height="stretch"):
             st.page_link("pages/train.py", label=one.title, icon=":material/tune:", query_params={"preset": name})
             st.caption(one.teaches)

@@ -7,10 +7,10 @@ import streamlit as st
 from cpc_engine.errors import CpcError
 from cpc_engine.presets import PRESETS
 from ui._compat import inside_app
-from ui.devices import devices
+from ui.devices import choose_device
 from ui.draft import choose, command, configuration, draft, keep
 from ui.engine import manager, plain_errors
-from ui.knobs import draw_knob, draw_knobs, knobs_of
+from ui.knobs import as_text, draw_knob, draw_knobs, knobs_of
 from ui.plan_view import show_plan, show_time, shown_sections
 
 GROUPS = {
@@ -69,15 +69,14 @@ with summary, st.container(border=True):
     st.subheader("What a step will do", anchor=False)
     if problem:
         st.error(problem[:1].upper() + problem[1:], icon=":material/block:")
-    ready = not problem and show_plan(config)
+    ready = False
+    with plain_errors():
+        ready = not problem and show_plan(config)
     if ready:
         show_time(config)
     if PRESETS[name].needs_data and not config.data.path and not config.data.download:
         st.info("This one needs data: give a path under Data, or allow the download.", icon=":material/folder:")
-    found = devices()
-    if len(found) > 1:
-        device = st.selectbox("Device", list(found), format_func=found.__getitem__, key="device")
-        changes["run.device"] = device
+    choose_device(base, changes, keep)
     with st.expander("The same from the command line"):
         st.code(command(name, changes), language="bash", wrap_lines=True)
         st.download_button("Settings (JSON)", config.to_json, "config.json", "application/json", on_click="ignore")
@@ -94,6 +93,6 @@ if changes and not problem:
     st.subheader("Changed from the preset", anchor=False)
     differing = config.differences(base).items()
     st.dataframe(
-        [{"Knob": path, "Preset": str(theirs), "Yours": str(mine)} for path, (mine, theirs) in differing],
+        [{"Knob": path, "Preset": as_text(theirs), "Yours": as_text(mine)} for path, (mine, theirs) in differing],
         hide_index=True,
     )

@@ -161,6 +161,23 @@ def test_an_address_sets_the_knobs_and_a_wrong_one_is_left_out(runs: Path) -> No
     assert not test.button(key="start").disabled
 
 
+def test_a_device_is_chosen_and_forgotten(runs: Path) -> None:
+    test = app("pages/train.py")
+    device = test.selectbox(key="device")
+    assert device.value == "auto"
+    assert device.options[1].startswith("processor · ")
+    assert "undo-all" not in [one.key for one in test.button], "to look is not to change"
+    device.select("cpu").run()
+    assert test.session_state["draft"]["changes"] == {"run.device": "cpu"}
+    test.button(key="undo-all").click().run()
+    assert test.selectbox(key="device").value == "auto"
+    test.query_params["set"] = "run.device=cuda:7"
+    test.run()
+    assert not test.exception
+    assert test.error[0].value.startswith("No device 'cuda")
+    assert test.button(key="start").disabled
+
+
 def test_a_run_is_deleted_and_comes_back(runs: Path, finished: Path) -> None:
     shutil.copytree(finished, runs / finished.name)
     test = app("pages/watch.py", run=finished.name)

@@ -15,8 +15,9 @@ from cpc_engine.knobs import describe
 from cpc_engine.runs.trash import discard, empty, restore, trashed
 from ui import curves
 from ui.knobs import as_text, help_of, label_of
+from ui.palette import SYMBOLS
 from ui.picture import run_picture
-from ui.thumbs import curve_svg, map_svg
+from ui.thumbs import SHAPES, curve_svg, map_svg
 
 
 def record(step: int, sources: tuple[str, ...] = ("in_batch", "queue")) -> dict[str, Any]:
@@ -77,7 +78,23 @@ def test_small_drawings_are_whole_even_of_nothing() -> None:
         assert svg.startswith("<svg")
         assert svg.rstrip().endswith("</svg>")
         assert "nan" not in svg
-    assert map_svg([[0, 0], [1, 1]] * 500, [0, 1] * 500).count("<circle") <= 220
+    assert map_svg([[0, 0], [1, 1]] * 500, [0, 1] * 500).count("<path") <= 220
+
+
+def test_small_maps_draw_classes_in_shapes_too() -> None:
+    assert set(SHAPES) == set(SYMBOLS)
+    assert len(set(SHAPES.values())) == len(SYMBOLS)
+    for drawing in (
+        map_svg([[0, 0], [1, 1]], [0, 1]),
+        run_picture([1, 2], [2.0, 1.0], [[0, 0], [1, 2]], [0, 1], ["a", "b"]),
+    ):
+        for name in SYMBOLS[:2]:
+            assert SHAPES[name] in drawing
+
+
+def test_help_says_what_is_usual() -> None:
+    knob = next(knob for knob in describe(RunConfig) if knob.path == "optimiser.batch_size")
+    assert "**Range** 2 to 4,096, in the presets 64 to 128" in help_of(knob, 64)
 
 
 def test_the_picture_says_what_it_shows_and_harms_no_page() -> None:

@@ -90,6 +90,16 @@ def test_compare_lasso_and_take_the_report_home(compared: str, visit: Callable[.
     page.get_by_text("items chosen").wait_for(state="detached")
     assert page.evaluate(MARKED, RIGHT) == []
 
+    page.get_by_label("Mark items").fill("/1")  # without a mouse
+    page.get_by_label("Mark items").press("Enter")
+    page.get_by_text("items chosen").wait_for()
+    page.wait_for_function(f"() => ({MARKED})({LEFT!r}).length && ({MARKED})({RIGHT!r}).length")
+    assert page.evaluate(MARKED, LEFT) == page.evaluate(MARKED, RIGHT)
+    lasso(seen, LEFT)
+    page.wait_for_function("document.querySelector('.st-key-pair-find input').value === ''")
+    page.wait_for_function(f"() => JSON.stringify(({MARKED})({LEFT!r})) === {str(left).replace(' ', '')!r}")
+    assert page.evaluate(MARKED, RIGHT) == left, "the newest word counts"
+
     with page.expect_download() as download:
         page.locator(".st-key-report button").click()
     file = tmp_path / "comparison.html"

@@ -26,6 +26,7 @@ def test_the_median_of_runs_of_the_same_size_counts(tmp_path: Path) -> None:
     done(tmp_path, 100.0, sampler__queue_size=64)
     done(tmp_path, 100.0, device="cuda:0")
     done(tmp_path, 100.0, steps=2)  # too few to tell
+    done(tmp_path, 100.0).mark_example("trained elsewhere", 1)
     (done(tmp_path, 100.0).path / "config.json").write_text("{")
     known = list_runs(tmp_path)
     assert estimate(tiny(optimiser__steps=200), "cpu", known, tmp_path) == Estimate(40.0, 3)

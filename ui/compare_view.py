@@ -51,7 +51,11 @@ def measures(settings: Sequence[Setting]) -> Setting:
     if not columns["Measure"]:
         st.info("No run has finished yet, so there is nothing to measure.", icon=":material/hourglass_empty:")
         return reference
-    st.dataframe(columns, hide_index=True, height=min(35 * (len(columns["Measure"]) + 1) + 3, 560))
+    # As wide as the longest text: cut short, "not distinguishable" would read as "not".
+    wide = st.column_config.TextColumn(width=260)
+    verdicts = {name: wide for name in columns if name == "Measure" or name.endswith("?")}
+    height = min(35 * (len(columns["Measure"]) + 1) + 3, 560)
+    st.dataframe(columns, hide_index=True, height=height, column_config=verdicts)
     st.caption(
         "Mean ± half width of the 95 % Student-t interval over seeds of finished runs. Verdicts come from "
         "differences seed by seed where the seeds are the same, else from Welch's interval. Of twenty measures "

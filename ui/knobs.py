@@ -6,12 +6,14 @@ What the reader changed lives in one dict, path → value, so a knob that is not
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import streamlit as st
 
 from cpc_engine.config import RunConfig
 from cpc_engine.knobs import Knob, describe, read_text
+from cpc_engine.presets import PRESETS
 
 Changes = dict[str, Any]
 
@@ -38,7 +40,7 @@ def help_of(knob: Knob, preset_value: Any) -> str:
     """Everything the description says, as a tooltip."""
     lines = [knob.help]
     if knob.minimum is not None or knob.maximum is not None:
-        lines.append(f"**Range** {_bound(knob.minimum)} to {_bound(knob.maximum)}")
+        lines.append(f"**Range** {_bound(knob.minimum)} to {_bound(knob.maximum)}{_usual(knob)}")
     if knob.low:
         lines.append(f"**Too low** {knob.low}")
     if knob.high:
@@ -133,5 +135,13 @@ def _step(value: float) -> float:
     return size
 
 
+@cache
+def _usual(knob: Knob) -> str:
+    """What the presets make of a number: a typical range without a second description to keep true."""
+    values = {value_of(preset.config(), knob.path) for preset in PRESETS.values()}
+    low, high = min(values), max(values)
+    return f", in the presets {_bound(low)}" + (f" to {_bound(high)}" if high > low else "")
+
+
 def _bound(bound: float | None) -> str:
-    return "any" if bound is None else f"{bound:g}"
+    return "any" if bound is None else f"{bound:,.0f}" if bound >= 1000 else f"{bound:g}"

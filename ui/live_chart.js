@@ -93,13 +93,7 @@ export default function ({ parentElement, data, key, setStateValue }) {
   node.style.height = `${data.height}px`;
   node.setAttribute("aria-label", data.alt);
 
-  withPlotly(
-    node,
-    data,
-    setStateValue,
-    () => later(node, key),
-    () => charts.has(node),
-  );
+  withPlotly(node, data, setStateValue, () => later(node, key));
 
   return () => {
     withoutPlotly(node);

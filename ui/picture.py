@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .charts import downsample
-from .palette import BLUE, class_style
+from .palette import BLUE
+from .thumbs import dot
 
 WIDTH, HEIGHT = 340, 230  # about a phone's width, so that 14 stays 14 pixels there
 TOP, LEFT, RIGHT, BOTTOM = 34, 44, 12, 34
@@ -53,15 +54,12 @@ def _map(layout: ArrayLike, labels: Sequence[int], classes: Sequence[str]) -> st
     floor = HEIGHT - (BOTTOM if legend else 8)
     scale = min((WIDTH - 16) / ((high - low)[0] or 1.0), (floor - TOP - 8) / ((high - low)[1] or 1.0))
     middle = (low + high) / 2
-    dots = "".join(
-        f'<circle cx="{WIDTH / 2 + scale * (positions[row, 0] - middle[0]):.1f}" '
-        f'cy="{(TOP + floor) / 2 - scale * (positions[row, 1] - middle[1]):.1f}" r="3" '
-        f'fill="{class_style(int(labels[row])).color}" fill-opacity="0.85"/>'
-        for row in rows.tolist()
-    )
+    across = WIDTH / 2 + scale * (positions[:, 0] - middle[0])
+    down = (TOP + floor) / 2 - scale * (positions[:, 1] - middle[1])
+    dots = "".join(dot(across[row], down[row], 3, int(labels[row])) for row in rows.tolist())
     place = (WIDTH - 8) / max(len(legend), 1)
     names = "".join(
-        f'<circle cx="{10 + place * i:.0f}" cy="{HEIGHT - 17}" r="5" fill="{class_style(i).color}"/>'
+        f"{dot(10 + place * i, HEIGHT - 17, 5, i)}"
         f'<text x="{19 + place * i:.0f}" y="{HEIGHT - 12}">{escape(name)}</text>'
         for i, name in enumerate(legend)
     )

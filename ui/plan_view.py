@@ -14,8 +14,14 @@ from .status import duration
 
 
 def show_plan(config: RunConfig) -> bool:
-    """Counts per modality and what looks unwise; whether a run of it could begin at all."""
-    plans = plan(config)
+    """Counts per modality and what looks unwise; whether a run of it could begin at all.
+
+    Raises:
+        ConfigError: its device is not here.
+    """
+    from cpc_engine.runs.device import pick_device
+
+    plans = plan(config, pick_device(config.run.device))
     for column, one in zip(st.columns(max(len(plans), 1)), plans, strict=False):
         with column:
             _counts(one)

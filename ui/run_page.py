@@ -25,7 +25,7 @@ def show_page(run: str) -> None:
     st.title(info.name or "How is it going?", anchor=False)
     if config.run.note:
         st.markdown(config.run.note.replace("[", "\\[").replace("<", "\\<"))
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if run in manager().active():
             _live_knobs(run, config, folder.events())
             _labels(run, config)

@@ -108,7 +108,8 @@ def _charts(now: Snapshot) -> None:
     chart(curves.loss_figure(now.records, now.events), f"loss-{now.id}", 340)
     figures = {"accuracy": curves.accuracy_figure(now.records)}
     for modality in curves.modalities(now.records):
-        figures[f"share-{modality}"] = curves.share_figure(now.records, modality)
+        if len(now.records[-1]["modalities"][modality]["sources"]) > 1:  # alone, a source has the whole pull
+            figures[f"share-{modality}"] = curves.share_figure(now.records, modality)
     for column, (name, figure) in zip(cycle(st.columns(2)), figures.items(), strict=False):
         with column:
             chart(figure, f"{name}-{now.id}")

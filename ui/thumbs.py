@@ -13,6 +13,17 @@ from .palette import BLUE, class_style
 
 WIDTH, HEIGHT = 150, 84
 DOTS = 220  # most points of a small map
+# Plotly's markers, about as large as a circle of radius 1.
+SHAPES = {
+    "circle": "M-1 0a1 1 0 1 0 2 0a1 1 0 1 0-2 0",
+    "square": "M-.9-.9H.9V.9H-.9z",
+    "diamond": "M0-1.2 1.2 0 0 1.2-1.2 0z",
+    "triangle-up": "M0-1.2 1.1.8H-1.1z",
+    "triangle-down": "M0 1.2 1.1-.8H-1.1z",
+    "x": "M-1.1-.6-.6-1.1 0-.5.6-1.1 1.1-.6.5 0 1.1.6.6 1.1 0 .5-.6 1.1-1.1.6-.5 0z",
+    "cross": "M-.4-1.2H.4V-.4H1.2V.4H.4V1.2H-.4V.4H-1.2V-.4H-.4z",
+    "star": "M0-1.3 .4-.4 1.3-.3.6.3.8 1.2 0 .7-.8 1.2-.6.3-1.3-.3-.4-.4z",
+}
 
 
 def curve_svg(values: Sequence[float | None]) -> str:
@@ -39,13 +50,18 @@ def map_svg(xy: ArrayLike, labels: Sequence[int]) -> str:
     low, high = positions.min(0), positions.max(0)
     scale = min((WIDTH - 12) / ((high - low)[0] or 1.0), (HEIGHT - 12) / ((high - low)[1] or 1.0))
     middle = (low + high) / 2
-    dots = "".join(
-        f'<circle cx="{WIDTH / 2 + scale * (positions[row, 0] - middle[0]):.1f}" '
-        f'cy="{HEIGHT / 2 - scale * (positions[row, 1] - middle[1]):.1f}" r="2.2" '
-        f'fill="{class_style(int(labels[row])).color}" fill-opacity="0.85"/>'
-        for row in rows.tolist()
-    )
+    across = WIDTH / 2 + scale * (positions[:, 0] - middle[0])
+    down = HEIGHT / 2 - scale * (positions[:, 1] - middle[1])
+    dots = "".join(dot(across[row], down[row], 2.2, int(labels[row])) for row in rows.tolist())
     return _frame(dots, f"map of {len(positions)} items")
+
+
+def dot(x: float, y: float, r: float, label: int) -> str:
+    """One item of class `label`, in the colour and the shape that it has on every map."""
+    style = class_style(label)
+    path = SHAPES[style.symbol]
+    where = f"translate({x:.1f} {y:.1f}) scale({r:g})"
+    return f'<path d="{path}" transform="{where}" fill="{style.color}" fill-opacity="0.85"/>'
 
 
 def side_by_side(left: str, right: str) -> str:

@@ -49,12 +49,14 @@ class Estimate:
 def estimate(config: RunConfig, device: str, known: Iterable[RunInfo], root: Path) -> Estimate | None:
     """Median over finished or stopped runs of the same size on the same device; None where there are none.
 
+    Examples do not count: another machine trained them.
+
     Args:
         device: where it would train, as `pick_device` names it. known: all runs below `root`, newest first.
     """
     speeds = []
     for info in list(known)[:LOOKED_AT]:
-        if info.device != device or info.steps_done < FEWEST or info.seconds <= 0:
+        if info.device != device or info.steps_done < FEWEST or info.seconds <= 0 or info.teaches:
             continue
         try:
             differing = RunFolder(root / info.id).config().differences(config)

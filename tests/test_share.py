@@ -323,6 +323,16 @@ def test_an_address_is_refused_and_never_fetched(keys_demo: str) -> None:
     assert asked == ["/five.wav"]
 
 
+def test_the_address_of_what_was_sent_here_stands_for_it(keys_demo: str) -> None:
+    """As MCP clients name it."""
+    upload = httpx.post(f"{keys_demo}/gradio_api/upload", files={"files": ("five.wav", recording("5"))})
+    (path,) = upload.json()
+    here = f"{keys_demo}/gradio_api/file="
+    assert '"status": "ok"' in answer(keys_demo, {"path": f"{here}{path}", "meta": FILE})
+    for other in ("/etc/passwd", f"{path}/../../../../../../etc/passwd", "%2Fetc%2Fpasswd", "etc/passwd", ""):
+        assert "send the file itself" in answer(keys_demo, {"path": f"{here}{other}", "meta": FILE})
+
+
 def test_files_of_the_machine_stay_out_of_reach(keys_demo: str, keypad: Path) -> None:
     own = keypad / "run.json"
     assert own.exists()

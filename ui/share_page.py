@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import gradio as gr
 import plotly.graph_objects as go
@@ -97,13 +98,16 @@ def _place(placer: Placer, file: str | None) -> Placed:
 def _sent(component: Any) -> Any:
     """`component`, made to take files that were sent: it fetches none from an address and opens none in this process.
 
+    MCP clients name what they have sent by its address here, which is taken for the file itself.
     Set on the object, since Gradio writes a stub file beside every module that derives from its components.
     """
     keep = component.async_move_resource_to_block_cache
 
     async def keep_sent(path: str | Path | None) -> str | None:
         if str(path).lower().startswith(("http://", "https://")):
-            raise gr.Error("send the file itself, not its address", print_exception=False)
+            path = unquote(str(path).partition("/gradio_api/file=")[2])
+            if not Path(path).resolve().is_relative_to(Path(component.GRADIO_CACHE).resolve()):
+                raise gr.Error("send the file itself, not its address", print_exception=False)
         kept: str | None = await keep(path)
         return kept
 

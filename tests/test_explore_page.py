@@ -108,6 +108,20 @@ def test_snapshots_are_stepped_through(page: Page, run: Path) -> None:
     sound(test)
 
 
+def test_every_map_has_its_table(page: Page, run: Path) -> None:
+    test = page(EXPLORE)
+    for name, columns in (
+        (f"map-{run.name}-contexts-tsne", ["item", "kind", "class", "split", "x", "y"]),
+        (f"evolution-{run.name}", ["item", "kind", "class", "x", "y"]),
+    ):
+        before = len(test.dataframe)
+        test.session_state[f"table-{name}"] = True
+        test.run()
+        sound(test)
+        assert len(test.dataframe) == before + 1
+        assert columns in [list(one.value.columns) for one in test.dataframe]
+
+
 def test_without_the_data_labels_are_left(page: Page, run: Path) -> None:
     folder = RunFolder(run)
     folder.save_json("config", folder.config().replace({"data.test_items": 50}).to_dict())

@@ -9,7 +9,9 @@ import streamlit as st
 
 from .compare_curves import plain_name
 from .engine import plain_errors, root
+from .explore_data import KINDS
 from .live_chart import live_chart
+from .maps import map_table
 from .scatter_figure import evolution_figure
 
 if TYPE_CHECKING:
@@ -68,3 +70,13 @@ def _snapshots(run: str, evolution: Evolution, places: Any, frame: Any, playing:
             "PCA of each snapshot, turned (never stretched) to lie like the one before it, in one fixed frame: what "
             "moves has moved."
         )
+        map_table(lambda: _columns(evolution, places[steps.index(step)]), f"evolution-{run}")
+
+
+def _columns(evolution: Evolution, places: Any) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {
+        "item": list(evolution.sources),
+        "kind": [KINDS[one] for one in evolution.modalities],
+        "class": [evolution.classes[label] for label in evolution.labels.tolist()],
+    }
+    return columns | {axis: values.tolist() for axis, values in zip("xy", places.T, strict=True)}

@@ -9,9 +9,8 @@ import streamlit as st
 
 from .charts import Figure
 from .compare_curves import plain_name
-from .curves import columns_csv
 from .explore_data import KINDS, SPLITS, card, layout, purity
-from .maps import HINTS, METHODS
+from .maps import HINTS, METHODS, map_table
 from .scatter import cards, scatter
 from .scatter_figure import amounts_figure, groups_figure
 
@@ -111,7 +110,7 @@ def show_map(view: View, explored: Exploration) -> Map:
     st.caption(f"**{trust_words(fitted.trustworthiness, fitted.overlap)}** {HINTS[view.method]}")
     if view.colour in MEANINGS:
         st.caption(f"Colour: {MEANINGS[view.colour]}")
-    _table(view, explored, fitted)
+    map_table(lambda: _columns(explored, fitted), f"map-{view.run}-{view.space}-{view.method}")
     return fitted
 
 
@@ -152,10 +151,7 @@ def trust_words(trustworthiness: float, overlap: float) -> str:
     )
 
 
-def _table(view: View, explored: Exploration, fitted: Map) -> None:
-    numbers = st.popover("Table", icon=":material/table:", type="tertiary", key="explore-table", on_change="rerun")
-    if not numbers.open:
-        return
+def _columns(explored: Exploration, fitted: Map) -> dict[str, list[Any]]:
     items = explored.items
     columns: dict[str, list[Any]] = {
         "item": items.sources,
@@ -163,8 +159,4 @@ def _table(view: View, explored: Exploration, fitted: Map) -> None:
         "class": [items.classes[label] for label in items.labels.tolist()],
         "split": [SPLITS[one] for one in items.splits],
     }
-    columns |= {axis: values.tolist() for axis, values in zip("xyz", fitted.layout.T, strict=False)}
-    with numbers:
-        st.dataframe(columns, hide_index=True, height=260)
-        name = f"map-{view.run}-{view.space}-{view.method}.csv"
-        st.download_button("Map (CSV)", columns_csv(columns), name, "text/csv", on_click="ignore")
+    return columns | {axis: values.tolist() for axis, values in zip("xyz", fitted.layout.T, strict=False)}

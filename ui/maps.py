@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -35,7 +36,7 @@ def show_map(run: str) -> None:
     alt = f"{METHODS[method]} map of {count} held-out items, coloured by class. Trustworthiness {trust:.2f} of 1."
     live_chart(figure, key=f"map-{run}", height=520, alt=alt)
     st.caption(f"{HINTS[method]} Trustworthiness {trust:.2f} (1: neighbours on the map are true neighbours).")
-    map_table(figure, f"map-{run}")
+    map_table(lambda: map_columns(figure), f"map-{run}")
 
 
 def show_evolving_map(run: str) -> None:
@@ -48,17 +49,17 @@ def show_evolving_map(run: str) -> None:
         figure, step, count = _evolving(run, stamp)
         live_chart(figure, key=f"evolving-{run}", height=400, alt=f"PCA map of {count} held-out items at step {step}.")
         st.caption("Renewed at a few of the steps at which the run is measured; turned like the picture before it.")
-        map_table(figure, f"evolving-{run}")
+        map_table(lambda: map_columns(figure), f"evolving-{run}")
 
 
-def map_table(figure: Figure, key: str) -> None:
-    """A map's points and their CSV behind a button."""
+def map_table(columns: Callable[[], dict[str, list[Any]]], key: str) -> None:
+    """A map's points and their CSV behind a button; `columns` is asked for them only then."""
     numbers = st.popover("Table", icon=":material/table:", type="tertiary", key=f"table-{key}", on_change="rerun")
     if numbers.open:
         with numbers:
-            columns = map_columns(figure)
-            st.dataframe(columns, hide_index=True, height=260)
-            st.download_button("Map (CSV)", columns_csv(columns), f"{key}.csv", "text/csv", on_click="ignore")
+            found = columns()
+            st.dataframe(found, hide_index=True, height=260)
+            st.download_button("Map (CSV)", columns_csv(found), f"{key}.csv", "text/csv", on_click="ignore")
 
 
 def map_columns(figure: Figure) -> dict[str, list[Any]]:

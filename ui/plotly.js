@@ -2,9 +2,10 @@
 
 let Plotly = null; // our own: st.plotly_chart brings another version and puts that into the global of this name
 let loading = null; // one promise for all charts of the page
-let asker = null; // the one chart whose Python side was asked to send plotly.js as text
-let tellMissing, supply;
-const missing = new Promise((resolve) => (tellMissing = resolve));
+const waiting = new Map(); // node → {ready, setStateValue}, of charts that came before plotly.js
+let missing = false; // whether there is no file to load it from
+let asker = null; // the one of them whose Python side was asked to send plotly.js as text
+let supply;
 const supplied = new Promise((resolve) => (supply = resolve));
 
 function run(url) {
@@ -36,34 +37,39 @@ async function runText(text) {
 }
 
 // The file under app/static/ where there is one. Else Python sends the text, once it is told that it is needed.
-function load(url) {
-  loading ??= (url ? run(url) : Promise.reject(new Error("no file"))).catch(() => {
-    tellMissing();
-    return supplied.then(runText);
-  });
-  return loading;
+async function load(url) {
+  try {
+    await (url ? run(url) : Promise.reject(new Error("no file")));
+  } catch {
+    missing = true;
+    askForText();
+    await runText(await supplied);
+  }
+  waiting.get(asker)?.setStateValue("plotly", "loaded"); // the text is not sent again
+  for (const { ready } of waiting.values()) ready();
+  waiting.clear();
 }
 
-// Call `ready` once plotly.js is there, by way of Python's text where there is no file. `alive` says whether the chart
-// still is.
-function withPlotly(node, data, setStateValue, ready, alive) {
-  if (Plotly) return ready(); // `missing` would keep what waits for it as long as the page lives
+function askForText() {
+  if (Plotly || asker || !waiting.size) return;
+  [asker] = waiting.keys();
+  waiting.get(asker).setStateValue("plotly", "missing");
+}
+
+// Call `ready` once plotly.js is there, by way of Python's text where there is no file.
+function withPlotly(node, data, setStateValue, ready) {
+  if (Plotly) return ready();
+  waiting.set(node, { ready, setStateValue });
   if (data.text) supply(data.text);
-  load(data.url).then(() => {
-    ready();
-    if (asker !== node) return;
-    asker = null;
-    setStateValue("plotly", "loaded"); // the text is not sent again
-  });
-  missing.then(() => {
-    if (Plotly || asker || !alive()) return;
-    asker = node;
-    setStateValue("plotly", "missing");
-  });
+  loading ??= load(data.url);
+  if (missing) askForText();
 }
 
 function withoutPlotly(node) {
-  if (asker === node) asker = null; // the next chart may ask
+  waiting.delete(node);
+  if (asker !== node) return;
+  asker = null; // the next chart asks
+  if (missing) askForText();
 }
 
 function themed(node) {

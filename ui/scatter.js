@@ -26,10 +26,11 @@ function ask(link, point, at, pressed) {
   const id = point.customdata;
   const known = answers.get(`${link} ${id}`);
   asked = { link, id, at, pressed: pressed && !known };
-  showCard(host, known ?? { id, title: point.data.name ?? point.fullData.name ?? "" }, at);
+  showCard(host, known ?? { id, title: point.data.name ?? "" }, at);
   if (known && pressed) press(host, known);
   if (!known) tell(link, "asked", { id, n: ++count });
-  if (pressed) tell(link, "picked", { id, n: ++count });
+  // In a moment of its own: Streamlit runs one fragment only for all that it hears at once.
+  if (pressed) setTimeout(() => tell(link, "picked", { id, n: ++count }));
 }
 
 function answered(port) {
@@ -49,9 +50,7 @@ function listen(link, chart) {
   node.addEventListener("pointermove", (event) => (at = { x: event.clientX, y: event.clientY }), true);
   node.addEventListener("pointerdown", (event) => (at = { x: event.clientX, y: event.clientY }), true);
   const ours = (event) => event.points?.find((point) => point.customdata != null);
-  let under = null; // the point that plotly has found under the pointer
   const leave = () => {
-    under = null;
     clearTimeout(dwell);
     clearTimeout(leaving);
     leaving = setTimeout(() => {
@@ -62,7 +61,6 @@ function listen(link, chart) {
   node.on("plotly_hover", (event) => {
     const point = ours(event);
     if (!point) return;
-    under = point;
     clearTimeout(dwell);
     clearTimeout(leaving);
     if (asked?.link === link && asked.id === point.customdata) return;
@@ -90,19 +88,37 @@ function listen(link, chart) {
       asked = null;
     },
     end: (inside) => choose(idsInside(node, inside)),
-    click: () => click(under),
-    clear: () => choose([]),
+    click: (place) => click(nearest(node, place)),
+    clear: () => marks.get(link)?.ids.size && choose([]),
   });
+}
+
+function eachShown(node, look) {
+  for (const trace of node._fullData) {
+    if (trace.visible !== true || !trace.customdata) continue;
+    const { x, y, customdata } = trace;
+    for (let row = 0; row < x.length; row++) look(x[row], y[row], customdata[row], trace);
+  }
 }
 
 // The ids of the shown points for which `inside(x, y)`, in the map's own coordinates, is true.
 function idsInside(node, inside) {
   const found = [];
-  for (const trace of node._fullData) {
-    if (trace.visible !== true || !trace.customdata) continue;
-    const { x, y, customdata } = trace;
-    for (let row = 0; row < x.length; row++) if (inside(x[row], y[row])) found.push(customdata[row]);
-  }
+  eachShown(node, (x, y, id) => inside(x, y) && found.push(id));
+  return found;
+}
+
+// The shown point nearest to a place in pixels of the node, as near as plotly's own hovering asks for.
+function nearest(node, [left, top]) {
+  const { xaxis, yaxis, hoverdistance } = node._fullLayout;
+  let found = null;
+  let least = hoverdistance;
+  eachShown(node, (x, y, customdata, data) => {
+    const away = Math.hypot(xaxis._offset + xaxis.d2p(x) - left, yaxis._offset + yaxis.d2p(y) - top);
+    if (away >= least) return;
+    least = away;
+    found = { customdata, data };
+  });
   return found;
 }
 
@@ -173,7 +189,7 @@ function map(element, { data, setStateValue }) {
   element.style.height = `${data.height}px`;
   element.setAttribute("role", "img");
   element.setAttribute("aria-label", data.alt);
-  withPlotly(element, data, setStateValue, () => later(link), () => maps.get(link)?.node === element);
+  withPlotly(element, data, setStateValue, () => later(link));
   return () => {
     withoutPlotly(element);
     chart.observer.disconnect();

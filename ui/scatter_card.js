@@ -25,13 +25,12 @@ function showCard(host, item, at) {
   const picture = item.picture ? [Object.assign(make("img", ""), { src: item.picture, alt: "" })] : [];
   const lines = (item.lines ?? []).map((line) => make("div", "cpc-card-line", line));
   card.replaceChildren(...picture, make("div", "cpc-card-title", item.title), ...lines);
-  card.hidden = false;
   card.dataset.id = item.id;
   place(at.x, at.y);
 }
 
 function hideCard() {
-  if (card) card.hidden = true;
+  card?.remove();
 }
 
 // Sound plays, anything else that can be seen is enlarged.
@@ -61,7 +60,8 @@ document.addEventListener(
 player.addEventListener("play", () => document.querySelectorAll("audio").forEach((other) => other.pause()));
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") hideCard();
-  const busy = document.activeElement?.matches("input, textarea, select, button, a, [contenteditable], [role]");
+  const fields = "input, textarea, select, button, a, [contenteditable], [role]:not(.cpc-scatter)";
+  const busy = document.activeElement?.matches(fields);
   if (event.key !== " " || player.paused || busy) return;
   event.preventDefault(); // the page does not scroll
   player.pause();

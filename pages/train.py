@@ -42,7 +42,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         help="A ready-made set of knobs. Choosing one undoes your changes.",
         width=340,
     )
-    begin = st.container(horizontal=True)
+    begin = st.container(horizontal=True, vertical_alignment="bottom")
 st.caption(PRESETS[name].teaches)
 base = PRESETS[name].config()
 try:
@@ -82,10 +82,17 @@ with summary, st.container(border=True):
         st.download_button("Settings (JSON)", config.to_json, "config.json", "application/json", on_click="ignore")
 
 with begin:
-    if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=not ready, key="start"):
+    count = st.number_input(
+        "Runs", 1, 10, key="count", width=120, help="More than one: with one seed after the other, to tell luck apart."
+    )
+    words = "Start training" if count == 1 else f"Start {count} runs"
+    if st.button(words, type="primary", icon=":material/play_arrow:", disabled=not ready, key="start"):
         with plain_errors():
-            run = manager().start(config)
-            st.switch_page("pages/watch.py", query_params={"run": run})
+            seeds = range(config.run.seed, config.run.seed + count)
+            ids = [manager().start(config.replace({"run.seed": seed})) for seed in seeds]
+            if count > 1:
+                st.switch_page("pages/compare.py", query_params={"runs": ",".join(ids)})
+            st.switch_page("pages/watch.py", query_params={"run": ids[0]})
     if changes and st.button("Undo all changes", icon=":material/undo:", key="undo-all"):
         choose(name)
         st.rerun()

@@ -178,6 +178,43 @@ def test_a_device_is_chosen_and_forgotten(runs: Path) -> None:
     assert test.button(key="start").disabled
 
 
+def test_several_seeds_wait_in_line_and_can_be_held_still(runs: Path) -> None:
+    test = app("pages/train.py")
+    test.number_input(key="count").set_value(3).run()
+    test.button(key="start").click().run()
+    assert not test.exception
+    configs = [RunFolder(path).config() for path in runs.iterdir()]
+    assert sorted(config.run.seed for config in configs) == [0, 1, 2]
+    shown = "".join(test.query_params["runs"])
+    assert set(shown.split(",")) == {path.name for path in runs.iterdir()}, "one page shows them all"
+    waiting = [label for label in links(test) if "in line" in label]
+    assert [label.rpartition("number ")[2] for label in waiting] == ["1 in line", "2 in line"]
+    test.toggle(key="held").set_value(True).run()
+    assert not test.exception
+    test.switch_page("pages/runs.py").run()
+    assert test.toggle(key="held").value, "on every page"
+    for run in manager_for(runs).active():
+        manager_for(runs).stop(run)
+
+
+def test_two_sessions_see_the_same_runs_each_with_its_own_choice(runs: Path, finished: Path) -> None:
+    for name in ("one", "two"):
+        shutil.copytree(finished, runs / name)
+    first, second = (app("pages/compare.py", runs=name) for name in ("one", "two"))
+    for test in (first, second):
+        assert not test.exception
+        assert len(test.multiselect(key="compare-runs").options) == 2, "both know both"
+    first.multiselect(key="compare-runs").set_value(["one", "two"]).run()
+    second.run()
+    assert first.multiselect(key="compare-runs").value == ["one", "two"]
+    assert second.multiselect(key="compare-runs").value == ["two"]
+    here, there = app("pages/watch.py", run="one"), app("pages/runs.py")
+    here.button(key="delete").click().run()
+    there.run()
+    assert not there.exception
+    assert [one.key for one in there.button if one.key and one.key.startswith("restore-")] == ["restore-one"]
+
+
 def test_a_run_is_deleted_and_comes_back(runs: Path, finished: Path) -> None:
     shutil.copytree(finished, runs / finished.name)
     test = app("pages/watch.py", run=finished.name)

@@ -19,7 +19,7 @@ from .curves import columns_csv
 from .engine import manager, plain_errors, root
 from .palette import MODALITIES, series_style
 from .run_view import chart, refresh_seconds
-from .status import duration
+from .status import duration, held, hold_here
 
 if TYPE_CHECKING:
     from cpc_engine.evaluation.compare import Setting
@@ -125,8 +125,9 @@ def curves(settings: Sequence[Setting]) -> None:
     """All curves; they grow by themselves while a run goes on, unless they are held still."""
     choices = curve_choices(any(len(modalities(setting.config)) > 1 for setting in settings))
     going_on = [run.id for setting in settings for run in setting.runs if run.status in GOING_ON]
-    still = bool(going_on) and st.toggle("Hold the charts still", key="compare-still", help="The runs go on.")
-    st.fragment(_curves, run_every=refresh_seconds(going_on[0]) if going_on and not still else None)(
+    if going_on:
+        hold_here()
+    st.fragment(_curves, run_every=refresh_seconds(going_on[0]) if going_on and not held() else None)(
         settings, going_on, *choices
     )
 

@@ -89,9 +89,9 @@ def _gallery(explored: Exploration, ids: list[int]) -> None:
 
 def tiles(explored: Exploration, ids: list[int], notes: list[str], key: str) -> None:
     """Items in rows, each with its picture or spectrogram, its player, and a note after its name."""
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True, gap="small"):
         for one, note in zip(ids, notes, strict=False):
-            with st.container(width=156, gap="xsmall", key=f"{key}-{one}"):
+            with st.container(width=150, gap="xsmall", key=f"{key}-{one}"):
                 picture, sound = looks(explored, one)
                 st.image(picture, width=120)
                 if sound:

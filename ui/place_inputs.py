@@ -36,7 +36,14 @@ def show_inputs(ready: Placer, explored: Exploration) -> None:
     if explored.data is None:
         ways.remove("samples")
     way = st.pills(
-        "From", ways, default=ways[0], required=True, format_func=WAYS.__getitem__, key="way", bind="query-params"
+        "From",
+        ways,
+        default=ways[0],
+        required=True,
+        format_func=WAYS.__getitem__,
+        key="way",
+        bind="query-params",
+        wrap=True,
     )
     if way == "microphone":
         # Recorded at least as fine as the run listens; everything is resampled on the way in.

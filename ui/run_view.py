@@ -14,7 +14,7 @@ from .engine import ENDED, manager, plain_errors, root
 from .knobs import as_text
 from .live_chart import live_chart
 from .maps import show_evolving_map, show_map
-from .status import badge, duration
+from .status import badge, duration, held, hold_here
 
 if TYPE_CHECKING:
     from cpc_engine.runs.folder import RunFolder
@@ -37,13 +37,12 @@ def refresh_seconds(run: str) -> float:
 
 
 def show_run(run: str) -> None:
-    """Everything about one run; refreshes itself while the run goes on and nobody paused the page."""
+    """Everything about one run; refreshes itself while the run goes on and nobody holds the page still."""
     now = manager().snapshot(run)
     going_on = now.status not in ENDED
-    still = going_on and st.toggle(
-        "Hold the charts still", key=f"still-{run}", help="Stops the page's own updates. The run goes on."
-    )
-    refreshing = going_on and not still
+    if going_on:
+        hold_here()
+    refreshing = going_on and not held()
     st.fragment(_live, run_every=refresh_seconds(run) if refreshing else None)(run, going_on)
     if going_on:
         st.fragment(show_evolving_map, run_every=MAP_SECONDS if refreshing else None)(run)

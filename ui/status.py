@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from .engine import awake, manager, plain_errors
@@ -42,28 +44,51 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def held() -> bool:
+    """Whether the reader wants nothing to move."""
+    return bool(st.session_state.get("held") or st.session_state.get("held-here"))
+
+
+def hold_here() -> None:
+    """The bar's switch on the page itself, for runs of another process, of which the bar knows nothing."""
+    if not manager().active():
+        _switch("held-here")
+
+
+def _switch(key: str, on_change: Callable[[], None] | None = None) -> None:
+    st.toggle("Hold still", key=key, help="Charts and numbers stop moving. The runs go on.", on_change=on_change)
+
+
 def working_bar() -> None:
-    """Runs that wait or train, below every page; asks again only while there are any."""
+    """Runs that wait or train, below every page; asks again only while there are any and nobody holds it still."""
     going_on = awake() and bool(manager().active())
-    st.fragment(_working, run_every=5 if going_on else None)(going_on)
+    st.fragment(_working, run_every=5 if going_on and not held() else None)(going_on)
 
 
 def _working(expected: bool) -> None:
     active = manager().active() if awake() else []
-    if expected and not active:
-        st.rerun()  # the last run ended: stop asking
+    if (expected and not active) or st.session_state.pop("held-changed", False):
+        st.rerun()  # the last run ended, or the page begins or ends to ask
     if not active:
         return
+
+    def changed() -> None:
+        st.session_state["held-changed"] = True
+
     with st.bottom, plain_errors(), st.container(horizontal=True, vertical_alignment="center", key="working"):
-        for run in active[:3]:
-            now = manager().snapshot(run)
+        shown = [manager().snapshot(run) for run in active[:3]]
+        waiting = [now.id for now in shown if now.status == "queued"]
+        for now in shown:
             left = f" · {duration(now.seconds_left)} left" if now.seconds_left else ""
-            share = f"{now.step} of {now.steps} steps{left}" if now.status != "queued" else "its turn comes next"
+            share = f"{now.step} of {now.steps} steps{left}"
+            if now.id in waiting:
+                share = f"number {waiting.index(now.id) + 1} in line"
             st.page_link(
                 "pages/watch.py",
-                label=f"{now.name or run} · {now.phase or WORDS[now.status]} · {share}",
+                label=f"{now.name or now.id} · {now.phase or WORDS[now.status]} · {share}",
                 icon=":material/progress_activity:" if now.status == "running" else ":material/hourglass_empty:",
-                query_params={"run": run},
+                query_params={"run": now.id},
             )
         if len(active) > 3:
             st.caption(f"and {len(active) - 3} more")
+        _switch("held", changed)

@@ -158,6 +158,27 @@ def test_missing_seeds_are_started_once(runs: Path, finished: Path) -> None:
     assert not [button for button in test.button if button.key == "missing"]
 
 
+def test_the_address_restores_what_was_looked_at(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs)
+    every = ",".join(ids(runs))
+    usual = page(runs=every)
+    right = usual.selectbox(key="pair-right").options[3]
+    asked = {"axis": "Per second", "smooth": "false", "all-knobs": "true", "pair-method": "t-SNE", "pair-right": right}
+    test = page(runs=every, reference=usual.selectbox(key="reference").options[1], **asked)
+    assert not test.exception
+    assert not test.warning
+    assert test.segmented_control(key="axis").value == "seconds"
+    assert not test.toggle(key="smooth").value
+    assert test.toggle(key="all-knobs").value
+    assert test.segmented_control(key="pair-method").value == "tsne"
+    assert test.selectbox(key="pair-right").value == ids(runs)[3] != usual.selectbox(key="pair-right").value
+    assert "B or A?" in test.dataframe[1].value.columns
+    nonsense = page(runs=every, **dict.fromkeys([*asked, "reference", "unheard-of"], "<b>"))
+    assert not nonsense.exception
+    assert nonsense.segmented_control(key="axis").value == "step"
+    assert nonsense.toggle(key="smooth").value
+
+
 @pytest.mark.parametrize("asked", ["", "nothing", "../../etc/passwd,/etc", "<script>,..", ",,,", "a" * 5000])
 def test_an_address_that_names_no_runs(runs: Path, finished: Path, asked: str) -> None:
     shutil.copytree(finished, runs)

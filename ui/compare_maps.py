@@ -151,9 +151,15 @@ def _pair(runs: dict[str, str]) -> None:
     ids = list(runs)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = st.segmented_control(
-            "Map", list(METHODS), default="pca", required=True, format_func=METHODS.__getitem__, key="pair-method"
+            "Map",
+            list(METHODS),
+            default="pca",
+            required=True,
+            format_func=METHODS.__getitem__,
+            key="pair-method",
+            bind="query-params",
         )
-        look: Any = {"format_func": runs.__getitem__, "on_change": _drop_lasso, "width": 300}
+        look: Any = {"format_func": runs.__getitem__, "on_change": _drop_lasso, "width": 300, "bind": "query-params"}
         left = st.selectbox("Left", ids, key="pair-left", **look)
         right = st.selectbox("Right", ids, index=min(1, len(ids) - 1), key="pair-right", **look)
     with st.spinner("Drawing the maps …"):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def settings_diff(settings: Sequence[Setting]) -> None:
     """Knobs that differ, or all of them."""
-    every = st.toggle("Show all knobs", key="all-knobs")
+    every = st.toggle("Show all knobs", key="all-knobs", bind="query-params")
     columns = differences(settings, every)
     if columns["Knob"]:
         st.dataframe(columns, hide_index=True, height=min(35 * (len(columns["Knob"]) + 1) + 3, 420))
@@ -43,9 +43,14 @@ def measures(settings: Sequence[Setting]) -> Setting:
     by_letter = {setting.letter: setting for setting in settings}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         letter = st.selectbox(
-            "Hold all against", list(by_letter), format_func=lambda one: by_letter[one].name, key="reference", width=320
+            "Hold all against",
+            list(by_letter),
+            format_func=lambda one: by_letter[one].name,
+            key="reference",
+            bind="query-params",
+            width=320,
         )
-        every = st.toggle("Every modality and horizon", key="all-measures")
+        every = st.toggle("Every modality and horizon", key="all-measures", bind="query-params")
     reference = by_letter[letter]
     columns = measures_table(settings, reference, every)
     if not columns["Measure"]:
@@ -96,8 +101,9 @@ def curve_choices(both: bool) -> tuple[Axis, Seeds, bool, bool]:
             key="seeds",
             bind="query-params",
         )
-        smoothed = st.toggle("Smooth", value=True, key="smooth", help="The values themselves stay faint beneath.")
-        apart = both and st.toggle("Sound and pictures apart", key="apart")
+        beneath = "The values themselves stay faint beneath."
+        smoothed = st.toggle("Smooth", value=True, key="smooth", help=beneath, bind="query-params")
+        apart = both and st.toggle("Sound and pictures apart", key="apart", bind="query-params")
     return axis, seeds, smoothed, apart  # type: ignore[return-value]
 
 

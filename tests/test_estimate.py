@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from cpc_engine.config import RunConfig
+from cpc_engine.errors import RunError
 from cpc_engine.runs.estimate import FREE, Estimate, estimate
 from cpc_engine.runs.folder import RunFolder, list_runs
+from cpc_engine.runs.trial import seconds_a_step
 from tests.tiny import tiny
 
 
@@ -40,6 +42,15 @@ def test_nothing_like_it_gives_no_number(tmp_path: Path) -> None:
     known = list_runs(tmp_path)
     assert estimate(tiny(context__hidden_dim=32), "cpu", known, tmp_path) is None
     assert estimate(tiny(), "cpu", [], tmp_path) is None
+
+
+def test_a_few_steps_tell_how_long_one_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert 0 < seconds_a_step(tiny(optimiser__steps=100_000, run__record_every=7)) < 10
+    assert not list(tmp_path.iterdir()), "nothing is left behind"
+    with pytest.raises(RunError, match=r"these settings do not train: .*gone"):
+        seconds_a_step(tiny(data__dataset="audio_folder", data__path=str(tmp_path / "gone")))
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_free_knobs_exist() -> None:

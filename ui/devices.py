@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,8 +21,8 @@ def devices() -> dict[str, str]:
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         free, total = torch.cuda.mem_get_info(index)
         found[f"cuda:{index}"] = f"{torch.cuda.get_device_name(index)} · {_free(free, total)}"
-    found["cpu"] = f"processor · {os.cpu_count()} cores{_memory()}"
-    return {"auto": f"choose for me: {next(iter(found.values()))}"} | found
+    found["cpu"] = f"processor{_memory()}"
+    return {"auto": f"auto · {next(iter(found.values()))}"} | found
 
 
 def choose_device(base: RunConfig, changes: Changes, changed: Callable[[], None]) -> None:
@@ -53,4 +52,4 @@ def _memory() -> str:
 
 
 def _free(free: int, total: int) -> str:
-    return f"{free / 2**30:.1f} of {total / 2**30:.1f} GB free"
+    return f"{free / 2**30:.0f} of {total / 2**30:.0f} GB free"

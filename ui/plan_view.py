@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import streamlit as st
 
 from cpc_engine.config import RunConfig
 from cpc_engine.negatives.plan import ModalityPlan, modalities, perturbed_cosine, plan, remarks
 
 from .curves import MODALITY_WORDS, SOURCE_WORDS
-from .engine import plain_errors, root, runs
+from .engine import manager, plain_errors, root, runs
 from .palette import SOURCES
 from .status import duration
 
@@ -41,12 +43,35 @@ def show_time(config: RunConfig) -> None:
     from cpc_engine.runs.estimate import estimate
 
     with plain_errors():
-        found = estimate(config, pick_device(config.run.device), runs(), root())
-        if found is None:
-            st.caption("Time: not known yet. No run of this size was trained on this device; its page tells soon.")
-        else:
+        device = pick_device(config.run.device)
+        found = estimate(config, device, runs(), root())
+        measured = _measured().get(_size_key(config, device))
+        if found:
             source = "an earlier run" if found.runs == 1 else f"{found.runs} earlier runs"
             st.markdown(f"Takes about **{duration(found.seconds)}**, by {source} of this size on this device.")
+        elif measured:
+            seconds = duration(measured * config.optimiser.steps)
+            st.markdown(f"Takes about **{seconds}**, by a few steps that were measured on this device.")
+        elif manager().active():
+            st.caption("Time: not known yet; while a run goes on it cannot be measured.")
+        elif st.button("How long will it take?", icon=":material/timer:", help="Trains a few steps.", key="measure"):
+            from cpc_engine.runs.trial import seconds_a_step
+
+            with st.spinner("Training a few steps …"):
+                _measured()[_size_key(config, device)] = seconds_a_step(config)
+            st.rerun()
+
+
+@st.cache_resource(show_spinner=False)
+def _measured() -> dict[str, float]:
+    """{settings that decide on it, and the device: seconds a step}, of all sessions."""
+    return {}
+
+
+def _size_key(config: RunConfig, device: str) -> str:
+    from cpc_engine.runs.estimate import size_of
+
+    return f"{device} {json.dumps(size_of(config))}"
 
 
 def _counts(one: ModalityPlan) -> None:

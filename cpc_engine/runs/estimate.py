@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..config import RunConfig
 from ..errors import CpcError
@@ -46,6 +47,12 @@ class Estimate:
     runs: int
 
 
+def size_of(config: RunConfig) -> dict[str, Any]:
+    """The knobs that say how long a step takes, {"section.knob": value}."""
+    flat = {f"{section}.{name}": v for section, knobs in config.to_dict().items() for name, v in knobs.items()}
+    return {path: v for path, v in flat.items() if path not in FREE and not path.startswith("evaluation.")}
+
+
 def estimate(config: RunConfig, device: str, known: Iterable[RunInfo], root: Path) -> Estimate | None:
     """Median over finished or stopped runs of the same size on the same device; None where there are none.
 
@@ -54,15 +61,15 @@ def estimate(config: RunConfig, device: str, known: Iterable[RunInfo], root: Pat
     Args:
         device: where it would train, as `pick_device` names it. known: all runs below `root`, newest first.
     """
-    speeds = []
+    speeds, wanted = [], size_of(config)
     for info in list(known)[:LOOKED_AT]:
         if info.device != device or info.steps_done < FEWEST or info.seconds <= 0 or info.teaches:
             continue
         try:
-            differing = RunFolder(root / info.id).config().differences(config)
+            same = size_of(RunFolder(root / info.id).config()) == wanted
         except CpcError:
             continue  # a broken folder tells nothing
-        if not {path for path in differing if not path.startswith("evaluation.")} - FREE:
+        if same:
             speeds.append(info.steps_done / info.seconds)
     if not speeds:
         return None

@@ -1,0 +1,36 @@
+"""The benchmark of how soon an item lights up."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from benchmarks.place import engine, pictures, sounds, text
+from cpc_engine import RunFolder
+from cpc_engine.media import Picture, Sound, decode
+
+pytest_plugins = ["tests.explored"]
+
+
+def test_its_files_are_what_a_browser_sends() -> None:
+    heard, seen = [decode(data, "x") for data in sounds(12)], [decode(data, "x") for data in pictures(3)]
+    assert all(isinstance(one, Sound) and (one.rate, one.seconds) == (48_000, 2.0) for one in heard)
+    assert all(isinstance(one, Picture) and one.pixels.shape == (585, 1040, 3) for one in seen)
+    assert len(set(sounds(12))) == 10
+    assert len(set(pictures(3))) == 3
+
+
+@pytest.mark.slow
+def test_every_phase_is_measured(keypad: Path) -> None:
+    found = engine(RunFolder(keypad), 3)
+    assert found["open_s"] > 0
+    for modality in ("audio", "image"):
+        for kind in ("idle", "training"):
+            one = found[modality][kind]
+            assert 0 < one["p50_ms"] <= one["p90_ms"] < math.inf
+            assert one["decode"]["p50_ms"] + one["place"]["p50_ms"] <= 2 * one["p90_ms"]
+    said = text({"run": "a run", "items": 3, "engine": found})
+    assert "audio, training" in said
+    assert "image, idle" in said

@@ -1,11 +1,15 @@
-# make run · make test · make check. The virtual environment is made on first use and renewed when the pins change.
+# make run · make test · make check · make screenshots.
+# The virtual environment is made on first use and renewed when the pins change.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
 
-.PHONY: setup run test check
+# Pictures that the README shows; the others are only looked at.
+SHOWN := $(foreach page,start compare explore,$(foreach scheme,light dark,screenshots/$(page)-desk-$(scheme).png))
+
+.PHONY: setup run test check screenshots
 .DELETE_ON_ERROR:
 
 setup: $(DEV_READY)
@@ -21,6 +25,11 @@ check: $(DEV_READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m "not slow and not browser"
+
+screenshots: $(DEV_READY)
+	$(BIN)/python -m benchmarks.screenshots --out screenshots
+	mkdir -p docs/screenshots
+	cp $(SHOWN) docs/screenshots/
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 
 from benchmarks import peers, tables
 from benchmarks.problem import Problem, Shape, exact, make_problem
+from benchmarks.screenshots import PRESS, READY, SCROLL, addresses
 from cpc_engine.negatives.infonce import info_nce
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -155,3 +157,12 @@ def test_tables_fill_the_marked_section_and_check_finds_it_stale(
 def test_a_readme_without_markers_is_refused() -> None:
     with pytest.raises(ValueError, match="needs"):
         tables.with_section("# Nothing here\n", "text")
+
+
+def test_pictures_are_taken_of_every_page() -> None:
+    names = {path.stem for path in (ROOT / "pages").glob("*.py")}
+    assert set(addresses([f"run-{number}" for number in range(4)])) == names
+    assert set(READY) <= names
+    assert set(PRESS) | set(SCROLL) <= names
+    shown = re.findall(r"\$\(foreach page,([a-z ]+),", (ROOT / "Makefile").read_text())
+    assert set(shown[0].split()) <= names

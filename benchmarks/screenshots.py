@@ -1,0 +1,158 @@
+"""Pictures of every page, light and dark, on a desk and on a phone.
+
+    python -m benchmarks.screenshots [--out DIR] [--runs DIR] [--whole] [PAGE …]
+
+Shows the shipped examples beside four short runs (two settings, two seeds), which it trains first; `--runs` keeps them
+there for the next time. `--whole` makes each picture as high as its page, to look for what is ugly. Needs Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if not __package__:  # run as a file
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from benchmarks.timing import ROOT
+from cpc_engine import RunFolder, preset
+from cpc_engine.runs.evaluate import evaluate_run
+from cpc_engine.runs.execute import execute
+from cpc_engine.training.control import Control
+from tests.browser import FLAGS, chromium_path, streamlit_server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+SIZES = {"desk": (1440, 900), "phone": (390, 844)}
+SCHEMES = ("light", "dark")
+HIGHEST = 6000  # pixels of a whole page
+RUNS = "screenshot-"
+SMALL = {
+    "data.train_items": 512,
+    "data.test_items": 120,
+    "audio.width": 16,
+    "image.width": 16,
+    "context.hidden_dim": 64,
+    "optimiser.batch_size": 16,
+    "optimiser.steps": 60,
+    "evaluation.every": 10,
+    "evaluation.items": 60,
+    "evaluation.map_items": 120,
+    "run.device": "cpu",
+}
+# What to press, and what to wait for, before a page is as it should be seen.
+PRESS = {"place": ".st-key-sample button"}
+SCROLL = {"compare": "#curves"}  # what stands at the top of a picture that does not show the whole page
+READY = {
+    "start": "[class*='st-key-picture'] svg",
+    "watch": "[class*='st-key-loss-'] .main-svg",
+    "runs": "[class*='st-key-drawing-'] svg",
+    "compare": ".st-key-report button",
+    "explore": ".cpc-scatter .main-svg",
+    "place": "[class*='st-key-placed-']",
+}
+
+
+def make_runs(root: Path) -> list[str]:
+    """Ids of two settings with two seeds each, trained unless they are there, and a copy of each shipped example."""
+    ids = []
+    for seed in (0, 1):
+        for name, perturbed in (("Keypad", False), ("Keypad with noisy copies", True)):
+            ids.append(f"{RUNS}{'noisy' if perturbed else 'plain'}-{seed}")
+            if (root / ids[-1]).is_dir():
+                continue
+            print(f"training {ids[-1]} …", file=sys.stderr, flush=True)
+            changes = {"run.name": name, "run.seed": seed, "sampler.perturbed": perturbed, "sampler.sigma": 0.2}
+            folder = RunFolder.create(root, preset("keypad").config().replace(changes | SMALL))
+            ended = execute(folder, Control())
+            if ended.status != "finished":
+                raise SystemExit(f"{ids[-1]}: {ended.message}")
+            evaluate_run(folder)
+            folder.path.rename(root / ids[-1])
+    for example in sorted((ROOT / "checkpoints").glob("example-*")):
+        shutil.copytree(example, root / example.name, dirs_exist_ok=True)
+    return ids
+
+
+def addresses(ids: list[str]) -> dict[str, str]:
+    """{page: its address below the app's} of every page that the app has; an example is shown where one is shipped."""
+    shown = next((path.name for path in sorted((ROOT / "checkpoints").glob("example-*"))), ids[0])
+    return {
+        "start": "",
+        "train": "train?preset=keypad&set=sampler.perturbed=true&set=sampler.sigma=0.2",
+        "watch": f"watch?run={shown}",
+        "runs": "runs",
+        "compare": f"compare?runs={','.join(ids)}",
+        "explore": f"explore?run={shown}",
+        "place": f"place?run={shown}&way=Samples",
+    }
+
+
+def settle(page: Page) -> None:
+    """Wait until the script has run and plotly has drawn."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=180_000)
+    page.wait_for_timeout(2500)
+
+
+def shoot(page: Page, address: str, name: str, whole: bool) -> bytes:
+    """One page as PNG."""
+    page.goto(address)
+    settle(page)
+    if name in PRESS:
+        page.locator(PRESS[name]).click(timeout=180_000)
+    if name in READY:
+        page.locator(READY[name]).first.wait_for(timeout=180_000)
+    if whole:
+        size = page.viewport_size
+        assert size is not None
+        height = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight")
+        page.set_viewport_size({"width": size["width"], "height": min(int(height) + 80, HIGHEST)})
+    elif name in SCROLL:
+        page.locator(SCROLL[name]).evaluate("heading => heading.scrollIntoView()")
+    settle(page)
+    return page.screenshot()
+
+
+def take(browser: Browser, url: str, pages: dict[str, str], out: Path, whole: bool) -> None:
+    """PAGE-SIZE-SCHEME.png for all of them."""
+    for size, (width, height) in SIZES.items():
+        for scheme in SCHEMES:
+            for name, address in pages.items():
+                context = browser.new_context(
+                    viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
+                )
+                file = out / f"{name}-{size}-{scheme}.png"
+                file.write_bytes(shoot(context.new_page(), f"{url}/{address}", name, whole))
+                context.close()
+                print(f"{file} {file.stat().st_size // 1000} KB", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pages", nargs="*", metavar="PAGE", help="only these pages")
+    parser.add_argument("--out", type=Path, default=Path("screenshots"), help="where the pictures go (screenshots/)")
+    parser.add_argument("--runs", type=Path, help="keep the runs there")
+    parser.add_argument("--whole", action="store_true", help="as high as the page")
+    given = parser.parse_args()
+    from playwright.sync_api import sync_playwright
+
+    given.out.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        root = given.runs or Path(folder) / "runs"
+        pages = addresses(make_runs(root))
+        if unknown := set(given.pages) - set(pages):
+            parser.error(f"no page {', '.join(sorted(unknown))}; there are {', '.join(pages)}")
+        wanted = {name: address for name, address in pages.items() if name in (given.pages or pages)}
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
+        with streamlit_server(ROOT / "app.py", Path(folder) / "log", env={"CPC_RUNS": str(root)}) as url:
+            take(browser, url, wanted, given.out, given.whole)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

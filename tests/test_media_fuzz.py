@@ -1,13 +1,15 @@
-"""Thousands of damaged files through the sandboxed decoder: none hurts, hangs, or yields numbers beyond all bounds."""
+"""Thousands of damaged files through the sandboxed decoder, hundreds of them on to a run's maps: none crashes, hangs,
+takes a gigabyte or yields numbers beyond all bounds."""
 
 from __future__ import annotations
 
 import io
+import json
 import struct
 import sys
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +17,18 @@ import pytest
 import soundfile
 from PIL import Image
 
+from cpc_engine import RunFolder
 from cpc_engine.errors import MediaError
 from cpc_engine.media import Sound
 from cpc_engine.media.picture import MAX_MEGAPIXELS
 from cpc_engine.media.sandbox import Sandbox
 from cpc_engine.media.sound import MAX_SECONDS, RATES
+from cpc_engine.placing import Placer
+
+pytest_plugins = ["tests.explored"]
 
 CASES = 1000  # of each format
+PLACED = 100  # of each format, on a run's maps, too
 MEMORY = 2**30
 SECONDS = 10
 SOUNDS = {"WAV": "PCM_16", "WAV float": "FLOAT", "FLAC": "PCM_16", "OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}
@@ -125,10 +132,19 @@ OGG_TABLE = _ogg_table()
 REPAIRS: dict[str, Callable[[bytes], bytes]] = {"PNG": repair_png, "OGG": repair_ogg}
 
 
-def peak_bytes(pid: int) -> int:
-    """The most memory that a process has held at once."""
+def damaged(form: str, cases: int, seed: int) -> Iterator[bytes]:
+    """Damaged copies of a whole file; the same seed gives the same ones."""
+    original = sound(form) if form in SOUNDS else picture(form)
+    draw = np.random.default_rng([seed, *form.encode()])
+    for case in range(cases):
+        data = bytes(MUTATIONS[case % len(MUTATIONS)](bytearray(original), draw))
+        yield REPAIRS[form](data) if form in REPAIRS and draw.random() < 0.7 else data
+
+
+def memory(pid: int | str, field: str) -> int:
+    """Bytes that a process holds ("VmRSS") or has held at most ("VmHWM")."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
 
 
 @pytest.mark.parametrize("form", REPAIRS)
@@ -139,16 +155,11 @@ def test_repairs_leave_a_whole_file_as_it_is(form: str) -> None:
 
 @pytest.mark.parametrize("form", [*SOUNDS, *PICTURES])
 def test_damaged_files_do_no_harm(form: str) -> None:
-    original = sound(form) if form in SOUNDS else picture(form)
-    draw = np.random.default_rng(sum(form.encode()))
     sandbox = Sandbox()
-    assert sandbox.decode(original, form)
+    assert sandbox.decode(sound(form) if form in SOUNDS else picture(form), form)
+    (worker,) = sandbox._idle
     refusals: list[str] = []
-    peaks: dict[int, int] = {}
-    for case in range(CASES):
-        data = bytes(MUTATIONS[case % len(MUTATIONS)](bytearray(original), draw))
-        if form in REPAIRS and draw.random() < 0.7:
-            data = REPAIRS[form](data)
+    for data in damaged(form, CASES, seed=0):
         began = time.monotonic()
         try:
             found = sandbox.decode(data, form)
@@ -162,14 +173,39 @@ def test_damaged_files_do_no_harm(form: str) -> None:
             else:
                 assert 0 < found.pixels.size <= 3e6 * MAX_MEGAPIXELS
         assert time.monotonic() - began < SECONDS
-        if sys.platform == "linux" and sandbox._idle:
-            pid = sandbox._idle[0].process.pid
-            peaks[pid] = peak_bytes(pid)
+        assert sandbox._idle == [worker], f"the decoder ended: {refusals[-1]}"
+    if sys.platform == "linux":
+        assert memory(worker.process.pid, "VmHWM") < MEMORY
     sandbox.close()
     assert 0 < len(refusals) < CASES  # neither is everything refused nor is nothing damaged
     for line in refusals:
         assert line.startswith(f"{form}: ")
         assert "\n" not in line
-        assert "longer than" not in line
-    assert all(peak < MEMORY for peak in peaks.values())
-    assert len(peaks) <= 5  # a file that brings a worker down is rare
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", [*SOUNDS, *PICTURES])
+def test_what_gets_through_is_placed_with_plain_numbers(form: str, keypad: Path) -> None:
+    """Odd rates, lengths and shapes go on to resampling, the network, the maps and the verdict."""
+    placer = Placer(RunFolder(keypad))
+    before = 0
+    if sys.platform == "linux":
+        Path("/proc/self/clear_refs").write_text("5")  # the high-water mark falls to what is resident now
+        before = memory("self", "VmRSS")
+    fates = {"ok": 0, "error": 0}
+    for data in damaged(form, PLACED, seed=1):
+        began = time.monotonic()
+        (placed,) = placer.place_all([(form, data)])
+        assert time.monotonic() - began < SECONDS
+        told = placed.to_dict()
+        assert json.dumps(told, allow_nan=False)
+        fates[told["status"]] += 1
+        if placed.placement is not None:
+            assert 0 <= told["typicality"] <= 100
+            assert sum(told["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+            assert all(-1.001 <= near["cosine"] <= 1.001 for near in told["neighbours"])
+        else:
+            assert "\n" not in told["error"]
+    if sys.platform == "linux":
+        assert memory("self", "VmHWM") - before < MEMORY
+    assert all(fates.values())

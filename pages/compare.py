@@ -47,6 +47,8 @@ if not settings:
         "Choose two or more runs above. Runs that differ only in their seed are taken together.",
         icon=":material/arrow_upward:",
     )
+    if st.button("Compare the newest two", icon=":material/balance:", key="newest"):
+        compare_data.show_also(info.id for info in infos[:2])
     st.stop()
 more = compare_data.siblings(settings, known)
 words = f"Add their {len(more)} other seed{'s' * (len(more) > 1)}"

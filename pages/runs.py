@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from cpc_engine.runs.folder import scan_runs
 from ui._compat import inside_app
 from ui.begin import nothing_yet
 from ui.cards import show_cards
-from ui.engine import plain_errors, root, runs
+from ui.engine import plain_errors, root
 
 if TYPE_CHECKING:
     from cpc_engine.runs.folder import RunInfo
@@ -46,19 +47,37 @@ def trash() -> None:
                 st.rerun()
 
 
+def everything() -> None:
+    st.session_state.find = ""
+
+
 inside_app()
 st.title("What have I trained?")
-known = runs()
+known, broken = scan_runs(root())
 
 trash()
+if broken:
+    with st.expander(f"Folders that cannot be read ({len(broken)})", icon=":material/broken_image:"):
+        st.caption("The other runs are not touched by it. Mend such a folder or remove it from the folder of runs.")
+        for line in broken[:20]:
+            st.text(line)
 if known:
-    wanted = st.text_input("Find", placeholder="name, data or status", key="find", bind="query-params", width=340)
-    words = wanted.lower().split()
-    shown = [one for one in known if all(word in described(one) for word in words)]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        wanted = st.text_input("Find", placeholder="name, data or status", key="find", bind="query-params", width=340)
+        words = wanted.lower().split()
+        shown = [one for one in known if all(word in described(one) for word in words)]
+        if 1 < len(shown) <= AT_ONCE:
+            st.page_link(
+                "pages/compare.py",
+                label=f"Compare these {len(shown)}",
+                icon=":material/balance:",
+                query_params={"runs": ",".join(one.id for one in shown)},
+            )
     pages = -(-len(shown) // AT_ONCE)
     at = st.pagination(pages, key="page") if pages > 1 else 1
     show_cards(shown[(at - 1) * AT_ONCE : at * AT_ONCE])
     if not shown:
         st.info("No run fits.", icon=":material/search_off:")
+        st.button("Show all runs", icon=":material/restart_alt:", key="all", on_click=everything)
 else:
     nothing_yet()

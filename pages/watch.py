@@ -18,13 +18,10 @@ else:
     st.title("How is it going?")
     known = runs()
     if known:
+        from ui.cards import show_cards
+
         st.write("Choose a run to look at.")
-        for one in known[:8]:
-            st.page_link(
-                "pages/watch.py",
-                label=f"{one.name or one.id} · {one.status}",
-                icon=":material/monitoring:",
-                query_params={"run": one.id},
-            )
+        show_cards(known[:6])
+        st.page_link("pages/runs.py", label="All runs", icon=":material/folder_open:")
     else:
         nothing_yet()

@@ -189,6 +189,30 @@ def test_the_time_is_measured_where_no_run_tells(runs: Path) -> None:
     assert not runs.exists(), "no run came of it"
 
 
+def test_broken_folders_are_told_and_a_search_leads_on(runs: Path, finished: Path) -> None:
+    for name in ("one", "two", "half"):
+        shutil.copytree(finished, runs / name)
+    (runs / "half" / "run.json").write_text("{")
+    test = app("pages/runs.py")
+    assert not test.exception
+    assert [one.label for one in test.expander] == ["Folders that cannot be read (1)"]
+    assert "half" in test.text[0].value
+    assert set(dict(links(test)["Compare these 2"])["runs"].split(",")) == {"one", "two"}
+    test.text_input(key="find").set_value("no such run").run()
+    assert "No run fits." in [one.value for one in test.info]
+    test.button(key="all").click().run()
+    assert not test.exception
+    assert "Compare these 2" in links(test)
+    assert "all" not in [one.key for one in test.button]
+
+
+def test_watching_nothing_shows_what_there_is(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs / "one")
+    test = app("pages/watch.py")
+    assert not test.exception
+    assert ("run", "one") in [pair for asked in links(test).values() for pair in asked]
+
+
 def test_several_seeds_wait_in_line_and_can_be_held_still(runs: Path) -> None:
     test = app("pages/train.py")
     test.number_input(key="count").set_value(3).run()

@@ -187,6 +187,9 @@ def test_an_address_that_names_no_runs(runs: Path, finished: Path, asked: str) -
     assert not test.error
     assert len(test.warning) == bool(asked.strip(","))
     assert test.info
+    test.button(key="newest").click().run()
+    assert not test.exception
+    assert len(shown(test)) == 2
 
 
 @pytest.mark.parametrize("broken", ["run.json", "config.json", "metrics.jsonl", "map.json", "map.safetensors"])

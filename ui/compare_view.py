@@ -57,7 +57,7 @@ def measures(settings: Sequence[Setting]) -> Setting:
         st.info("No run has finished yet, so there is nothing to measure.", icon=":material/hourglass_empty:")
         return reference
     # As wide as the longest text: cut short, "not distinguishable" would read as "not".
-    wide = st.column_config.TextColumn(width=260)
+    wide = st.column_config.TextColumn(width=230)
     verdicts = {name: wide for name in columns if name == "Measure" or name.endswith("?")}
     height = min(35 * (len(columns["Measure"]) + 1) + 3, 560)
     st.dataframe(columns, hide_index=True, height=height, column_config=verdicts)

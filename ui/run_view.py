@@ -10,7 +10,7 @@ import streamlit as st
 from . import curves
 from .controls import controls
 from .draft import train_like
-from .engine import ENDED, manager, plain_errors, root
+from .engine import ENDED, manager, plain_errors, root, sentence
 from .knobs import as_text
 from .live_chart import live_chart
 from .maps import show_evolving_map, show_map
@@ -85,7 +85,7 @@ def _headline(now: Snapshot) -> None:
     st.progress(min(share, 1.0), text=text)
     if now.message:
         level = st.error if now.status in ("failed", "diverged") else st.info
-        level(now.message[:1].upper() + now.message[1:])
+        level(sentence(now.message))
 
 
 def _warnings(now: Snapshot, folder: RunFolder) -> None:

@@ -24,8 +24,9 @@ def begin() -> None:
     show_also([manager().start(config) for config in changed_configs(base, changes, (0, 1), names)])
 
 
-if len(infos) < 2:
-    there = "There is no run yet" if not infos else "There is one run, and nothing to hold it against"
+own = [info for info in infos if not info.teaches]
+if len(own) < 2:
+    there = "There is no run of yours yet" if not own else "There is one run of yours, and nothing to hold it against"
     st.info(
         f"{there}. Two settings with two seeds each give a first verdict, in a few minutes.", icon=":material/balance:"
     )

@@ -84,11 +84,25 @@ def shown(test: AppTest) -> list[str]:
 def test_without_runs_it_says_what_to_do(runs: Path) -> None:
     test = page()
     assert not test.exception
-    assert "no run yet" in test.info[0].value
+    assert "no run of yours yet" in test.info[0].value
     test.button(key="begin").click().run()
     assert not test.exception
     assert len(ids(runs)) == 4
     assert sorted(shown(test)) == ids(runs)
+
+
+def test_examples_are_shown_until_there_are_runs_of_ones_own(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs)
+    for place, name in enumerate(ids(runs)):
+        RunFolder(runs / name).mark_example("A lesson", place)
+    test = page()
+    assert not test.exception
+    assert "no run of yours yet" in test.info[0].value
+    assert test.button(key="begin")
+    assert len(shown(test)) == 2
+    mine = ids(runs)[0]
+    RunFolder(runs / mine).update(data={})
+    assert shown(page())[0] == mine
 
 
 def test_two_settings_are_held_against_each_other(runs: Path, finished: Path) -> None:

@@ -41,8 +41,8 @@ def choose(infos: list[RunInfo], seeds: Mapping[str, int]) -> list[str]:
             )
     else:
         chosen = state.get(KEY, state.get(KEPT))
-    if chosen is None:  # the newest two, so that there is something to see
-        chosen = [info.id for info in infos if info.steps_done][:2]
+    if chosen is None:  # the newest two, so that there is something to see; examples where there are no others
+        chosen = [info.id for info in sorted(infos, key=lambda info: bool(info.teaches)) if info.steps_done][:2]
     state[KEY] = [one for one in dict.fromkeys(chosen) if one in known][:MOST]
 
     def label(one: str) -> str:

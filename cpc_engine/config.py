@@ -163,6 +163,12 @@ class SamplerConfig(Section):
         low="only other items count: nothing tells positions of one item apart",
         high="steady sounds: identical frames are false negatives",
     )
+    one_group: bool = knob(
+        False,
+        "Fill each batch from one group of items (fsdd: one speaker), so that telling groups apart does not help.",
+        low="voices or places tell items apart, and latents learn those",
+        high="groups smaller than a batch are mixed all the same",
+    )
     queue_size: int = knob(
         0,
         "Past positives kept as negatives, per modality (0: no queue).",

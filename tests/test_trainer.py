@@ -7,6 +7,8 @@ from itertools import pairwise
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lightning_fabric import Fabric
 
 from cpc_engine.config import RunConfig
@@ -194,6 +196,26 @@ def test_every_item_comes_once_an_epoch_in_another_order() -> None:
     again = DataOrder(10, 3, seed=4)
     assert torch.equal(again.rows(7), order.rows(7))
     assert len(DataOrder(5, 64, 0).rows(0)) == 5
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=60), st.integers(2, 9), st.integers(0, 5))
+def test_batches_of_one_group_as_far_as_its_items_go(numbers: list[int], size: int, seed: int) -> None:
+    groups = [f"speaker {number}" for number in numbers]
+    order = DataOrder(len(groups), size, seed, groups)
+    batches = [order.rows(step).tolist() for step in range(len(groups) // order.batch_size)]
+    items = [row for batch in batches for row in batch]
+    assert len(set(items)) == len(items), "no item comes twice in an epoch"
+    alone = [{groups[row] for row in batch} for batch in batches]
+    for group in set(groups):
+        assert alone.count({group}) >= groups.count(group) // order.batch_size
+    assert all(len(batch) == order.batch_size for batch in batches)
+
+
+def test_items_of_groups_of_their_own_are_mixed_anew() -> None:
+    order = DataOrder(40, 8, 0, [str(item) for item in range(40)])
+    epochs = [[set(order.rows(5 * epoch + step).tolist()) for step in range(5)] for epoch in range(2)]
+    assert not any(batch in epochs[1] for batch in epochs[0])
 
 
 def test_learning_rate_warms_up_and_decays() -> None:

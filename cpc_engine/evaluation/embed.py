@@ -22,6 +22,7 @@ class Features:
     Attributes:
         mean_context, last_context: (N, h). mean_latent: (N, d).
         pooled_latent, pooled_context: (N, 8·d or h) over time for sound, (N, 4·d or h) over quarters for pictures.
+        mean_std_latent, mean_std_context: (N, 2·d or h), mean and standard deviation over positions.
     """
 
     mean_context: Tensor
@@ -29,6 +30,8 @@ class Features:
     mean_latent: Tensor
     pooled_latent: Tensor
     pooled_context: Tensor
+    mean_std_latent: Tensor
+    mean_std_context: Tensor
 
 
 @torch.no_grad()
@@ -58,6 +61,8 @@ def _features(modality: Modality, latents: Tensor, contexts: Tensor) -> Features
         latents.mean(1),
         _pooled(modality, latents),
         _pooled(modality, contexts),
+        _mean_std(latents),
+        _mean_std(contexts),
     )
     return Features(*(t.float().cpu() for t in tensors))
 
@@ -69,6 +74,11 @@ def _pooled(modality: Modality, sequence: Tensor) -> Tensor:
         return F.adaptive_avg_pool1d(columns, min(SEGMENTS, columns.shape[2])).flatten(1)
     side = round(columns.shape[2] ** 0.5)
     return F.adaptive_avg_pool2d(columns.unflatten(2, (side, side)), CELLS).flatten(1)
+
+
+def _mean_std(sequence: Tensor) -> Tensor:
+    """(B, T, f) → (B, 2 · f)."""
+    return torch.cat([sequence.mean(1), sequence.std(1, correction=0)], 1)
 
 
 def _tensors(features: Features) -> tuple[Tensor, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal
 
 from ..errors import ConfigError
@@ -43,3 +44,10 @@ def pick_precision(name: Literal["auto"] | Precision, device: str) -> Precision:
         has: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # not there before torch 2.12
         native = bool(has.get("avx512_bf16") or has.get("amx_bf16"))
     return "bf16-mixed" if native else "32-true"
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: a container or `taskset` can leave it fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -19,7 +19,7 @@ from ..evaluation.measures import encode, measure
 from ..training.control import Control
 from ..training.records import StepRecord
 from ..training.trainer import Trainer
-from .device import pick_device, pick_precision
+from .device import pick_device, pick_precision, usable_cores
 from .evolution import EvolutionRecorder
 from .folder import RunFolder, Status
 from .frozen import save_typicality
@@ -120,7 +120,7 @@ class _Execution:
         """All cores, but after the page that shows the run: below it in priority where the system allows."""
         import torch
 
-        torch.set_num_threads(self.config.run.threads or os.cpu_count() or 1)
+        torch.set_num_threads(self.config.run.threads or usable_cores())
         if sys.platform == "linux" and threading.current_thread() is not threading.main_thread():
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 

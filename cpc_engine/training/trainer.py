@@ -60,7 +60,8 @@ class Trainer:
             m: HybridSampler(config.sampler, config.context.latent_dim, cosine, self.generator)
             for m in self.model.modalities
         }
-        self.order = DataOrder(len(data.train), config.optimiser.batch_size, config.run.seed)
+        groups = data.train.groups if config.sampler.one_group else None
+        self.order = DataOrder(len(data.train), config.optimiser.batch_size, config.run.seed, groups)
         optimiser = torch.optim.AdamW(
             [p for p in self.model.parameters() if p.requires_grad],
             lr=config.optimiser.learning_rate,

@@ -1,0 +1,147 @@
+"""Make the example runs that ship in `checkpoints/`, from nothing.
+
+    python -m benchmarks.examples [NAME …] [--data DIR] [--out DIR] [--runs DIR] [--replace]
+
+Each is trained and evaluated as `python -m cpc_engine train` and `evaluate` would, with seed 0. Weights, measures and
+maps of held-out items are kept, nothing of the data themselves and no optimiser state. cifar10 and fsdd look for their
+data as the other benchmarks do, in $CPC_SHARED/data or `shared/data` beside the repository. A finished run of the same
+settings below --runs, such as an experiment's, is taken from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+if not __package__:  # run as a file
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from benchmarks.timing import ROOT
+from cpc_engine.cli.foreground import execute_here
+from cpc_engine.config import RunConfig
+from cpc_engine.errors import CpcError, RunError
+from cpc_engine.experiments.runner import find_run
+from cpc_engine.knobs import unknown
+from cpc_engine.presets import PRESETS
+from cpc_engine.runs.evaluate import evaluate_run
+from cpc_engine.runs.folder import RunFolder
+from cpc_engine.runs.map import load_map
+
+FILES = {"cifar10": "cifar10_two_class.npz", "fsdd": "fsdd/recordings"}
+LARGEST = 3 * 2**20  # bytes of one example
+_LEFT_OUT = ("checkpoint.safetensors", "log.txt")
+
+
+@dataclass(frozen=True)
+class Example:
+    """A preset, what it changes, and what the run of it teaches."""
+
+    preset: str
+    teaches: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    def command(self) -> str:
+        """The line that trains it again."""
+        sets = "".join(f" --set {knob}={value}" for knob, value in self.changes.items())
+        data = " --data PATH" if PRESETS[self.preset].needs_data else ""
+        return f"python -m cpc_engine train --preset {self.preset}{data} --seed 0{sets}"
+
+    def config(self, data: Path) -> RunConfig:
+        preset = PRESETS[self.preset]
+        config = preset.config().replace(self.changes)
+        note = f"Made by: {self.command()}"
+        path = {"data.path": str(data / FILES[config.data.dataset])} if preset.needs_data else {}
+        return config.replace({"run.seed": 0, "run.name": preset.title, "run.note": note, **path})
+
+
+_SMALL: Mapping[str, Any] = {"evaluation.map_items": 300}  # dots of each modality: two of them fit into 3 MB
+
+EXAMPLES: dict[str, Example] = {
+    "tones": Example("tones", "Four pitches, four groups: how a map looks when a run has learned what there is."),
+    "tones-bars": Example("tones_bars", "A tone and its picture come to one place, though no label was shown.", _SMALL),
+    "keypad": Example("keypad", "Whistle a telephone key into Place and find its handwritten digit.", _SMALL),
+    "spoken-digits": Example("fsdd", "Real speech of six people: digits part, voices mix."),
+    "airplane-automobile": Example("cifar10", "Photographs without labels: better than no learning, far from perfect."),
+    "collapsed": Example(
+        "cifar10",
+        "What a plain queue does: every latent comes to one place while the loss looks fine.",
+        {"sampler.queue_size": 4096, "context.other_view": False, "optimiser.steps": 150},
+    ),
+}
+
+
+def make(name: str, data: Path, out: Path, runs: Path | None, replace: bool) -> None:
+    """Train, evaluate and pack one example to a folder below `out`.
+
+    Raises:
+        RunError: it is there already, did not finish, or is too large.
+    """
+    example, target = EXAMPLES[name], out / f"example-{name}"
+    if target.exists() and not replace:
+        raise RunError(f"{target.name} is there; --replace makes it again")
+    with tempfile.TemporaryDirectory() as work:
+        run = _finished(example.config(data), Path(work), runs)
+        if run.json("evaluation") is None:
+            evaluate_run(run)
+        load_map(run, "umap")  # fitted now, so that opening it later takes no time
+        for left_out in _LEFT_OUT:
+            (run.path / left_out).unlink(missing_ok=True)
+        _forget_path(run)
+        run.mark_example(example.teaches, list(EXAMPLES).index(name) + 1)
+        size = sum(file.stat().st_size for file in run.path.iterdir())
+        if size > LARGEST:
+            raise RunError(f"{name}: {size / 2**20:.1f} MB, more than the {LARGEST / 2**20:.0f} of an example")
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(run.path, target)
+    print(f"{target.name}: {size / 2**20:.1f} MB")
+
+
+def _finished(config: RunConfig, work: Path, runs: Path | None) -> RunFolder:
+    """A finished run of these settings below `work`: a copy of one below `runs`, or trained now."""
+    known = find_run(runs, config) if runs else None
+    if known is not None and known.info().status == "finished":
+        shutil.copytree(known.path, work / known.id)
+        run = RunFolder(work / known.id)
+        run.rename(config.run.name, config.run.note)
+        return run
+    run = RunFolder.create(work, config)
+    state = execute_here(run, resume=False)
+    if state.status != "finished":
+        raise RunError(f"{run.id}: {state.status}, {state.message}")
+    return run
+
+
+def _forget_path(run: RunFolder) -> None:
+    """Where the data lay here means nothing elsewhere."""
+    run.save_json("config", run.config().replace({"data.path": None}).to_dict())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Make the example runs that ship.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="all of them where none is named")
+    shared = Path(os.environ.get("CPC_SHARED", ROOT.parent / "shared"))
+    parser.add_argument("--data", type=Path, default=shared / "data")
+    parser.add_argument("--out", type=Path, default=ROOT / "checkpoints")
+    parser.add_argument("--runs", type=Path, help="runs that may be there already")
+    parser.add_argument("--replace", action="store_true", help="make those again that are there")
+    options = parser.parse_args()
+    try:
+        for name in options.names or EXAMPLES:
+            if name not in EXAMPLES:
+                raise unknown("example", name, EXAMPLES)
+            make(name, options.data, options.out, options.runs, options.replace)
+    except CpcError as error:
+        print(f"examples: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

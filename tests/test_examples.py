@@ -1,0 +1,79 @@
+"""The runs that ship: small, whole, free of third-party data, and made by the command that they name."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from benchmarks.examples import EXAMPLES, LARGEST
+from cpc_engine.cli.parser import parse
+from cpc_engine.config import RunConfig
+from cpc_engine.evaluation.geometry import effective_rank
+from cpc_engine.placing import Placer
+from cpc_engine.presets import PRESETS
+from cpc_engine.runs.folder import RunFolder, list_runs
+from cpc_engine.runs.map import load_map
+
+ROOT = Path(__file__).resolve().parents[1] / "checkpoints"
+NAMES = list(EXAMPLES)
+
+
+def run_of(name: str) -> RunFolder:
+    return RunFolder.open(f"example-{name}", ROOT)
+
+
+def test_every_example_is_listed_with_what_it_teaches() -> None:
+    shipped = {info.id: info for info in list_runs(ROOT) if info.id.startswith("example-")}
+    assert sorted(shipped) == sorted(f"example-{name}" for name in NAMES)
+    assert all(info.status == "finished" and info.teaches for info in shipped.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_is_small_and_holds_nothing_of_others(name: str) -> None:
+    run = run_of(name)
+    files = {file.name: file.stat().st_size for file in run.path.iterdir()}
+    assert sum(files.values()) <= LARGEST
+    kinds = {"config.json", "run.json", "metrics.jsonl", "evolution.json", "map.json", "evaluation.json"}
+    tensors = {f"{part}.safetensors" for part in ("weights", "evolution", "map", "typicality", "probe")}
+    assert set(files) == kinds | tensors
+    assert run.config().data.path is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_note_says_how_to_make_it_again(name: str) -> None:
+    config = run_of(name).config()
+    options = parse(shlex.split(config.run.note.removeprefix("Made by: python -m cpc_engine ")))
+    changes = dict(pair.split("=", 1) for pair in options.set)
+    again = PRESETS[options.preset].config().replace({**changes, "run.seed": options.seed})
+    named = {"run.name": config.run.name, "run.note": config.run.note, "data.path": None}
+    assert again.replace(named).differences(config) == {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_opens_whole(name: str) -> None:
+    run = run_of(name)
+    assert RunConfig.from_json(run.config().to_json()) == run.config()
+    found = load_map(run)
+    assert set(found.maps) == {"pca", "tsne", "umap"}
+    placer = Placer(run)
+    assert placer.map.features.shape == found.features.shape
+    assert len(run.records()) == run.config().optimiser.steps
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "collapsed"])
+def test_contexts_have_not_collapsed(name: str) -> None:
+    import torch
+
+    found = load_map(run_of(name))
+    wanted = min(8, len(found.classes))
+    for modality in set(found.modalities):
+        rows = [row for row, kind in enumerate(found.modalities) if kind == modality]
+        assert effective_rank(torch.from_numpy(found.features[rows])) >= wanted
+
+
+def test_the_failure_is_one() -> None:
+    last = [record["geometry"] for record in run_of("collapsed").records() if record.get("geometry")][-1]
+    first = run_of("airplane-automobile").records()[-1]["geometry"]
+    assert last["effective_rank"] < 0.25 * first["effective_rank"]

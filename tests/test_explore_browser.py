@@ -7,7 +7,7 @@ import shutil
 import statistics
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -175,23 +175,38 @@ def test_fifty_thousand_points_stay_smooth(
     rest_on(page, spot(page, chart, 0, 0))
     page.get_by_text("point ", exact=False).first.wait_for()
 
-    frames = pan(page, chart)
+    span, frames, last = pan(page, chart)
+    worst = statistics.quantiles(frames, n=10)[-1]
     print(
         f"lasso {[round(one) for one in waited]} ms; frames while moving: median {statistics.median(frames):.0f} ms, "
-        f"longest {max(frames):.0f} ms of {len(frames)}"
+        f"nine of ten within {worst:.0f} ms, longest {max(frames):.0f} ms of {len(frames)}; at the end {last:.0f} ms"
     )
-    assert statistics.median(frames) < 120, "without a GPU, on a busy machine"
+    assert worst < 120, "without a GPU, on a busy machine"
+    assert last < 8000
+    assert span == pytest.approx([160, 80], abs=2), "the points have moved with the hand"
+
+    moved = spot(page, chart, 0, 0)
+    page.locator(f"{chart} [data-val=lasso]").click()
+    before = page.get_by_text("chosen", exact=False).inner_text()
+    circle(page, chart, 0.15)
+    page.wait_for_function(f"document.querySelector('[data-testid=stText]').innerText !== {before!r}")
+    assert spot(page, chart, 0, 0) == pytest.approx(moved, abs=1), "another lasso does not move them back"
+    page.locator(f"{chart} [data-val=pan]").click()
+    page.locator(f"{chart} .nsewdrag").dblclick()
+    page.wait_for_function(f"document.querySelector({chart!r})._fullLayout.xaxis.autorange")
     assert seen.errors == []
 
 
-def pan(page: Page, chart: str) -> list[Any]:
-    """Move the map about for a second; the times between frames in ms."""
+def pan(page: Page, chart: str) -> tuple[list[float], list[float], float]:
+    """Move the map about: by how many pixels, the times between frames meanwhile, and that of the last, all in ms."""
     page.locator(f"{chart} [data-val=pan]").click()
     box = page.locator(f"{chart} .nsewdrag").bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    before = spot(page, chart, 0, 0)
     page.mouse.move(x, y)
     page.mouse.down()
+    page.mouse.move(x + 1, y)  # whatever went before has been drawn when this is heard
     page.evaluate(
         """() => {
             window.frames = [];
@@ -204,8 +219,11 @@ def pan(page: Page, chart: str) -> list[Any]:
             requestAnimationFrame(tick);
         }"""
     )
-    for step in range(40):
+    for step in range(1, 41):
         page.mouse.move(x + 4 * step, y + 2 * step)
-    page.evaluate("cancelAnimationFrame(window.ticking)")
+    frames = page.evaluate("window.frames.splice(0).slice(1)")
     page.mouse.up()
-    return list(page.evaluate("window.frames.slice(1)"))
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    last = page.evaluate("cancelAnimationFrame(window.ticking), Math.max(...window.frames)")
+    after = spot(page, chart, 0, 0)
+    return [after[0] - before[0], after[1] - before[1]], frames, last

@@ -56,7 +56,10 @@ def _chosen(view: View, explored: Exploration) -> list[int]:
         st.session_state["item"] = clicked(view.key)
 
     if view.dimensions == 2:
-        st.caption("Draw a **lasso** on the map, **hover** to see and **click** to hear an item. Or, without a mouse:")
+        st.caption(
+            "Draw a **lasso** on the map (a double click or Escape ends it), **hover** to see and **click** to hear an "
+            "item. Or, without a mouse:"
+        )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         classes = st.multiselect("Classes", explored.items.classes, format_func=plain_name, key="classes", width=420)
         words = st.text_input("Find", placeholder="name or class", key="find", bind="query-params", width=260)

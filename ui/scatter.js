@@ -3,6 +3,7 @@
 // a Streamlit fragment of its own. Ports and map find each other by `link`.
 
 const DWELL = 250; // ms over a point before its card comes
+const MANY = 5000; // points, above which plotly's own way of moving them is too slow
 const maps = new Map(); // link → {node, data, frame, …}
 const ports = new Map(); // element → {link, asks, tell, data}
 const marks = new Map(); // link → {ids: Set, n}, the points chosen last
@@ -81,15 +82,22 @@ function listen(link, chart) {
     tell(link, "chosen", { ids, n: count });
     later(link);
   };
-  listenForLasso(node, {
+  const clear = () => marks.get(link)?.ids.size && choose([]);
+  const tools = { lasso: lassoOn(node, (inside) => choose(idsInside(node, inside)), clear) };
+  if (node._fullData.reduce((sum, trace) => sum + (trace.customdata?.length ?? 0), 0) > MANY) tools.pan = panOn(node);
+  listenForDrag(node, tools, {
     begin: () => {
       clearTimeout(dwell);
       hideCard();
       asked = null;
     },
-    end: (inside) => choose(idsInside(node, inside)),
     click: (place) => click(nearest(node, place)),
-    clear: () => marks.get(link)?.ids.size && choose([]),
+  });
+  // Plotly keeps what its own tools zoomed to over redraws, and forgets what ours moved to.
+  node.on("plotly_relayout", (changes) => {
+    if (!Object.keys(changes).some((name) => /^[xy]axis\./.test(name))) return;
+    const { xaxis, yaxis } = node._fullLayout;
+    chart.view = xaxis.autorange ? null : { xaxis: [...xaxis.range], yaxis: [...yaxis.range] };
   });
 }
 
@@ -159,6 +167,7 @@ function draw(link) {
   if (node._dragging) return later(link);
   const layout = structuredClone(data.figure.layout);
   Object.assign(layout, { template: themed(node), width: node.clientWidth, height: node.clientHeight });
+  for (const axis in chart.view) Object.assign(layout[axis], { range: chart.view[axis], autorange: false });
   // A finger that moves scrolls the page, unless its owner takes the lasso from the buttons.
   if (matchMedia("(pointer: coarse)").matches) layout.dragmode = false;
   Plotly.react(node, traces(link, data.figure), layout, {

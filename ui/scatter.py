@@ -2,8 +2,8 @@
 
 `st.plotly_chart` tells of a selection by running the page, map and all, and knows nothing of hovering. Here the map is
 mounted once, and small *ports* in fragments of their own speak with it by its key: `cards` (hover and
-click), `choice` (lasso), `light` (points to light up). The browser's half is `scatter.js`, `scatter_card.js` and
-`scatter_lasso.js`.
+click), `choice` (lasso), `light` (points to light up). The browser's half is `scatter.js` and the
+`scatter_*.js` beside it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from .charts import Figure
 from .live_chart import plotly_source, script
 
 CSS = """
-.cpc-scatter { position: relative; width: 100%; }
+.cpc-scatter { position: relative; width: 100%; overflow: hidden; }
+.cpc-scatter:focus { outline: none; }
 .cpc-lasso { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; }
 .cpc-lasso polygon { fill: var(--st-primary-color); fill-opacity: 0.12; stroke: var(--st-primary-color);
   stroke-width: 2px; stroke-dasharray: 4 3; }
@@ -41,7 +42,7 @@ _mount = st.components.v2.component(
     "cpc_scatter",
     html='<div class="cpc-scatter"></div>',
     css=CSS,
-    js=script("scatter_card.js", "scatter_lasso.js", "scatter.js"),
+    js=script("scatter_card.js", "scatter_drag.js", "scatter_lasso.js", "scatter_pan.js", "scatter.js"),
     # Plotly puts its styles into the document's head and listens for drags on the document: no shadow root around it.
     isolate_styles=False,
 )

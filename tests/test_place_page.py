@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,9 @@ from streamlit.testing.v1 import AppTest
 
 from cpc_engine import RunFolder
 from cpc_engine.data.signals import synthesise
+from tests.test_media import ACCEPTED, REFUSED
 from ui.engine import BROKE
+from ui.place_inputs import PICTURES, SOUNDS
 
 pytest_plugins = ["tests.explored"]
 
@@ -60,6 +63,10 @@ def captions(test: AppTest) -> str:
 def placed(test: AppTest) -> list[str]:
     """Names on the cards, newest first."""
     return [one.value for one in test.markdown if " · " in one.value and one.value.startswith("**")]
+
+
+def unescaped(markdown: str) -> str:
+    return re.sub(r"\\(.)", r"\1", markdown)
 
 
 def test_without_runs_one_click_leads_on(page: Page, runs: Path) -> None:
@@ -109,6 +116,27 @@ def test_files_are_placed_together_and_a_bad_one_spoils_none(page: Page, run: Pa
     assert any("Window by window" in one.label for one in test.expander), "2 s are a path of windows"
     test.button(key="clear").click().run()
     assert not test.header
+
+
+# The uploader itself refuses names that end otherwise. The page keeps 12 items, so the files come in groups.
+TAKEN = sorted(name for name in ACCEPTED.keys() | REFUSED.keys() if name.rpartition(".")[2] in (*SOUNDS, *PICTURES))
+ODD = [TAKEN[start::4] for start in range(4)]
+
+
+@pytest.mark.parametrize("names", ODD, ids=lambda names: names[0])
+def test_odd_files_get_a_card_or_one_clear_line(page: Page, run: Path, shared: Path, names: list[str]) -> None:
+    folder = shared / "data" / "odd_inputs"
+    test = choose(page(PLACE), "files")
+    test.file_uploader(key="files").set_value([(name, (folder / name).read_bytes(), "") for name in names]).run()
+    assert not test.exception
+    assert f"{len(names)} placed" in [one.value for one in test.header]
+    shown = " ".join(unescaped(one) for one in placed(test))
+    assert all(f" · {name}**" in shown for name in names)
+    said = [unescaped(one.value) for one in test.error]
+    refused = REFUSED.keys() & set(names)
+    assert len(said) == len(refused)
+    for name in refused:
+        assert any(one.startswith(f"{name}: ") and REFUSED[name] in one and "\n" not in one for one in said), said
 
 
 def test_the_part_of_a_wide_picture_is_the_readers_choice(page: Page, run: Path) -> None:

@@ -56,7 +56,8 @@ def show_card(item: Item, found: Placement | str, ready: Placer, explored: Explo
                 args=(item.number,),
             )
         if isinstance(found, str):
-            st.error(sentence(found), icon=":material/block:")
+            # What could not be decoded is told by the name of its file, which stays as it is.
+            st.error(literal(found) if item.media is None else sentence(found), icon=":material/block:")
             return
         senses, numbers = st.columns([1, 1], gap="large")
         with senses:

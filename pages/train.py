@@ -5,7 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from cpc_engine.errors import CpcError
+from cpc_engine.negatives.plan import remarks
 from cpc_engine.presets import PRESETS
+from cpc_engine.runs.device import pick_device
 from ui._compat import inside_app
 from ui.devices import choose_device
 from ui.draft import choose, command, configuration, draft, keep
@@ -50,6 +52,24 @@ try:
 except CpcError as error:
     config, problem = base, str(error)
 
+with begin:  # before all that takes longer to draw
+    ready = not problem and not any(remark.stops for remark in remarks(config))
+    count = st.number_input(
+        "Runs", 1, 10, key="count", width=120, help="More than one: with one seed after the other, to tell luck apart."
+    )
+    words = "Start training" if count == 1 else f"Start {count} runs"
+    if st.button(words, type="primary", icon=":material/play_arrow:", disabled=not ready, key="start"):
+        with plain_errors():
+            pick_device(config.run.device)  # one that is not here is told now, not by a failed run
+            seeds = range(config.run.seed, config.run.seed + count)
+            ids = [manager().start(config.replace({"run.seed": seed})) for seed in seeds]
+            if count > 1:
+                st.switch_page("pages/compare.py", query_params={"runs": ",".join(ids)})
+            st.switch_page("pages/watch.py", query_params={"run": ids[0]})
+    if changes and st.button("Undo all changes", icon=":material/undo:", key="undo-all"):
+        choose(name)
+        st.rerun()
+
 form, summary = st.columns([3, 2], gap="large")
 with form, st.container(border=True):
     group = st.segmented_control(
@@ -69,11 +89,11 @@ with summary, st.container(border=True):
     st.subheader("What a step will do", anchor=False)
     if problem:
         st.error(problem[:1].upper() + problem[1:], icon=":material/block:")
-    ready = False
-    with plain_errors():
-        ready = not problem and show_plan(config)
-    if ready:
-        show_time(config)
+    else:
+        with plain_errors():
+            show_plan(config)
+            if ready:
+                show_time(config)
     if PRESETS[name].needs_data and not config.data.path and not config.data.download:
         st.info("This one needs data: give a path under Data, or allow the download.", icon=":material/folder:")
     choose_device(base, changes, keep)
@@ -81,21 +101,6 @@ with summary, st.container(border=True):
         st.code(command(name, changes), language="bash", wrap_lines=True)
         st.download_button("Settings (JSON)", config.to_json, "config.json", "application/json", on_click="ignore")
 
-with begin:
-    count = st.number_input(
-        "Runs", 1, 10, key="count", width=120, help="More than one: with one seed after the other, to tell luck apart."
-    )
-    words = "Start training" if count == 1 else f"Start {count} runs"
-    if st.button(words, type="primary", icon=":material/play_arrow:", disabled=not ready, key="start"):
-        with plain_errors():
-            seeds = range(config.run.seed, config.run.seed + count)
-            ids = [manager().start(config.replace({"run.seed": seed})) for seed in seeds]
-            if count > 1:
-                st.switch_page("pages/compare.py", query_params={"runs": ",".join(ids)})
-            st.switch_page("pages/watch.py", query_params={"run": ids[0]})
-    if changes and st.button("Undo all changes", icon=":material/undo:", key="undo-all"):
-        choose(name)
-        st.rerun()
 if changes and not problem:
     st.subheader("Changed from the preset", anchor=False)
     differing = config.differences(base).items()

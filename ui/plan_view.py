@@ -8,21 +8,20 @@ import streamlit as st
 
 from cpc_engine.config import RunConfig
 from cpc_engine.negatives.plan import ModalityPlan, modalities, perturbed_cosine, plan, remarks
+from cpc_engine.runs.device import pick_device
 
 from .curves import MODALITY_WORDS, SOURCE_WORDS
-from .engine import manager, plain_errors, root, runs
+from .engine import manager, root, runs
 from .palette import SOURCES
 from .status import duration
 
 
-def show_plan(config: RunConfig) -> bool:
-    """Counts per modality and what looks unwise; whether a run of it could begin at all.
+def show_plan(config: RunConfig) -> None:
+    """Counts per modality and what looks unwise.
 
     Raises:
         ConfigError: its device is not here.
     """
-    from cpc_engine.runs.device import pick_device
-
     plans = plan(config, pick_device(config.run.device))
     for column, one in zip(st.columns(max(len(plans), 1)), plans, strict=False):
         with column:
@@ -30,36 +29,36 @@ def show_plan(config: RunConfig) -> bool:
     cosine = perturbed_cosine(config)
     if config.sampler.perturbed and cosine is not None:
         st.markdown(f"Noisy copies keep **cos {cosine:.3f}** with the right answer (1: a copy, 0: unrelated).")
-    found = remarks(config)
-    for remark in found:
+    for remark in remarks(config):
         show, icon = (st.error, ":material/block:") if remark.stops else (st.warning, ":material/warning:")
         show(f"**{remark.text}** {remark.advice}", icon=icon)
-    return not any(remark.stops for remark in found)
 
 
 def show_time(config: RunConfig) -> None:
-    """How long it will take, and how that is known."""
-    from cpc_engine.runs.device import pick_device
+    """How long it will take, and how that is known.
+
+    Raises:
+        CpcError: its device is not here, or a few steps of it cannot be trained.
+    """
     from cpc_engine.runs.estimate import estimate
 
-    with plain_errors():
-        device = pick_device(config.run.device)
-        found = estimate(config, device, runs(), root())
-        measured = _measured().get(_size_key(config, device))
-        if found:
-            source = "an earlier run" if found.runs == 1 else f"{found.runs} earlier runs"
-            st.markdown(f"Takes about **{duration(found.seconds)}**, by {source} of this size on this device.")
-        elif measured:
-            seconds = duration(measured * config.optimiser.steps)
-            st.markdown(f"Takes about **{seconds}**, by a few steps that were measured on this device.")
-        elif manager().active():
-            st.caption("Time: not known yet; while a run goes on it cannot be measured.")
-        elif st.button("How long will it take?", icon=":material/timer:", help="Trains a few steps.", key="measure"):
-            from cpc_engine.runs.trial import seconds_a_step
+    device = pick_device(config.run.device)
+    found = estimate(config, device, runs(), root())
+    measured = _measured().get(_size_key(config, device))
+    if found:
+        source = "an earlier run" if found.runs == 1 else f"{found.runs} earlier runs"
+        st.markdown(f"Takes about **{duration(found.seconds)}**, by {source} of this size on this device.")
+    elif measured:
+        seconds = duration(measured * config.optimiser.steps)
+        st.markdown(f"Takes about **{seconds}**, by a few steps that were measured on this device.")
+    elif manager().active():
+        st.caption("Time: not known yet; while a run goes on it cannot be measured.")
+    elif st.button("How long will it take?", icon=":material/timer:", help="Trains a few steps.", key="measure"):
+        from cpc_engine.runs.trial import seconds_a_step
 
-            with st.spinner("Training a few steps …"):
-                _measured()[_size_key(config, device)] = seconds_a_step(config)
-            st.rerun()
+        with st.spinner("Training a few steps …"):
+            _measured()[_size_key(config, device)] = seconds_a_step(config)
+        st.rerun()
 
 
 @st.cache_resource(show_spinner=False)

@@ -285,7 +285,9 @@ EITHER = {
 
 def test_odd_files_behave_as_their_table_says(cli: Cli, root: Path, pairs: str, shared: Path) -> None:
     files = [path for path in sorted((shared / "data" / "odd_inputs").iterdir()) if path.suffix != ".md"]
-    found = cli("embed", pairs, *files, "--runs", root, "--json").document
+    answer = cli("embed", pairs, *files, "--runs", root, "--json")
+    assert answer.code == 0, "some of them are fine"
+    found = answer.document
     assert len(found["items"]) == 30
     for item in found["items"]:
         name = Path(item["file"]).name

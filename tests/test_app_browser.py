@@ -125,6 +125,7 @@ def test_a_run_is_set_up_steered_left_and_found_again(lab: str, visit: Callable[
     # The first address that the fresh server hears of is not its start page.
     settings = "&".join(f"set={setting}" for setting in SMALL)
     seen = visit(f"{lab}/train?preset=tones&{settings}")
+    seen.page.set_default_timeout(120_000)  # where other work goes on beside
     seen.page.get_by_role("button", name="Start training").click()
     wait_for_points(seen, 30)
     address = seen.page.url
@@ -146,6 +147,14 @@ def test_a_run_is_set_up_steered_left_and_found_again(lab: str, visit: Callable[
     seen.page.get_by_role("button", name="Continue").click()
     marks = f'document.querySelector("{CHART}").layout.annotations'
     seen.page.wait_for_function(f"{marks}?.some(mark => mark.text === 'temperature → 0.5')", timeout=30_000)
+
+    seen.page.get_by_test_id("stBottom").get_by_text("Hold still").click()
+    seen.page.wait_for_timeout(4000)  # a refresh may be on its way
+    held = points(seen)
+    seen.page.wait_for_timeout(9000)
+    assert points(seen) == held, "nothing moves"
+    seen.page.get_by_test_id("stBottom").get_by_text("Hold still").click()
+    wait_for_points(seen, held + 1)
 
     # A phone finds the run by its address; a closed tab does not end it.
     phone = visit(address, viewport={"width": 390, "height": 844})

@@ -43,9 +43,10 @@ async function load(url) {
   } catch {
     missing = true;
     askForText();
-    await runText(await supplied);
+    const text = await supplied;
+    waiting.get(asker)?.setStateValue("plotly", "received"); // at once, for each refresh until then sends it again
+    await runText(text);
   }
-  waiting.get(asker)?.setStateValue("plotly", "loaded"); // the text is not sent again
   for (const { ready } of waiting.values()) ready();
   waiting.clear();
 }

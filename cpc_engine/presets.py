@@ -25,7 +25,7 @@ class Preset:
         return RunConfig().replace(self.changes)
 
 
-_PAIRED = {"loss.pair_weight": 1.0, "loss.pair_temperature": 0.1}
+_PAIRED = {"loss.pair_weight": 1.0, "loss.pair_temperature": 0.3}
 _VIEWS = {"context.other_view": True}  # for recordings and photographs: built-in items have nothing to copy
 
 # Algorithm 2 as written: dot products, k = 1, every source, nothing masked, the plain queue; no augmentation.
@@ -77,8 +77,8 @@ PRESETS: dict[str, Preset] = {
             "data.train_items": 0,
             "data.test_items": 0,
             "optimiser.batch_size": 128,
-            "optimiser.steps": 1000,
-            "run.record_every": 4,
+            "optimiser.steps": 600,
+            "run.record_every": 2,
             "evaluation.probe_items": 10_000,  # as many as the published two-class figures were made with
             **_VIEWS,
         },
@@ -122,6 +122,7 @@ PRESETS: dict[str, Preset] = {
             "audio.centre": True,
             "audio.warp": 0.15,
             "sampler.one_group": True,
+            "evaluation.strengths": [0.01, 0.1, 1.0, 10.0],  # validation likes weak regularisation here
             "optimiser.steps": 500,
             **_VIEWS,
         },

@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from cpc_engine import RunConfig, RunFolder, manager_for
 from cpc_engine.runs.execute import execute
 from cpc_engine.training.control import Control
+from tests.tiny import wait_until
 from ui.engine import BROKE
 
 APP = str(Path(__file__).resolve().parents[1] / "app.py")
@@ -217,7 +218,10 @@ def test_watching_nothing_shows_what_there_is(runs: Path, finished: Path) -> Non
 
 
 def test_several_seeds_wait_in_line_and_can_be_held_still(runs: Path) -> None:
-    test = app("pages/train.py")
+    test = AppTest.from_file(APP, default_timeout=60).run().switch_page("pages/train.py")
+    test.query_params["preset"] = "tones"
+    test.query_params["set"] = [f"{path}={value}" for path, value in (SMALL | {"optimiser.steps": 100_000}).items()]
+    test.run()
     test.number_input(key="count").set_value(3).run()
     test.button(key="start").click().run()
     assert not test.exception
@@ -226,13 +230,14 @@ def test_several_seeds_wait_in_line_and_can_be_held_still(runs: Path) -> None:
     shown = "".join(test.query_params["runs"])
     assert set(shown.split(",")) == {path.name for path in runs.iterdir()}, "one page shows them all"
     waiting = [label for label in links(test) if "in line" in label]
-    assert [label.rpartition("number ")[2] for label in waiting] == ["1 in line", "2 in line"]
+    assert [label.partition(" · ")[2][:16] for label in waiting] == ["number 1 in line", "number 2 in line"]
     test.toggle(key="held").set_value(True).run()
     assert not test.exception
     test.switch_page("pages/runs.py").run()
     assert test.toggle(key="held").value, "on every page"
     for run in manager_for(runs).active():
         manager_for(runs).stop(run)
+    wait_until(lambda: not manager_for(runs).active(), "the runs to end")
 
 
 def test_two_sessions_see_the_same_runs_each_with_its_own_choice(runs: Path, finished: Path) -> None:

@@ -92,13 +92,14 @@ def _warnings(now: Snapshot, folder: RunFolder) -> None:
     from cpc_engine.evaluation.alarms import alarms
 
     items = folder.info().data.get("items", {}).get("train")
-    for alarm in alarms(now.records, items) if items else []:
+    found = alarms(now.records, items) if items else []
+    for alarm in found:
         st.warning(f"**{alarm.message}** {alarm.advice}", icon=":material/warning:")
-        if alarm.changes:
-            change = ", ".join(
-                f"{p.partition('.')[2].replace('_', ' ')} {as_text(v)}" for p, v in alarm.changes.items()
-            )
-            train_like(folder.config(), f"Set up a run with {change}", alarm.changes)
+    ways = [alarm.changes for alarm in found if alarm.changes]
+    for index, changes in enumerate(ways):
+        if changes not in ways[:index]:  # both senses may ask for the same
+            change = ", ".join(f"{p.partition('.')[2].replace('_', ' ')} {as_text(v)}" for p, v in changes.items())
+            train_like(folder.config(), f"Set up a run with {change}", changes)
 
 
 def _charts(now: Snapshot) -> None:

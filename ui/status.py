@@ -85,7 +85,7 @@ def _working(expected: bool) -> None:
                 share = f"number {waiting.index(now.id) + 1} in line"
             st.page_link(
                 "pages/watch.py",
-                label=f"{now.name or now.id} · {now.phase or WORDS[now.status]} · {share}",
+                label=f"{now.phase or WORDS[now.status]} · {share} · {now.name or now.id}",  # a phone cuts the end
                 icon=":material/progress_activity:" if now.status == "running" else ":material/hourglass_empty:",
                 query_params={"run": now.id},
             )

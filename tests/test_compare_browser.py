@@ -124,7 +124,7 @@ def test_curves_of_runs_that_go_on_grow_in_place(
     seen = visit(f"{serve(APP, env={'CPC_RUNS': str(tmp_path / 'runs')})}/compare")
     page = seen.page
     page.locator(".st-key-begin button").click()
-    seen.come_to(LOSS)
+    seen.come_to(LOSS, seconds=150)  # the first step takes as long as importing PyTorch does
     count = f"document.querySelector({LOSS!r})?.data?.at(-1)?.x.length"
     page.wait_for_function(f"{count} > 2", timeout=60_000)
     page.evaluate(f"document.querySelector({LOSS!r}).mark = 'same'")

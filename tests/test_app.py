@@ -65,7 +65,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     root = tmp_path / "runs"
     monkeypatch.setenv("CPC_RUNS", str(root))
     yield root
-    manager_for(root).close()
+    manager_for(root).close(120)  # a thread that trains on while Python ends would abort it
     st.cache_data.clear()
     st.cache_resource.clear()
 

@@ -59,7 +59,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
     monkeypatch.setattr(PagesManager, "__init__", known)
     yield root
-    manager_for(root).close()
+    manager_for(root).close(120)  # a thread that trains on while Python ends would abort it
     st.cache_data.clear()
     st.cache_resource.clear()
 

@@ -14,14 +14,13 @@ st.markdown(
     "CPC Lab trains a small network on sounds and pictures **without telling it what they are**: it learns by guessing "
     "what comes next among wrong answers. You choose where the wrong answers come from, and watch what that does."
 )
-picture = st.container(key="picture-place")  # filled below, once the button stands: reading runs takes a moment
-
 with st.container(horizontal=True, vertical_alignment="bottom", key="begin"):
     go = st.button("Train a 60-second run", type="primary", icon=":material/play_arrow:", key="go")
     steps = st.number_input(
         "Steps", 2, 2000, STEPS, step=20, key="steps", bind="query-params", width=140, help="Fewer steps end sooner."
     )
 st.caption("Steady tones of four pitches; about a minute on two processor cores. Nothing leaves this machine.")
+picture = st.container(key="picture-place")  # filled below: reading runs takes a moment
 
 run = None
 with plain_errors():

@@ -34,13 +34,11 @@ if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.timing import ROOT, deliver, machine
-from benchmarks.ui import running
 from cpc_engine import RunFolder, RunManager, list_runs, preset
 from cpc_engine.data.signals import synthesise
 from cpc_engine.errors import CpcError, RunError
 from cpc_engine.media import decode_sandboxed, start_sandbox
 from cpc_engine.placing import Placer
-from tests.browser import FLAGS, chromium_path, streamlit_server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -147,6 +145,9 @@ def engine(folder: RunFolder, count: int) -> dict[str, Any]:
 def page(folder: RunFolder, count: int) -> dict[str, Any]:
     """Recordings on the page Place; the first one of each phase is told apart, since it finds nothing warm."""
     from playwright.sync_api import sync_playwright
+
+    from benchmarks.ui import running
+    from tests.browser import FLAGS, chromium_path, streamlit_server
 
     fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as name:

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import ROOT, free_port
-
+ROOT = Path(__file__).resolve().parents[1]
 SHARE = (sys.executable, str(ROOT / "share.py"))
 
 
 @contextmanager
 def demo(run: Path, log: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """(address, process) of a demo that ends with the block; its log explains a failure."""
+    from tests.browser import free_port  # a plugin of some tests, which pytest wants to import itself
+
     port = str(free_port())
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "TMPDIR": str(log.parent)}
     command = [*SHARE, str(run), "--port", port, *options]

@@ -123,7 +123,7 @@ PRESETS: dict[str, Preset] = {
             "audio.warp": 0.15,
             "sampler.one_group": True,
             "evaluation.strengths": [0.01, 0.1, 1.0, 10.0],  # validation likes weak regularisation here
-            "optimiser.steps": 500,
+            "optimiser.steps": 1200,
             **_VIEWS,
         },
         needs_data=True,

@@ -99,12 +99,12 @@ def test_map_figure_groups_points_and_carries_their_ids() -> None:
         ids=range(5, 10),
     )
     traces = {trace["name"]: trace for trace in figure["data"]}
-    assert set(traces) == {"low · audio", "low · image", "high · audio", "high · image", "unlabelled · audio"}
+    assert set(traces) == {"low · sound", "low · picture", "high · sound", "high · picture", "unlabelled · sound"}
     assert {trace["type"] for trace in figure["data"]} == {"scattergl"}
-    assert traces["low · image"]["customdata"] == [[7]]
-    assert traces["low · image"]["text"] == ["c"]
-    assert (traces["high · image"]["x"], traces["high · image"]["y"]) == ([6.0], [7.0])
-    assert traces["low · image"]["marker"]["symbol"] == traces["low · audio"]["marker"]["symbol"] + "-open"
+    assert traces["low · picture"]["customdata"] == [[7]]
+    assert traces["low · picture"]["text"] == ["c"]
+    assert (traces["high · picture"]["x"], traces["high · picture"]["y"]) == ([6.0], [7.0])
+    assert traces["low · picture"]["marker"]["symbol"] == traces["low · sound"]["marker"]["symbol"] + "-open"
     assert figure["layout"]["yaxis"]["scaleanchor"] == "x"
     json.dumps(figure, allow_nan=False)
 

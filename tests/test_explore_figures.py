@@ -40,8 +40,8 @@ def test_every_point_is_in_one_group_with_its_own_id(dimensions: int) -> None:
         assert len({(codes[i], kinds[i]) for i in ids}) == 1
         seen |= {int(i): trace["name"] for i in ids}
     assert set(seen) == set(range(30))
-    assert seen[0] == "unknown · audio"
-    assert seen[3] == "c · image"
+    assert seen[0] == "unknown · sound"
+    assert seen[3] == "c · picture"
     assert {trace["type"] for trace in figure["data"]} == {"scatter3d" if dimensions == 3 else "scattergl"}
     json.dumps(figure)
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .palette import BLUE, UNLABELLED, Style, class_style
+from .palette import BLUE, KINDS, UNLABELLED, Style, class_style
 
 Figure = dict[str, Any]
 Floats = NDArray[np.float64]
@@ -154,7 +154,7 @@ def map_figure(
             trace: Figure = {
                 "type": "scattergl",
                 "mode": "markers",
-                "name": f"{name} · {kind}" if kind else name,
+                "name": f"{name} · {KINDS[kind]}" if kind else name,
                 "legendgroup": name,
                 "x": [x[row] for row in rows],
                 "y": [y[row] for row in rows],

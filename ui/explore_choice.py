@@ -10,8 +10,9 @@ import streamlit as st
 from .compare_curves import plain_name
 from .curves import columns_csv
 from .engine import literal, plain_errors
-from .explore_data import KINDS, SPLITS, label_of, looks
+from .explore_data import SPLITS, label_of, looks
 from .explore_view import View
+from .palette import KINDS
 from .scatter import choice, clicked, lassoed, light
 from .scatter_figure import lit_traces
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from .compare_curves import plain_name
 from .engine import root
+from .palette import KINDS
 from .scatter import Card
 from .scatter_figure import CIVIDIS
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 FILES = ("weights.safetensors", "probe.safetensors", "config.json")
 SPLITS = {"test": "held out", "train": "training"}
-KINDS = {"audio": "sound", "image": "picture"}
 
 
 def stamp(run: str) -> tuple[int, ...]:

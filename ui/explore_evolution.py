@@ -9,9 +9,9 @@ import streamlit as st
 
 from .compare_curves import plain_name
 from .engine import plain_errors, root
-from .explore_data import KINDS
 from .live_chart import live_chart
 from .maps import map_table
+from .palette import KINDS
 from .scatter_figure import evolution_figure
 
 if TYPE_CHECKING:

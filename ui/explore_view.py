@@ -9,8 +9,9 @@ import streamlit as st
 
 from .charts import Figure
 from .compare_curves import plain_name
-from .explore_data import KINDS, SPLITS, card, layout, purity
+from .explore_data import SPLITS, card, layout, purity
 from .maps import HINTS, METHODS, map_table
+from .palette import KINDS
 from .scatter import cards, scatter
 from .scatter_figure import amounts_figure, groups_figure
 

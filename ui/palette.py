@@ -34,6 +34,7 @@ SOURCES: dict[str, Style] = {
     "cross_modal": Style(VERMILION, "x", "longdash"),
 }
 MODALITIES: dict[str, Style] = {"audio": Style(BLUE, "circle", "solid"), "image": Style(ORANGE, "square", "dash")}
+KINDS = {"audio": "sound", "image": "picture"}  # what one item of a modality is called
 UNLABELLED = Style(GREY, "circle-open")
 
 

@@ -9,8 +9,9 @@ import streamlit as st
 from .compare_curves import plain_name
 from .engine import literal, sentence
 from .explore_choice import tiles
-from .explore_data import KINDS, label_of
+from .explore_data import label_of
 from .maps import METHODS
+from .palette import KINDS
 from .place_items import CROPS, Item, cropped, is_square, placed, remove
 from .place_senses import heard, seen
 from .svg import show_svg

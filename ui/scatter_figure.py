@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .charts import Figure
-from .palette import BLUE, GREY, UNLABELLED, Style, class_style
+from .palette import BLUE, GREY, KINDS, UNLABELLED, Style, class_style
 
 SYMBOLS_3D = ("circle", "square", "diamond", "cross", "x")  # filled ones that scatter3d draws
 # Cividis, as in .streamlit/config.toml: rises in lightness for every kind of colour vision.
@@ -36,7 +36,7 @@ def groups_figure(
         name = names[code] if code < len(names) else "unknown"
         for kind, rows in _by_kind(np.flatnonzero(groups == code), kinds):
             trace = _trace(points, rows, _symbol(style, code, kind, points.shape[1]))
-            trace |= {"name": f"{name} · {kind}" if kind else name, "legendgroup": name}
+            trace |= {"name": f"{name} · {KINDS[kind]}" if kind else name, "legendgroup": name}
             trace["marker"]["color"] = style.color
             traces.append(trace)
     return {"data": traces, "layout": _layout(points.shape[1], title, legend=True)}
@@ -51,7 +51,7 @@ def amounts_figure(
     traces = []
     for kind, rows in _by_kind(np.arange(len(points)), kinds):
         trace = _trace(points, rows, _symbol(Style(BLUE, "circle"), 0, kind, points.shape[1]))
-        trace |= {"name": kind or unit, "showlegend": bool(kind)}
+        trace |= {"name": KINDS[kind] if kind else unit, "showlegend": bool(kind)}
         trace["marker"] |= {"color": _packed(amounts[rows]), "coloraxis": "coloraxis"}
         traces.append(trace)
     figure: Figure = {"data": traces, "layout": _layout(points.shape[1], title, legend=kinds is not None)}

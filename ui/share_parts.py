@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .charts import Figure, map_figure
 from .compare_curves import plain_name
+from .palette import KINDS
 from .scatter_figure import lit_traces
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 METHOD: Method = "tsne"
 KNOWN = {"typical": "typical", "borderline": "borderline", None: "unknown"}  # verdicts that are not a warning
-KINDS = {"audio": "sound", "image": "picture"}
 CSS = """
 .cpc-map { padding: 0.25rem 0.5rem; }
 .cpc-map .js-plotly-plot text { fill: var(--body-text-color) !important; }

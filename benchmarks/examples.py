@@ -66,12 +66,12 @@ _SMALL: Mapping[str, Any] = {"evaluation.map_items": 240}  # dots of each modali
 EXAMPLES: dict[str, Example] = {
     "tones": Example("tones", "Four pitches, four groups: how a map looks when a run has learned what there is."),
     "tones-bars": Example("tones_bars", "A tone and its picture come to one place, though no label was shown.", _SMALL),
-    "keypad": Example("keypad", "Whistle a telephone key into Place and find its handwritten digit.", _SMALL),
+    "keypad": Example("keypad", "Press a telephone key into the microphone and find its handwritten digit.", _SMALL),
     "spoken-digits": Example("fsdd", "Real speech of six people: digits part, voices mix."),
     "airplane-automobile": Example("cifar10", "Photographs without labels: better than no learning, far from perfect."),
     "collapsed": Example(
         "cifar10",
-        "What a plain queue does: every latent comes to one place while the loss looks fine.",
+        "What a plain queue does: within 100 steps every latent comes to one place, and the alarm says so.",
         {"sampler.queue_size": 4096, "context.other_view": False, "optimiser.steps": 150},
     ),
 }

@@ -25,7 +25,7 @@ class Preset:
         return RunConfig().replace(self.changes)
 
 
-_PAIRED = {"loss.pair_weight": 1.0, "loss.pair_temperature": 0.3}
+_PAIRED = {"loss.pair_weight": 1.0, "loss.pair_temperature": 0.5}
 _VIEWS = {"context.other_view": True}  # for recordings and photographs: built-in items have nothing to copy
 
 # Algorithm 2 as written: dot products, k = 1, every source, nothing masked, the plain queue; no augmentation.

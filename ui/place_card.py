@@ -110,6 +110,12 @@ def _numbers(found: Placement, ready: Placer) -> None:
         st.caption("No class probabilities: this run was never evaluated (`evaluate` on the command line does that).")
     else:
         best = sorted(found.probabilities.items(), key=lambda pair: -pair[1])[:MOST]
+        (likely, chance), near = best[0], found.neighbours
+        alike = sum(one.label == likely for one in near)
+        st.markdown(
+            f"Likeliest class: **{literal(plain_name(likely))}**, {chance:.0%}. "
+            f"Of its {len(near)} nearest held-out items {alike} are of that class."
+        )
         share = st.column_config.ProgressColumn("Probability", format="percent", min_value=0.0, max_value=1.0)
         st.dataframe(
             {"Class": [plain_name(name) for name, _ in best], "Probability": [value for _, value in best]},

@@ -125,12 +125,17 @@ def _synthesiser(rate: int, seconds: float) -> None:
         else:
             name = "noise"
         if kind != "noise":
-            noise = st.slider("Noise", 0.0, 0.3, 0.0, 0.01, key="synth-noise", width=200)
+            noise = st.slider("Noise", 0.0, 0.3, 0.01, 0.01, key="synth-noise", width=200)
     if kind == "noise":
         settings["level_db"] = -math.inf
     seed = st.session_state.get("placed-last", 0)  # another phase and other noise every time
     wave_kind = "tone" if kind == "noise" else kind
     samples = synthesise(wave_kind, noise=noise, seed=seed, **settings)
+    if kind == "dtmf":  # pressed and let go within the clip, as people do
+        pressed = slice(len(samples) * 3 // 20, len(samples) * 4 // 5)
+        key = samples[pressed]
+        samples = synthesise("tone", noise=noise, seed=seed, seconds=seconds, rate=rate, level_db=-math.inf)
+        samples[pressed] = key
     st.audio(wav(samples, rate), format="audio/wav")
     if st.button("Place this sound", type="primary", icon=":material/my_location:", key="synth-place"):
         add(name, Sound(samples, rate))

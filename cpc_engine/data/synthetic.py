@@ -151,9 +151,9 @@ def _image_tensor(make: Maker, kinds: np.ndarray, rng: Rng) -> Tensor:
 
 
 def _finished(waves: Array, rng: Rng) -> np.ndarray:
-    """(N, L) int16: random levels of −20 to −3 dB and white noise 20 to 40 dB below each."""
+    """(N, L) int16: random levels of −20 to −3 dB and white noise 20 to 80 dB below each: as recorded, and as made."""
     level = 10 ** (rng.uniform(-20, -3, (len(waves), 1)) / 20)
-    noise = level * 10 ** (rng.uniform(-40, -20, (len(waves), 1)) / 20)
+    noise = level * 10 ** (rng.uniform(-80, -20, (len(waves), 1)) / 20)
     dust = rng.standard_normal(waves.shape, dtype=np.float32)
     return to_int16(waves * level.astype(np.float32) + dust * noise.astype(np.float32))
 
@@ -177,7 +177,8 @@ def _keypad_maker(config: RunConfig) -> Maker:
     def make(keys: np.ndarray, rng: Rng) -> np.ndarray:
         count = len(keys)
         waves = dtmf(pairs[keys], rng.random((count, 2)), rng.uniform(-4, 4, count), length, rate)
-        onset, held = rng.uniform(0, 0.3, (count, 1)), rng.uniform(0.5, 0.7, (count, 1))
+        # Pressed before the clip begins or within it, held to its end or let go before.
+        onset, held = rng.uniform(-0.2, 0.3, (count, 1)), rng.uniform(0.6, 1.4, (count, 1))
         u = np.arange(length) / length
         waves[(u < onset) | (u > onset + held)] = 0
         return _finished(waves, rng)

@@ -230,7 +230,8 @@ def test_embed(cli: Cli, root: Path, tones: str, tmp_path: Path) -> None:
     item = found["items"][0]
     assert np.isfinite([item["x"], item["y"], *item["embedding"]]).all()
     assert len(item["neighbours"]) == 5
-    assert (item["probabilities"], item["verdict"]) == (None, None)  # not evaluated yet
+    assert item["probabilities"] is None, "not evaluated yet"
+    assert item["verdict"] in ("typical", "borderline", "unlike anything trained on: position not meaningful")
     assert "good.wav: x " in cli("embed", tones, good, "--runs", root).out
 
 

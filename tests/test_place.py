@@ -51,7 +51,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tones(root: Path) -> Placer:
-    return Placer(evaluated(root, data__test_items=48))
+    return Placer(evaluated(root, data__train_items=256, data__test_items=48))
 
 
 @pytest.fixture(scope="module")

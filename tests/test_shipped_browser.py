@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import soundfile
 from PIL import Image
@@ -105,12 +106,17 @@ def test_uploaded_handwritten_digits_land_among_their_kind(
     assert sum(right) >= 9, "the probe reads 97 of 100 held-out digits"
 
 
-def test_a_photo_of_the_camera_gets_its_card(lab: str, hearing: Callable[[Path], Callable[..., Visit]]) -> None:
-    page = hearing(Path("unused.wav"))(f"{lab}/place?run=example-keypad").page
+def test_a_photo_of_the_camera_gets_its_card(
+    lab: str, hearing: Callable[[Path], Callable[..., Visit]], tmp_path: Path
+) -> None:
+    silence = tmp_path / "silence.wav"
+    soundfile.write(silence, np.zeros(48000), 48000, subtype="PCM_16")
+    page = hearing(silence)(f"{lab}/place?run=example-keypad").page
     page.wait_for_selector(f"{MAP} .nsewdrag", timeout=120_000)
     page.get_by_role("button", name="Camera").or_(page.get_by_role("radio", name="Camera")).first.click()
     page.get_by_text("Use the camera").click()
-    page.get_by_role("button", name="Take Photo").click(timeout=60_000)
+    page.wait_for_function("document.querySelector('video')?.readyState >= 2", timeout=60_000)
+    page.get_by_role("button", name="Take Photo").click()
     page.wait_for_function(f"{STARS} === 1", timeout=60_000)
     card = page.locator(".st-key-placed-1")
     card.get_by_text("What it sees").wait_for(timeout=30_000)

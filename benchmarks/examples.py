@@ -24,6 +24,7 @@ if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.timing import ROOT
+from benchmarks.typicality import FILES
 from cpc_engine.cli.foreground import execute_here
 from cpc_engine.config import RunConfig
 from cpc_engine.errors import CpcError, RunError
@@ -34,7 +35,6 @@ from cpc_engine.runs.evaluate import evaluate_run
 from cpc_engine.runs.folder import RunFolder
 from cpc_engine.runs.map import load_map
 
-FILES = {"cifar10": "cifar10_two_class.npz", "fsdd": "fsdd/recordings"}
 LARGEST = 3 * 2**20  # bytes of one example
 _LEFT_OUT = ("checkpoint.safetensors", "log.txt")
 

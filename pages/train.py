@@ -71,7 +71,18 @@ with begin:  # before all that takes longer to draw
         st.rerun()
 
 form, summary = st.columns([3, 2], gap="large")
-with form, st.container(border=True):
+
+
+def edited() -> None:
+    keep()
+    st.session_state.edited = True
+
+
+@st.fragment
+def knob_form() -> None:
+    """The knobs alone: another group of them is painted without drawing the page again; an edit draws it all."""
+    if st.session_state.pop("edited", False):
+        st.rerun()
     group = st.segmented_control(
         "Knobs", list(GROUPS), default="Negatives", required=True, key="group", persist_state="session"
     )
@@ -79,11 +90,16 @@ with form, st.container(border=True):
         knobs = [knob for knob in knobs_of([section]) if knob.path not in (*LABELS, "run.device")]
         if len(GROUPS[group]) > 1:
             st.subheader(section.capitalize(), anchor=False)
-        draw_knobs(knobs, base, changes, "train", keep)
+        draw_knobs(knobs, base, changes, "train", edited)
     labels = [knob for knob in knobs_of(["run"]) if knob.path in LABELS]
     for column, knob in zip(st.columns(2), labels, strict=True):
         with column:
-            draw_knob(knob, base, changes, "train", keep)
+            draw_knob(knob, base, changes, "train", edited)
+
+
+st.session_state.edited = False  # all of it is drawn now
+with form, st.container(border=True):
+    knob_form()
 
 with summary, st.container(border=True):
     st.subheader("What a step will do", anchor=False)

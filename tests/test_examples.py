@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import shlex
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.examples import EXAMPLES, LARGEST
 from cpc_engine.cli.parser import parse
 from cpc_engine.config import RunConfig
+from cpc_engine.data.signals import synthesise
 from cpc_engine.evaluation.geometry import effective_rank
+from cpc_engine.media import Sound
 from cpc_engine.placing import Placer
 from cpc_engine.presets import PRESETS
 from cpc_engine.runs.folder import RunFolder, list_runs
@@ -28,6 +33,11 @@ def test_every_example_is_listed_with_what_it_teaches() -> None:
     shipped = {info.id: info for info in list_runs(ROOT) if info.id.startswith("example-")}
     assert sorted(shipped) == sorted(f"example-{name}" for name in NAMES)
     assert all(info.status == "finished" and info.teaches for info in shipped.values())
+
+
+@cache
+def placers(name: str) -> Placer:
+    return Placer(run_of(name))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,3 +87,24 @@ def test_the_failure_is_one() -> None:
     last = [record["geometry"] for record in run_of("collapsed").records() if record.get("geometry")][-1]
     first = run_of("airplane-automobile").records()[-1]["geometry"]
     assert last["effective_rank"] < 0.25 * first["effective_rank"]
+
+
+KEYS = [("keypad", {"kind": "dtmf", "key": key}, key) for key in "0123456789"]
+PITCHES = [("tones", {"kind": "tone", "frequency": float(pitch)}, f"{pitch} Hz") for pitch in (220, 440, 880, 1760)]
+
+
+@pytest.mark.parametrize(("name", "sound", "expected"), KEYS + PITCHES)
+def test_what_the_synthesiser_makes_of_a_class_is_known(name: str, sound: dict[str, Any], expected: str) -> None:
+    placer = placers(name)
+    found = placer.place(Sound(synthesise(**sound, rate=16000, seconds=1.0, noise=0.002), 16000))
+    assert found.predicted == expected
+    assert found.verdict in ("typical", "borderline")
+
+
+@pytest.mark.parametrize("name", ["keypad", "tones", "spoken-digits"])
+def test_noise_and_silence_are_strange_to_every_run_of_sounds(name: str) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.2, 16000).clip(-1, 1).astype(np.float32)
+    for samples in (noise, np.zeros(16000, np.float32)):
+        verdict = placers(name).place(Sound(samples, 16000)).verdict
+        assert verdict is not None
+        assert verdict.startswith("unlike")

@@ -62,7 +62,8 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") hideCard();
   const fields = "input, textarea, select, button, a, [contenteditable], [role]:not(.cpc-scatter)";
   const busy = document.activeElement?.matches(fields);
-  if (event.key !== " " || player.paused || busy) return;
+  const playing = [player, ...document.querySelectorAll("audio")].filter((one) => !one.paused);
+  if (event.key !== " " || !playing.length || busy) return;
   event.preventDefault(); // the page does not scroll
-  player.pause();
+  playing.forEach((one) => one.pause());
 });

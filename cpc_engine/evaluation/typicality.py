@@ -1,17 +1,19 @@
 """How typical an item is of what a run learned from: a percentile against held-out items.
 
 Two views of an item are compared with training items: simple statistics of the input, which know noise, silence and
-flat colours, and the mean context, which knows what the network makes of it. Either view's strangeness is the squared
-Mahalanobis distance in the principal subspace plus the squared distance from it, relative to that of training
-items. An item is as typical as its stranger view: the smaller of the two shares of validation items that are at least
-as strange, ranked among validation items once more, so that a held-out item's percentile is uniform from 0 to 100 (a
-conformal p-value).
+flat colours, and the latents pooled over stretches of time or quarters of a picture, which know what is where. Either
+view's strangeness is the mean squared distance to the five nearest training items, along principal components that
+are divided by the root of their deviation (half-way to whitening: as it is, two components would decide; whitened,
+noise would), plus the squared distance from those components, relative to that of training items. Its logarithm is
+counted in spreads of validation items above their median. The
+sum of both is ranked among that of validation items, so that a held-out item's percentile is uniform from 0 to 100 (a
+conformal p-value). No labels are used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import torch
@@ -29,62 +31,72 @@ Verdict = Literal["typical", "borderline", "unlike anything trained on: position
 # Held-out items themselves fall below these by definition: 1 in 20 is called borderline or worse, 1 in 100 unlike.
 BORDERLINE, UNLIKE = 5.0, 1.0  # percentiles
 TRAINING_ITEMS, VALIDATION_ITEMS = 1000, 600
-_COMPONENTS = 48
+_COMPONENTS = 32
+_NEIGHBOURS = 5
+_FLOOR = -1.0  # spreads
 _CONTRAST_FLOOR = 0.003  # of pixels from 0 to 1: about one grey level
 
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """One view of items: its Gaussian, and validation items' strangeness.
+    """One view of items: what training items are like, and how strange validation items are.
 
     Attributes:
-        mean, scale: (F,) of training items. axes: (k, F), principal axes of standardised items over their deviations.
-        rest: variance outside of them, summed. known: (n,) strangeness of validation items, rising.
+        mean, scale: (F,) of training items. axes: (k, F), principal axes of standardised items over the roots of their
+            deviations. items: (n, k) training items along them. rest: variance outside of them, summed.
+        median, spread: of the logarithms of validation items' strangeness; the spread is from the median to the 84th
+            percentile, one deviation of a Gaussian.
     """
 
     mean: Tensor
     scale: Tensor
     axes: Tensor
+    items: Tensor
     rest: Tensor
-    known: Tensor
+    median: Tensor
+    spread: Tensor
 
     @classmethod
     def fit(cls, train: Tensor, validation: Tensor) -> _View:
-        mean, spread = train.mean(0), train.std(0, correction=0)
-        scale = torch.where(spread > 1e-4 * (1 + mean.abs()), spread, 1.0)
+        mean, deviation = train.mean(0), train.std(0, correction=0)
+        scale = torch.where(deviation > 1e-4 * (1 + mean.abs()), deviation, 1.0)
         standard = (train - mean) / scale
         kept = max(1, min(_COMPONENTS, len(train) // 4, train.shape[1]))
         _, singular, rows = torch.linalg.svd(standard, full_matrices=False)
-        # 16 bits are enough, and a run is small.
-        axes = (rows / (singular[:, None] / len(train) ** 0.5).clamp(min=1e-3))[:kept].half().float()
-        rest = singular[kept:].square().sum() / len(train)
-        view = cls(mean, scale, axes, rest.clamp(min=1e-3), torch.zeros(0))
-        return cls(mean, scale, axes, view.rest, view.strangeness(validation).sort().values)
+        deviations = (singular / len(train) ** 0.5).clamp(min=1e-3)
+        axes = _rounded((rows / deviations[:, None].sqrt())[:kept])
+        rest = (singular[kept:].square().sum() / len(train)).clamp(min=1e-3)
+        zero, one = torch.tensor(0.0), torch.tensor(1.0)
+        view = cls(mean, scale, axes, _rounded(standard @ axes.T), rest, zero, one)
+        logs = view.excess(validation)
+        median = logs.median()
+        return replace(view, median=median, spread=(logs.quantile(0.84) - median).clamp(min=1e-3))
 
     def strangeness(self, x: Tensor) -> Tensor:
         """(N,) of views (N, F); rises with the distance from training items."""
         standard = (x - self.mean) / self.scale
-        inside = standard @ self.axes.T
+        away = torch.cdist(standard @ self.axes.T, self.items).square()
+        near = away.topk(min(_NEIGHBOURS, len(self.items)), largest=False).values.mean(1)
         unit = F.normalize(self.axes)
         outside = standard - (standard @ unit.T) @ unit
-        return inside.square().sum(1) + outside.square().sum(1) / self.rest
+        return near + outside.square().sum(1) / self.rest
 
-    def share(self, x: Tensor) -> Tensor:
-        """(N,) share of validation items that are at least as strange, 0…1."""
-        return 1 - torch.searchsorted(self.known, self.strangeness(x)) / len(self.known)
+    def excess(self, x: Tensor) -> Tensor:
+        """(N,) log strangeness of views (N, F) in spreads above the median of validation items."""
+        return (self.strangeness(x).clamp(min=1e-9).log() - self.median) / self.spread
 
 
 @dataclass(frozen=True, eq=False)
 class Typicality:
-    """What one modality's items are compared with. `known`: (n,) smaller shares of validation items, rising."""
+    """What one modality's items are compared with. `known`: (n,) strangeness of validation items, rising."""
 
     inputs: _View
-    contexts: _View
+    latents: _View
     known: Tensor
 
     @classmethod
     def fit(cls, train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor]) -> Typicality:
-        """From (input statistics (N, F), mean contexts (N, h)) of training and of validation items.
+        """From (input statistics (N, F), pooled latents (N, p·d)) of training and of validation items.
 
         Raises:
             DataError: no validation items, or features that are not finite.
@@ -94,27 +106,35 @@ class Typicality:
         if not all(bool(torch.isfinite(x).all()) for x in (*train, *validation)):
             raise DataError("some features are not finite; the network has diverged")
         views = [_View.fit(*columns) for columns in zip(train, validation, strict=True)]
-        shares = torch.minimum(views[0].share(validation[0]), views[1].share(validation[1]))
-        return cls(views[0], views[1], shares.sort().values)
+        found = cls(views[0], views[1], torch.zeros(0))
+        return replace(found, known=found.strangeness(*validation).sort().values)
 
-    def percentile(self, inputs: Tensor, contexts: Tensor) -> Tensor:
-        """(N,) from 0 to 100: the share of validation items that are no more typical than each of these."""
-        shares = torch.minimum(self.inputs.share(inputs), self.contexts.share(contexts))
-        return 100 * torch.searchsorted(self.known, shares, right=True) / len(self.known)
+    def strangeness(self, inputs: Tensor, latents: Tensor) -> Tensor:
+        """(N,) over both views; rises with the distance from training items."""
+        # Very usual in one view must not excuse what the other has never seen.
+        return self.inputs.excess(inputs).clamp(min=_FLOOR) + self.latents.excess(latents).clamp(min=_FLOOR)
+
+    def percentile(self, inputs: Tensor, latents: Tensor) -> Tensor:
+        """(N,) from 0 to 100: the share of validation items that are at least as strange as each of these."""
+        return 100 * (1 - torch.searchsorted(self.known, self.strangeness(inputs, latents)) / len(self.known))
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Everything as tensors, for safetensors."""
-        parts = {
-            f"{view}.{name}": t for view in ("inputs", "contexts") for name, t in vars(getattr(self, view)).items()
-        }
-        return {name: t.half() if name.endswith("axes") else t for name, t in {**parts, "known": self.known}.items()}
+        parts = {f"{view}.{name}": t for view in ("inputs", "latents") for name, t in vars(getattr(self, view)).items()}
+        stored = {name: t.half() if name.endswith(("axes", "items")) else t for name, t in parts.items()}
+        return {**stored, "known": self.known}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Typicality:
         """What gave `to_tensors()`; a KeyError where a part is missing."""
-        names = ("mean", "scale", "axes", "rest", "known")
-        views = [_View(*(tensors[f"{view}.{name}"].float() for name in names)) for view in ("inputs", "contexts")]
+        names = [field.name for field in fields(_View)]
+        views = [_View(*(tensors[f"{view}.{name}"].float() for name in names)) for view in ("inputs", "latents")]
         return cls(views[0], views[1], tensors["known"])
+
+
+def _rounded(x: Tensor) -> Tensor:
+    """As it is stored: 16 bits are enough, and a run is small."""
+    return x.half().float()
 
 
 def verdict(percentile: float) -> Verdict:
@@ -134,15 +154,15 @@ def fit_typicality(model: MultiModalCPC, train: Split, validation: Split) -> dic
         split.take(balanced_rows(split.labels, limit))
         for split, limit in ((train, TRAINING_ITEMS), (validation, VALIDATION_ITEMS))
     ]
-    contexts = [embed(model, split) for split in splits]
-    found: dict[Modality, Typicality] = {}
+    features = [embed(model, split) for split in splits]
+    references: dict[Modality, Typicality] = {}
     for modality in model.modalities:
         columns = [
-            (input_statistics(modality, split, model), c[modality].mean_context)
-            for split, c in zip(splits, contexts, strict=True)
+            (input_statistics(modality, split, model), found[modality].pooled_latent)
+            for split, found in zip(splits, features, strict=True)
         ]
-        found[modality] = Typicality.fit(columns[0], columns[1])
-    return found
+        references[modality] = Typicality.fit(columns[0], columns[1])
+    return references
 
 
 @torch.no_grad()

@@ -117,7 +117,7 @@ class Placer:
         contexts = features.mean_context.numpy()
         shown = len(values) - COPIES
         positions = self._positions(contexts[:shown])
-        typicality = self._typicality(modality, split.take(torch.arange(shown)), features.mean_context[:shown])
+        typicality = self._typicality(modality, split.take(torch.arange(shown)), features.pooled_latent[:shown])
         probabilities = self._probabilities(modality, features)
         likely: dict[str, float] | None = None
         predicted: list[str | None] = [None] * len(values)
@@ -205,11 +205,11 @@ class Placer:
             found[method] = len(nearest & set(np.argsort(away, kind="stable")[:k].tolist())) / k
         return found
 
-    def _typicality(self, modality: Modality, split: Split, contexts: Tensor) -> list[float | None]:
+    def _typicality(self, modality: Modality, split: Split, latents: Tensor) -> list[float | None]:
         if modality not in self.typicality:
             return [None] * len(split)
         statistics = input_statistics(modality, split, self.model)
-        return list(self.typicality[modality].percentile(statistics, contexts).tolist())
+        return list(self.typicality[modality].percentile(statistics, latents).tolist())
 
     def _probabilities(self, modality: Modality, features: Features) -> np.ndarray | None:
         """(n, classes), or None before the run was evaluated."""

@@ -23,13 +23,18 @@ Document = dict[str, Any]
 
 
 def section(results: Path) -> str:
-    """The text between the markers, from `loss-*.json` and `training-*.json` (one pair per machine)."""
+    """The text between the markers, from `loss-*.json` and `training-*.json` (one pair per machine), `ui.json`,
+    `place.json` and `typicality.json`."""
     parts = [
         "## Performance",
         "Written by `python -m benchmarks.tables` from the files in `benchmarks/results/`; never edited by hand.",
     ]
     for kind, tables in (("loss", _loss), ("training", _training)):
         for file in sorted(results.glob(f"{kind}-*.json")):
+            parts += tables(json.loads(file.read_text()))
+    for name, tables in (("ui", _app), ("place", _placing), ("typicality", _typicality)):
+        file = results / f"{name}.json"
+        if file.exists():
             parts += tables(json.loads(file.read_text()))
     if not any(results.glob("*-cuda.json")):
         parts.append("No GPU was at hand for these measurements; what the CUDA path reaches is not known.")
@@ -95,6 +100,59 @@ def _training(d: Document) -> list[str]:
         f"### Training, {_where(d)}",
         f"The last columns are shares of a step's time, records on (`{d['command']}`).",
         _table(head, rows),
+    ]
+
+
+def _app(d: Document) -> list[str]:
+    training, click, payload, paint, points = (
+        d[name] for name in ("training", "click", "payload", "first_paint", "map")
+    )
+    sizes = payload["kb_by_recorded_steps"]
+    kept = ", ".join(f"{kb:.0f} KB at {int(steps):,}" for steps, kb in sizes.items())
+    waits = ", ".join(f"{page} {seconds:.2f} s" for page, seconds in paint["median_s"].items())
+    rows = [
+        ["training speed with its page open, of that with it closed", f"{training['share']:.1%}", "≥ 95 %"],
+        ["click to paint while a run trains, median", _ms(click["p50_ms"]), "≤ 350 ms"],
+        ["the same, 9 of 10", _ms(click["p90_ms"]), "≤ 700 ms"],
+        ["one refresh of a run's page, by recorded steps", kept, "≤ 100 KB, flat"],
+        [f"first card with {paint['runs']} stored runs", waits, "≤ 1.5 s"],
+        [f"a map of {points['points']:,} points is drawn in", f"{points['drawn_s']:.1f} s", ""],
+        ["a frame while panning over it", _ms(points["pan_ms"]), ""],
+    ]
+    return [
+        f"### The app, {_where(d)}",
+        f"In Chromium on the same processor, which renders in software (`{d['command']}`).",
+        _table(["what", "measured", "bar"], rows),
+    ]
+
+
+def _placing(d: Document) -> list[str]:
+    bars = {"idle": "nothing else runs", "training": "a run trains"}
+    rows = [
+        [words, _ms(d["page"][state]["p50_ms"]), _ms(d["page"][state]["p90_ms"]), f"≤ {d['bars_p50_s'][state]:g} s"]
+        for state, words in bars.items()
+    ]
+    return [
+        "### From the end of a recording to the lit point",
+        f"On the page Place with `{d['run']}`, {d['page']['idle']['recordings']} recordings each (`{d['command']}`).",
+        _table(["while", "median", "9 of 10", "bar (median)"], rows),
+    ]
+
+
+def _typicality(d: Document) -> list[str]:
+    rows = []
+    for one in d["runs"]:
+        for kind, found in {**one["kinds"], "all of them": one["overall"]}.items():
+            low, high = found["interval"]
+            measured = [f"{found['auroc']:.3f}", f"{low:.3f} to {high:.3f}", f"{found['called_unlike']:.0%}"]
+            rows.append([f"`{one['run']}`", kind, *measured])
+        known = one["held_out"]
+        rows.append([f"`{one['run']}`", "held-out items themselves", "", "", f"{known['called_unlike']:.1%}"])
+    return [
+        "### Does a run know what it never learned from?",
+        "AUROC of typicality, held-out items against strangers, with 95 % bootstrap intervals over items of one run "
+        "each (`python -m benchmarks.typicality`; the bar is 0.9).",
+        _table(["run", "strangers", "AUROC", "95 % interval", 'called "unlike"'], rows),
     ]
 
 

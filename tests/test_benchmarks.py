@@ -154,6 +154,11 @@ def test_tables_fill_the_marked_section_and_check_finds_it_stale(
     assert "| `tones` | 64 | 2.00 | 2.00 | 128 | 10% | 60% |" in readme.read_text()
 
 
+def test_the_readme_says_what_the_results_say() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert tables.with_section(readme, tables.section(ROOT / "benchmarks" / "results")) == readme
+
+
 def test_a_readme_without_markers_is_refused() -> None:
     with pytest.raises(ValueError, match="needs"):
         tables.with_section("# Nothing here\n", "text")

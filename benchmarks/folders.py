@@ -1,0 +1,150 @@
+"""Do the presets for folders of one's own learn, with nothing changed but where the data lie?
+
+    python -m benchmarks.folders [--data DIR] [--work DIR] [--seeds 3] [--tasks A,B] [--json] [--out FILE]
+
+- pictures: `image_folder` on scikit-learn's scans of handwritten digits.
+- sounds: `audio_folder` on the voices of six people (the class is who speaks), from the spoken digits in DIR.
+- pairs: `paired_folders` on spoken digits and handwritten ones of the same class.
+
+Nothing was chosen on these classes. Each is trained with several seeds and judged on held-out files against the same
+network untrained and the best raw-feature baseline (see `cpc_engine.evaluation.baselines`). Runs that --work holds
+already are not made again. The spoken digits are looked for in DIR, in $CPC_SHARED/data, or in `shared/data` beside
+the repository.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+if not __package__:  # run as a file
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from benchmarks.timing import ROOT, deliver, machine
+from benchmarks.typicality import FILES
+from cpc_engine.cli.foreground import execute_here
+from cpc_engine.errors import CpcError, RunError
+from cpc_engine.experiments.definitions import Arm, Experiment
+from cpc_engine.experiments.results import collect
+from cpc_engine.experiments.runner import plan_runs, run_all
+from cpc_engine.experiments.tables import PAIRS, Table, baselines_table, measures_table, probes_table
+
+VOICES, SPOKEN = 50, 60  # clips a class: so few that the baselines leave something to be gained
+_SIDE = 64  # pixels of a scan as a file
+
+Changes = dict[str, Any]
+
+
+def pictures(folder: Path, recordings: Path) -> Changes:
+    """Every scan as a PNG below its digit."""
+    from sklearn.datasets import load_digits
+
+    scans = load_digits()
+    for number, (scan, digit) in enumerate(zip(scans.images, scans.target, strict=True)):
+        pixels = Image.fromarray((scan * (255 / 16)).round().astype(np.uint8))
+        path = folder / str(digit) / f"{number:04d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC).save(path)
+    return {"data.path": str(folder)}
+
+
+def sounds(folder: Path, recordings: Path) -> Changes:
+    """Clips below the name of who speaks."""
+    _link(recordings, folder, lambda digit, speaker: speaker, VOICES)
+    return {"data.path": str(folder)}
+
+
+def pairs(folder: Path, recordings: Path) -> Changes:
+    """Clips and scans below their digit."""
+    _link(recordings, folder / "sounds", lambda digit, speaker: digit, SPOKEN)
+    changes = pictures(folder / "pictures", recordings)
+    return {"data.path": str(folder / "sounds"), "data.image_path": changes["data.path"]}
+
+
+def _link(recordings: Path, folder: Path, label: Callable[[str, str], str], count: int) -> None:
+    """`count` recordings of each label, drawn by a fixed seed over all digits, speakers and takes."""
+    found: dict[str, list[Path]] = {}
+    for file in sorted(recordings.glob("*_*_*.wav")):
+        digit, speaker, _ = file.stem.split("_")
+        found.setdefault(label(digit, speaker), []).append(file)
+    if not found:
+        raise RunError(f"no recordings of spoken digits in {recordings}")
+    for name, files in found.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for row in np.random.default_rng(0).permutation(len(files))[:count]:
+            shutil.copy(files[row], folder / name)
+
+
+TASKS: dict[str, tuple[str, Callable[[Path, Path], Changes]]] = {
+    "pictures": ("image_folder", pictures),
+    "sounds": ("audio_folder", sounds),
+    "pairs": ("paired_folders", pairs),
+}
+
+
+def measure(name: str, work: Path, recordings: Path, seeds: int, changes: Changes) -> dict[str, Any]:
+    """The document of `cpc_engine.experiments.results.collect` for one task; `changes` to the preset, for trying."""
+    preset, make = TASKS[name]
+    files = work / name / "files"
+    shutil.rmtree(files, ignore_errors=True)
+    places = make(files, recordings)
+    experiment = Experiment(name, name, (make.__doc__ or "").strip(), (Arm(preset, preset, {**places, **changes}),))
+    planned = plan_runs(experiment, seeds)
+    run_all(planned, work / name, execute_here, lambda line: print(f"{name}: {line}", file=sys.stderr, flush=True))
+    found = collect(experiment, planned, work / name, "", quick=bool(changes))
+    wanted = ("summary", "verdicts", "seeds")
+    return {"preset": preset, "steps": found["arms"][0]["steps"], **{key: found[key] for key in wanted}}
+
+
+def text(document: dict[str, Any]) -> str:
+    parts: list[str] = []
+    for name, found in document["tasks"].items():
+        parts.append(f"{name} ({found['preset']}, {found['steps']} steps, {len(found['seeds'])} seeds)")
+        for table in (probes_table(found), baselines_table(found), measures_table(found, PAIRS)):
+            parts.append(_lines(table))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _lines(table: Table) -> str:
+    rows = [list(table), *zip(*table.values(), strict=True)] if any(table.values()) else []
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    shared = Path(os.environ.get("CPC_SHARED", ROOT.parent / "shared")) / "data"
+    parser.add_argument("--data", type=Path, default=shared, metavar="DIR", help="where the spoken digits are")
+    parser.add_argument("--work", type=Path, metavar="DIR", help="keep folders and runs there")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N")
+    parser.add_argument("--tasks", default=",".join(TASKS), metavar="A,B", help="only these")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--out", type=Path, help="also write the document there")
+    given = parser.parse_args()
+    names = given.tasks.split(",")
+    if not set(names) <= set(TASKS):
+        parser.error(f"tasks are {', '.join(TASKS)}")
+    with tempfile.TemporaryDirectory() as temporary:
+        work = given.work or Path(temporary)
+        try:
+            found = {name: measure(name, work, given.data / FILES["fsdd"], given.seeds, {}) for name in names}
+        except CpcError as error:
+            parser.exit(2, f"error: {error}\n")
+    document = {"tasks": found, "machine": machine(torch.device("cpu")), "command": "python -m benchmarks.folders"}
+    deliver(document, text(document), given.json, given.out)
+
+
+if __name__ == "__main__":
+    main()

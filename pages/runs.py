@@ -20,7 +20,7 @@ AT_ONCE = 12
 
 def described(info: RunInfo) -> str:
     """What a search looks through."""
-    return " ".join([info.id, info.name, info.status, str(info.data.get("name", ""))]).lower()
+    return " ".join([info.id, info.name, info.status, info.note, str(info.data.get("name", ""))]).lower()
 
 
 def trash() -> None:
@@ -63,7 +63,9 @@ if broken:
             st.text(line)
 if known:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        wanted = st.text_input("Find", placeholder="name, data or status", key="find", bind="query-params", width=340)
+        wanted = st.text_input(
+            "Find", placeholder="name, note, data or status", key="find", bind="query-params", width=340
+        )
         words = wanted.lower().split()
         shown = [one for one in known if all(word in described(one) for word in words)]
         if 1 < len(shown) <= AT_ONCE:

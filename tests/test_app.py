@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from cpc_engine import RunConfig, RunFolder, manager_for
 from cpc_engine.runs.execute import execute
 from cpc_engine.training.control import Control
-from tests.tiny import wait_until
+from tests.tiny import tiny, wait_until
 from ui.engine import BROKE
 
 APP = str(Path(__file__).resolve().parents[1] / "app.py")
@@ -300,6 +300,18 @@ def test_an_example_is_looked_at_but_not_changed(runs: Path, finished: Path) -> 
     assert "What it teaches" in [one.value for one in test.markdown]
     assert not {"delete", "resume-example-one"} & {one.key for one in test.button}
     assert "Keep" not in [one.label for one in test.button], "nor can it be named"
+
+
+def test_a_card_tells_the_seed_and_a_note_is_found(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs / finished.name)
+    RunFolder(runs / finished.name).rename("one", "the moon is round")
+    other = RunFolder.create(runs, tiny(run__name="one", run__seed=7))
+    test = app("pages/runs.py")
+    seeds = [one.value.split(" · ")[1] for one in test.caption if "· seed" in one.value]
+    assert sorted(seeds) == ["seed 0", "seed 7"]
+    test.text_input(key="find").set_value("moon").run()
+    assert [one.proto.label for one in test.get("page_link") if one.proto.label == "one"] == ["one"]
+    assert other.info().note == ""
 
 
 def links(test: AppTest) -> dict[str, list[tuple[str, str]]]:

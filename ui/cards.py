@@ -40,7 +40,11 @@ def _card(info: RunInfo) -> None:
             look_into(info.id)
         if info.teaches:
             st.markdown(literal(info.teaches))
-        st.caption(f"{data} · {info.steps_done} of {info.steps} steps · {loss}{_ago(info.created)}".strip(" ·"))
+        st.caption(
+            f"{data} · seed {info.seed} · {info.steps_done} of {info.steps} steps · {loss}{_ago(info.created)}".strip(
+                " ·"
+            )
+        )
 
 
 @st.cache_data(max_entries=600, show_spinner=False)

@@ -68,6 +68,8 @@ class RunInfo:
     parameters: int = 0
     loss_first: float | None = None
     loss_last: float | None = None
+    seed: int = 0
+    note: str = ""
     data: dict[str, Any] = field(default_factory=dict)
     pid: int = 0
     pid_started: int = 0
@@ -107,7 +109,8 @@ class RunFolder:
             path.mkdir(parents=True)
         run = cls(path)
         now = time.time()
-        info = RunInfo(run.id, config.run.name, "queued", now, now, steps=config.optimiser.steps, **_this_process())
+        told: dict[str, Any] = {"steps": config.optimiser.steps, "seed": config.run.seed, "note": config.run.note}
+        info = RunInfo(run.id, config.run.name, "queued", now, now, **told, **_this_process())
         try:
             write_json(path / "config.json", config.to_dict())
             write_json(path / "run.json", asdict(info))
@@ -193,7 +196,7 @@ class RunFolder:
             check_own(self.info())
             config = self.config().replace({"run.name": name, "run.note": note})
             write_json(self.path / "config.json", config.to_dict())
-            self.update(name=name)
+            self.update(name=name, note=note)
         return config
 
     def mark_example(self, teaches: str, place: int) -> RunInfo:

@@ -307,8 +307,8 @@ def test_a_card_tells_the_seed_and_a_note_is_found(runs: Path, finished: Path) -
     RunFolder(runs / finished.name).rename("one", "the moon is round")
     other = RunFolder.create(runs, tiny(run__name="one", run__seed=7))
     test = app("pages/runs.py")
-    seeds = [one.value.split(" · ")[1] for one in test.caption if "· seed" in one.value]
-    assert sorted(seeds) == ["seed 0", "seed 7"]
+    said = [part for one in test.caption for part in one.value.split(" · ") if part.startswith("seed ")]
+    assert sorted(said) == ["seed 0", "seed 7"]
     test.text_input(key="find").set_value("moon").run()
     assert [one.proto.label for one in test.get("page_link") if one.proto.label == "one"] == ["one"]
     assert other.info().note == ""

@@ -17,6 +17,9 @@ if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.timing import ROOT
+from cpc_engine.experiments.definitions import EXPERIMENTS
+from cpc_engine.experiments.report import PROBES
+from cpc_engine.experiments.tables import probes_table
 
 BEGIN, END = "<!-- performance -->", "<!-- /performance -->"
 Document = dict[str, Any]
@@ -24,10 +27,11 @@ Document = dict[str, Any]
 
 def section(results: Path) -> str:
     """The text between the markers, from `loss-*.json` and `training-*.json` (one pair per machine), `ui.json`,
-    `place.json` and `typicality.json`."""
+    `place.json`, `typicality.json`, `experiment-*.json` and `folders.json`."""
     parts = [
         "## Performance",
         "Written by `python -m benchmarks.tables` from the files in `benchmarks/results/`; never edited by hand.",
+        *_features(results),
     ]
     for kind, tables in (("loss", _loss), ("training", _training)):
         for file in sorted(results.glob(f"{kind}-*.json")):
@@ -52,6 +56,31 @@ def with_section(readme: str, text: str) -> str:
     if not (begin and end):
         raise ValueError(f"the README needs {BEGIN} and, below it, {END}")
     return f"{head}{BEGIN}\n{text}\n{END}{tail}"
+
+
+def _features(results: Path) -> list[str]:
+    """Our arm of every experiment that was measured, and the presets for folders."""
+    rows: list[list[str]] = []
+    for experiment in EXPERIMENTS.values():
+        file, ours = results / f"experiment-{experiment.name}.json", experiment.arms[0].label
+        if file.exists() and experiment.name != "ablation":  # whose arms are no recipe
+            found = json.loads(file.read_text())
+            rows += [[experiment.title, *row[1:]] for row in _probes(found) if row[0] == ours]
+    if (results / "folders.json").exists():
+        for name, found in json.loads((results / "folders.json").read_text())["tasks"].items():
+            rows += [[f"`{row[0]}`: {name} of `benchmarks.folders`", *row[1:]] for row in _probes(found)]
+    if not rows:
+        return []
+    return [
+        "### What the features are worth",
+        f"{PROBES} Of each experiment our recipe; [docs/experiments.md](docs/experiments.md) has all of them, with the "
+        "seed's, and what they mean (`python -m cpc_engine experiment NAME`, `python -m benchmarks.folders`).",
+        _table(["data", "of", "trained", "untrained", "best baseline", "against untrained", "against baseline"], rows),
+    ]
+
+
+def _probes(document: Document) -> list[list[str]]:
+    return [list(row) for row in zip(*probes_table(document).values(), strict=True)]
 
 
 def _loss(d: Document) -> list[str]:

@@ -121,6 +121,23 @@ def test_the_first_page_paints_within_three_seconds(
     assert min(seconds) < 3, seconds
 
 
+def test_a_knob_of_another_group_changes_all_that_follows_from_it(lab: str, visit: Callable[..., Visit]) -> None:
+    page = visit(f"{lab}/train?preset=tones").page
+    page.get_by_text("anchors a step").first.wait_for(timeout=60_000)
+    before = page.get_by_text("anchors a step").first.inner_text()
+    page.get_by_role("button", name="Schedule").or_(page.get_by_role("radio", name="Schedule")).first.click()
+    batch = page.get_by_label("Batch size (items)", exact=True)
+    batch.fill("32")
+    batch.press("Enter")
+    page.get_by_text("Changed from the preset").wait_for(timeout=30_000)
+    assert page.get_by_text("anchors a step").first.inner_text() != before
+    page.wait_for_function("location.search.includes('optimiser.batch_size')")
+    assert page.get_by_label("Batch size (items)", exact=True).input_value() == "32", "the group stays chosen"
+    page.get_by_role("button", name="changed, back to 64").click()
+    page.get_by_text("Changed from the preset").wait_for(state="detached", timeout=30_000)
+    assert page.get_by_text("anchors a step").first.inner_text() == before
+
+
 def test_a_run_is_set_up_steered_left_and_found_again(lab: str, visit: Callable[..., Visit]) -> None:
     # The first address that the fresh server hears of is not its start page.
     settings = "&".join(f"set={setting}" for setting in SMALL)

@@ -74,7 +74,7 @@ _ALONE: Changes = {
     "sampler.shuffled": "off",
     "sampler.cross_modal": False,
     **_NO_PAIR,  # the pair term would hide what the negatives do
-    "optimiser.steps": 60,  # 42 runs, on data that half the preset's steps are enough for
+    "optimiser.steps": 60,  # 42 runs, on data that few steps are enough for
 }
 _QUEUE: Changes = {"sampler.queue_size": 4096}
 _MOMENTUM: Changes = {**_QUEUE, "sampler.key_momentum": 0.98}

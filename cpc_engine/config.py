@@ -84,6 +84,14 @@ class AudioConfig(Section):
     shift: float = knob(0.1, "Largest random shift in time, as a share of the clip.", ge=0, le=0.5)
     gain_db: float = knob(6.0, "Largest random change of level.", unit="dB", ge=0, le=40)
     noise: float = knob(0.005, "Largest level of added noise (full scale is 1).", ge=0, le=1)
+    noise_share: float = knob(
+        1.0,
+        "Share of the clips that noise is added to.",
+        ge=0.05,
+        le=1,
+        low="noise is hardly met",
+        high="what is clean lies apart from all that was trained on",
+    )
     warp: float = knob(
         0.0,
         "Largest random stretch of the spectrogram's band axis and of its time, as a share.",

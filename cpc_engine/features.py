@@ -83,7 +83,8 @@ class AudioFeatures(nn.Module):
         waves = waves * 10 ** ((2 * draw[1] - 1) * config.gain_db / 20)
         if config.noise > 0:
             noise = torch.randn(batch, length, generator=generator, device=device)
-            waves = waves + config.noise * draw[2] * noise
+            level = (draw[2] - (1 - config.noise_share)).clamp(min=0) / config.noise_share
+            waves = waves + config.noise * level * noise
         return waves
 
 

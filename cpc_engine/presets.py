@@ -90,11 +90,12 @@ PRESETS: dict[str, Preset] = {
         {
             "data.dataset": "tones_bars",
             "sampler.same_item": False,
-            "audio.noise": 0.0,  # these sounds have their own; with more, clean ones lie apart from their pictures
+            "audio.noise_share": 0.5,  # else a clean sound lies apart from its picture
             "image.size": 64,
             "image.width": 32,
             "optimiser.steps": 120,
             **_PAIRED,
+            "loss.pair_weight": 3.0,
         },
     ),
     "keypad": Preset(

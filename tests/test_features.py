@@ -55,6 +55,16 @@ def test_a_shift_moves_the_clip_and_brings_in_silence() -> None:
     assert ((moved != 0).sum(1) == 1).all()
 
 
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_noise_meets_a_share_of_the_clips_at_every_level_up_to_its_own(share: float) -> None:
+    config = AudioConfig(sample_rate=4000, clip_seconds=0.5, shift=0, gain_db=0, noise=0.1, noise_share=share)
+    noisy = AudioFeatures(config)._augment(torch.zeros(2000, 2000), torch.Generator().manual_seed(0)).std(1)
+    assert float((noisy > 0).float().mean()) == pytest.approx(share, abs=0.03)
+    levels = noisy[noisy > 0]
+    assert levels.max() < 0.11
+    assert float(levels.mean()) == pytest.approx(0.05, abs=0.004)
+
+
 def test_pictures_are_resized_like_the_public_library_does() -> None:
     pixels = torch.randint(0, 255, (2, 3, 32, 32), dtype=torch.uint8)
     made = ImageFeatures(ImageConfig(size=64))(pixels)

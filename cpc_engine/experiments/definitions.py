@@ -75,6 +75,8 @@ _ALONE: Changes = {
     "sampler.cross_modal": False,
     **_NO_PAIR,  # the pair term would hide what the negatives do
     "optimiser.steps": 60,  # 42 runs, on data that few steps are enough for
+    "evaluation.strengths": [0.1, 1.0],
+    "evaluation.map_items": 60,
 }
 _QUEUE: Changes = {"sampler.queue_size": 4096}
 _MOMENTUM: Changes = {**_QUEUE, "sampler.key_momentum": 0.98}

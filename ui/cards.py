@@ -33,18 +33,15 @@ def _card(info: RunInfo) -> None:
             "pages/watch.py", label=info.name or info.id, icon=":material/monitoring:", query_params={"run": info.id}
         )
         show_svg(_drawings(info.id, info.updated), key=f"drawing-{info.id}")
-        loss = f"loss {info.loss_first:.2f} → {info.loss_last:.2f} · " if info.loss_first and info.loss_last else ""
+        loss = f"loss {info.loss_first:.2f} → {info.loss_last:.2f}" if info.loss_first and info.loss_last else ""
         data = info.data.get("name", "")
         with st.container(horizontal=True, vertical_alignment="center"):
             badge(info.status)
             look_into(info.id)
         if info.teaches:
             st.markdown(literal(info.teaches))
-        st.caption(
-            f"{data} · seed {info.seed} · {info.steps_done} of {info.steps} steps · {loss}{_ago(info.created)}".strip(
-                " ·"
-            )
-        )
+        facts = [data, f"seed {info.seed}", f"{info.steps_done} of {info.steps} steps", loss, _ago(info.created)]
+        st.caption(" · ".join(filter(None, facts)))
 
 
 @st.cache_data(max_entries=600, show_spinner=False)

@@ -5,9 +5,8 @@ flat colours, and the latents pooled over stretches of time or quarters of a pic
 view's strangeness is the mean squared distance to the five nearest training items, along principal components that
 are divided by the root of their deviation (half-way to whitening: as it is, two components would decide; whitened,
 noise would), plus the squared distance from those components, relative to that of training items. Its logarithm is
-counted in spreads of validation items above their median. The
-sum of both is ranked among that of validation items, so that a held-out item's percentile is uniform from 0 to 100 (a
-conformal p-value). No labels are used.
+counted in spreads of validation items above their median. The sum of both is ranked among that of validation items, so
+that a held-out item's percentile is uniform from 0 to 100 (a conformal p-value). No labels are used.
 """
 
 from __future__ import annotations

@@ -142,7 +142,8 @@ def main() -> None:
             found = {name: measure(name, work, given.data / FILES["fsdd"], given.seeds, {}) for name in names}
         except CpcError as error:
             parser.exit(2, f"error: {error}\n")
-    document = {"tasks": found, "machine": machine(torch.device("cpu")), "command": "python -m benchmarks.folders"}
+    command = f"python -m benchmarks.folders --seeds {given.seeds} --tasks {given.tasks}"
+    document = {"tasks": found, "machine": machine(torch.device("cpu")), "command": command}
     deliver(document, text(document), given.json, given.out)
 
 

@@ -50,6 +50,7 @@ class RunInfo:
 
     Attributes:
         created, updated: seconds since 1970. seconds: training time.
+        seed, note: of the configuration, where runs are listed.
         data: facts a stranger's item needs: classes, modalities, sample_rate, image_side; and items per split, skipped.
             A run that is shipped as an example has {"example": {"teaches": one sentence, "place": its rank}} there too.
         pid, pid_started: the process that works on it (see `process`).
@@ -109,8 +110,7 @@ class RunFolder:
             path.mkdir(parents=True)
         run = cls(path)
         now = time.time()
-        told: dict[str, Any] = {"steps": config.optimiser.steps, "seed": config.run.seed, "note": config.run.note}
-        info = RunInfo(run.id, config.run.name, "queued", now, now, **told, **_this_process())
+        info = RunInfo(run.id, config.run.name, "queued", now, now, steps=config.optimiser.steps, **_this_process())
         try:
             write_json(path / "config.json", config.to_dict())
             write_json(path / "run.json", asdict(info))
@@ -196,7 +196,7 @@ class RunFolder:
             check_own(self.info())
             config = self.config().replace({"run.name": name, "run.note": note})
             write_json(self.path / "config.json", config.to_dict())
-            self.update(name=name, note=note)
+            self.update(name=name)
         return config
 
     def mark_example(self, teaches: str, place: int) -> RunInfo:
@@ -281,8 +281,8 @@ def scan_runs(root: Path = DEFAULT_ROOT) -> tuple[list[RunInfo], list[str]]:
             continue
         folder = RunFolder(path)
         try:
-            folder.config()
-            found.append(folder.info())
+            told = folder.config().run
+            found.append(replace(folder.info(), seed=told.seed, note=told.note))
         except CpcError as error:
             broken.append(str(error))
     return sorted(found, key=lambda info: info.created, reverse=True), broken

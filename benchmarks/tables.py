@@ -26,8 +26,8 @@ Document = dict[str, Any]
 
 
 def section(results: Path) -> str:
-    """The text between the markers, from `loss-*.json` and `training-*.json` (one pair per machine), `ui.json`,
-    `place.json`, `typicality.json`, `experiment-*.json` and `folders.json`."""
+    """The text between the markers, from `loss-*.json` and `training-*.json` (one pair per machine), `presets.json`,
+    `ui.json`, `place.json`, `typicality.json`, `experiment-*.json` and `folders.json`."""
     parts = [
         "## Performance",
         "Written by `python -m benchmarks.tables` from the files in `benchmarks/results/`; never edited by hand.",
@@ -36,7 +36,7 @@ def section(results: Path) -> str:
     for kind, tables in (("loss", _loss), ("training", _training)):
         for file in sorted(results.glob(f"{kind}-*.json")):
             parts += tables(json.loads(file.read_text()))
-    for name, tables in (("ui", _app), ("place", _placing), ("typicality", _typicality)):
+    for name, tables in (("presets", _presets), ("ui", _app), ("place", _placing), ("typicality", _typicality)):
         file = results / f"{name}.json"
         if file.exists():
             parts += tables(json.loads(file.read_text()))
@@ -63,7 +63,7 @@ def _features(results: Path) -> list[str]:
     rows: list[list[str]] = []
     for experiment in EXPERIMENTS.values():
         file, ours = results / f"experiment-{experiment.name}.json", experiment.arms[0].label
-        if file.exists() and experiment.name != "ablation":  # whose arms are no recipe
+        if file.exists() and "ablation" not in experiment.name:  # whose arms are no recipe
             found = json.loads(file.read_text())
             rows += [[experiment.title, *row[1:]] for row in _probes(found) if row[0] == ours]
     if (results / "folders.json").exists():
@@ -129,6 +129,22 @@ def _training(d: Document) -> list[str]:
         f"### Training, {_where(d)}",
         f"The last columns are shares of a step's time, records on (`{d['command']}`).",
         _table(head, rows),
+    ]
+
+
+def _presets(d: Document) -> list[str]:
+    rows = []
+    for name, found in d["presets"].items():
+        ranks = [f"{m} {rank['mean']:.1f} ± {rank['half'] or 0:.1f}" for m, rank in found["effective_rank"].items()]
+        times = [f"{found[key]:.0f} s" for key in ("seconds_to_first_map", "seconds")]
+        rows.append([f"`{name}`", ", ".join(ranks), f"{found['bar']:g}", *times])
+    seeds, threads = next(iter(d["presets"].values()))["seeds"], d["machine"]["threads"]
+    return [
+        "### Every preset that makes its own data",
+        f"Effective rank of mean contexts of held-out items (1: collapsed), mean ± 95 % interval over {seeds} seeds; "
+        f"the slowest seed's times, from the start of the run, with {threads} thread{'s' * (threads > 1)} "
+        f"(`{d['command']}`). A first map within 60 s was asked for.",
+        _table(["preset", "effective rank", "bar", "first map", "whole run"], rows),
     ]
 
 

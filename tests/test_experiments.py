@@ -200,8 +200,9 @@ def test_experiments_can_be_planned(name: str) -> None:
     assert all((run.config.data.path == "/photos") == needs[run.arm] for run in with_data)
 
 
-def test_the_ablation_differs_in_its_sampler_only() -> None:
-    first, *others = plan_runs(experiment("ablation"), 1)
+@pytest.mark.parametrize("name", ["ablation", "ablation_cifar10"])
+def test_ablations_differ_in_their_sampler_only(name: str) -> None:
+    first, *others = plan_runs(experiment(name), 1)
     for other in others:
         paths = set(other.config.differences(first.config)) - {"run.name"}
         assert paths
@@ -287,6 +288,10 @@ def test_the_document_is_made_from_results(tmp_path: Path, monkeypatch: pytest.M
     assert "by `seed`: agrees; trained 93.8" in text
     assert "Sounds and pictures intermingle: differs" in text
     assert "Almost linearly separable (95% or more): differs" in text
+    assert "Pictures: a linear probe is right in 93.8 ± 1.0 % (`in-batch/masked`) to 93.8 ± 1.0 %" in text
+    assert "training beats the untrained network in 14 of 14 arms" in text
+    assert "No arm is too harsh for photographs." in text
+    assert text.count("<details>") == text.count("</details>") == len(EXPERIMENTS)
     worse = json.dumps(invented("cifar10", 0.7, 0.8625))
     (tmp_path / "benchmarks/results/experiment-cifar10.json").write_text(worse)
     assert write_document(["--check"]) == 1

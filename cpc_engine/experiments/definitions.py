@@ -92,11 +92,35 @@ _SOURCES: Mapping[str, Changes] = {
 _MASKS: Mapping[str, str] = {"masked": "exclude_positives", "unmasked": "seed"}
 
 
+_PHOTOGRAPHS: Changes = {
+    **_ALONE,
+    "data.train_items": 3000,  # 27 runs; a part of the photographs and of the steps shows what the negatives do
+    "optimiser.batch_size": 64,
+    "optimiser.steps": 150,
+    "evaluation.strengths": [0.001, 0.01, 0.1],
+}
+_COPIES = ("perturbed", "shuffled", "all")  # sources that can hold the anchor's own positive: a mask changes them
+
+
 def _ablation() -> tuple[Arm, ...]:
     return tuple(
         Arm(f"{source}/{masks}", "tones_bars", {**_ALONE, **changes, "sampler.mode": mode})
         for masks, mode in _MASKS.items()
         for source, changes in _SOURCES.items()
+    )
+
+
+def _ablation_of_photographs() -> tuple[Arm, ...]:
+    """Without arms that would be the same: there is no other sense, and a mask changes only copies of positives."""
+    alone = {name: changes for name, changes in _SOURCES.items() if name != "cross-modal"}
+    pairs = [(source, masks) for source in alone for masks in _MASKS if masks == "masked" or source in _COPIES]
+    return tuple(
+        Arm(
+            f"{source}/{masks}",
+            "cifar10",
+            {**_PHOTOGRAPHS, **alone[source], "sampler.cross_modal": False, "sampler.mode": _MASKS[masks]},
+        )
+        for source, masks in pairs
     )
 
 
@@ -152,6 +176,12 @@ EXPERIMENTS: dict[str, Experiment] = {
             "What does each source of negatives add to those of the batch, with copies of the positive masked or not?",
             _ablation(),
             quick={**QUICK, "data.train_items": 64, "data.test_items": 32, "optimiser.steps": 3, "image.size": 64},
+        ),
+        Experiment(
+            "ablation_cifar10",
+            "Where the negatives come from, on photographs",
+            "What does each source of negatives add to those of the batch where the pictures are photographs?",
+            _ablation_of_photographs(),
         ),
     )
 }

@@ -21,6 +21,7 @@ from .report import tables
 from .results import Document
 from .tables import Table
 
+SHOWN = ("Probes", "Pairs")  # tables that are not folded away
 INTRODUCTION = """# Experiments
 
 What the original recipe claimed, what was measured, where the two agree and differ, and why. Written by
@@ -87,10 +88,15 @@ def _chapter(experiment: Experiment, document: Document | None) -> Iterator[str]
     yield "**Where they agree and differ.**"
     yield _bullets(reading.judge(document))
     yield f"**Why.** {reading.why}"
+    shown: list[str] = []
+    folded: list[str] = []
     for heading, text, table in tables(document):
-        yield f"### {heading}: {experiment.title.lower()}"
-        yield text
-        yield _markdown_table(table)
+        lines = (f"### {heading}: {experiment.title.lower()}", text, _markdown_table(table))
+        (shown if heading in SHOWN else folded).extend(lines)
+    yield from shown
+    yield "<details><summary>Arms, baselines, geometry, verdicts, every feature</summary>"
+    yield from folded
+    yield "</details>"
 
 
 def _bullets(sentences: Iterator[str]) -> str:

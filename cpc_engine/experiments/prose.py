@@ -13,6 +13,7 @@ from .tables import difference, interval, verdict_of
 
 SEPARABLE = 0.95  # a probe that is right so often reads classes that are "almost linearly separable"
 APART = 0.75  # where a line tells sounds from pictures so often, they do not intermingle
+_FEW = 4  # of more arms a sentence each is not read
 _WORDS = {".audio": "sounds", ".image": "pictures", "": "items"}
 _NO_CLAIM = "Nothing: these data are ours, added because the seed's own cannot tell a good recipe from none."
 
@@ -27,7 +28,10 @@ class Reading:
 
 
 def measured(document: Document) -> Iterator[str]:
-    """One sentence per arm and modality: what the probe reads, and what training adds to it."""
+    """One sentence per arm and modality: what the probe reads, and what training adds to it; of many arms the range."""
+    if len(document["summary"]) > _FEW:
+        yield from _ranges(document)
+        return
     for label, arm in document["summary"].items():
         for suffix in suffixes(arm):
             verdict = verdict_of(document, label, "untrained", suffix)
@@ -38,6 +42,19 @@ def measured(document: Document) -> Iterator[str]:
                 f"{_outcome(document, label, 'untrained', suffix)}. The best baseline without a network reaches "
                 f"{interval(arm, f'baseline{suffix}')}: {_outcome(document, label, 'best baseline', suffix)}."
             )
+
+
+def _ranges(document: Document) -> Iterator[str]:
+    summary = document["summary"]
+    for suffix in suffixes(next(iter(summary.values()))):
+        name = f"chosen{suffix}"
+        low, high = (pick(summary, key=lambda label: summary[label][name]["mean"]) for pick in (min, max))
+        won = [arm for arm in summary if verdict_of(document, arm, "untrained", suffix)["text"] == "trained better"]
+        yield (
+            f"{_WORDS[suffix].capitalize()}: a linear probe is right in {interval(summary[low], name)} (`{low}`) to "
+            f"{interval(summary[high], name)} (`{high}`) of held-out cases; training beats the untrained network in "
+            f"{len(won)} of {len(summary)} arms."
+        )
 
 
 def _outcome(document: Document, label: str, other: str, suffix: str) -> str:
@@ -100,23 +117,43 @@ def _no_claim(document: Document) -> Iterator[str]:
 
 
 def _ablation(document: Document) -> Iterator[str]:
-    labels = list(document["summary"])
-    reference = labels[0]
-    lists = {}
+    harm = {}
     for suffix in (".audio", ".image"):
-        texts = {label: verdict_of(document, reference, label, suffix)["text"] for label in labels[1:]}
-        worse = [f"`{label}`" for label, text in texts.items() if text == f"{reference} better"]
-        better = [f"`{label}`" for label, text in texts.items() if text == f"{label} better"]
-        lists[suffix] = set(worse)
-        yield (
-            f"Against `{reference}`, features of {_WORDS[suffix]} get worse with {', '.join(worse) or 'no other arm'} "
-            f"and better with {', '.join(better) or 'no other arm'}."
-        )
-    harsh = sorted(lists[".image"] - lists[".audio"])
+        harm[suffix], sentence = _against_the_first(document, suffix)
+        yield sentence
+    harsh = sorted(harm[".image"] - harm[".audio"])
     if harsh:
         yield f"Too harsh for pictures and not for sounds: {', '.join(harsh)}. Here the seed's lesson agrees."
     else:
         yield "No arm is too harsh for pictures and not for sounds. The seed's lesson is not borne out on these data."
+
+
+def _ablation_of_photographs(document: Document) -> Iterator[str]:
+    harsh, sentence = _against_the_first(document, "")
+    yield sentence
+    if harsh:
+        yield f"Too harsh for photographs: {', '.join(sorted(harsh))}. Here the seed's lesson agrees."
+    else:
+        yield "No arm is too harsh for photographs."
+    for label, arm in document["summary"].items():
+        verdict = verdict_of(document, label, "untrained")["text"]
+        if verdict != "trained better":
+            yield (
+                f"`{label}` learns nothing that counts here: {interval(arm, 'chosen')}, untrained "
+                f"{interval(arm, 'untrained')} ({verdict}), effective rank {interval(arm, 'effective_rank')}."
+            )
+
+
+def _against_the_first(document: Document, suffix: str) -> tuple[set[str], str]:
+    """The arms whose probes are worse than the first arm's, and a sentence on those and the better ones."""
+    reference, *others = document["summary"]
+    texts = {label: verdict_of(document, reference, label, suffix)["text"] for label in others}
+    worse = [f"`{label}`" for label, text in texts.items() if text == f"{reference} better"]
+    better = [f"`{label}`" for label, text in texts.items() if text == f"{label} better"]
+    return set(worse), (
+        f"Against `{reference}`, features of {_WORDS[suffix]} get worse with {', '.join(worse) or 'no other arm'} "
+        f"and better with {', '.join(better) or 'no other arm'}."
+    )
 
 
 READINGS: dict[str, Reading] = {
@@ -171,5 +208,13 @@ READINGS: dict[str, Reading] = {
         "compares today's predictions with yesterday's network. Noisy copies with little noise, and permuted copies "
         "where nothing is masked, are the right answer counted as wrong. Permuting latents adds no new vector to the "
         "batch's own; once copies are masked it only counts them twice.",
+    ),
+    "ablation_cifar10": Reading(
+        '"Negative sampling is modality-sensitive: settings that are perfect for audio can be too harsh for images."',
+        _ablation_of_photographs,
+        "Tones and bars are so easy that no arm can spoil them; photographs are not. What a plain queue does is the "
+        "plainest: its latents come from older networks and carry no gradient, so that all current ones can lower the "
+        "loss by moving away from them together, until they lie in one place. Keys of a slower second encoder take "
+        "that way out. Unmasked copies count each right answer as a wrong one as well, for every anchor alike.",
     ),
 }

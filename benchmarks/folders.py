@@ -4,12 +4,13 @@
 
 - pictures: `image_folder` on scikit-learn's scans of handwritten digits.
 - sounds: `audio_folder` on the voices of six people (the class is who speaks), from the spoken digits in DIR.
+- surroundings: `audio_folder` on made-up rain, engines, birds, … (`benchmarks.surroundings`).
 - pairs: `paired_folders` on spoken digits and handwritten ones of the same class.
 
-Nothing was chosen on these classes. Each is trained with several seeds and judged on held-out files against the same
-network untrained and the best raw-feature baseline (see `cpc_engine.evaluation.baselines`). Runs that --work holds
-already are not made again. The spoken digits are looked for in DIR, in $CPC_SHARED/data, or in `shared/data` beside
-the repository.
+Nothing was chosen on these files; `audio.filter_db` was chosen on other made-up surroundings, of another seed. Each is
+trained with several seeds and judged on held-out files against the same network untrained and the best raw-feature
+baseline (see `cpc_engine.evaluation.baselines`). Runs that --work holds already are not made again. The spoken digits
+are looked for in DIR, in $CPC_SHARED/data, or in `shared/data` beside the repository.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from PIL import Image
 if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from benchmarks.surroundings import write
 from benchmarks.timing import ROOT, deliver, machine
 from benchmarks.typicality import FILES
 from cpc_engine.cli.foreground import execute_here
@@ -40,6 +42,7 @@ from cpc_engine.experiments.runner import plan_runs, run_all
 from cpc_engine.experiments.tables import PAIRS, Table, baselines_table, measures_table, probes_table
 
 VOICES, SPOKEN = 50, 60  # clips a class: so few that the baselines leave something to be gained
+AROUND, AROUND_SEED = 80, 1
 _SIDE = 64  # pixels of a scan as a file
 
 Changes = dict[str, Any]
@@ -61,6 +64,12 @@ def pictures(folder: Path, recordings: Path) -> Changes:
 def sounds(folder: Path, recordings: Path) -> Changes:
     """Clips below the name of who speaks."""
     _link(recordings, folder, lambda digit, speaker: speaker, VOICES)
+    return {"data.path": str(folder)}
+
+
+def surroundings(folder: Path, recordings: Path) -> Changes:
+    """Made-up sounds below their kind."""
+    write(folder, AROUND, AROUND_SEED)
     return {"data.path": str(folder)}
 
 
@@ -88,6 +97,7 @@ def _link(recordings: Path, folder: Path, label: Callable[[str, str], str], coun
 TASKS: dict[str, tuple[str, Callable[[Path, Path], Changes]]] = {
     "pictures": ("image_folder", pictures),
     "sounds": ("audio_folder", sounds),
+    "surroundings": ("audio_folder", surroundings),
     "pairs": ("paired_folders", pairs),
 }
 

@@ -83,6 +83,15 @@ class AudioConfig(Section):
     width: int = knob(48, "Channels of the encoder.", unit="channels", ge=8, le=512)
     shift: float = knob(0.1, "Largest random shift in time, as a share of the clip.", ge=0, le=0.5)
     gain_db: float = knob(6.0, "Largest random change of level.", unit="dB", ge=0, le=40)
+    filter_db: float = knob(
+        0.0,
+        "Largest random change of level by frequency, smooth from band to band: another microphone, another room.",
+        unit="dB",
+        ge=0,
+        le=40,
+        low="recordings are told apart by their colour, and latents learn that instead of what sounds",
+        high="sounds that differ in their colour alone are mistaken for each other",
+    )
     noise: float = knob(0.005, "Largest level of added noise (full scale is 1).", ge=0, le=1)
     noise_share: float = knob(
         1.0,

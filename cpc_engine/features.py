@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from .config import AudioConfig, ImageConfig
 
 FLOOR = 1e-5  # added to mel power before the logarithm: about −50 dB below full scale
+FILTER_POINTS = 6  # frequencies at which a random filter's level is drawn; between them it is interpolated
 
 
 class AudioFeatures(nn.Module):
@@ -47,9 +48,9 @@ class AudioFeatures(nn.Module):
         """Samples of one clip."""
         return round(self.config.clip_seconds * self.config.sample_rate)
 
-    def log_mel(self, waves: Tensor) -> Tensor:
-        """float32 (B, L) in −1…1 → (B, bands, frames), not normalised."""
-        return torch.log(self.mel(waves) + FLOOR)
+    def log_mel(self, waves: Tensor, gains: Tensor | float = 1.0) -> Tensor:
+        """float32 (B, L) in −1…1 → (B, bands, frames), not normalised; gains (B, bands, 1) multiply the power."""
+        return torch.log(self.mel(waves) * gains + FLOOR)
 
     def calibrate(self, clips: Tensor) -> None:
         """Measure mean and spread per band on int16 clips (N, L)."""
@@ -60,9 +61,11 @@ class AudioFeatures(nn.Module):
     def forward(self, clips: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Augmented when a generator is given."""
         waves = _wave(clips)
+        gains: Tensor | float = 1.0
         if generator is not None:
             waves = self._augment(waves, generator)
-        frames = (self.log_mel(waves) - self.mean) / self.std
+            gains = self._filter(len(waves), generator)
+        frames = (self.log_mel(waves, gains) - self.mean) / self.std
         if self.config.centre:
             frames = frames - frames.mean(2, keepdim=True)
         if generator is not None and self.config.warp > 0:
@@ -86,6 +89,14 @@ class AudioFeatures(nn.Module):
             level = (draw[2] - (1 - config.noise_share)).clamp(min=0) / config.noise_share
             waves = waves + config.noise * level * noise
         return waves
+
+    def _filter(self, batch: int, generator: torch.Generator) -> Tensor | float:
+        """(B, bands, 1) power gains of random filters, each clip its own, smooth over the bands."""
+        if self.config.filter_db == 0:
+            return 1.0
+        points = torch.rand(batch, 1, FILTER_POINTS, generator=generator, device=generator.device)
+        level = F.interpolate(2 * points - 1, self.config.mel_bands, mode="linear", align_corners=True)
+        return 10 ** (self.config.filter_db / 10 * level.transpose(1, 2))
 
 
 class ImageFeatures(nn.Module):

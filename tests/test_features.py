@@ -55,6 +55,22 @@ def test_a_shift_moves_the_clip_and_brings_in_silence() -> None:
     assert ((moved != 0).sum(1) == 1).all()
 
 
+def test_a_filter_changes_each_clip_on_its_own_smoothly_and_within_its_bound() -> None:
+    still = {"sample_rate": 4000, "clip_seconds": 0.5, "shift": 0, "gain_db": 0, "noise": 0, "band_drop": 0}
+    plain, filtered = AudioFeatures(AudioConfig(**still)), AudioFeatures(AudioConfig(**still, filter_db=10))
+    clips = (torch.randn(32, 2000) * 10000).short()
+    change = filtered(clips, torch.Generator().manual_seed(0)) - plain(clips)
+    decibels = 10 / torch.log(torch.tensor(10.0)) * change
+    assert decibels.std(2).max() < 0.5  # the same all along the clip; the floor of the logarithm bends it a little
+    level = decibels.mean(2)
+    assert 8 < level.abs().max() < 10.1
+    assert len(level.mean(1).unique()) == 32
+    assert level.diff(dim=1).abs().max() < 20 * 5 / 63 + 0.1  # six points over 64 bands
+    silence = torch.zeros(4, 2000, dtype=torch.int16)
+    assert torch.equal(filtered(silence, torch.Generator().manual_seed(0)), plain(silence))
+    assert torch.equal(filtered(clips), plain(clips))
+
+
 @pytest.mark.parametrize("share", [0.25, 1.0])
 def test_noise_meets_a_share_of_the_clips_at_every_level_up_to_its_own(share: float) -> None:
     config = AudioConfig(sample_rate=4000, clip_seconds=0.5, shift=0, gain_db=0, noise=0.1, noise_share=share)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmarks import folders
+from benchmarks import folders, surroundings
 from cpc_engine.errors import RunError
 from cpc_engine.experiments.definitions import QUICK
 
@@ -32,6 +32,21 @@ def test_clips_are_drawn_over_everything_but_the_label(recordings: Path, tmp_pat
     assert {path.name[0] for path in (tmp_path / "ada").iterdir()} == {"0", "1"}
     with pytest.raises(RunError, match="no recordings"):
         folders.sounds(tmp_path / "none", tmp_path / "nowhere")
+
+
+def test_surroundings_follow_their_seed_and_no_two_are_alike(tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        surroundings.write(tmp_path / name, 2, seed)
+    read = {path: soundfile.read(path)[0] for path in tmp_path.rglob("*.wav")}
+    assert len(read) == 3 * 2 * len(surroundings.KINDS)
+    for path, samples in read.items():
+        assert len(samples) == surroundings.SECONDS * surroundings.RATE
+        assert 0.09 < np.abs(samples).max() <= 1
+        if "a" in path.parts:
+            kind, file = path.parts[-2:]
+            assert np.array_equal(samples, read[tmp_path / "b" / kind / file])
+            assert not np.array_equal(samples, read[tmp_path / "c" / kind / file])
+    assert len({samples.tobytes() for samples in read.values()}) == len(read) * 2 // 3
 
 
 @pytest.mark.slow

@@ -96,7 +96,7 @@ _PHOTOGRAPHS: Changes = {
     **_ALONE,
     "data.train_items": 3000,  # 27 runs; a part of the photographs and of the steps shows what the negatives do
     "optimiser.batch_size": 64,
-    "optimiser.steps": 150,
+    "optimiser.steps": 120,
     "evaluation.strengths": [0.001, 0.01, 0.1],
 }
 _COPIES = ("perturbed", "shuffled", "all")  # sources that can hold the anchor's own positive: a mask changes them

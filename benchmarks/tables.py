@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,15 @@ if not __package__:  # run as a file
 from benchmarks.timing import ROOT
 from cpc_engine.experiments.definitions import EXPERIMENTS
 from cpc_engine.experiments.report import PROBES
-from cpc_engine.experiments.tables import probes_table
+from cpc_engine.experiments.tables import Table, measures_table, probes_table
 
 BEGIN, END = "<!-- performance -->", "<!-- /performance -->"
 Document = dict[str, Any]
+PAIRS_TEXT = (
+    "Do sounds and pictures share one space? In how many cases the picture nearest to a held-out sound has its class, "
+    "and how far the centres of the two senses lie apart, of unit vectors."
+)
+_PAIRS = ("retrieval_class", "modality_gap", "modality_gap_ratio")
 
 
 def section(results: Path) -> str:
@@ -61,14 +67,12 @@ def with_section(readme: str, text: str) -> str:
 def _features(results: Path) -> list[str]:
     """Our arm of every experiment that was measured, and the presets for folders."""
     rows: list[list[str]] = []
-    for experiment in EXPERIMENTS.values():
-        file, ours = results / f"experiment-{experiment.name}.json", experiment.arms[0].label
-        if file.exists() and "ablation" not in experiment.name:  # whose arms are no recipe
-            found = json.loads(file.read_text())
-            rows += [[experiment.title, *row[1:]] for row in _probes(found) if row[0] == ours]
-    if (results / "folders.json").exists():
-        for name, found in json.loads((results / "folders.json").read_text())["tasks"].items():
-            rows += [[f"`{row[0]}`: {name} of `benchmarks.folders`", *row[1:]] for row in _probes(found)]
+    pairs: list[list[str]] = []
+    for title, ours, found in _recipes(results):
+        rows += [[title, *row[1:]] for row in _rows(probes_table(found)) if row[0] == ours]
+        if "retrieval_class" in found["summary"][ours]:
+            measures = measures_table({"summary": {title: found["summary"][ours]}}, _PAIRS)
+            pairs += [row + ["–"] * (1 + len(_PAIRS) - len(row)) for row in _rows(measures)]
     if not rows:
         return []
     return [
@@ -76,11 +80,27 @@ def _features(results: Path) -> list[str]:
         f"{PROBES} Of each experiment our recipe; [docs/experiments.md](docs/experiments.md) has all of them, with the "
         "seed's, and what they mean (`python -m cpc_engine experiment NAME`, `python -m benchmarks.folders`).",
         _table(["data", "of", "trained", "untrained", "best baseline", "against untrained", "against baseline"], rows),
+        *(
+            [PAIRS_TEXT, _table(["data", "class found", "gap", "gap ÷ gap without the pair term"], pairs)]
+            if pairs
+            else []
+        ),
     ]
 
 
-def _probes(document: Document) -> list[list[str]]:
-    return [list(row) for row in zip(*probes_table(document).values(), strict=True)]
+def _recipes(results: Path) -> Iterator[tuple[str, str, Document]]:
+    """(what it learned from, our arm, what was measured) of every experiment, and of the presets for folders."""
+    for experiment in EXPERIMENTS.values():
+        file = results / f"experiment-{experiment.name}.json"
+        if file.exists() and "ablation" not in experiment.name:  # whose arms are no recipe
+            yield experiment.title, experiment.arms[0].label, json.loads(file.read_text())
+    if (results / "folders.json").exists():
+        for name, found in json.loads((results / "folders.json").read_text())["tasks"].items():
+            yield f"`{found['preset']}`: {name} of `benchmarks.folders`", found["preset"], found
+
+
+def _rows(table: Table) -> list[list[str]]:
+    return [list(row) for row in zip(*table.values(), strict=True)]
 
 
 def _loss(d: Document) -> list[str]:

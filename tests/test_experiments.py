@@ -274,7 +274,9 @@ def test_the_document_is_made_from_results(tmp_path: Path, monkeypatch: pytest.M
         folder.mkdir()
         (folder / "results.json").write_text(json.dumps(invented(name, 0.9375, 0.8625)))
         folders.append(str(folder))
+    (tmp_path / "tones" / "maps.png").write_bytes(b"a picture")
     assert write_document(folders) == 0
+    assert (tmp_path / "docs" / "experiments" / "tones-maps.png").read_bytes() == b"a picture"
     text = (tmp_path / "docs" / "experiments.md").read_text()
     assert write_document(["--check"]) == 0
     for name, chosen in EXPERIMENTS.items():
@@ -291,6 +293,8 @@ def test_the_document_is_made_from_results(tmp_path: Path, monkeypatch: pytest.M
     assert "Pictures: a linear probe is right in 93.8 ± 1.0 % (`in-batch/masked`) to 93.8 ± 1.0 %" in text
     assert "training beats the untrained network in 14 of 14 arms" in text
     assert "No arm is too harsh for photographs." in text
+    assert text.count("one panel per arm, a colour for each class.](experiments/tones-maps.png)") == 1
+    assert text.count("](experiments/") == 1
     assert text.count("<details>") == text.count("</details>") == len(EXPERIMENTS)
     worse = json.dumps(invented("cifar10", 0.7, 0.8625))
     (tmp_path / "benchmarks/results/experiment-cifar10.json").write_text(worse)

@@ -2,13 +2,14 @@
 
     python -m cpc_engine.experiments.document [FOLDER ...] [--results DIR] [--out FILE] [--check]
 
-Each FOLDER is an experiment's report folder, whose results are kept in DIR (benchmarks/results) first. `--check` writes
-nothing and exits 1 where FILE is not what the results say.
+Each FOLDER is an experiment's report folder, whose results are kept in DIR (benchmarks/results) and whose figures are
+kept beside FILE first. `--check` writes nothing and exits 1 where FILE is not what the results say.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 from ..errors import CpcError, RunError
 from ..runs.files import read_json, storing, write_bytes, write_json
 from .definitions import EXPERIMENTS, Experiment
+from .figures import ALT
 from .prose import READINGS, measured
 from .report import tables
 from .results import Document
@@ -48,8 +50,17 @@ def keep_results(folder: Path, results: Path) -> Path:
     return path
 
 
-def markdown(results: Path) -> str:
-    """The whole document; experiments that have no results yet say so.
+def keep_figures(folder: Path, name: str, figures: Path) -> None:
+    """Copy a report folder's figures to `figures`/NAME-FIGURE.png."""
+    with storing(figures):
+        figures.mkdir(parents=True, exist_ok=True)
+        for figure in ALT:
+            if (folder / f"{figure}.png").is_file():
+                shutil.copyfile(folder / f"{figure}.png", figures / f"{name}-{figure}.png")
+
+
+def markdown(results: Path, figures: Path) -> str:
+    """The whole document, for a file beside the folder `figures`; experiments that have no results yet say so.
 
     Raises:
         RunError: a file of results is damaged, of a smoke test, or lacks an arm.
@@ -58,7 +69,7 @@ def markdown(results: Path) -> str:
     for experiment in EXPERIMENTS.values():
         path = results / f"experiment-{experiment.name}.json"
         document = _read(path) if path.is_file() else None
-        parts += _chapter(experiment, document)
+        parts += _chapter(experiment, document, figures)
     return "\n\n".join(parts) + "\n"
 
 
@@ -75,7 +86,7 @@ def _read(path: Path) -> Document:
     return document
 
 
-def _chapter(experiment: Experiment, document: Document | None) -> Iterator[str]:
+def _chapter(experiment: Experiment, document: Document | None, figures: Path) -> Iterator[str]:
     reading = READINGS[experiment.name]
     yield f"## {experiment.title}"
     yield experiment.question
@@ -88,6 +99,10 @@ def _chapter(experiment: Experiment, document: Document | None) -> Iterator[str]
     yield "**Where they agree and differ.**"
     yield _bullets(reading.judge(document))
     yield f"**Why.** {reading.why}"
+    for figure, alt in ALT.items():
+        path = figures / f"{experiment.name}-{figure}.png"
+        if path.is_file():
+            yield f"![{alt}]({figures.name}/{path.name})"
     shown: list[str] = []
     folded: list[str] = []
     for heading, text, table in tables(document):
@@ -117,9 +132,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--check", action="store_true", help="exit 1 where the document is stale")
     given = parser.parse_args(arguments)
     try:
+        figures = given.out.with_suffix("")
         for folder in given.folders:
-            keep_results(folder, given.results)
-        text = markdown(given.results)
+            name = keep_results(folder, given.results).stem.removeprefix("experiment-")
+            keep_figures(folder, name, figures)
+        text = markdown(given.results, figures)
         if given.check:
             stale = not given.out.is_file() or given.out.read_text(encoding="utf-8") != text
             if stale:

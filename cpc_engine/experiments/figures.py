@@ -21,16 +21,25 @@ if TYPE_CHECKING:
 
 Records = list[dict[str, Any]]
 _SMOOTHED = 40  # a curve is averaged over windows of 1/40 of its steps
+ALT = {  # what each figure shows, by the name of its file, in the order to read them
+    "probes": "Probe accuracy of every arm, trained and untrained, beside its best baseline.",
+    "maps": "t-SNE of held-out items' mean contexts, one panel per arm, a colour for each class.",
+    "curves": "Loss, accuracy and effective rank over the steps of each arm: mean of its runs, band from lowest to "
+    "highest.",
+}
 _MODALITY_WORDS = {"audio": "sounds", "image": "pictures"}
 
 
 @dataclass(frozen=True)
 class Png:
-    """One figure: its file's name, its bytes, and what it shows in words."""
+    """One figure: its file's name (one of `ALT`) and its bytes."""
 
     name: str
     content: bytes
-    alt: str
+
+    @property
+    def alt(self) -> str:
+        return ALT[self.name]
 
 
 def all_figures(document: Document, folder: Path) -> list[Png]:
@@ -71,8 +80,7 @@ def _curves(document: Document, folder: Path) -> Png | None:
     figure.legend(
         handles, labels, loc="outside lower center", ncols=min(5, len(labels)), frameon=False, fontsize="small"
     )
-    alt = "Loss, accuracy and effective rank over the steps of each arm: mean of its runs, band from lowest to highest."
-    return _png("curves", figure, alt)
+    return _png("curves", figure)
 
 
 def _maps(document: Document, folder: Path) -> Png | None:
@@ -88,8 +96,7 @@ def _maps(document: Document, folder: Path) -> Png | None:
         axis.set(title=f"{label}, seed {run['seed']}", xticks=[], yticks=[])
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize="small")
-    alt = "t-SNE of held-out items' mean contexts, one panel per arm, a colour for each class."
-    return _png("maps", figure, alt)
+    return _png("maps", figure)
 
 
 def _scatter(axis: Axes, run_map: RunMap) -> None:
@@ -137,9 +144,11 @@ def _probes(document: Document) -> Png | None:
     axis.set(yticks=range(len(rows)), yticklabels=[row[0] for row in rows], xlabel="held-out accuracy (%)")
     axis.set_title("Linear probe, mean and 95 % interval over seeds")
     axis.set_ylim(len(rows) - 0.5, -0.5)
+    low, high = axis.get_xlim()
+    axis.set_xlim(low, min(high, 100 + 0.02 * (100 - low)))  # an interval may reach past 100 %, an accuracy cannot
     axis.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=len(kinds), frameon=False)
-    return _png("probes", figure, "Probe accuracy of every arm, trained and untrained, beside its best baseline.")
+    return _png("probes", figure)
 
 
 def _finished(document: Document, arm: str) -> list[Document]:
@@ -177,7 +186,7 @@ def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Figur
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
-def _png(name: str, figure: Figure, alt: str) -> Png:
+def _png(name: str, figure: Figure) -> Png:
     content = io.BytesIO()
     figure.savefig(content, format="png")
-    return Png(name, content.getvalue(), alt)
+    return Png(name, content.getvalue())

@@ -234,6 +234,7 @@ def invented(name: str, trained: float, untrained: float) -> dict[str, Any]:
 
     numbers = {"chosen": trained, "untrained": untrained, "baseline": 0.8125}
     arm = {f"{kind}{suffix}": value(mean) for kind, mean in numbers.items() for suffix in suffixes}
+    arm["effective_rank"] = value(12.5)
     pairs = ("modality_accuracy", "modality_gap", "retrieval_class", "modality_gap_ratio")
     arm |= {measure: value(0.9875) for measure in pairs if paired}
     labels = [one.label for one in chosen.arms]
@@ -292,6 +293,7 @@ def test_the_document_is_made_from_results(tmp_path: Path, monkeypatch: pytest.M
     assert "Almost linearly separable (95% or more): differs" in text
     assert "Pictures: a linear probe is right in 93.8 ± 1.0 % (`in-batch/masked`) to 93.8 ± 1.0 %" in text
     assert "training beats the untrained network in 14 of 14 arms" in text
+    assert "rank of contexts goes from 12.5 ± 0.01 (`in-batch/masked`) to 12.5" in text
     assert "No arm is too harsh for photographs." in text
     assert text.count("one panel per arm, a colour for each class.](experiments/tones-maps.png)") == 1
     assert text.count("](experiments/") == 1

@@ -47,14 +47,19 @@ def measured(document: Document) -> Iterator[str]:
 def _ranges(document: Document) -> Iterator[str]:
     summary = document["summary"]
     for suffix in suffixes(next(iter(summary.values()))):
-        name = f"chosen{suffix}"
-        low, high = (pick(summary, key=lambda label: summary[label][name]["mean"]) for pick in (min, max))
         won = [arm for arm in summary if verdict_of(document, arm, "untrained", suffix)["text"] == "trained better"]
         yield (
-            f"{_WORDS[suffix].capitalize()}: a linear probe is right in {interval(summary[low], name)} (`{low}`) to "
-            f"{interval(summary[high], name)} (`{high}`) of held-out cases; training beats the untrained network in "
-            f"{len(won)} of {len(summary)} arms."
+            f"{_WORDS[suffix].capitalize()}: a linear probe is right in {_extremes(summary, f'chosen{suffix}')} of "
+            f"held-out cases; training beats the untrained network in {len(won)} of {len(summary)} arms."
         )
+    if all("effective_rank" in arm for arm in summary.values()):
+        yield f"The effective rank of contexts goes from {_extremes(summary, 'effective_rank')}."
+
+
+def _extremes(summary: Document, measure: str) -> str:
+    """The lowest and the highest of all arms."""
+    low, high = (pick(summary, key=lambda label: summary[label][measure]["mean"]) for pick in (min, max))
+    return f"{interval(summary[low], measure)} (`{low}`) to {interval(summary[high], measure)} (`{high}`)"
 
 
 def _outcome(document: Document, label: str, other: str, suffix: str) -> str:

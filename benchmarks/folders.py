@@ -126,7 +126,8 @@ def text(document: dict[str, Any]) -> str:
 
 
 def _lines(table: Table) -> str:
-    rows = [list(table), *zip(*table.values(), strict=True)] if any(table.values()) else []
+    """The table aligned; nothing of one that says nothing beside its arms."""
+    rows = [list(table), *zip(*table.values(), strict=True)] if len(table) > 1 and any(table.values()) else []
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -59,3 +59,4 @@ def test_voices_are_trained_and_told_beside_their_baselines(recordings: Path, tm
     words = folders.text({"tasks": {"sounds": found}})
     assert "audio_folder" in words
     assert "log-mel" in words
+    assert not words.endswith("\narm\naudio_folder")  # no table of pairs

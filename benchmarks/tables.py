@@ -160,7 +160,7 @@ def _presets(d: Document) -> list[str]:
         rows.append([f"`{name}`", ", ".join(ranks), f"{found['bar']:g}", *times])
     seeds, threads = next(iter(d["presets"].values()))["seeds"], d["machine"]["threads"]
     return [
-        "### Every preset that makes its own data",
+        "### Presets that make their own data: spread, and the first map",
         f"Effective rank of mean contexts of held-out items (1: collapsed), mean ± 95 % interval over {seeds} seeds; "
         f"the slowest seed's times, from the start of the run, with {threads} thread{'s' * (threads > 1)} "
         f"(`{d['command']}`). A first map within 60 s was asked for.",

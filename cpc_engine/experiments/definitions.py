@@ -94,7 +94,9 @@ _MASKS: Mapping[str, str] = {"masked": "exclude_positives", "unmasked": "seed"}
 
 _PHOTOGRAPHS: Changes = {
     **_ALONE,
-    "data.train_items": 3000,  # 27 runs; a part of the photographs and of the steps shows what the negatives do
+    "data.train_items": 2500,  # 27 runs: a part of the photographs and of the steps shows what the negatives do
+    "data.test_items": 1000,
+    "context.other_view": False,
     "optimiser.batch_size": 64,
     "optimiser.steps": 120,
     "evaluation.strengths": [0.001, 0.01, 0.1],

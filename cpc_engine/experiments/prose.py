@@ -52,8 +52,7 @@ def _ranges(document: Document) -> Iterator[str]:
             f"{_WORDS[suffix].capitalize()}: a linear probe is right in {_extremes(summary, f'chosen{suffix}')} of "
             f"held-out cases; training beats the untrained network in {len(won)} of {len(summary)} arms."
         )
-    if all("effective_rank" in arm for arm in summary.values()):
-        yield f"The effective rank of contexts goes from {_extremes(summary, 'effective_rank')}."
+    yield f"The effective rank of contexts goes from {_extremes(summary, 'effective_rank')}."
 
 
 def _extremes(summary: Document, measure: str) -> str:

@@ -7,12 +7,10 @@
 - surroundings: `audio_folder` on made-up rain, engines, birds, … (`benchmarks.surroundings`).
 - pairs: `paired_folders` on spoken digits and handwritten ones of the same class.
 
-Nothing was chosen on these files but one: `paired_folders` does without the random filters of `audio_folder`
-(`audio.filter_db`), with which these pairs found each other less often. How strong filters are was chosen on other
-made-up surroundings, of another seed. Each is trained with several seeds and judged on held-out files against the same
-network untrained and the best raw-feature baseline (see `cpc_engine.evaluation.baselines`). Runs that --work holds
-already are not made again. The spoken digits are looked for in DIR, in $CPC_SHARED/data, or in `shared/data` beside
-the repository.
+Nothing was chosen on these files; `audio.filter_db` was chosen on other made-up surroundings, of another seed. Each is
+trained with several seeds and judged on held-out files against the same network untrained and the best raw-feature
+baseline (see `cpc_engine.evaluation.baselines`). Runs that --work holds already are not made again. The spoken digits
+are looked for in DIR, in $CPC_SHARED/data, or in `shared/data` beside the repository.
 """
 
 from __future__ import annotations

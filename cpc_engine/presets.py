@@ -27,6 +27,7 @@ class Preset:
 
 _PAIRED = {"loss.pair_weight": 1.0, "loss.pair_temperature": 0.5}
 _VIEWS = {"context.other_view": True}  # for recordings and photographs: built-in items have nothing to copy
+_PLACES = {"audio.filter_db": 10.0}  # recordings come from many microphones and rooms; those are not what sounds
 
 # Algorithm 2 as written: dot products, k = 1, every source, nothing masked, the plain queue; no augmentation.
 _SEED: dict[str, Any] = {
@@ -143,15 +144,22 @@ PRESETS: dict[str, Preset] = {
             "data.dataset": "audio_folder",
             "data.train_items": 0,
             "data.test_items": 0,
-            "audio.filter_db": 10.0,  # recordings come from many microphones and rooms; those are not what sounds
             **_VIEWS,
+            **_PLACES,
         },
         needs_data=True,
     ),
     "paired_folders": Preset(
         "My pairs",
         "Your own sounds and pictures, folders of the same class names on both sides.",
-        {"data.dataset": "paired_folders", "data.train_items": 0, "data.test_items": 0, **_PAIRED, **_VIEWS},
+        {
+            "data.dataset": "paired_folders",
+            "data.train_items": 0,
+            "data.test_items": 0,
+            **_PAIRED,
+            **_VIEWS,
+            **_PLACES,
+        },
         needs_data=True,
     ),
     "seed_tones": Preset(

@@ -140,11 +140,10 @@ def _ablation_of_photographs(document: Document) -> Iterator[str]:
     else:
         yield "No arm is too harsh for photographs."
     for label, arm in document["summary"].items():
-        verdict = verdict_of(document, label, "untrained")["text"]
-        if verdict != "trained better":
+        if verdict_of(document, label, "untrained")["text"] == "untrained better":
             yield (
-                f"`{label}` learns nothing that counts here: {interval(arm, 'chosen')}, untrained "
-                f"{interval(arm, 'untrained')} ({verdict}), effective rank {interval(arm, 'effective_rank')}."
+                f"`{label}` is worse than no training at all: {interval(arm, 'chosen')}, untrained "
+                f"{interval(arm, 'untrained')}, effective rank {interval(arm, 'effective_rank')}."
             )
 
 
@@ -219,6 +218,7 @@ READINGS: dict[str, Reading] = {
         "Tones and bars are so easy that no arm can spoil them; photographs are not. What a plain queue does is the "
         "plainest: its latents come from older networks and carry no gradient, so that all current ones can lower the "
         "loss by moving away from them together, until they lie in one place. Keys of a slower second encoder take "
-        "that way out. Unmasked copies count each right answer as a wrong one as well, for every anchor alike.",
+        "that way out. Permuted copies change next to nothing, masked or not: as a set they are the batch once more. "
+        "Noisy copies lie near the right answer, and pushing them away narrows the space.",
     ),
 }

@@ -3,6 +3,7 @@
 // a Streamlit fragment of its own. Ports and map find each other by `link`.
 
 const DWELL = 250; // ms over a point before its card comes
+const PATIENCE = 2000; // ms until Python is asked again
 const MANY = 5000; // points, above which plotly's own way of moving them is too slow
 const maps = new Map(); // link → {node, data, frame, …}
 const ports = new Map(); // element → {link, asks, tell, data}
@@ -10,6 +11,7 @@ const marks = new Map(); // link → {ids: Set, n}, the points chosen last
 const lit = new Map(); // element of a port → {link, traces}
 const answers = new Map(); // "link id" → item, of cards seen before
 let asked = null; // {link, id, at, pressed}: the point under the pointer
+let picking = null; // {link, id}: the click that Python is told of when it has answered with the point's card
 let count = Date.now(); // rises with everything told to Python, over reloads too
 let dwell = 0;
 let leaving = 0;
@@ -27,11 +29,27 @@ function ask(link, point, at, pressed) {
   const id = point.customdata;
   const known = answers.get(`${link} ${id}`);
   asked = { link, id, at, pressed: pressed && !known };
+  if (pressed) picking = { link, id };
   showCard(host, known ?? { id, title: point.data.name ?? "" }, at);
-  if (known && pressed) press(host, known);
-  if (!known) tell(link, "asked", { id, n: ++count });
-  // In a moment of its own: Streamlit runs one fragment only for all that it hears at once.
-  if (pressed) setTimeout(() => tell(link, "picked", { id, n: ++count }));
+  if (!known) return inquire(link, id, 3);
+  if (pressed) press(host, known);
+  pick(link, id);
+}
+
+// Streamlit drops what a fragment says if the next message comes in the moment in which it ends: one thing is told at a
+// time, and again if no answer comes.
+function inquire(link, id, times) {
+  const open = [asked, picking].some((one) => one?.link === link && one.id === id);
+  if (!open || answers.has(`${link} ${id}`)) return;
+  if (times === 0) return pick(link, id);
+  tell(link, "asked", { id, n: ++count });
+  setTimeout(() => inquire(link, id, times - 1), PATIENCE);
+}
+
+function pick(link, id) {
+  if (picking?.link !== link || picking.id !== id) return;
+  picking = null;
+  tell(link, "picked", { id, n: ++count });
 }
 
 function answered(port) {
@@ -39,6 +57,7 @@ function answered(port) {
   if (!card) return;
   answers.set(`${port.link} ${card.id}`, card);
   if (answers.size > 300) answers.delete(answers.keys().next().value);
+  pick(port.link, card.id);
   if (asked?.link !== port.link || asked.id !== card.id) return; // the pointer has moved on
   showCard(port.element, card, asked.at);
   if (asked.pressed) press(port.element, card);

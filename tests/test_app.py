@@ -162,6 +162,23 @@ def test_an_address_sets_the_knobs_and_a_wrong_one_is_left_out(runs: Path) -> No
     assert not test.button(key="start").disabled
 
 
+@pytest.mark.parametrize(
+    ("preset", "settings", "said"),
+    [
+        ("audio_folder", [], ["No folder is given"]),
+        ("fsdd", [], ["allow the download"]),
+        ("fsdd", ["data.dataset=tones"], []),
+    ],
+)
+def test_what_data_are_missing_is_said_once(runs: Path, preset: str, settings: list[str], said: list[str]) -> None:
+    test = AppTest.from_file(APP, default_timeout=60).run()
+    test.switch_page("pages/train.py")
+    test.query_params["preset"], test.query_params["set"] = preset, settings
+    test.run()
+    texts = [one.value for one in (*test.error, *test.info)]
+    assert [part in text for part, text in zip(said, texts, strict=True)] == [True] * len(said), texts
+
+
 def test_a_device_is_chosen_and_forgotten(runs: Path) -> None:
     test = app("pages/train.py")
     device = test.selectbox(key="device")

@@ -140,13 +140,7 @@ PRESETS: dict[str, Preset] = {
     "audio_folder": Preset(
         "My sounds",
         "Your own sounds, one sub-folder a class.",
-        {
-            "data.dataset": "audio_folder",
-            "data.train_items": 0,
-            "data.test_items": 0,
-            **_VIEWS,
-            **_PLACES,
-        },
+        {"data.dataset": "audio_folder", "data.train_items": 0, "data.test_items": 0, **_VIEWS, **_PLACES},
         needs_data=True,
     ),
     "paired_folders": Preset(

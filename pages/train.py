@@ -110,9 +110,6 @@ with summary, st.container(border=True):
             show_plan(config)
             if ready:
                 show_time(config)
-    asks = ready and PRESETS[name].needs_data and config.data.dataset == base.data.dataset
-    if asks and not config.data.path and not config.data.download:
-        st.info("This one needs data: give a path under Data, or allow the download.", icon=":material/folder:")
     choose_device(base, changes, keep)
     with st.expander("The same from the command line"):
         st.code(command(name, changes), language="bash", wrap_lines=True)

@@ -115,6 +115,7 @@ def test_what_would_fail_is_stopped(changes: dict[str, object], words: str) -> N
         ({"sampler.perturbed": True, "sampler.sigma": 0.01}, "right answer itself"),
         ({"sampler.queue_size": 200_000}, "times what all training items have"),
         ({"data.train_items": 100}, "less than two batches"),
+        ({"data.dataset": "fsdd"}, "fetched before"),
     ],
 )
 def test_what_teaches_little_is_told(changes: dict[str, object], words: str) -> None:

@@ -22,6 +22,7 @@ PICTURES: tuple[DatasetName, ...] = (
 )
 STEADY: tuple[DatasetName, ...] = ("tones", "tones_bars", "keypad")  # sounds whose moments are all alike
 NEEDS_PATH: tuple[DatasetName, ...] = ("image_folder", "audio_folder", "paired_folders")
+FETCHED: tuple[DatasetName, ...] = ("cifar10", "fsdd")  # once the download was allowed
 BLOCK_BYTES = {"cpu": 32 << 20, "cuda": 1 << 30}  # logits that the block-wise loss keeps at most (see `infonce`)
 NEAR_COPY = 0.95  # cosine above which a noisy copy is the positive for all a network can tell
 
@@ -131,7 +132,7 @@ def plan(config: RunConfig, device: str = "cpu") -> list[ModalityPlan]:
 
 
 def remarks(config: RunConfig) -> list[Remark]:
-    """What stops a run, then what makes it teach little."""
+    """What stops a run, then what may stop it or makes it teach little."""
     found = [*_stops(config), *_unwise(config)]
     return sorted(found, key=lambda remark: not remark.stops)
 
@@ -153,6 +154,11 @@ def _stops(config: RunConfig) -> Iterator[Remark]:
 
 def _unwise(config: RunConfig) -> Iterator[Remark]:
     sampler, items = config.sampler, training_items(config)
+    if config.data.dataset in FETCHED and not config.data.path and not config.data.download:
+        yield Remark(
+            "No place is given: only data that were fetched before will be found.",
+            "Say where they are (data.path), or allow the download (data.download).",
+        )
     if config.data.dataset in STEADY and sampler.same_item:
         yield Remark(
             "Steady tones sound alike at every moment, so moments of the same clip are false negatives.",

@@ -1,4 +1,12 @@
-"""CPC Lab's engine: contrastive predictive coding over sounds and pictures with hybrid negatives.
+"""CPC Lab's engine: contrastive predictive coding of sounds and pictures with hybrid negatives.
+
+    import cpc_engine as cpc
+
+    run = cpc.train("tones", steps=120)     # or cpc.open("example-tones")
+    run.metrics                             # a DataFrame, one row per recorded step
+    run.evaluate().probes                   # probe accuracy beside its baselines
+    run.map("tsne"); run.embed("test"); run.place(["hello.wav"])
+    cpc.compare(cpc.runs()[:2])             # means, intervals and verdicts side by side
 
 Nothing heavy is imported until it is used, and nothing here knows of a user interface.
 """
@@ -14,30 +22,55 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
+    from .api import Run, compare, place, runs, train
+    from .api import open_run as open
     from .config import RunConfig
     from .errors import CpcError
-    from .placing import place
+    from .execution.evaluations import evaluations_for
+    from .execution.manager import RunManager, manager_for
     from .presets import PRESETS, preset
-    from .runs.folder import RunFolder, list_runs
-    from .runs.manager import RunManager, manager_for
 
-__all__ = ["PRESETS", "CpcError", "RunConfig", "RunFolder", "RunManager", "list_runs", "manager_for", "place", "preset"]
-__version__ = "0.1.0"
+__all__ = [
+    "PRESETS",
+    "CpcError",
+    "Run",
+    "RunConfig",
+    "RunManager",
+    "compare",
+    "evaluations_for",
+    "manager_for",
+    "open",
+    "place",
+    "preset",
+    "runs",
+    "train",
+]
+__version__ = "0.2.0"
 
 _HOMES = {
-    "CpcError": ".errors",
-    "PRESETS": ".presets",
-    "RunConfig": ".config",
-    "RunFolder": ".runs.folder",
-    "RunManager": ".runs.manager",
-    "list_runs": ".runs.folder",
-    "manager_for": ".runs.manager",
-    "place": ".placing",
-    "preset": ".presets",
+    "CpcError": (".errors", "CpcError"),
+    "PRESETS": (".presets", "PRESETS"),
+    "Run": (".api", "Run"),
+    "RunConfig": (".config", "RunConfig"),
+    "RunManager": (".execution.manager", "RunManager"),
+    "compare": (".api", "compare"),
+    "evaluations_for": (".execution.evaluations", "evaluations_for"),
+    "manager_for": (".execution.manager", "manager_for"),
+    "open": (".api", "open_run"),
+    "place": (".api", "place"),
+    "preset": (".presets", "preset"),
+    "runs": (".api", "runs"),
+    "train": (".api", "train"),
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name], __name__), name)
+    module, attribute = _HOMES[name]
+    return getattr(importlib.import_module(module, __name__), attribute)
+
+
+def __dir__() -> list[str]:
+    """Also the names that are imported only when they are used."""
+    return sorted({*globals(), *__all__})

@@ -1,7 +1,7 @@
-"""`python -m cpc_engine …`: see `cli`."""
+"""`python -m cpc_engine …` is the command line; see `cli`."""
 
 import sys
 
-from .cli import main
+from .cli import run
 
-sys.exit(main(sys.argv[1:]))
+sys.exit(run())

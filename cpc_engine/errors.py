@@ -1,34 +1,34 @@
-"""What can go wrong, as one small tree.
+"""Exceptions of the engine. Their message is one line for the user, shown without a traceback.
 
-CpcError                 one clear line for the user; never shown with a stack trace
-├── ConfigError          a knob, preset or option that does not exist or does not fit
+CpcError                 base class
+├── ConfigError          a setting, preset, or option that does not exist or does not fit
 ├── DataError            a data set that cannot be used (missing, empty, one class, too few items)
-│   └── MediaError       one file that cannot be decoded (named, with the reason)
-├── RunError             a run folder that is missing, broken or not in the state asked for
-└── StorageError         the disk is full or a folder cannot be written
+│   └── MediaError       one file that cannot be decoded
+├── RunError             a run folder that is missing, broken, or in the wrong state
+└── StorageError         a full disk, or a folder that cannot be written
 """
 
 from __future__ import annotations
 
 
 class CpcError(Exception):
-    """Base of every error that the engine raises on purpose; `str(error)` is one line."""
+    """Base class of all errors that the engine raises intentionally; `str(error)` is one line."""
 
 
 class ConfigError(CpcError):
-    """A knob, preset or option that does not exist or does not fit."""
+    """A setting, preset, or option that does not exist or does not fit."""
 
 
 class DataError(CpcError):
-    """A data set that cannot be used."""
+    """A data set that cannot be used: missing, empty, with one class only, or with too few items."""
 
 
 class MediaError(DataError):
-    """One sound or picture that cannot be decoded."""
+    """One audio or image file that cannot be decoded; the message has its name and the reason."""
 
 
 class RunError(CpcError):
-    """A run folder that is missing, broken, or not in the state asked for."""
+    """A run folder that is missing, broken, or in the wrong state for the operation."""
 
 
 class StorageError(CpcError):

@@ -1,6 +1,7 @@
-"""Ready-made configurations: ours, and the seed's to the letter.
+"""Presets: ready-made configurations of this project, and the reference recipe with its algorithms as published.
 
-A preset is the set of knobs that differ from the defaults, with a sentence on what it teaches.
+A preset lists the settings that differ from the defaults, with one sentence on what it shows. For the reference recipe
+see `docs/method.md#what-the-reference-recipe-leaves-open`.
 """
 
 from __future__ import annotations
@@ -9,32 +10,44 @@ from dataclasses import dataclass
 from typing import Any
 
 from .config import RunConfig
-from .knobs import unknown
+from .datasets import DATASETS
+from .settings import unknown
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Knobs that differ from the defaults; `needs_data` says that `data.path` must be given (or a download allowed)."""
+    """A ready-made configuration.
+
+    Attributes:
+        title: in forms and lists. teaches: what a run with it shows, one sentence.
+        changes: settings that differ from the defaults, {"section.setting": value}.
+    """
 
     title: str
     teaches: str
     changes: dict[str, Any]
-    needs_data: bool = False
 
     def config(self) -> RunConfig:
+        """Return the defaults with the changes of the preset."""
         return RunConfig().replace(self.changes)
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether `data.path` must be given or a download allowed."""
+        return DATASETS[self.config().data.dataset].origin != "generated"
 
 
 _PAIRED = {"loss.pair_weight": 1.0, "loss.pair_temperature": 0.5}
-_VIEWS = {"context.other_view": True}  # for recordings and photographs: built-in items have nothing to copy
-_PLACES = {"audio.filter_db": 10.0}  # recordings come from many microphones and rooms; those are not what sounds
+_VIEWS = {"context.other_view": True}  # for recordings and photographs; generated items have no shared details to copy
+_FILTERS = {"audio.filter_db": 10.0}  # recordings differ in microphone and room, which must not decide the features
 
-# Algorithm 2 as written: dot products, k = 1, every source, nothing masked, the plain queue; no augmentation.
-_SEED: dict[str, Any] = {
+# Algorithm 2 as published (docs/method.md#algorithm-2): dot products, k = 1, nothing masked, a plain queue, no
+# augmentation. Sources differ from preset to preset only in `cross_modal`.
+_REFERENCE: dict[str, Any] = {
     "context.horizons": [1],
     "context.predictors_per_modality": False,
     "context.latent_norm": False,
-    "sampler.mode": "seed",
+    "sampler.mode": "reference",
     "sampler.queue_size": 4096,
     "sampler.perturbed": True,
     "sampler.sigma": 0.1,
@@ -53,50 +66,49 @@ _SEED: dict[str, Any] = {
     "image.crop": 0.0,
     "image.jitter": 0.0,
     "image.color_drop": 0.0,
-    "optimiser.batch_size": 64,
-    "optimiser.warmup_steps": 0,
-    "optimiser.final_rate": 1.0,
-    "optimiser.weight_decay": 0.0,
+    "optimizer.batch_size": 64,
+    "optimizer.warmup_steps": 0,
+    "optimizer.final_rate": 1.0,
+    "optimizer.weight_decay": 0.0,
 }
 
 PRESETS: dict[str, Preset] = {
     "tones": Preset(
         "Tones",
-        "Steady sine tones of four pitches: why positions of one sound make poor negatives.",
-        {"data.dataset": "tones", "sampler.same_item": False, "optimiser.steps": 150},
+        "Steady sine tones of four pitches: why positions of the same item are poor negatives.",
+        {"data.dataset": "tones", "sampler.same_item": False, "optimizer.steps": 150},
     ),
     "chirps": Preset(
         "Chirps",
-        "Sounds that change over time: here the order of frames means something.",
-        {"data.dataset": "chirps", "optimiser.steps": 300},
+        "Tones that sweep in frequency: here the order of frames matters.",
+        {"data.dataset": "chirps", "optimizer.steps": 300},
     ),
     "cifar10": Preset(
         "Airplane or automobile",
-        "Real photographs, patch by patch: learning beyond what an untrained network gives for nothing.",
+        "Real photographs in patches: features beyond those of an untrained network.",
         {
             "data.dataset": "cifar10",
             "data.train_items": 0,
             "data.test_items": 0,
-            "optimiser.batch_size": 128,
-            "optimiser.steps": 600,
+            "optimizer.batch_size": 128,
+            "optimizer.steps": 600,
             "run.record_every": 2,
-            "evaluation.probe_items": 10_000,  # as many as the published two-class figures were made with
+            "evaluation.probe_items": 10_000,  # as many as in the published two-class results
             **_VIEWS,
         },
-        needs_data=True,
     ),
     "tones_bars": Preset(
         "Tones and bars",
-        "Sounds paired with pictures: one context network for both, and a term that draws pairs together.",
+        "Sounds paired with pictures: one context network for both, and a term that attracts pairs.",
         {
             "data.dataset": "tones_bars",
             "sampler.same_item": False,
-            "audio.noise_share": 0.5,  # else a clean sound lies apart from its picture
+            "audio.noise_share": 0.5,  # without it, contexts of clean sounds lie apart from those of their pictures
             "image.size": 64,
             "image.width": 32,
-            "optimiser.steps": 120,
+            "optimizer.steps": 120,
             **_PAIRED,
-            "loss.pair_weight": 6.0,  # at 3 the gap stays a little above a quarter of that without the term
+            "loss.pair_weight": 6.0,  # at 3 the modality gap stays slightly above a quarter of the gap without the term
         },
     ),
     "keypad": Preset(
@@ -107,92 +119,97 @@ PRESETS: dict[str, Preset] = {
             "sampler.same_item": False,
             "image.size": 64,
             "image.width": 32,
-            "image.flip": False,  # a mirrored digit is none
-            "optimiser.steps": 200,
+            "image.flip": False,  # a flipped digit is not a digit
+            "optimizer.steps": 200,
             **_PAIRED,
         },
     ),
     "fsdd": Preset(
         "Spoken digits",
-        "Real speech of six people: what is said against who says it.",
+        "Real speech of six people: what is said, and not who says it.",
         {
             "data.dataset": "fsdd",
             "data.train_items": 0,
             "data.test_items": 0,
             "audio.sample_rate": 8000,
             "audio.clip_seconds": 0.8,
-            "audio.mel_bands": 32,  # too few to tell one voice's pitch from another's
-            "audio.centre": True,
+            "audio.mel_bands": 32,  # too few to distinguish the pitch of voices
+            "audio.center": True,
             "audio.warp": 0.15,
             "sampler.one_group": True,
-            "evaluation.strengths": [0.01, 0.1, 1.0, 10.0],  # validation likes weak regularisation here
-            "optimiser.steps": 1200,
+            "evaluation.strengths": [0.01, 0.1, 1.0, 10.0],  # validation favors weak regularization here
+            "optimizer.steps": 1200,
             **_VIEWS,
         },
-        needs_data=True,
     ),
     "image_folder": Preset(
         "My pictures",
-        "Your own pictures, one sub-folder a class.",
+        "Your own pictures, one sub-folder per class.",
         {"data.dataset": "image_folder", "data.train_items": 0, "data.test_items": 0, **_VIEWS},
-        needs_data=True,
     ),
     "audio_folder": Preset(
         "My sounds",
-        "Your own sounds, one sub-folder a class.",
-        {"data.dataset": "audio_folder", "data.train_items": 0, "data.test_items": 0, **_VIEWS, **_PLACES},
-        needs_data=True,
+        "Your own sounds, one sub-folder per class.",
+        {"data.dataset": "audio_folder", "data.train_items": 0, "data.test_items": 0, **_VIEWS, **_FILTERS},
     ),
     "paired_folders": Preset(
         "My pairs",
-        "Your own sounds and pictures, folders of the same class names on both sides.",
+        "Your own sounds and pictures, in two folders with the same class names.",
         {
             "data.dataset": "paired_folders",
             "data.train_items": 0,
             "data.test_items": 0,
             **_PAIRED,
             **_VIEWS,
-            **_PLACES,
+            **_FILTERS,
         },
-        needs_data=True,
     ),
-    "seed_tones": Preset(
-        "The seed's tones",
-        "The original recipe on tones: every source of negatives, nothing masked.",
-        {**_SEED, "data.dataset": "tones", "optimiser.steps": 300},
+    "reference_tones": Preset(
+        "Reference recipe: tones",
+        "Algorithm 2 as published, on tones: every source of negatives, nothing masked.",
+        {**_REFERENCE, "data.dataset": "tones", "optimizer.steps": 300},
     ),
-    "seed_cifar10": Preset(
-        "The seed's photographs",
-        "The original recipe on photographs: watch what overlapping fields and a plain queue do.",
+    "reference_cifar10": Preset(
+        "Reference recipe: photographs",
+        "Algorithm 2 as published, on photographs: what overlapping receptive fields and a plain queue do.",
         {
-            **_SEED,
+            **_REFERENCE,
             "data.dataset": "cifar10",
             "data.train_items": 0,
             "data.test_items": 0,
-            "optimiser.steps": 300,
+            "optimizer.steps": 300,
         },
-        needs_data=True,
     ),
-    "seed_tones_bars": Preset(
-        "The seed's tones and bars",
-        "The original multi-modal recipe: the other modality only as negatives, so the two stay apart.",
+    "reference_tones_bars": Preset(
+        "Reference recipe: tones and bars",
+        "Algorithm 1 as published: the other modality serves only as negatives, so the modalities stay apart.",
         {
-            **_SEED,
+            **_REFERENCE,
             "data.dataset": "tones_bars",
             "sampler.cross_modal": True,
-            "optimiser.steps": 150,
-            "evaluation.every": 25,  # a step is slow here, and a first map should not be
+            "optimizer.steps": 150,
+            "evaluation.every": 25,  # steps are slow here, and the first map should come soon
         },
     ),
 }
 
 
+ALIASES = {  # names of earlier versions
+    name.replace("reference", "seed"): name for name in PRESETS if name.startswith("reference_")
+}
+
+
 def preset(name: str) -> Preset:
-    """A preset by name.
+    """Return a preset by name; the names of earlier versions are accepted too.
 
     Raises:
-        ConfigError: there is none of that name; the message has the nearest.
+        ConfigError: there is no such preset; the message has the nearest name.
+
+    Example:
+        >>> preset("tones").config().optimizer.steps
+        150
     """
+    name = ALIASES.get(name, name)
     if name not in PRESETS:
         raise unknown("preset", name, PRESETS)
     return PRESETS[name]

@@ -9,6 +9,8 @@ import pytest
 
 import cpc_engine  # noqa: F401  (before any test imports torch: it settles how torch's threads wait)
 
+pytest.register_assert_rewrite("tests.support")  # benchmarks import some of it before the tests that name it as plugin
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

@@ -1,4 +1,4 @@
-"""The command line: parse, run one command, print either lines for people or one JSON document."""
+"""Command line: parse the arguments, run one command, and print text or one JSON document."""
 
 from __future__ import annotations
 
@@ -7,26 +7,38 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ..errors import ConfigError, CpcError
-from .parser import parse
+from ..errors import CpcError
+from .parser import PROGRAM, parse
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit code: 0 success, 1 a run that diverged, 2 bad usage or input (one clear line), 130 interrupted by Ctrl-C."""
+    """Run one command and return the exit code.
+
+    Args:
+        arguments: without the name of the program.
+
+    Returns:
+        0 on success, 1 if a run diverged, 2 for bad usage or input (with one line on stderr), 130 after Ctrl-C.
+    """
     try:
         options = parse(arguments)
-        from . import commands  # not needed to refuse a misspelt command
+        from . import commands  # imported late: a misspelled command fails without it
 
         return commands.COMMANDS[options.command](options)
     except CpcError as error:
         if "--json" in arguments:
             print(json.dumps({"error": str(error)}))
-        usage = " (see python -m cpc_engine --help)" if isinstance(error, ConfigError) and not arguments else ""
+        usage = "" if arguments else f" (see {PROGRAM} --help)"
         print(f"error: {error}{usage}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output has gone, as in `… | head`
+    except BrokenPipeError:  # the reader of stdout has closed it, as in `… | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def run() -> int:
+    """Entry point of the command `cpc`, with the arguments of this process."""
+    return main(sys.argv[1:])

@@ -1,44 +1,43 @@
-"""One function a command: options in, exit code out; `--json` prints exactly one document on stdout.
+"""The commands: one function each, from options to exit code. `--json` prints exactly one JSON document on stdout.
 
-What needs torch imports it itself: the other commands answer at once.
+Commands that need torch import it themselves, so that the others start quickly.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..config import RunConfig
-from ..errors import ConfigError, DataError, RunError
-from ..knobs import describe
+from .. import api
+from ..api.verbs import configured
+from ..config import RunConfig, all_settings
+from ..errors import ConfigError
 from ..presets import PRESETS, preset
-from ..runs.folder import RunFolder, RunInfo, check_resumable, scan_runs
+from ..storage.folder import RunInfo, default_root, scan_runs
 from .experiment import run_experiment
-from .foreground import execute_here
-
-if TYPE_CHECKING:
-    from ..runs.execute import State
+from .text import aligned, note
 
 Options = argparse.Namespace
 
 
 def presets(options: Options) -> int:
+    """List the presets."""
     rows = [
         {"name": name, "title": p.title, "teaches": p.teaches, "needs_data": p.needs_data, "config": p.changes}
         for name, p in PRESETS.items()
     ]
-    _print(options, rows, [f"{row['name']:16} {row['teaches']}" for row in rows])
+    width = max(map(len, PRESETS))
+    _print(options, rows, [f"{row['name']:{width}} {row['teaches']}" for row in rows])
     return 0
 
 
-def knobs(options: Options) -> int:
-    rows = [asdict(knob) for knob in describe(RunConfig)]
+def list_settings(options: Options) -> int:
+    """List every setting with its default, unit, and description."""
+    rows = [asdict(setting) for setting in all_settings()]
     lines = []
     for row in rows:
         choices = f" one of {', '.join(row['choices'])}" if row["choices"] else ""
@@ -48,106 +47,112 @@ def knobs(options: Options) -> int:
 
 
 def train(options: Options) -> int:
-    folder = RunFolder.create(options.runs, _configured(options))
-    end = execute_here(folder, resume=False)
-    if end.status == "failed" and not end.unexpected and not folder.records():
-        folder.remove()  # bad input, not a run
-        raise DataError(end.message)
-    return _report(options, folder, end)
+    """Train a new run."""
+    run = api.train(_configured(options), root=options.runs)
+    return _report(options, run)
 
 
 def resume(options: Options) -> int:
-    folder = RunFolder.open(options.run, options.runs)
-    check_resumable(folder)
-    return _report(options, folder, execute_here(folder, resume=True))
+    """Resume a run that ended early."""
+    return _report(options, api.open_run(options.run, options.runs).resume())
 
 
 def list_all(options: Options) -> int:
-    infos, broken = scan_runs(options.runs)
+    """List all runs, newest first; broken ones are named on stderr."""
+    root = options.runs or default_root()
+    infos, broken = scan_runs(root)
     for line in broken:
-        _note(f"left out: {line}")
+        note(f"left out: {line}")
     lines = [
         f"{info.id:40} {info.status:12} {info.steps_done:>6}/{info.steps:<6} "
         f"loss {_number(info.loss_last):8} {info.name}"
         for info in infos
     ]
-    _print(options, [_summary(info, options.runs / info.id) for info in infos], lines or [f"no runs in {options.runs}"])
+    _print(options, [_summary(info, root / info.id) for info in infos], lines or [f"no runs in {root}"])
     return 0
 
 
 def evaluate(options: Options) -> int:
-    from ..runs.evaluate import evaluate_run
-
-    folder = RunFolder.open(options.run, options.runs)
-    found = evaluate_run(folder, options.data, lambda text, share: _note(f"{share:4.0%} {text}"))
-    lines = [f"{name:28} {value:.4f}" for name, value in found.items() if isinstance(value, float)]
+    """Evaluate a run on its held-out items."""
+    run = api.open_run(options.run, options.runs)
+    evaluation = run.evaluate(options.data, lambda text, share: note(f"{share:4.0%} {text}")).document
+    lines = [f"{name:28} {value:.4f}" for name, value in evaluation.items() if isinstance(value, float)]
     lines.append(f"{'probe (test accuracy)':28} trained           untrained raw")
-    for name, row in found["probe"].items():
+    for name, row in evaluation["probe"].items():
         low, high = row["interval"]
         lines.append(
             f"{name:28} {row['trained']:.3f} ({low:.3f}–{high:.3f}) {row['untrained']:.3f}     {row['raw']:.3f}"
         )
-    _print(options, found, lines)
+    _print(options, evaluation, lines)
+    if run.info.is_example:
+        note(f"{run.id} is an example and stays as it is: nothing was stored")
     return 0
 
 
 def embed(options: Options) -> int:
-    from ..media import start_sandbox
-
-    folder = RunFolder.open(options.run, options.runs)
-    start_sandbox()  # it gets ready while torch is imported
-    from ..placing import Placer
-
-    items = [placed.to_dict() for placed in Placer(folder).place_all(options.files)]
+    """Place files on the map of a run; exit code 2 if none could be used."""
+    run = api.open_run(options.run, options.runs)
+    items = [placed.to_dict() for placed in run.place(options.files)]
     lines = []
     for item in items:
         if item["status"] == "error":
             lines.append(f"{item['file']}: error: {item['error']}")
             continue
-        near = item["neighbours"][0]
-        says = [
+        near = item["neighbors"][0]
+        parts = [
             f"{item['file']}: x {item['x']:.3f} y {item['y']:.3f}",
             f"nearest {near['label']} ({near['source']}, cosine {near['cosine']:.3f})",
         ]
         if item["predicted"] is not None:
-            says.append(f"class {item['predicted']} ({item['probabilities'][item['predicted']]:.0%})")
+            parts.append(f"class {item['predicted']} ({item['probabilities'][item['predicted']]:.0%})")
         if item["verdict"] is not None:
-            says.append(item["verdict"])
-        lines.append("; ".join([", ".join(says), *item["notes"]]))
-    document = {"run": folder.id, "items": items}
+            parts.append(item["verdict"])
+        lines.append("; ".join([", ".join(parts), *item["notes"]]))
+    document = {"run": run.id, "items": items}
     if any(item["status"] == "ok" for item in items):
         _print(options, document, lines)
         return 0
     reason = items[0]["error"] if len(items) == 1 else f"none of the {len(items)} files could be used"
     _print(options, {**document, "error": reason}, lines)
-    _note(f"error: {reason}")
+    note(f"error: {reason}")
     return 2
 
 
 def compare(options: Options) -> int:
-    from ..runs.compare import final_measures
+    """Compare runs: the arms, verdicts, and differing settings that the Compare page shows."""
+    from ..comparison.collect import load_compared
+    from ..comparison.tables import differences, metrics_csv_columns, metrics_table, overview
+    from ..comparison.verdicts import group, settings_table
 
-    folders = [RunFolder.open(run, options.runs) for run in (options.run, *options.others)]
-    configs = [folder.config().to_dict() for folder in folders]
-    flat = [{f"{s}.{k}": v for s, knobs in c.items() for k, v in knobs.items()} for c in configs]
-    differing = {path: [f[path] for f in flat] for path in flat[0] if any(f[path] != flat[0][path] for f in flat)}
-    measures = [final_measures(folder) for folder in folders]
-    names = list(dict.fromkeys(name for found in measures for name in found))
-    table = {name: [found.get(name) for found in measures] for name in names}
-    document = {"runs": [folder.id for folder in folders], "settings": differing, "measures": table}
-    lines = ["", *(f"{chr(65 + i)} = {folder.id}" for i, folder in enumerate(folders)), "", "settings that differ"]
-    lines += [f"  {path:34} {'  '.join(f'{v!s:>12}' for v in values)}" for path, values in differing.items()] or [
-        "  none"
+    runs = list(dict.fromkeys(api.open_run(run, options.runs) for run in (options.run, *options.others)))
+    compared = [load_compared(run.folder) for run in runs]
+    arms = group(compared)
+    arm_of = {run.id: index for index, arm in enumerate(arms) for run in arm.runs}
+    names = list(dict.fromkeys(name for run in compared for name in run.metrics))
+    document = {
+        "runs": [run.id for run in runs],
+        "arms": {arm.letter: [run.id for run in arm.runs] for arm in arms},
+        "seeds": [run.seed for run in compared],
+        "settings": {path: [row[arm_of[run.id]] for run in compared] for path, row in settings_table(arms).items()},
+        "metrics": {name: [run.metrics.get(name) for run in compared] for name in names},
+        "comparison": _rows(metrics_csv_columns(arms, arms[0])),
+    }
+    lines = [
+        *(f"{arm.letter} = {', '.join(run.id for run in arm.runs)}" for arm in arms),
+        "",
+        *aligned(overview(arms)),
+        "",
+        "settings that differ",
+        *(aligned(differences(arms)) or ["none"]),
     ]
-    lines += ["", "final measures"]
-    lines += [f"  {name:34} {'  '.join(f'{_number(v):>12}' for v in values)}" for name, values in table.items()]
-    _print(options, document, lines[1:])
+    lines += ["", "final metrics, with verdicts", *aligned(metrics_table(arms, arms[0]), skip=("Meaning",))]
+    _print(options, document, lines)
     return 0
 
 
 COMMANDS: dict[str, Callable[[Options], int]] = {
     "presets": presets,
-    "knobs": knobs,
+    "settings": list_settings,
     "train": train,
     "resume": resume,
     "list": list_all,
@@ -159,10 +164,17 @@ COMMANDS: dict[str, Callable[[Options], int]] = {
 
 
 def _configured(options: Options) -> RunConfig:
-    """Preset or file, then --set, then the short options."""
-    if options.preset and options.config:
-        raise ConfigError("give --preset or --config, not both")
-    if not options.preset and not options.config:
+    """Build the configuration: preset or file, then --set, then the short options.
+
+    Raises:
+        ConfigError: no or several starting points, a file that cannot be read, or a value that does not fit.
+    """
+    names = [name for name in (options.name_of_preset, options.preset) if name]
+    if len(names) > 1:
+        raise ConfigError(f"give one preset, not two ({' and '.join(names)})")
+    if names and options.config:
+        raise ConfigError(f"give a preset ({names[0]}) or --config, not both")
+    if not names and not options.config:
         raise ConfigError(f"give --preset ({', '.join(PRESETS)}) or --config FILE")
     if options.config:
         try:
@@ -170,39 +182,35 @@ def _configured(options: Options) -> RunConfig:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"cannot read {options.config}: {getattr(error, 'strerror', None) or error}") from None
     else:
-        config = preset(options.preset).config()
+        config = preset(names[0]).config()
     changes: dict[str, Any] = {}
     for assignment in options.set:
         path, equals, value = assignment.partition("=")
         if not equals:
-            raise ConfigError(f"--set takes section.knob=value, not {assignment!r}")
+            raise ConfigError(f"--set takes section.setting=value, not {assignment!r}")
         changes[path.strip()] = value.strip()
-    short = {
-        "data.path": options.data,
-        "optimiser.steps": options.steps,
-        "run.seed": options.seed,
-        "run.device": options.device,
-        "run.name": options.name,
-    }
-    changes |= {path: value for path, value in short.items() if value is not None}
-    config = config.replace(changes)
-    # Whole paths, so that the run can be resumed from anywhere.
-    paths = {"data.path": config.data.path, "data.image_path": config.data.image_path}
-    return config.replace({name: os.path.abspath(os.path.expanduser(path)) for name, path in paths.items() if path})
+    return configured(
+        config,
+        changes,
+        steps=options.steps,
+        data=options.data,
+        seed=options.seed,
+        device=options.device,
+        name=options.name,
+    )
 
 
-def _report(options: Options, folder: RunFolder, end: State) -> int:
-    if end.status == "failed":
-        raise RunError(f"{folder.id}: {end.message}")
-    info = folder.info()
+def _report(options: Options, run: api.Run) -> int:
+    """Print the summary of a run that has ended; exit code 1 if it diverged."""
+    info = run.info
     lines = [
         f"{info.status}: {info.steps_done} steps in {info.seconds:.0f} s on {info.device}, "
         f"loss {_number(info.loss_first)} → {_number(info.loss_last)}",
-        str(folder.path),
+        str(run.path),
     ]
     if info.data.get("skipped"):
         lines.append(f"skipped {info.data['skipped']} files, for example {info.data['skipped_files'][0]}")
-    _print(options, _summary(info, folder.path), lines)
+    _print(options, _summary(info, run.path), lines)
     return 1 if info.status == "diverged" else 0
 
 
@@ -229,9 +237,10 @@ def _print(options: Options, document: Any, lines: Sequence[str]) -> None:
     print(json.dumps(document, indent=2) if options.json else "\n".join(lines))
 
 
-def _note(line: str) -> None:
-    print(line, file=sys.stderr)
-
-
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
+
+
+def _rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Convert columns to rows, for JSON."""
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

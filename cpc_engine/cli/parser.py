@@ -1,4 +1,4 @@
-"""What the command line accepts."""
+"""Parser of the command line."""
 
 from __future__ import annotations
 
@@ -9,50 +9,66 @@ from typing import Any, NoReturn
 
 from ..errors import ConfigError
 
+PROGRAM = "cpc"
 RUN_HELP = "a run's folder or id"
 
 
 class _Parser(argparse.ArgumentParser):
+    """A parser that raises ConfigError and accepts no abbreviated options."""
+
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings, allow_abbrev=False)  # `--js` would mean --json to some of us only
+        super().__init__(**settings, allow_abbrev=False)  # an abbreviation may become ambiguous with a new option
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(message)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The parsed command.
+    """Parse the arguments of the command line.
 
     Raises:
-        ConfigError: usage that cannot be understood.
+        ConfigError: invalid usage.
         SystemExit: after --help.
+
+    Example:
+        >>> parse(["train", "tones", "--steps", "10"]).steps
+        10
     """
-    parser = _Parser(prog="python -m cpc_engine", description="Train, evaluate and compare CPC runs.")
+    if arguments[:1] == ["knobs"]:  # the command's old name
+        arguments = ["settings", *arguments[1:]]
+    experiments = ""
+    if "experiment" in arguments:  # for its help only: importing them takes long
+        from ..experiments.definitions import EXPERIMENTS
+
+        experiments = ", ".join(EXPERIMENTS)
+    parser = _Parser(prog=PROGRAM, description="Train, evaluate and compare CPC runs.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command", parser_class=_Parser)
     common = _Parser(add_help=False)
-    common.add_argument("--runs", type=Path, default=Path("checkpoints"), metavar="DIR", help="folder of runs")
+    common.add_argument("--runs", type=Path, metavar="DIR", help="folder of runs ($CPC_RUNS, or checkpoints/)")
     common.add_argument("--json", action="store_true", help="print one JSON document on stdout")
 
     def add(name: str, help: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=help, description=help, parents=[common])
+        parser = commands.add_parser(name, help=help, description=help, parents=[common])
+        return parser
 
     add("presets", "the ready-made configurations")
-    add("knobs", "every knob with its range, default and meaning")
+    add("settings", "every setting with its range, default and meaning")
 
     train = add("train", "train a run")
+    train.add_argument("name_of_preset", nargs="?", metavar="PRESET", help="short for --preset")
     train.add_argument("--preset", metavar="P", help="start from a preset (see presets)")
     train.add_argument("--config", type=Path, metavar="F", help="start from a JSON configuration")
-    train.add_argument("--set", action="append", default=[], metavar="a.b=v", help="change a knob (see knobs)")
+    train.add_argument("--set", action="append", default=[], metavar="a.b=v", help="change a setting (see settings)")
     train.add_argument("--data", metavar="PATH", help="the data set's file or folder")
-    train.add_argument("--steps", type=int, metavar="N", help="optimiser steps")
-    train.add_argument("--seed", type=int, metavar="S", help="the run's seed")
-    train.add_argument("--device", metavar="D", help="auto, cpu, cuda or cuda:N")
-    train.add_argument("--name", metavar="L", help="a name to recognise the run by")
+    train.add_argument("--steps", type=int, metavar="N", help="optimizer steps")
+    train.add_argument("--seed", type=int, metavar="S", help="random seed of the run")
+    train.add_argument("--device", metavar="D", help="auto, cpu, cuda, or cuda:N")
+    train.add_argument("--name", metavar="L", help="a name to recognize the run by")
 
-    add("resume", "go on with a run that ended early").add_argument("run", help=RUN_HELP)
+    add("resume", "continue a run that ended early").add_argument("run", help=RUN_HELP)
     add("list", "all runs, newest first")
 
-    evaluate = add("evaluate", "measures and probes of a run on held-out items, with baselines")
+    evaluate = add("evaluate", "metrics and probes of a run on held-out items, with baselines")
     evaluate.add_argument("run", help=RUN_HELP)
     evaluate.add_argument("--data", metavar="PATH", help="where the data set is now")
 
@@ -60,12 +76,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     embed.add_argument("run", help=RUN_HELP)
     embed.add_argument("files", nargs="+", type=Path, metavar="FILE", help="sounds or pictures")
 
-    compare = add("compare", "settings that differ and measures of runs, side by side")
+    compare = add("compare", "differing settings and metrics of runs, side by side")
     compare.add_argument("run", metavar="RUN", help=RUN_HELP)
-    compare.add_argument("others", nargs="+", metavar="RUN", help="those to compare it with")
+    compare.add_argument("others", nargs="+", metavar="RUN", help="runs to compare it with")
 
     experiment = add("experiment", "rerun a whole experiment: train its arms, evaluate them, write a report")
-    experiment.add_argument("name", metavar="NAME", help="tones, cifar10, tones_bars, fsdd, fsdd_speakers, keypad, …")
+    experiment.add_argument("name", metavar="NAME", help=experiments)
     experiment.add_argument("--quick", action="store_true", help="few steps and items, one seed: a smoke test")
     experiment.add_argument("--seeds", type=int, metavar="N", help="runs per arm, seeds 0 to N − 1")
     experiment.add_argument("--arms", metavar="A,B", help="only these arms")

@@ -1,45 +1,23 @@
-"""Data sets: `load_dataset(config)` gives train, validation and test items as tensors on one device."""
+"""Data sets as tensors: `load_dataset(config)` returns training, validation, and test items on one device."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 
-from ..config import DatasetName, RunConfig
-from ..errors import DataError
-from . import cifar10, folders, fsdd, synthetic
-from .files import Progress, clip_length
-from .items import MODALITIES, Dataset, Modality, Split
-from .preview import preview_png, preview_wav
+from ..config import RunConfig
+from ..datasets import DATASETS
+from ..errors import ConfigError, DataError
+from .dataset import Dataset, Split
+from .loading import Progress, clip_length
+from .preview import item_media, preview_png, preview_wav
 from .splits import check_enough
 
-Source = Callable[[RunConfig, torch.device | str, Progress | None], Dataset]
-
-SYNTHETIC: dict[DatasetName, Callable[[RunConfig], Dataset]] = {
-    "tones": synthetic.tones,
-    "chirps": synthetic.chirps,
-    "bars": synthetic.bars,
-    "tones_bars": synthetic.tones_bars,
-    "keypad": synthetic.keypad,
-}
-ON_DISK: dict[DatasetName, Source] = {
-    "cifar10": cifar10.cifar10,
-    "fsdd": fsdd.fsdd,
-    "image_folder": folders.image_folder,
-    "audio_folder": folders.audio_folder,
-    "paired_folders": folders.paired_folders,
-}
-
 __all__ = [
-    "MODALITIES",
-    "ON_DISK",
-    "SYNTHETIC",
     "Dataset",
-    "Modality",
     "Progress",
     "Split",
     "clip_length",
+    "item_media",
     "load_dataset",
     "preview_png",
     "preview_wav",
@@ -47,24 +25,36 @@ __all__ = [
 
 
 def load_dataset(config: RunConfig, device: torch.device | str = "cpu", progress: Progress | None = None) -> Dataset:
-    """The data set that `config.data` names, in three splits on `device`.
+    """Load the data set named by `config.data.dataset` as three splits on `device`.
 
-    Validation items are taken from the training items: whole groups where items of one group must stay together (keypad
-    pictures, fsdd's speakers, files of one recording), at random within each class otherwise.
+    Validation items are taken from the training items. Where items of one group must stay together (copies of a keypad
+    image, speakers of fsdd, files of one recording), whole groups are held out; otherwise items are drawn at random
+    within each class.
 
     Args:
-        config: data, audio and image sections are read.
-        device: where the tensors end up; clips are resampled there too.
-        progress: called with (what is being done, share done) while files are fetched or decoded.
+        config: only the sections `data`, `audio`, and `image` are read.
+        device: device of the returned tensors. Audio clips are resampled there too.
+        progress: called with (description, fraction done) while files are downloaded or decoded.
 
     Raises:
-        ConfigError: a class, speaker or path that does not exist or is not set, or a sample rate too low for a pitch.
-        DataError: missing or empty, fewer than two classes, or too few items of a class.
+        ConfigError: a class, speaker, or path does not exist or is not set, or the sample rate is too low for a pitch.
+        DataError: the data are missing or empty, or there are fewer than two classes or too few items of a class.
+
+    Example:
+        >>> config = RunConfig().replace({"data.dataset": "bars", "data.train_items": 40, "data.test_items": 16})
+        >>> data = load_dataset(config)
+        >>> data.test.image.shape
+        torch.Size([16, 3, 64, 64])
+        >>> len(data.train) + len(data.validation)
+        40
     """
-    name = config.data.dataset
+    spec = DATASETS[config.data.dataset]
+    for path, what in spec.needs:
+        if not config.flat()[path]:
+            raise ConfigError(f"{spec.name} needs {path}: {what}")
     try:
-        data = SYNTHETIC[name](config) if name in SYNTHETIC else ON_DISK[name](config, device, progress)
-    except OSError as error:  # a folder that may not be listed, a drive that went away
-        raise DataError(f"{name}: cannot read {error.filename or 'the data'}: {error.strerror or error}") from None
-    check_enough(name, data.classes, dict(data.splits()), data.skipped)
+        data: Dataset = spec.loader(config, device, progress)
+    except OSError as error:  # for example no permission to list a folder, or a disconnected drive
+        raise DataError(f"{spec.name}: cannot read {error.filename or 'the data'}: {error.strerror or error}") from None
+    check_enough(spec.name, data.classes, dict(data.splits()), data.skipped)
     return data.to(device)

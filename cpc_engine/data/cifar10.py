@@ -1,4 +1,4 @@
-"""CIFAR-10 photos (32×32): from one `.npz` file, or from the folder that torchvision keeps."""
+"""Load CIFAR-10 (Krizhevsky 2009, 32 × 32 px photographs) from an `.npz` file or a torchvision folder."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 
 from ..config import RunConfig
 from ..errors import DataError
-from .files import Progress
-from .items import Dataset, Split
+from .dataset import Dataset, Split
+from .loading import Progress
 from .splits import capped, chosen_classes, labels_tensor, take_validation
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -25,23 +25,26 @@ Arrays = dict[str, npt.NDArray[np.uint8]]
 
 
 def cifar10(config: RunConfig, device: torch.device | str, progress: Progress | None) -> Dataset:
-    """Two classes (airplane, automobile) unless `data.classes` says otherwise; the original train and test sets.
+    """Load CIFAR-10 with its official training and test sets.
 
-    `data.path` is an `.npz` with x_train, x_test (N, S, S, 3) uint8, y_train, y_test (N,) and, optionally, class_names;
-    or torchvision's folder, ~/.cache/cpc_lab/cifar10 where it is not set.
+    Without `data.classes`, only airplane and automobile are used. `data.path` is one of:
+
+    - an `.npz` file with x_train, x_test (N, S, S, 3) uint8, y_train, y_test (N,) integers, and optionally class_names;
+    - a folder in torchvision's layout, by default ~/.cache/cpc_lab/cifar10.
 
     Raises:
-        DataError: not on disk (says how to get it), or arrays that do not fit.
+        DataError: the data are not on disk (the message says how to get them), or the arrays are malformed.
+        ConfigError: a class does not exist.
     """
     path = Path(config.data.path or CACHE / "cifar10").expanduser()
     if path.suffix == ".npz" or path.is_file():
         arrays, names = _from_npz(path)
     else:
         arrays, names = _from_torchvision(path, config.data.download, progress), NAMES
-    wanted = config
+    selection = config
     if config.data.classes is None and set(DEFAULT) <= set(names):
-        wanted = config.replace({"data.classes": list(DEFAULT)})
-    classes = chosen_classes(wanted.data, names)
+        selection = config.replace({"data.classes": list(DEFAULT)})
+    classes = chosen_classes(selection.data, names)
     train = capped(_split(arrays, "train", classes, names), config.data.train_items, config.data.seed)
     test = capped(_split(arrays, "test", classes, names), config.data.test_items, config.data.seed)
     train, validation = take_validation(train, config.data)
@@ -49,16 +52,18 @@ def cifar10(config: RunConfig, device: torch.device | str, progress: Progress | 
 
 
 def _split(arrays: Arrays, part: str, classes: tuple[str, ...], names: tuple[str, ...]) -> Split:
-    kinds = arrays[f"y_{part}"].astype(np.int64)
-    new = np.full(len(names), -1)
-    new[[names.index(name) for name in classes]] = np.arange(len(classes))
-    rows = np.flatnonzero(new[kinds] >= 0)
+    """The items of `part` ("train" or "test") whose class is in `classes`, relabeled in the order of `classes`."""
+    original = arrays[f"y_{part}"].astype(np.int64)
+    relabel = np.full(len(names), -1)
+    relabel[[names.index(name) for name in classes]] = np.arange(len(classes))
+    rows = np.flatnonzero(relabel[original] >= 0)
     ids = tuple(f"cifar10/{part}/{row}" for row in rows)
-    pictures = torch.from_numpy(arrays[f"x_{part}"][rows]).permute(0, 3, 1, 2).contiguous()
-    return Split(audio=None, image=pictures, labels=labels_tensor(new[kinds[rows]]), sources=ids, groups=ids)
+    images = torch.from_numpy(arrays[f"x_{part}"][rows]).permute(0, 3, 1, 2).contiguous()
+    return Split(audio=None, image=images, labels=labels_tensor(relabel[original[rows]]), names=ids, groups=ids)
 
 
 def _from_npz(path: Path) -> tuple[Arrays, tuple[str, ...]]:
+    """Read and check an `.npz` file: (arrays, class names)."""
     if not path.is_file():
         raise DataError(f"no such file: {path}; {_HOW}")
     try:
@@ -67,16 +72,17 @@ def _from_npz(path: Path) -> tuple[Arrays, tuple[str, ...]]:
             if missing:
                 raise DataError(f"{path.name}: lacks {', '.join(missing)}; it needs {', '.join(_KEYS)}")
             arrays = {key: file[key] for key in _KEYS}
-            listed = file["class_names"] if "class_names" in file.files else np.array(NAMES)
+            class_names = file["class_names"] if "class_names" in file.files else np.array(NAMES)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path.name}: not a usable .npz file ({reason})") from None
-    names = tuple(str(name) for name in np.ravel(listed))
+    names = tuple(str(name) for name in np.ravel(class_names))
     _check_arrays(path.name, arrays, names)
     return arrays, names
 
 
 def _check_arrays(name: str, arrays: Arrays, names: tuple[str, ...]) -> None:
+    """Raise DataError unless all arrays have the expected types, shapes, and label range."""
     side = arrays["x_train"].shape[1:2]
     for part in ("train", "test"):
         x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
@@ -91,7 +97,8 @@ def _check_arrays(name: str, arrays: Arrays, names: tuple[str, ...]) -> None:
 
 
 def _from_torchvision(path: Path, download: bool, progress: Progress | None) -> Arrays:
-    from torchvision.datasets import CIFAR10  # slow to import and needed here only
+    """Read torchvision's copy in `path`, after downloading it if `download` is set."""
+    from torchvision.datasets import CIFAR10  # imported here because the import is slow
 
     arrays: Arrays = {}
     try:
@@ -100,8 +107,8 @@ def _from_torchvision(path: Path, download: bool, progress: Progress | None) -> 
             if progress is not None:
                 progress("fetching CIFAR-10", 0.0)
         for part in ("train", "test"):
-            found = CIFAR10(str(path), train=part == "train", download=download)
-            arrays[f"x_{part}"], arrays[f"y_{part}"] = found.data, np.asarray(found.targets)
+            subset = CIFAR10(str(path), train=part == "train", download=download)
+            arrays[f"x_{part}"], arrays[f"y_{part}"] = subset.data, np.asarray(subset.targets)
     except (OSError, RuntimeError) as error:
         if download:
             raise DataError(f"CIFAR-10 could not be fetched to {path}: {str(error).splitlines()[0]}") from None

@@ -1,4 +1,4 @@
-"""Free Spoken Digit Dataset: 3000 recordings named digit_speaker_index.wav (CC BY-SA 4.0)."""
+"""Load the Free Spoken Digit Dataset (FSDD): 3000 recordings named digit_speaker_index.wav (CC BY-SA 4.0)."""
 
 from __future__ import annotations
 
@@ -15,85 +15,89 @@ import torch
 
 from ..config import RunConfig
 from ..errors import DataError, StorageError
-from ..knobs import unknown
-from .files import Progress, load_sounds
-from .items import Dataset, Split
+from ..settings import unknown
+from .dataset import Dataset, Split
+from .loading import Progress, load_sounds
 from .splits import capped, chosen_classes, labels_tensor, take_validation
 
 COMMIT = "26eb9aaf76e81b692f806f9140c2d2777410d7a1"
 URL = f"https://github.com/Jakobovski/free-spoken-digit-dataset/archive/{COMMIT}.tar.gz"
 COUNT = 3000
-# sha256 over the lines "name sha256-of-its-bytes\n" of all recordings, sorted by name
+# SHA-256 of the lines "name SHA-256-of-the-file\n" of all recordings, sorted by name (see `digest`)
 DIGEST = "dbd573d7cafe79c4b49f65718115e1304e24e067fa39eff18a660dc6cb9c360f"
 CACHE = Path("~/.cache/cpc_lab/fsdd")
-TEST_TAKES = 5  # takes 0 to 4 are the official test set
+TEST_TAKES = 5  # the official test set has the recordings with index 0 to 4 of each speaker and digit
 _NAME = re.compile(r"(\d)_([a-z]+)_(\d+)\.wav")
 _MAX_ARCHIVE = 128 * 2**20
 _MAX_RECORDING = 2 * 2**20
 
 
 def fsdd(config: RunConfig, device: torch.device | str, progress: Progress | None) -> Dataset:
-    """Spoken digits "0" to "9"; groups are speakers.
+    """Load the spoken digits "0" to "9". Groups are speakers.
 
-    split="official": takes 0 to 4 are the test set, validation is drawn at random from the other takes.
-    split="speaker": `data.held_out` is the test set, and validation is one other speaker, chosen by the seed.
+    `data.split` selects the split:
+
+    - "official": recordings with index 0 to 4 are the test set; validation items are drawn at random from the others.
+    - "speaker": the speaker `data.held_out` is the test set, and another speaker, chosen by `data.seed`, is the
+      validation set.
 
     Raises:
-        DataError: no recordings found (says how to get them).
-        ConfigError: no such speaker or class.
+        DataError: there are no recordings (the message says how to get them).
+        ConfigError: the speaker or a class does not exist.
     """
     root = _recordings(config, progress)
-    named = [(path, match) for path in sorted(root.iterdir()) if (match := _NAME.fullmatch(path.name))]
-    if not named:
+    recordings = [(path, match) for path in sorted(root.iterdir()) if (match := _NAME.fullmatch(path.name))]
+    if not recordings:
         raise DataError(f"no recordings named digit_speaker_index.wav in {root}")
-    classes = chosen_classes(config.data, sorted({match[1] for _, match in named}))
-    named = [(path, match) for path, match in named if match[1] in classes]
-    speakers = sorted({match[2] for _, match in named})
+    classes = chosen_classes(config.data, sorted({match[1] for _, match in recordings}))
+    recordings = [(path, match) for path, match in recordings if match[1] in classes]
+    speakers = sorted({match[2] for _, match in recordings})
     by_speaker = config.data.split == "speaker"
     if by_speaker and config.data.held_out not in speakers:
         raise unknown("speaker", config.data.held_out, speakers)
-    loaded = load_sounds([path for path, _ in named], root, config, device, progress)
-    matches = [named[row][1] for row in loaded.rows]
-    whole = Split(
+    loaded = load_sounds([path for path, _ in recordings], root, config, device, progress)
+    matches = [recordings[row][1] for row in loaded.rows]
+    all_items = Split(
         audio=loaded.values,
         image=None,
         labels=labels_tensor([classes.index(match[1]) for match in matches]).to(loaded.values.device),
-        sources=tuple(match[0] for match in matches),
+        names=tuple(match[0] for match in matches),
         groups=tuple(match[2] for match in matches),
     )
-    held = [match[2] == config.data.held_out if by_speaker else int(match[3]) < TEST_TAKES for match in matches]
+    in_test = [match[2] == config.data.held_out if by_speaker else int(match[3]) < TEST_TAKES for match in matches]
     seed = config.data.seed
-    train = capped(whole.take(_rows(held, False)), config.data.train_items, seed)
+    train = capped(all_items.take(_rows(in_test, False)), config.data.train_items, seed)
     train, validation = take_validation(train, config.data, grouped=by_speaker)
     return Dataset(
         name="fsdd",
         classes=classes,
         train=train,
         validation=validation,
-        test=capped(whole.take(_rows(held, True)), config.data.test_items, seed),
+        test=capped(all_items.take(_rows(in_test, True)), config.data.test_items, seed),
         sample_rate=config.audio.sample_rate,
         skipped=tuple(loaded.skipped),
     )
 
 
-def _rows(held: list[bool], side: bool) -> torch.Tensor:
-    return torch.tensor([row for row, out in enumerate(held) if out is side], dtype=torch.int64)
+def _rows(flags: list[bool], value: bool) -> torch.Tensor:
+    """Indices (int64) at which `flags` equals `value`."""
+    return torch.tensor([row for row, flag in enumerate(flags) if flag is value], dtype=torch.int64)
 
 
 def _recordings(config: RunConfig, progress: Progress | None) -> Path:
-    """The folder that holds the recordings, fetched first where that is allowed and needed."""
-    given = Path(config.data.path or CACHE).expanduser()
-    root = given / "recordings" if (given / "recordings").is_dir() else given
+    """The folder with the recordings. If there are none and `data.download` is set, download them first."""
+    folder = Path(config.data.path or CACHE).expanduser()
+    root = folder / "recordings" if (folder / "recordings").is_dir() else folder
     if root.is_dir() and any(_NAME.fullmatch(path.name) for path in root.iterdir()):
         return root
     if config.data.download:
-        return _fetch(given, progress)
+        return _fetch(folder, progress)
     how = "fetch them with `--set data.download=true`, or name their folder with `--data FOLDER`"
-    raise DataError(f"no spoken digits (digit_speaker_index.wav) in {given}; {how}")
+    raise DataError(f"no spoken digits (digit_speaker_index.wav) in {folder}; {how}")
 
 
 def _fetch(folder: Path, progress: Progress | None) -> Path:
-    """Downloads the pinned archive and writes its recordings to `folder`/recordings, all or nothing."""
+    """Download the pinned archive and write its recordings to `folder`/recordings, either all of them or none."""
     recordings = unpack(_download(progress))
     target, part = folder / "recordings", folder / "recordings.part"
     try:
@@ -108,14 +112,15 @@ def _fetch(folder: Path, progress: Progress | None) -> Path:
 
 
 def _download(progress: Progress | None) -> bytes:
+    """The bytes of the pinned archive."""
     try:
-        with urllib.request.urlopen(URL, timeout=30) as answer:
+        with urllib.request.urlopen(URL, timeout=30) as response:
             archive = bytearray()
-            while block := answer.read(2**18):
+            while block := response.read(2**18):
                 archive += block
                 if len(archive) > _MAX_ARCHIVE:
                     raise DataError("the spoken digits' archive is far larger than expected")
-                if progress is not None:  # about 16 MB; the server does not say how much
+                if progress is not None:  # the archive has about 16 MB; the server does not report its size
                     progress("fetching spoken digits", min(len(archive) / 16e6, 1.0))
     except (OSError, http.client.HTTPException) as error:
         raise DataError(f"the spoken digits could not be fetched: {error}") from None
@@ -123,12 +128,14 @@ def _download(progress: Progress | None) -> bytes:
 
 
 def unpack(archive: bytes) -> dict[str, bytes]:
-    """{name: bytes} of recordings/*.wav in a .tar.gz; nothing is written, so no path of the archive is trusted.
+    """Read the recordings in a .tar.gz archive: {file name: bytes} of recordings/*.wav.
+
+    Nothing is written to disk, so malicious paths in the archive have no effect.
 
     Raises:
-        DataError: not an archive, or not exactly the 3000 recordings of the pinned commit.
+        DataError: the bytes are not an archive, or not exactly the 3000 recordings of the pinned commit.
     """
-    found: dict[str, bytes] = {}
+    recordings: dict[str, bytes] = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
             for member in tar:
@@ -136,18 +143,23 @@ def unpack(archive: bytes) -> dict[str, bytes]:
                 if not (member.isfile() and folder.endswith("/recordings") and _NAME.fullmatch(name)):
                     continue
                 file = tar.extractfile(member)
-                if file is None or member.size > _MAX_RECORDING or len(found) >= COUNT:
+                if file is None or member.size > _MAX_RECORDING or len(recordings) >= COUNT:
                     raise DataError(f"the spoken digits' archive holds an unexpected file: {name}")
-                found[name] = file.read()
+                recordings[name] = file.read()
     except (tarfile.TarError, OSError, EOFError) as error:
         raise DataError(f"the spoken digits' archive is damaged: {error}") from None
-    if len(found) != COUNT or digest(found) != DIGEST:
-        raise DataError(f"the spoken digits' archive is not the expected one ({len(found)} of {COUNT} recordings)")
-    return found
+    if len(recordings) != COUNT or digest(recordings) != DIGEST:
+        raise DataError(f"the spoken digits' archive is not the expected one ({len(recordings)} of {COUNT} recordings)")
+    return recordings
 
 
 def digest(recordings: dict[str, bytes]) -> str:
-    """One sha256 over the names and contents of all recordings."""
+    """Compute one SHA-256 over the names and contents of all recordings.
+
+    Example:
+        >>> digest({"0_theo_0.wav": b"abc"})[:12]
+        '4810e6c6f53d'
+    """
     total = hashlib.sha256()
     for name in sorted(recordings):
         total.update(f"{name} {hashlib.sha256(recordings[name]).hexdigest()}\n".encode())

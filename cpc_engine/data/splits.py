@@ -1,4 +1,4 @@
-"""Which items go where: held-out groups, class-balanced caps, and the parts that every source shares."""
+"""Split items into training, validation, and test sets, limit their number, and select classes."""
 
 from __future__ import annotations
 
@@ -11,20 +11,28 @@ from torch import Tensor
 
 from ..config import DataConfig
 from ..errors import ConfigError, DataError
-from ..knobs import unknown
-from .items import Split
+from ..settings import unknown
+from .dataset import Split
 
 
 def holdout(labels: Sequence[int], groups: Sequence[str], share: float, seed: int) -> tuple[list[int], list[int]]:
-    """Rows (kept, held out): about `share` of every class, whole groups at a time, and no class is used up.
+    """Hold out about `share` of every class, in whole groups and at random.
 
-    With groups that are all different this is a stratified random split.
+    No class is held out completely. If every row is its own group, this is a stratified random split.
 
     Args:
-        labels: class of every row.
-        groups: rows of one group stay on one side.
-        share: of each class, rounded up to whole groups.
-        seed: of the random order of the groups.
+        labels: class of each row.
+        groups: group of each row; rows of one group stay on the same side.
+        share: share of each class to hold out, rounded up to whole groups.
+        seed: random seed for the order of the groups.
+
+    Returns:
+        Rows kept and rows held out, both ascending.
+
+    Example:
+        >>> kept, held = holdout([0] * 4 + [1] * 4, ["a", "a", "b", "b", "c", "c", "d", "d"], share=0.5, seed=0)
+        >>> len(kept), len(held)
+        (4, 4)
     """
     members: dict[str, list[int]] = defaultdict(list)
     for row, group in enumerate(groups):
@@ -36,9 +44,9 @@ def holdout(labels: Sequence[int], groups: Sequence[str], share: float, seed: in
     held: list[int] = []
     for group in order:
         counts = Counter(labels[row] for row in members[group])
-        wanted = any(taken[label] < share * sizes[label] for label in counts)
-        spared = all(taken[label] + count < sizes[label] for label, count in counts.items())
-        if wanted and spared:
+        needed = any(taken[label] < share * sizes[label] for label in counts)
+        leaves_some = all(taken[label] + count < sizes[label] for label, count in counts.items())
+        if needed and leaves_some:
             taken.update(counts)
             held += members[group]
     out = set(held)
@@ -46,39 +54,59 @@ def holdout(labels: Sequence[int], groups: Sequence[str], share: float, seed: in
 
 
 def take_validation(train: Split, config: DataConfig, *, grouped: bool = True) -> tuple[Split, Split]:
-    """(train, validation) of the training items; `grouped=False` splits at random although groups repeat."""
-    groups = train.groups if grouped else train.sources
+    """Split the training items into (train, validation) by `config.validation_share` and `config.seed`.
+
+    Args:
+        grouped: keep the items of a group together; if False, every item is assigned on its own.
+    """
+    groups = train.groups if grouped else train.names
     kept, held = holdout(train.labels.tolist(), groups, config.validation_share, config.seed)
     return train.take(torch.tensor(kept, dtype=torch.int64)), train.take(torch.tensor(held, dtype=torch.int64))
 
 
 def balanced(labels: Sequence[int], limit: int, seed: int) -> list[int]:
-    """At most `limit` rows (0: all), as evenly over the classes as they allow, at random, in their old order."""
+    """Select at most `limit` rows at random, spread as evenly over the classes as possible.
+
+    Args:
+        labels: class of each row.
+        limit: number of rows; 0 selects all.
+        seed: random seed.
+
+    Returns:
+        The selected rows, ascending.
+
+    Example:
+        >>> [[0, 0, 0, 0, 1][row] for row in balanced([0, 0, 0, 0, 1], limit=2, seed=0)]
+        [0, 1]
+    """
     if not limit or limit >= len(labels):
         return list(range(len(labels)))
     order = np.random.default_rng([seed, 0xCA9]).permutation(len(labels))
-    turns: Counter[int] = Counter()
+    # Sort by rank within the class: the first row of every class comes before the second row of any class.
+    counts: Counter[int] = Counter()
     ranked: list[tuple[int, int, int]] = []
-    for (
-        row
-    ) in order.tolist():  # a row's rank within its class decides: every class gets its first turn, then its second
-        ranked.append((turns[labels[row]], len(ranked), row))
-        turns[labels[row]] += 1
+    for row in order.tolist():
+        ranked.append((counts[labels[row]], len(ranked), row))
+        counts[labels[row]] += 1
     return sorted(row for _, _, row in sorted(ranked)[:limit])
 
 
 def capped(split: Split, limit: int, seed: int) -> Split:
-    """`split` with at most `limit` items (0: all), balanced over the classes."""
+    """Select at most `limit` items of `split` (0: all) at random, balanced over the classes (see `balanced`)."""
     if not limit or limit >= len(split):
         return split
     return split.take(torch.tensor(balanced(split.labels.tolist(), limit, seed)))
 
 
 def chosen_classes(config: DataConfig, valid: Sequence[str]) -> tuple[str, ...]:
-    """`data.classes`, or all of `valid`.
+    """Return the classes that `data.classes` selects, or all of `valid` if it is not set.
 
     Raises:
-        ConfigError: a class that does not exist, or one named twice.
+        ConfigError: the selection is empty, has a class that is not in `valid`, or lists a class twice.
+
+    Example:
+        >>> chosen_classes(DataConfig(classes=("dog",)), ["cat", "dog"])
+        ('dog',)
     """
     if config.classes is None:
         return tuple(valid)
@@ -92,35 +120,62 @@ def chosen_classes(config: DataConfig, valid: Sequence[str]) -> tuple[str, ...]:
     return config.classes
 
 
-def needed_path(config: DataConfig, what: str) -> str:
-    """`data.path`; raises ConfigError where it is not set."""
-    if not config.path:
-        raise ConfigError(f"{config.dataset} needs data.path: {what}")
-    return config.path
-
-
 def labels_tensor(labels: Sequence[int] | np.ndarray) -> Tensor:
+    """Convert labels to an int64 tensor (N,)."""
     return torch.as_tensor(np.asarray(labels, dtype=np.int64))
 
 
 def check_enough(name: str, classes: Sequence[str], parts: dict[str, Split], skipped: Sequence[str]) -> None:
-    """Every class needs 2 training items, 1 validation item and 1 test item, and there must be 8 to train on.
+    """Check that there are enough items to train and evaluate.
+
+    Every class needs 2 training items, 1 validation item, and 1 test item, and at least 8 training items are needed in
+    total.
+
+    Args:
+        name: of the data set, for messages.
+        classes: class names.
+        parts: the splits "train", "validation", and "test".
+        skipped: one line per unusable file; the first one is quoted in the message.
 
     Raises:
-        DataError: fewer than two classes, or too few items; names the class and the first file that was skipped.
+        DataError: there are fewer than two classes or too few items. The message names the class.
     """
-    why = f"; {len(skipped)} files were skipped, first {skipped[0]}" if skipped else ""
+    hint = f"; {len(skipped)} files were skipped, first {skipped[0]}" if skipped else ""
     if len(classes) < 2:
-        raise DataError(f"{name}: at least two classes are needed, found {', '.join(classes) or 'none'}{why}")
+        raise DataError(f"{name}: at least two classes are needed, found {', '.join(classes) or 'none'}{hint}")
     counts = {
         part: torch.bincount(split.labels.cpu(), minlength=len(classes)).tolist() for part, split in parts.items()
     }
-    least = {"train": 2, "validation": 1, "test": 1}
+    minimum = {"train": 2, "validation": 1, "test": 1}
     for label, title in enumerate(classes):
-        if any(counts[part][label] < few for part, few in least.items()):
-            has = ", ".join(f"{counts[part][label]} {part}" for part in least)
+        if any(counts[part][label] < count for part, count in minimum.items()):
+            available = ", ".join(f"{counts[part][label]} {part}" for part in minimum)
             raise DataError(
-                f"{name}: too few items of class {title!r} ({has}; 2 train, 1 validation, 1 test needed){why}"
+                f"{name}: too few items of class {title!r} ({available}; 2 train, 1 validation, 1 test needed){hint}"
             )
     if len(parts["train"]) < 8:
-        raise DataError(f"{name}: too few items, {len(parts['train'])} to train on where 8 are needed{why}")
+        raise DataError(f"{name}: too few items, {len(parts['train'])} to train on where 8 are needed{hint}")
+
+
+def balanced_rows(labels: Tensor, limit: int) -> Tensor:
+    """Select the first items of every class, at most `limit` in total and spread evenly over the classes.
+
+    Args:
+        labels: (N,) int64 class of each item.
+        limit: largest number of rows.
+
+    Returns:
+        (n,) int64 rows, ascending, on the CPU.
+
+    Example:
+        >>> balanced_rows(torch.tensor([0, 0, 0, 1, 1]), limit=4)
+        tensor([0, 1, 3, 4])
+    """
+    labels = labels.cpu()
+    if len(labels) <= limit:
+        return torch.arange(len(labels))
+    rank = torch.zeros_like(labels)
+    for label in labels.unique():
+        members = labels == label
+        rank[members] = torch.arange(int(members.sum()))
+    return torch.sort(torch.argsort(rank, stable=True)[:limit]).values

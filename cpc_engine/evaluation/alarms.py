@@ -1,4 +1,4 @@
-"""Warnings in plain words, from what a run recorded: what is going wrong and what to try."""
+"""Warnings about a run's training, derived from its recorded steps, each with advice and the settings to change."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-COLLAPSED = 0.3  # spread of latents; 1 is an even sphere, a healthy run stays above 0.5
-DEAD_SHARE = 0.01  # of the negatives' pull
-DEAD_STEPS = 20  # recorded steps that a source must be dead before it counts
-WITHOUT: dict[str, dict[str, Any]] = {  # how a source is switched off; the batch's own negatives cannot be
-    "queue": {"sampler.queue_size": 0},
-    "perturbed": {"sampler.perturbed": False},
-    "shuffled": {"sampler.shuffled": "off"},
-    "cross_modal": {"sampler.cross_modal": False},
-}
+from ..sources import SOURCES
+
+COLLAPSED = 0.3  # spread of the latents; 1 is an evenly covered sphere, a healthy run stays above 0.5
+DEAD_SHARE = 0.01  # of the gradient
+DEAD_STEPS = 20  # consecutive records below DEAD_SHARE before a source counts as dead
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """`kind` is collapse, dead_source, queue_depth or diverged; `where` the modality (and source).
+    """One warning.
 
-    `changes` are knobs that follow the advice, {"section.knob": value}.
+    Attributes:
+        kind: "collapse", "dead_source", "queue_depth", or "diverged".
+        where: the modality, followed by the source for a dead source; empty for a warning about the whole run.
+        message: what is wrong. advice: what to do about it.
+        changes: settings that follow the advice, {"section.setting": value}; empty where it takes a decision.
     """
 
     kind: str
@@ -32,36 +32,43 @@ class Alarm:
 
 
 def alarms(records: Sequence[dict[str, Any]], train_items: int) -> list[Alarm]:
-    """What the newest records give cause to warn of.
+    """Return the warnings that the newest records of a run justify.
 
     Args:
-        records: of metrics.jsonl, oldest first. train_items: items in the training split.
+        records: lines of metrics.jsonl, oldest first.
+        train_items: number of items in the training split.
+
+    Example:
+        >>> part = {"sources": {}, "queue": 0, "latents_per_item": 16}
+        >>> record = {"loss": 2.1, "modalities": {"audio": part}, "geometry": {"spread": 0.02}}
+        >>> [alarm.kind for alarm in alarms([record], train_items=200)]
+        ['collapse']
     """
     if not records:
         return []
-    found = []
+    raised = []
     last = records[-1]
     if last["loss"] is None:
-        found.append(
+        raised.append(
             Alarm("diverged", "", "The loss stopped being a number.", "Lower the learning rate or raise τ, then rerun.")
         )
     geometry: dict[str, float] = next((r["geometry"] for r in reversed(records) if r.get("geometry")), {})
     for modality, part in last["modalities"].items():
         spread = geometry.get(f"{modality}.spread", geometry.get("spread"))
         if spread is not None and spread < COLLAPSED:
-            found.append(
+            raised.append(
                 Alarm(
                     "collapse",
                     modality,
-                    f"The {modality} latents have collapsed: their spread is {spread:.2f} of an even sphere's 1.",
-                    "Turn the queue off, or give it momentum keys (sampler.key_momentum 0.98).",
+                    f"The {modality} latents have collapsed: their spread is {spread:.2f} (an even sphere has 1).",
+                    "Turn the queue off, or use a momentum encoder (sampler.key_momentum 0.98).",
                     {"sampler.key_momentum": 0.98} if "queue" in part["sources"] else {},
                 )
             )
-        found += [_dead(modality, name) for name in part["sources"] if _is_dead(records, modality, name)]
+        raised += [_dead_source(modality, name) for name in part["sources"] if _is_dead(records, modality, name)]
         latents = train_items * part["latents_per_item"]
         if part["queue"] >= latents:
-            found.append(
+            raised.append(
                 Alarm(
                     "queue_depth",
                     modality,
@@ -70,7 +77,7 @@ def alarms(records: Sequence[dict[str, Any]], train_items: int) -> list[Alarm]:
                     {"sampler.queue_size": latents // 2},
                 )
             )
-    return found
+    return raised
 
 
 def _is_dead(records: Sequence[dict[str, Any]], modality: str, source: str) -> bool:
@@ -78,11 +85,11 @@ def _is_dead(records: Sequence[dict[str, Any]], modality: str, source: str) -> b
     return len(recent) == DEAD_STEPS and all(s is not None and s["share"] < DEAD_SHARE for s in recent)
 
 
-def _dead(modality: str, source: str) -> Alarm:
+def _dead_source(modality: str, source: str) -> Alarm:
     return Alarm(
         "dead_source",
         f"{modality} {source}",
-        f"The {source} negatives of {modality} have had under 1 % of the pull for {DEAD_STEPS} records.",
-        "They cost time and teach nothing: switch them off, or make them harder.",
-        WITHOUT.get(source, {}),
+        f"The {SOURCES[source].label} negatives of {modality} had a gradient share under 1 % for {DEAD_STEPS} records.",
+        "They cost time and have almost no effect: switch them off, or make them harder.",
+        dict(SOURCES[source].off),
     )

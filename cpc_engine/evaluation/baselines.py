@@ -1,4 +1,7 @@
-"""What a probe must beat: features of an item that no network was trained for."""
+"""Baselines for the linear probe: features of an item that involve no trained network.
+
+See `docs/method.md#baselines`.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..config import RunConfig
-from ..data.items import Dataset, Modality, Split
-from ..features import AudioFeatures
+from ..data.dataset import Dataset, Split
+from ..model.frontends import AudioFeatures, waveform
+from ..terms import Modality
 from .embed import CELLS, SEGMENTS
 from .patches import Reader, encode_items, fit_patches
 from .probe import fit_probe
 
-RAW_SIDE = 32  # px; pictures are compared as raw pixels at this side, which is CIFAR-10's own
+RAW_SIDE = 32  # px; images are resized to this side for the pixel baseline (the native size of CIFAR-10)
 BASELINES: dict[str, str] = {
     "pixels": "raw pixels",
     "log_mel": "log-mel, mean and spread of each band",
@@ -24,16 +28,20 @@ BASELINES: dict[str, str] = {
     "kmeans_quarters": f"k-means patches, pooled {CELLS} × {CELLS}",
     "kmeans_segments": f"k-means patches, pooled in {SEGMENTS} segments",
 }
-_IMAGE_PATCH, _IMAGE_FLOOR = 6, 10.0  # px; Coates & Ng's, for pixels from 0 to 255
-_AUDIO_PATCH, _AUDIO_FLOOR = 6, 0.1  # frames of all bands, so that pitch is kept; log-mel power in nats
+_IMAGE_PATCH, _IMAGE_FLOOR = 6, 10.0  # px; ε of Coates et al. 2011 for pixels from 0 to 255
+_AUDIO_PATCH, _AUDIO_FLOOR = 6, 0.1  # frames, each with all bands, so that pitch is kept; log-mel power in nats
 
 
 @torch.no_grad()
 def raw_features(modality: Modality, split: Split, audio: AudioFeatures | None) -> Tensor:
-    """(N, F) float32 on the CPU: pixels at 32 × 32, or mean and spread of each log-mel band over time.
+    """Compute the raw-input features of every item of a split.
 
     Args:
-        audio: the run's audio front end, needed for sound.
+        audio: the run's audio front end; needed for audio only.
+
+    Returns:
+        (N, F) float32 on the CPU. Image: pixels at 32 × 32 from 0 to 1, F = 3072. Audio: mean and standard deviation of
+        each log-mel band over time, F = 2 · bands.
     """
     values = split.values(modality)
     assert values is not None
@@ -42,7 +50,7 @@ def raw_features(modality: Modality, split: Split, audio: AudioFeatures | None) 
     assert audio is not None
     parts = []
     for clips in values.split(256):
-        bands = audio.log_mel(clips.float() / 32768)
+        bands = audio.log_mel(waveform(clips))
         parts.append(torch.cat([bands.mean(2), bands.std(2)], 1).cpu())
     return torch.cat(parts)
 
@@ -54,10 +62,18 @@ def baseline_accuracies(
     rows: Tensor,
     progress: Callable[[str, float], None] = lambda text, share: None,
 ) -> dict[str, float]:
-    """Held-out accuracy (0…1) of logistic regression on every baseline of `BASELINES` that the data allow.
+    """Compute the test accuracy of logistic regression on every baseline that the modalities of the data allow.
 
-    Named "pixels", or "audio.log_mel" where there are two modalities. Dictionaries are fitted on all training items,
-    by the run's seed; the regression sees the training items at `rows`, and validation chooses its strength.
+    The k-means dictionaries are fitted on all training items with the run's seed. The regression is fitted on the
+    training items at `rows`, and the validation items choose its regularization strength C.
+
+    Args:
+        rows: (n,) int64, rows of the training split.
+        progress: called with a description of the current work and the share done, 0 to 1.
+
+    Returns:
+        Accuracy from 0 to 1 by a key of `BASELINES`, for example "pixels"; with two modalities the modality comes
+        first, as in "audio.log_mel".
     """
     train = data.train.take(rows)
     labels = [split.labels.cpu().numpy() for split in (train, data.validation, data.test)]
@@ -74,14 +90,14 @@ def baseline_accuracies(
 
 
 def _features(data: Dataset, train: Split, modality: Modality, config: RunConfig) -> Iterator[tuple[str, list[Tensor]]]:
-    """(baseline, features of (train, validation, test)), one baseline after the other."""
+    """Yield (baseline, features of (train, validation, test)), one baseline after the other."""
     splits = (train, data.validation, data.test)
     if modality == "image":
         yield "pixels", [raw_features(modality, split, None) for split in splits]
         size, floor, cells = (_IMAGE_PATCH, _IMAGE_PATCH), _IMAGE_FLOOR, {"global": (1, 1), "quarters": (CELLS, CELLS)}
         front = None
     else:
-        front = AudioFeatures(config.audio)
+        front = AudioFeatures(config.audio).to(data.train.labels.device)
         yield "log_mel", [raw_features(modality, split, front) for split in splits]
         yield "log_mel_segments", [_segments(_reader(split, front), len(split)) for split in splits]
         size, floor, cells = (config.audio.mel_bands, _AUDIO_PATCH), _AUDIO_FLOOR, {"global": (1, 1)}
@@ -94,27 +110,31 @@ def _features(data: Dataset, train: Split, modality: Modality, config: RunConfig
 
 
 def _reader(split: Split, front: AudioFeatures | None) -> Reader:
-    """Maps of a split's items: pixels 0…255 (n, 3, 32, 32), or with a front end log-mel (n, 1, bands, frames)."""
+    """Return a reader of a split's items.
+
+    It gives pixels (n, 3, 32, 32) from 0 to 255, or with a front end log-mel power (n, 1, bands, frames).
+    """
 
     def read(rows: Tensor) -> Tensor:
         values = split.image if front is None else split.audio
         assert values is not None
-        chosen = values[rows.to(values.device)].cpu()
-        return _pixels(chosen) if front is None else front.log_mel(chosen.float() / 32768)[:, None]
+        selected = values[rows.to(values.device)]
+        return _pixels(selected) if front is None else front.log_mel(waveform(selected))[:, None]
 
     return read
 
 
 def _segments(read: Reader, items: int) -> Tensor:
+    """(items, bands · SEGMENTS): mean of each band in equal stretches of time."""
     parts = [
         F.adaptive_avg_pool2d(maps := read(rows), (maps.shape[2], SEGMENTS)) for rows in torch.arange(items).split(256)
     ]
-    return torch.cat(parts).flatten(1)
+    return torch.cat(parts).flatten(1).cpu()
 
 
-def _pixels(pictures: Tensor) -> Tensor:
+def _pixels(images: Tensor) -> Tensor:
     """uint8 (n, 3, H, W) → float32 (n, 3, 32, 32), 0…255."""
-    pixels = pictures.float()
+    pixels = images.float()
     if pixels.shape[-1] != RAW_SIDE:
         pixels = F.interpolate(pixels, (RAW_SIDE, RAW_SIDE), mode="bilinear", antialias=True)
     return pixels

@@ -1,4 +1,4 @@
-"""Frozen features of items: the one path by which data sets, maps, probes and strangers' files are embedded."""
+"""Features of items from a network without gradient: used for data sets, maps, probes, and new items alike."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..data.items import Modality, Split
+from ..data.dataset import Split
 from ..model import MultiModalCPC
+from ..terms import Modality
 
-SEGMENTS = 8  # stretches of time that `pooled_*` average sound over
-CELLS = 2  # cells per side that they average pictures over
+SEGMENTS = 8  # equal stretches of time that the `pooled_*` features of audio average over
+CELLS = 2  # cells per side that the `pooled_*` features of images average over
 
 
 @dataclass(frozen=True)
 class Features:
-    """Frozen features of one modality of N items, float32 on the CPU.
+    """Features of N items of one modality, float32 on the CPU; d is the size of a latent, h that of a context.
 
     Attributes:
-        mean_context, last_context: (N, h). mean_latent: (N, d).
-        pooled_latent, pooled_context: (N, 8·d or h) over time for sound, (N, 4·d or h) over quarters for pictures.
-        mean_std_latent, mean_std_context: (N, 2·d or h), mean and standard deviation over positions.
+        mean_context: (N, h), mean over positions. last_context: (N, h), context of the last position.
+        mean_latent: (N, d), mean over positions.
+        pooled_latent: (N, 8·d) for audio, means over 8 segments of time; (N, 4·d) for images, means over quarters.
+        pooled_context: the same for contexts, (N, 8·h) or (N, 4·h).
+        mean_std_latent: (N, 2·d), mean and standard deviation over positions. mean_std_context: (N, 2·h), likewise.
     """
 
     mean_context: Tensor
@@ -36,7 +39,12 @@ class Features:
 
 @torch.no_grad()
 def embed(model: MultiModalCPC, split: Split, batch_size: int = 256) -> dict[Modality, Features]:
-    """Features of every item, without augmentation, with the network in evaluation mode."""
+    """Compute the features of every item, without augmentation and with the network in evaluation mode.
+
+    Args:
+        split: N items; a modality that the split lacks is left out.
+        batch_size: items per forward pass.
+    """
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
@@ -68,7 +76,7 @@ def _features(modality: Modality, latents: Tensor, contexts: Tensor) -> Features
 
 
 def _pooled(modality: Modality, sequence: Tensor) -> Tensor:
-    """(B, T, f) → (B, parts · f): means over stretches of time, or over quarters of the grid."""
+    """(B, T, f) → (B, f · parts): means over segments of time (audio), or over quarters of the grid (image)."""
     columns = sequence.transpose(1, 2)
     if modality == "audio":
         return F.adaptive_avg_pool1d(columns, min(SEGMENTS, columns.shape[2])).flatten(1)
@@ -77,7 +85,7 @@ def _pooled(modality: Modality, sequence: Tensor) -> Tensor:
 
 
 def _mean_std(sequence: Tensor) -> Tensor:
-    """(B, T, f) → (B, 2 · f)."""
+    """(B, T, f) → (B, 2 · f): mean and standard deviation over positions."""
     return torch.cat([sequence.mean(1), sequence.std(1, correction=0)], 1)
 
 

@@ -1,8 +1,8 @@
-"""Measures of the space that the latents and contexts live in (design section 4); x̂ = x/‖x‖ throughout.
+"""Metrics of the geometry of latents and contexts, see `docs/method.md#metrics`; x̂ = x/‖x‖ throughout.
 
-Tensors in, plain floats out, on whatever device the tensors are on. Sums are taken in float64, and no function holds
-more than `chunk` rows of an N×N matrix. A shape that makes no sense or too few rows is a ValueError; values that are
-not finite are a DataError, because that is what a diverged network looks like to its user.
+Every function takes tensors on any device and returns a float. Sums are computed in float64, and no function holds more
+than `chunk` rows of an (N, N) matrix. A wrong shape or too few rows raises ValueError. Values that are not finite raise
+DataError, because they mean that the network has diverged, which is the user's concern and not a programming error.
 """
 
 from __future__ import annotations
@@ -17,57 +17,90 @@ from torch.nn.functional import normalize
 
 from ..errors import DataError
 
-_FLOAT32_STEP = torch.finfo(torch.float32).eps
+_FLOAT32_EPS = torch.finfo(torch.float32).eps
 
 
 def alignment(predictions: Tensor, futures: Tensor) -> float:
-    """E‖p̂ − ẑ‖² of predictions and their true futures, both (N, d): 0 aligned, 2 unrelated, 4 opposed.
+    """Return E‖p̂ − ẑ‖² of predictions and their true futures: 0 aligned, 2 unrelated, 4 opposed.
 
-    Source: Wang & Isola 2020 (arXiv 2005.10242). For pairs, give the pooled contexts of both modalities.
+    Source: Wang & Isola 2020 (arXiv 2005.10242).
+
+    Args:
+        predictions: (N, d).
+        futures: (N, d), row by row the true future of each prediction. For the alignment of pairs, give the pooled
+            contexts of the two modalities.
+
+    Example:
+        >>> alignment(torch.eye(3), 2 * torch.eye(3))
+        0.0
+        >>> alignment(torch.eye(3), -torch.eye(3))
+        4.0
     """
     p, z = _same(predictions, futures)
     return float((_unit(p) - _unit(z)).square().sum(1).mean())
 
 
 def uniformity(x: Tensor, t: float = 2.0, chunk: int = 1024) -> float:
-    """log E exp(−t‖x̂ − ŷ‖²) over all pairs of different rows of x (N, d), one row per item.
+    """Return log E exp(−t‖x̂ − ŷ‖²) over all pairs of different rows: 0 if all rows point the same way.
 
-    0 when all rows point the same way; `uniformity_floor` when they are spread evenly. Source: arXiv 2005.10242.
+    Rows that cover the sphere evenly give `uniformity_floor`. Source: Wang & Isola 2020 (arXiv 2005.10242).
+
+    Args:
+        x: (N, d), one row per item.
+        t: scale of the Gaussian kernel.
+        chunk: rows of the (N, N) kernel matrix held at once.
 
     Raises:
         ValueError: fewer than two rows, so there is no pair.
+
+    Example:
+        >>> round(uniformity(torch.eye(4)), 3)
+        -4.0
     """
     unit = _unit(_rows(x, 2, "uniformity"))
     n = len(unit)
     total = 0.0
     for start in range(0, n, chunk):
         rows = unit[start : start + chunk]
-        # Each pair once: the chunk against itself (above the diagonal) and against every later row.
+        # Count each pair once: the chunk against itself (above the diagonal) and against every later row.
         within = _kernel(rows, rows, t).triu(1).sum()
         total += float(within + _kernel(rows, unit[start + len(rows) :], t).sum())
     return math.log(total / (n * (n - 1) / 2))
 
 
 def uniformity_floor(d: int, t: float = 2.0) -> float:
-    """The uniformity of an evenly covered unit sphere in d dimensions: −2t + log ₀F₁(; d/2; t²).
+    """Return the uniformity of an evenly covered unit sphere in d dimensions: −2t + log ₀F₁(; d/2; t²).
 
-    −3.875 at d = 64 and −3.969 at d = 256 (t = 2). Source: arXiv 2005.10242, appendix A.1.
+    Source: Wang & Isola 2020 (arXiv 2005.10242), appendix A.1.
+
+    Example:
+        >>> round(uniformity_floor(64), 3), round(uniformity_floor(256), 3)
+        (-3.875, -3.969)
     """
     from scipy.special import hyp0f1
 
     return -2 * t + math.log(float(hyp0f1(d / 2, t * t)))
 
 
-def effective_rank(x: Tensor, centred: bool = True) -> float:
-    """RankMe: exp of the entropy of the normalised *singular values* of x (N, d), from 1 to min(N, d).
+def effective_rank(x: Tensor, centered: bool = True) -> float:
+    """Return RankMe: exp of the entropy of the normalized singular values of x, from 1 to min(N, d).
 
-    Uncentred, one common offset dominates and hides how many directions the rows use; give both.
-    Rows that are all alike have no direction left once centred: 0. Source: arXiv 2210.02885.
+    Uncentered, one offset that all rows share dominates and hides how many directions the rows use, so both values are
+    reported. Equal rows have no direction left after centering and give 0. Source: Garrido et al. 2023
+    (arXiv 2210.02885).
+
+    Args:
+        x: (N, d), one row per item.
+        centered: whether to subtract the mean row first.
+
+    Example:
+        >>> round(effective_rank(torch.eye(8)), 2), round(effective_rank(torch.eye(8), centered=False), 2)
+        (7.0, 8.0)
     """
     rows = _rows(x, 2, "effective rank")
-    # Singular values below what float32 inputs can hold are rounding, and would make a collapsed set look rich.
-    smallest = _FLOAT32_STEP * float(rows.norm())
-    values = torch.linalg.svdvals(rows - rows.mean(0) if centred else rows)
+    # Singular values below float32 precision are rounding errors; they would give a collapsed set a high rank.
+    smallest = _FLOAT32_EPS * float(rows.norm())
+    values = torch.linalg.svdvals(rows - rows.mean(0) if centered else rows)
     values = values[values > smallest]
     if len(values) == 0:
         return 0.0
@@ -76,28 +109,48 @@ def effective_rank(x: Tensor, centred: bool = True) -> float:
 
 
 def spread(x: Tensor) -> float:
-    """The collapse measure: mean per-dimension std of x̂ (N, d), divided by 1/√d.
+    """Return √d times the mean over dimensions of the standard deviation of x̂: 1 even sphere, 0 collapse.
 
-    1 is an evenly used sphere, 0 is collapse. Multiply by 1/√d for the plain std that SimSiam reports
-    (arXiv 2011.10566; 0.125 for an even sphere at d = 64).
+    Divide by √d for the standard deviation that SimSiam reports (Chen & He 2021, arXiv 2011.10566; 0.125 for an even
+    sphere at d = 64).
+
+    Args:
+        x: (N, d), one row per latent.
+
+    Example:
+        >>> spread(torch.ones(5, 3))
+        0.0
     """
     unit = _unit(_rows(x, 2, "spread"))
     return float(unit.std(0).mean()) * math.sqrt(unit.shape[1])
 
 
 def information_bound(loss: float, candidates: int) -> float:
-    """log K − L in nats: a lower bound on I(context; future), never above log K (arXiv 1807.03748).
+    """Return the InfoNCE bound log K − L in nats: a lower bound on I(context; future), never above log K.
+
+    Source: van den Oord et al. 2018 (arXiv 1807.03748).
 
     Args:
-        loss: mean InfoNCE loss with i.i.d. in-batch negatives only. With queued, perturbed, shuffled or cross-modal
-            candidates this is no bound at all.
+        loss: mean InfoNCE loss L in nats with independent in-batch negatives only. With queue, perturbed, shuffled, or
+            cross-modal candidates the value bounds nothing.
         candidates: K, the positive and its negatives together.
+
+    Example:
+        >>> round(information_bound(loss=1.0, candidates=64), 3)
+        3.159
     """
     return math.log(candidates) - loss
 
 
 def modality_gap(a: Tensor, b: Tensor) -> float:
-    """‖mean â − mean b̂‖ of two modalities (N, d) and (M, d), from 0 to 2 (arXiv 2203.02053)."""
+    """Return ‖mean â − mean b̂‖ of two modalities (N, d) and (M, d), from 0 to 2.
+
+    Source: Liang et al. 2022 (arXiv 2203.02053).
+
+    Example:
+        >>> modality_gap(torch.tensor([[2.0, 0.0]]), torch.tensor([[-3.0, 0.0]]))
+        2.0
+    """
     first, second = _two(a, b)
     return float((_unit(first).mean(0) - _unit(second).mean(0)).norm())
 
@@ -105,23 +158,35 @@ def modality_gap(a: Tensor, b: Tensor) -> float:
 def retrieval_at_1(
     queries: Tensor, gallery: Tensor, query_labels: Tensor, gallery_labels: Tensor, chunk: int = 1024
 ) -> float:
-    """Share of queries (M, d) whose nearest gallery row (N, d) by cosine carries the same label.
+    """Return recall at 1: the share of queries whose nearest gallery row by cosine has the same label.
 
-    Labels are (M,) and (N,): classes, or item numbers to ask for the one true partner.
+    Args:
+        queries: (M, d). gallery: (N, d).
+        query_labels: (M,). gallery_labels: (N,). Classes, or item numbers so that only the partner counts.
+        chunk: queries compared at once.
+
+    Example:
+        >>> x, labels = torch.eye(3), torch.arange(3)
+        >>> retrieval_at_1(x, x, labels, labels), retrieval_at_1(x, x.roll(1, 0), labels, labels)
+        (1.0, 0.0)
     """
-    asked, stored = _two(queries, gallery)
-    if query_labels.shape != (len(asked),) or gallery_labels.shape != (len(stored),):
+    query_rows, gallery_rows = _two(queries, gallery)
+    if query_labels.shape != (len(query_rows),) or gallery_labels.shape != (len(gallery_rows),):
         raise ValueError("retrieval needs one label for every query and for every gallery row")
-    stored = _unit(stored)
-    nearest = torch.cat([(rows @ stored.T).argmax(1) for rows in _unit(asked).split(chunk)]).cpu()
+    gallery_rows = _unit(gallery_rows)
+    nearest = torch.cat([(rows @ gallery_rows.T).argmax(1) for rows in _unit(query_rows).split(chunk)]).cpu()
     return float((gallery_labels.cpu()[nearest] == query_labels.cpu()).double().mean())
 
 
 def modality_accuracy(a: Tensor, b: Tensor, seed: int) -> float:
-    """How well a linear classifier tells modality a (N, d) from b (M, d) by x̂: 0.5 not at all, 1 always.
+    """Return the balanced accuracy of a linear classifier that tells modality a from b by x̂: 0.5 chance, 1 always.
 
-    Balanced accuracy of logistic regression (C = 1) on items that it was not fitted on, in up to five folds.
-    Source: arXiv 2203.02053.
+    Logistic regression (C = 1) with stratified cross-validation, up to five folds. Complements the modality gap of
+    Liang et al. 2022 (arXiv 2203.02053).
+
+    Args:
+        a: (N, d). b: (M, d).
+        seed: of the split into folds.
 
     Raises:
         ValueError: fewer than two items of either modality.
@@ -147,22 +212,32 @@ def modality_accuracy(a: Tensor, b: Tensor, seed: int) -> float:
 
 
 def drift(stored: Tensor, renewed: Tensor) -> float:
-    """Mean cosine of queued latents and the same inputs encoded anew, both (n, d): 1 is no drift (design section 3)."""
+    """Return the mean cosine between queued latents and the same inputs encoded again: 1 means no drift.
+
+    See `docs/method.md#queue-staleness`; the concern is that of He et al. 2020 (arXiv 1911.05722).
+
+    Args:
+        stored: (n, d), as queued. renewed: (n, d), the same inputs encoded now.
+
+    Example:
+        >>> drift(torch.eye(4), 3 * torch.eye(4))
+        1.0
+    """
     old, new = _same(stored, renewed)
     return float((_unit(old) * _unit(new)).sum(1).mean())
 
 
 def _kernel(rows: Tensor, others: Tensor, t: float) -> Tensor:
-    """exp(−t‖r − o‖²) of unit rows: ‖r − o‖² = 2 − 2⟨r, o⟩."""
+    """Return exp(−t‖r − o‖²) of unit rows, using ‖r − o‖² = 2 − 2⟨r, o⟩."""
     return torch.exp(-t * (2 - 2 * (rows @ others.T)))
 
 
 def _unit(x: Tensor) -> Tensor:
-    return normalize(x, dim=1, eps=1e-30)  # in float64, so that tiny rows have a direction too; a zero row stays zero
+    return normalize(x, dim=1, eps=1e-30)  # tiny rows keep their direction in float64; a zero row stays zero
 
 
 def _rows(x: Tensor, least: int, what: str) -> Tensor:
-    """x as float64, after checking that it is (at least `least`, d ≥ 1) and finite."""
+    """Return x as float64 after checking its shape (at least `least`, d ≥ 1) and that it is finite."""
     if x.ndim != 2 or x.shape[1] < 1:
         raise ValueError(f"{what} takes a matrix with one row per item, not shape {tuple(x.shape)}")
     if len(x) < least:
@@ -170,18 +245,18 @@ def _rows(x: Tensor, least: int, what: str) -> Tensor:
     x = x.detach()
     if not bool(torch.isfinite(x).all()):
         raise DataError(f"{what}: some values are not finite; the network has diverged")
-    return (x.cpu() if x.device.type == "mps" else x).double()  # Apple's GPU has no float64
+    return (x.cpu() if x.device.type == "mps" else x).double()  # MPS has no float64
 
 
 def _two(a: Tensor, b: Tensor) -> Iterator[Tensor]:
-    """Two checked sets of rows in the same space."""
+    """Check two sets of rows of the same width."""
     if a.ndim == b.ndim == 2 and a.shape[1] != b.shape[1]:
         raise ValueError(f"two sets of rows must have the same width, got {a.shape[1]} and {b.shape[1]}")
     return (_rows(x, 1, "a comparison") for x in (a, b))
 
 
 def _same(a: Tensor, b: Tensor) -> Iterator[Tensor]:
-    """Two checked sets of rows that belong together row by row."""
+    """Check two sets of rows that belong together row by row."""
     if a.shape != b.shape:
         raise ValueError(f"rows must come in pairs, got shapes {tuple(a.shape)} and {tuple(b.shape)}")
     return _two(a, b)

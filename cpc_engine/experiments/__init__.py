@@ -1,1 +1,1 @@
-"""Whole experiments: which runs answer a question, training and evaluating them, and the report on what was found."""
+"""Experiments: arms that answer a question, their training and evaluation, results, and reports."""

@@ -1,4 +1,4 @@
-"""An experiment's figures as PNG: curves with bands over seeds, t-SNE maps, and probes beside their baselines."""
+"""Figures of an experiment as PNG: curves with bands over seeds, t-SNE maps, and probes beside their baselines."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..runs.folder import RunFolder
-from ..runs.map import RunMap, load_map
+from ..maps.stored import RunMap, load_map
+from ..storage.folder import RunFolder
 from .results import Document, suffixes
 from .style import class_marker, line_style
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Records = list[dict[str, Any]]
-_SMOOTHED = 40  # a curve is averaged over windows of 1/40 of its steps
-ALT = {  # what each figure shows, by the name of its file, in the order to read them
+_SMOOTHED = 40  # curves are averaged over windows of 1/40 of their records
+ALT = {  # alternative text of each figure by the name of its file, in reading order
     "probes": "Probe accuracy of every arm, trained and untrained, beside its best baseline.",
-    "maps": "t-SNE of held-out items' mean contexts, one panel per arm, a colour for each class.",
+    "maps": "t-SNE of held-out items' mean contexts, one panel per arm, a color for each class.",
     "curves": "Loss, accuracy and effective rank over the steps of each arm: mean of its runs, band from lowest to "
     "highest.",
 }
@@ -32,7 +32,7 @@ _MODALITY_WORDS = {"audio": "sounds", "image": "pictures"}
 
 @dataclass(frozen=True)
 class Png:
-    """One figure: its file's name (one of `ALT`) and its bytes."""
+    """One figure; `name` is a key of `ALT` and the name of its file without ".png"."""
 
     name: str
     content: bytes
@@ -43,14 +43,27 @@ class Png:
 
 
 def all_figures(document: Document, folder: Path) -> list[Png]:
-    """Every figure that the finished runs below `folder`/runs allow."""
+    """Draw every figure that the finished runs below `folder`/runs allow.
+
+    Args:
+        document: results, see `results.collect`. folder: the report folder.
+    """
     figures = [_curves(document, folder), _probes(document)]
     maps = _maps(document, folder)
     return [figure for figure in (*figures, maps) if figure is not None]
 
 
 def band(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(steps, mean, lowest, highest) of one arm's curves, each (steps, values), at the steps that all of them have."""
+    """Return (steps, mean, lowest, highest) of several curves at the steps that all of them have.
+
+    Args:
+        curves: (steps, values) of each run of an arm.
+
+    Example:
+        >>> first, second = (np.array([1, 2]), np.array([4.0, 2.0])), (np.array([2, 3]), np.array([6.0, 5.0]))
+        >>> [row.tolist() for row in band([first, second])]
+        [[2], [4.0], [2.0], [6.0]]
+    """
     steps = curves[0][0]
     for other, _ in curves[1:]:
         steps = np.intersect1d(steps, other)
@@ -61,7 +74,7 @@ def band(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, n
 def _curves(document: Document, folder: Path) -> Png | None:
     kinds: list[tuple[str, str, Callable[[Records], tuple[np.ndarray, np.ndarray]]]] = [
         ("Loss", "InfoNCE loss (nats)", lambda records: _series(records, lambda r: r["loss"], smooth=True)),
-        ("Picking the true future", "share right, 0…1", lambda records: _series(records, _accuracy, smooth=True)),
+        ("Contrastive accuracy", "share of anchors, 0…1", lambda records: _series(records, _accuracy, smooth=True)),
         ("Effective rank", "directions", lambda records: _series(records, _rank, smooth=False)),
     ]
     figure, axes = _figure(1, len(kinds), width=4.6, height=3.8)
@@ -100,7 +113,7 @@ def _maps(document: Document, folder: Path) -> Png | None:
 
 
 def _scatter(axis: Axes, run_map: RunMap) -> None:
-    """Dots of every class; where there are two modalities, pictures are hollow."""
+    """Draw the items of every class; with two modalities, those of images are hollow."""
     layout, modalities = run_map.maps["tsne"].layout, np.array(run_map.modalities)
     both = len(set(run_map.modalities)) > 1
     for modality in dict.fromkeys(run_map.modalities):
@@ -109,18 +122,18 @@ def _scatter(axis: Axes, run_map: RunMap) -> None:
             color, marker = class_marker(index)
             face = "none" if both and modality == "image" else color
             label = f"{name}, {_MODALITY_WORDS[modality]}" if both else name
-            look: dict[str, Any] = {
+            style: dict[str, Any] = {
                 "marker": marker,
                 "facecolors": face,
                 "edgecolors": color,
                 "linewidths": 0.7,
                 "s": 14,
             }
-            axis.scatter(layout[rows, 0], layout[rows, 1], label=label, **look)
+            axis.scatter(layout[rows, 0], layout[rows, 1], label=label, **style)
 
 
 def _probes(document: Document) -> Png | None:
-    """Bars of accuracy with intervals: trained, untrained and the best baseline of every arm."""
+    """Draw the accuracies of every arm with intervals: trained, untrained, and the best baseline."""
     rows = [
         (f"{label}{f' ({_MODALITY_WORDS[suffix[1:]]})' if suffix else ''}", arm, suffix)
         for label, arm in document["summary"].items()
@@ -130,22 +143,22 @@ def _probes(document: Document) -> Png | None:
         return None
     figure, (axis,) = _figure(1, 1, width=8, height=1.2 + 0.5 * len(rows))
     kinds = (("chosen", "trained"), ("untrained", "untrained"), ("baseline", "best baseline"))
-    for offset, (measure, words) in enumerate(kinds):
-        found = [
-            (place, arm[measure + suffix]) for place, (_, arm, suffix) in enumerate(rows) if measure + suffix in arm
+    for offset, (metric, words) in enumerate(kinds):
+        values = [
+            (place, arm[metric + suffix]) for place, (_, arm, suffix) in enumerate(rows) if metric + suffix in arm
         ]
-        if not found:
+        if not values:
             continue
-        means = [100 * value["mean"] for _, value in found]
-        errors = [100 * (value["half"] or 0) for _, value in found]
-        at = [place + 0.27 * (offset - 1) for place, _ in found]
+        means = [100 * value["mean"] for _, value in values]
+        errors = [100 * (value["half"] or 0) for _, value in values]
+        at = [place + 0.27 * (offset - 1) for place, _ in values]
         color, marker = class_marker(offset)
         axis.errorbar(means, at, xerr=errors, color=color, marker=marker, linestyle="none", capsize=3, label=words)
     axis.set(yticks=range(len(rows)), yticklabels=[row[0] for row in rows], xlabel="held-out accuracy (%)")
     axis.set_title("Linear probe, mean and 95 % interval over seeds")
     axis.set_ylim(len(rows) - 0.5, -0.5)
     low, high = axis.get_xlim()
-    axis.set_xlim(low, min(high, 100 + 0.02 * (100 - low)))  # an interval may reach past 100 %, an accuracy cannot
+    axis.set_xlim(low, min(high, 100 + 0.02 * (100 - low)))  # the interval may exceed 100 %, the accuracy cannot
     axis.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=len(kinds), frameon=False)
     return _png("probes", figure)
@@ -158,7 +171,7 @@ def _finished(document: Document, arm: str) -> list[Document]:
 def _series(
     records: Records, read: Callable[[dict[str, Any]], float | None], smooth: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(steps, values) of the records that have one, averaged over a centred window where asked."""
+    """Return (steps, values) of the records with a value; with `smooth`, averaged over a centered window."""
     rows = [(record["step"], value) for record in records if (value := read(record)) is not None]
     steps, values = np.array([row[0] for row in rows]), np.array([row[1] for row in rows], dtype=float)
     window = len(values) // _SMOOTHED
@@ -179,7 +192,7 @@ def _rank(record: Mapping[str, Any]) -> float | None:
 
 
 def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure of rows × columns panels, each width × height inches, without a window or global state."""
+    """Return a figure of rows × columns panels of width × height inches each, without pyplot's global state."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width * columns, height * rows), dpi=110, layout="constrained")

@@ -1,6 +1,6 @@
-"""What the seed claimed of each experiment, how the results bear on it, and why, in plain words.
+"""Text of each experiment: what the reference recipe claimed, whether the results agree, and the mechanism.
 
-No figure is written here: each comes from the results, and so does every "agrees" and "differs".
+The text holds no numbers. They come from the results, and so does every "agrees" and "differs".
 """
 
 from __future__ import annotations
@@ -11,16 +11,24 @@ from dataclasses import dataclass
 from .results import Document, suffixes
 from .tables import difference, interval, verdict_of
 
-SEPARABLE = 0.95  # a probe that is right so often reads classes that are "almost linearly separable"
-APART = 0.75  # where a line tells sounds from pictures so often, they do not intermingle
-_FEW = 4  # of more arms a sentence each is not read
+SEPARABLE = 0.95  # probe accuracy from which classes count as "almost linearly separable"
+APART = 0.75  # accuracy of the modality classifier from which modalities do not "intermingle"
+_FEW = 4  # with more arms, ranges are reported instead of one sentence per arm
 _WORDS = {".audio": "sounds", ".image": "pictures", "": "items"}
-_NO_CLAIM = "Nothing: these data are ours, added because the seed's own cannot tell a good recipe from none."
+_NO_CLAIM = (
+    "Nothing: these data were added by this project, because those of the recipe do not show what training adds."
+)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """`claim`: the seed's own statement. `judge`: sentences on whether results bear it out. `why`: the mechanism."""
+    """Text of one experiment.
+
+    Attributes:
+        claim: statement of the reference recipe.
+        judge: results → sentences on whether they agree with it.
+        why: the mechanism behind the results.
+    """
 
     claim: str
     judge: Callable[[Document], Iterator[str]]
@@ -28,7 +36,7 @@ class Reading:
 
 
 def measured(document: Document) -> Iterator[str]:
-    """One sentence per arm and modality: what the probe reads, and what training adds to it; of many arms the range."""
+    """Yield one sentence per arm and modality on the probe and what training adds; with many arms, the ranges."""
     if len(document["summary"]) > _FEW:
         yield from _ranges(document)
         return
@@ -47,47 +55,47 @@ def measured(document: Document) -> Iterator[str]:
 def _ranges(document: Document) -> Iterator[str]:
     summary = document["summary"]
     for suffix in suffixes(next(iter(summary.values()))):
-        won = [arm for arm in summary if verdict_of(document, arm, "untrained", suffix)["text"] == "trained better"]
+        better = [arm for arm in summary if verdict_of(document, arm, "untrained", suffix)["outcome"] == "a"]
         yield (
             f"{_WORDS[suffix].capitalize()}: a linear probe is right in {_extremes(summary, f'chosen{suffix}')} of "
-            f"held-out cases; training beats the untrained network in {len(won)} of {len(summary)} arms."
+            f"held-out cases; training beats the untrained network in {len(better)} of {len(summary)} arms."
         )
     yield f"The effective rank of contexts goes from {_extremes(summary, 'effective_rank')}."
 
 
-def _extremes(summary: Document, measure: str) -> str:
-    """The lowest and the highest of all arms."""
-    low, high = (pick(summary, key=lambda label: summary[label][measure]["mean"]) for pick in (min, max))
-    return f"{interval(summary[low], measure)} (`{low}`) to {interval(summary[high], measure)} (`{high}`)"
+def _extremes(summary: Document, metric: str) -> str:
+    """Return the lowest and the highest value of all arms, with the names of these arms."""
+    low, high = (pick(summary, key=lambda label: summary[label][metric]["mean"]) for pick in (min, max))
+    return f"{interval(summary[low], metric)} (`{low}`) to {interval(summary[high], metric)} (`{high}`)"
 
 
 def _outcome(document: Document, label: str, other: str, suffix: str) -> str:
-    text: str = verdict_of(document, label, other, suffix)["text"]
-    return {"trained better": "training wins", f"{other} better": f"**the {other} wins**"}.get(text, text)
+    verdict = verdict_of(document, label, other, suffix)
+    text: str = verdict["text"]
+    return {"a": "training wins", "b": f"**the {other} wins**"}.get(verdict["outcome"], text)
 
 
 def _tones(document: Document) -> Iterator[str]:
-    seed = document["summary"]["seed"]
-    separable = seed["chosen"]["mean"] >= SEPARABLE
+    reference = document["summary"]["reference"]
+    separable = reference["chosen"]["mean"] >= SEPARABLE
     yield (
         f"Almost linearly separable ({SEPARABLE:.0%} or more): {'agrees' if separable else 'differs'}, with "
-        f"{interval(seed, 'chosen')} for the seed's recipe."
+        f"{interval(reference, 'chosen')} for the reference recipe."
     )
-    alike = seed["untrained"]["mean"] >= SEPARABLE
-    if alike:
+    if reference["untrained"]["mean"] >= SEPARABLE:
         yield (
-            f"But the claim says nothing of the training: the untrained network gives {interval(seed, 'untrained')}, "
-            f"and the spectrogram alone {interval(seed, 'baseline')}."
+            "But this says nothing about training: the untrained network reaches "
+            f"{interval(reference, 'untrained')}, and the spectrogram alone {interval(reference, 'baseline')}."
         )
 
 
 def _cifar10(document: Document) -> Iterator[str]:
-    for label in ("seed", "ours"):
+    for label in ("reference", "ours"):
         arm = document["summary"][label]
-        outcome = verdict_of(document, label, "untrained")["text"]
-        says = "agrees" if outcome == "trained better" else "differs" if outcome == "untrained better" else "is open"
+        outcome = verdict_of(document, label, "untrained")["outcome"]
+        judgment = "agrees" if outcome == "a" else "differs" if outcome == "b" else "is open"
         yield (
-            f"Strong image representations, by `{label}`: {says}; trained {interval(arm, 'chosen')}, untrained "
+            f"Strong image representations, by `{label}`: {judgment}; trained {interval(arm, 'chosen')}, untrained "
             f"{interval(arm, 'untrained')}, best baseline {interval(arm, 'baseline')}."
         )
 
@@ -97,11 +105,11 @@ def _pairs(document: Document) -> Iterator[str]:
 
 
 def _tones_bars(document: Document) -> Iterator[str]:
-    apart = document["summary"]["seed"]["modality_accuracy"]["mean"] >= APART
-    seed = document["summary"]["seed"]
+    apart = document["summary"]["reference"]["modality_accuracy"]["mean"] >= APART
+    reference = document["summary"]["reference"]
     yield (
-        f"Sounds and pictures intermingle: {'differs' if apart else 'agrees'}; a line tells the two apart in "
-        f"{interval(seed, 'modality_accuracy')} of cases under the seed's recipe."
+        f"Sounds and pictures intermingle: {'differs' if apart else 'agrees'}; a linear classifier tells them apart in "
+        f"{interval(reference, 'modality_accuracy')} of cases under the reference recipe."
     )
     yield from _places(document, document["summary"])
 
@@ -112,12 +120,12 @@ def _places(document: Document, arms: Document) -> Iterator[str]:
         ratio = f", {interval(arm, 'modality_gap_ratio')} of the gap of `{reference}`" if label != reference else ""
         yield (
             f"`{label}`: the picture nearest to a sound has its class in {interval(arm, 'retrieval_class')} of cases; "
-            f"the gap between the two senses is {interval(arm, 'modality_gap')}{ratio}."
+            f"the modality gap is {interval(arm, 'modality_gap')}{ratio}."
         )
 
 
 def _no_claim(document: Document) -> Iterator[str]:
-    yield "There is nothing to agree or differ with."
+    yield "There is no claim to compare with."
 
 
 def _ablation(document: Document) -> Iterator[str]:
@@ -127,20 +135,20 @@ def _ablation(document: Document) -> Iterator[str]:
         yield sentence
     harsh = sorted(harm[".image"] - harm[".audio"])
     if harsh:
-        yield f"Too harsh for pictures and not for sounds: {', '.join(harsh)}. Here the seed's lesson agrees."
+        yield f"Too harsh for pictures and not for sounds: {', '.join(harsh)}. The results agree with the claim."
     else:
-        yield "No arm is too harsh for pictures and not for sounds. The seed's lesson is not borne out on these data."
+        yield "No arm is too harsh for pictures and not for sounds. The results do not support the claim."
 
 
 def _ablation_of_photographs(document: Document) -> Iterator[str]:
     harsh, sentence = _against_the_first(document, "")
     yield sentence
     if harsh:
-        yield f"Too harsh for photographs: {', '.join(sorted(harsh))}. Here the seed's lesson agrees."
+        yield f"Too harsh for photographs: {', '.join(sorted(harsh))}. The results agree with the claim."
     else:
         yield "No arm is too harsh for photographs."
     for label, arm in document["summary"].items():
-        if verdict_of(document, label, "untrained")["text"] == "untrained better":
+        if verdict_of(document, label, "untrained")["outcome"] == "b":
             yield (
                 f"`{label}` is worse than no training at all: {interval(arm, 'chosen')}, untrained "
                 f"{interval(arm, 'untrained')}, effective rank {interval(arm, 'effective_rank')}."
@@ -148,11 +156,11 @@ def _ablation_of_photographs(document: Document) -> Iterator[str]:
 
 
 def _against_the_first(document: Document, suffix: str) -> tuple[set[str], str]:
-    """The arms whose probes are worse than the first arm's, and a sentence on those and the better ones."""
+    """Return the arms whose probes are worse than the first arm's, and a sentence on worse and better arms."""
     reference, *others = document["summary"]
-    texts = {label: verdict_of(document, reference, label, suffix)["text"] for label in others}
-    worse = [f"`{label}`" for label, text in texts.items() if text == f"{reference} better"]
-    better = [f"`{label}`" for label, text in texts.items() if text == f"{label} better"]
+    outcomes = {label: verdict_of(document, reference, label, suffix)["outcome"] for label in others}
+    worse = [f"`{label}`" for label, outcome in outcomes.items() if outcome == "a"]
+    better = [f"`{label}`" for label, outcome in outcomes.items() if outcome == "b"]
     return set(worse), (
         f"Against `{reference}`, features of {_WORDS[suffix]} get worse with {', '.join(worse) or 'no other arm'} "
         f"and better with {', '.join(better) or 'no other arm'}."
@@ -163,62 +171,64 @@ READINGS: dict[str, Reading] = {
     "tones": Reading(
         'The audio representation has "very clean geometry", "two smooth manifolds, almost linearly separable".',
         _tones,
-        "A steady tone is one spectrum repeated, so any map that keeps the spectrum keeps the class, a random network "
-        "too. For the same reason other moments of the clip are false negatives, which is why our preset leaves the "
-        "clip's own moments out. In the seed's mode the permuted copies hold each positive a second time: the loss "
-        "cannot fall below log 2, and the accuracy counts a tie as a mistake.",
+        "A steady tone is one spectrum repeated, so any features that keep the spectrum keep the class, even those of "
+        "a random network. For the same reason other positions of the clip are false negatives, and our preset leaves "
+        "them out. In the reference mode the permuted copies contain each positive a second time: the loss cannot fall "
+        "below log 2, and a tie counts as correct in the accuracy.",
     ),
     "cifar10": Reading(
         'After tuning, "strong image representations on a realistic benchmark"; separation "good but not perfect".',
         _cifar10,
-        "In the seed's ConvNet neighbouring latents see the same pixels, so the next one can be told without knowing "
-        "what the picture shows, and the queue of old latents pulls on current ones without being pushed back, which "
-        "can collapse them. Our preset encodes patches apart and changes their colours on their own, so that only "
-        "what the patches have in common is worth predicting. k-means patches are the bar to know: they describe "
-        "small pictures well without a single gradient.",
+        "In the reference ConvNet neighboring latents see the same pixels, so the next one can be predicted without "
+        "understanding the picture. The queue of old latents carries no gradient, so all current latents can move away "
+        "from it together, which can collapse them. Our preset encodes each patch on its own and changes the colors of "
+        "each patch separately, so that only what the patches have in common helps the prediction. k-means patches are "
+        "the baseline to beat: they describe small pictures well without any gradient.",
     ),
     "tones_bars": Reading(
         '"Multi-modal CPC with cross-modal negatives can encourage a shared, semantically meaningful context space": '
         '"audio and image points intermingle along the same semantic manifold".',
         _tones_bars,
-        "A negative pushes away. Latents of the other sense that serve only as negatives push the two senses apart, "
-        "and once apart they are too easy to teach anything. A t-SNE map can draw two far sets side by side, so a look "
-        "at it does not settle the matter; the gap and the retrieval do. What brings pairs together is a term that "
-        "attracts them.",
+        "Latents of the other modality that serve only as negatives push the two modalities apart. Once apart, these "
+        "negatives are too easy to have an effect. A t-SNE map can show two distant sets side by side, so the map "
+        "alone does not answer the question; the modality gap and the retrieval do. A term that attracts pairs brings "
+        "them together.",
     ),
     "fsdd": Reading(
         _NO_CLAIM,
         _no_claim,
-        "In the official split every speaker is in both halves, so a spectrum that knows the voice knows much of the "
-        "answer. That makes the baselines strong, and the next experiment necessary.",
+        "In the official split every speaker is in both the training and the test items, so features that recognize "
+        "the voice are enough for much of the task. This makes the baselines strong, and the next experiment "
+        "necessary.",
     ),
     "fsdd_speakers": Reading(
         _NO_CLAIM,
         _no_claim,
-        "With a new voice, what helps is what all voices share: how the spectrum moves. Features that only remember "
-        "which bands were loud fail here, and validation is another speaker too, so that nothing is tuned to the test.",
+        "With a new voice, only what all voices share helps: how the spectrum changes over time. Features that only "
+        "encode which bands were loud fail here. The validation items are of another speaker too, so that nothing is "
+        "tuned to the test speaker.",
     ),
     "keypad": Reading(
         _NO_CLAIM,
         _pairs,
-        "Without the pair term nothing asks a key's tone and its digit to lie in one place, so they do not. The digits "
-        "are real handwriting, and no picture is in two splits: a pair that is found was not learned by heart.",
+        "Without the pair term nothing in the loss brings a key's tone and its digit together, so they stay apart. The "
+        "digits are real handwriting, and no picture is in two splits: a retrieved pair was not memorized.",
     ),
     "ablation": Reading(
         '"Negative sampling is modality-sensitive: settings that are perfect for audio can be too harsh for images."',
         _ablation,
-        "The pair term is off in all arms, so that only the negatives shape the space. A queue without momentum keys "
-        "compares today's predictions with yesterday's network. Noisy copies with little noise, and permuted copies "
-        "where nothing is masked, are the right answer counted as wrong. Permuting latents adds no new vector to the "
-        "batch's own; once copies are masked it only counts them twice.",
+        "The pair term is off in all arms, so that only the negatives shape the space. A queue without a momentum "
+        "encoder compares current predictions with latents of older weights. Perturbed copies with little noise, and "
+        "permuted copies without masks, are copies of the positive that count as negatives. Permuting latents adds no "
+        "new vector to the batch; once copies of the positive are masked, every negative only counts twice.",
     ),
     "ablation_cifar10": Reading(
         '"Negative sampling is modality-sensitive: settings that are perfect for audio can be too harsh for images."',
         _ablation_of_photographs,
-        "Tones and bars are so easy that no arm can spoil them; photographs are not. What a plain queue does is the "
-        "plainest: its latents come from older networks and carry no gradient, so that all current ones can lower the "
-        "loss by moving away from them together, until they lie in one place. Keys of a slower second encoder take "
-        "that way out. Permuted copies change next to nothing, masked or not: as a set they are the batch once more. "
-        "Noisy copies lie near the right answer, and pushing them away narrows the space.",
+        "Tones and bars are so easy that no arm harms them; photographs are harder. The effect of a plain queue is the "
+        "clearest: its latents come from older weights and carry no gradient, so that all current latents can lower "
+        "the loss by moving away from them together, until they collapse. Keys of a momentum encoder remove this path. "
+        "Permuted copies change almost nothing, masked or not: as a set they equal the batch. Perturbed copies lie "
+        "near the positive, and pushing them away narrows the space.",
     ),
 }

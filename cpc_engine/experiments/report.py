@@ -1,4 +1,4 @@
-"""An experiment's report folder: results.json, results.csv, figures as PNG, and report.html with all of them inside."""
+"""Report folder of an experiment: results.json, results.csv, figures as PNG, and a self-contained report.html."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..runs.files import write_bytes, write_json
-from ..runs.report import Image, Section, html_report
+from ..comparison.html import Image, Section, html_report
+from ..storage.files import write_bytes, write_json
 from .figures import Png, all_figures
 from .results import Document
 from .tables import (
@@ -19,28 +19,31 @@ from .tables import (
     baselines_table,
     failures_table,
     features_table,
-    measures_table,
+    metrics_table,
     probes_table,
     verdicts_table,
 )
 
 PROBES = (
-    "Held-out accuracy of logistic regression on frozen features; its strength and the feature are chosen on "
-    "validation items, for the untrained network too. The best baseline is the best on test items, which favours it. "
-    "Mean ± 95 % Student-t interval over seeds."
+    "Test accuracy of logistic regression on frozen features. C and the feature are chosen on validation items, also "
+    "for the untrained network. The best baseline is the best on test items, which favors it. Mean ± 95 % Student-t "
+    "interval over seeds."
 )
 VERDICTS = (
-    "Two arms differ where a 95 % interval of their difference leaves out zero. Of twenty such tests one says so by "
-    "chance alone."
+    "Two arms differ if the 95 % interval of their difference leaves out zero. Of twenty such tests about one does so "
+    "by chance."
 )
 _TABLES = {
-    "Geometry": "Of held-out items: mean contexts, and predictions against what came.",
-    "Pairs": "From each sound to the nearest picture: has it the sound's class? The gap is the distance of centres.",
+    "Geometry": "On held-out items: alignment of predictions with true futures, and geometry of mean contexts.",
+    "Pairs": "Retrieval is from each audio clip to the nearest image. The gap is the distance between mean contexts.",
 }
 
 
 def write_report(document: Document, folder: Path) -> list[Path]:
-    """Everything below `folder`, from the document and the runs in `folder`/runs.
+    """Write the report folder and return the paths of its files.
+
+    Args:
+        document: results, see `results.collect`. folder: the report folder, with the runs in `folder`/runs.
 
     Raises:
         StorageError: the folder cannot be written.
@@ -56,18 +59,22 @@ def write_report(document: Document, folder: Path) -> list[Path]:
 
 
 def tables(document: Document) -> Iterator[tuple[str, str, Table]]:
-    """(heading, what it says, table) of everything worth reading; tables without a row are left out."""
-    found = (
+    """Yield (heading, explanation, table) of every table of the report that has rows."""
+    candidates = (
         ("Arms", document["question"], arms_table(document)),
-        ("Runs that did not finish", "They count in no mean.", failures_table(document)),
+        ("Runs that did not finish", "They are left out of all means.", failures_table(document)),
         ("Probes", PROBES, probes_table(document)),
-        ("Baselines", "What no training gives, with the same logistic regression.", baselines_table(document)),
-        ("Geometry", _TABLES["Geometry"], measures_table(document, GEOMETRY)),
-        ("Pairs", _TABLES["Pairs"], measures_table(document, PAIRS)),
+        (
+            "Baselines",
+            "Features without a trained network, with the same logistic regression.",
+            baselines_table(document),
+        ),
+        ("Geometry", _TABLES["Geometry"], metrics_table(document, GEOMETRY)),
+        ("Pairs", _TABLES["Pairs"], metrics_table(document, PAIRS)),
         ("Which arm is better", VERDICTS, verdicts_table(document)),
-        ("Probes of every feature", "All poolings; none was chosen here.", features_table(document)),
+        ("Probes of every feature", "All poolings, without choosing one.", features_table(document)),
     )
-    for heading, text, table in found:
+    for heading, text, table in candidates:
         if len(table) > 1 and any(table.values()):
             yield heading, text, table
 
@@ -75,7 +82,7 @@ def tables(document: Document) -> Iterator[tuple[str, str, Table]]:
 def _sections(document: Document, figures: Sequence[Png]) -> Iterator[Section]:
     command = [("Made by", document["command"])]
     if document["quick"]:
-        yield Section("A smoke test, not a result", "Few steps and items (--quick): the figures below mean nothing.")
+        yield Section("A smoke test, not a result", "Few steps and items (--quick): the numbers below mean nothing.")
     for heading, text, table in tables(document):
         yield Section(heading, text, tables=[table], code=command)
     for figure in figures:
@@ -83,11 +90,11 @@ def _sections(document: Document, figures: Sequence[Png]) -> Iterator[Section]:
 
 
 def _csv(document: Document) -> str:
-    """One line per run and measure; runs without measures have one line that says how they ended."""
+    """Return one line per run and metric; a run without metrics has one line with its status."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["experiment", "arm", "seed", "fold", "run", "status", "measure", "value"])
+    writer.writerow(["experiment", "arm", "seed", "fold", "run", "status", "metric", "value"])
     for run in document["runs"]:
         start = [document["experiment"], run["arm"], run["seed"], run["fold"], run["run"] or "", run["status"]]
-        writer.writerows([*start, name, value] for name, value in (run["measures"] or {"": ""}).items())
+        writer.writerows([*start, name, value] for name, value in (run["metrics"] or {"": ""}).items())
     return text.getvalue()

@@ -1,29 +1,31 @@
-"""What an experiment's runs say together: numbers per run, means with intervals per arm, and verdicts.
+"""Results of an experiment: metrics per run, means with intervals per arm, and verdicts.
 
-`collect` gives one JSON document, from which the report, the tables and docs/experiments.md are made:
+`collect` returns one JSON document, from which the report, the tables, and docs/experiments.md are made:
 
-command, quick, seeds, folds      how it was made
-machine                           devices the runs were made on, versions
+experiment, title, question       from the definition
+command, quick, seeds, folds      how the runs were made
+machine                           devices of the runs, versions of Python and torch
+without_pair                      arm whose modality gap the other gaps are divided by, or null
 arms: label, preset, overrides, steps
-runs: arm, seed, fold, run (id), status, message, measures {name: value}
-summary: {arm: {measure: {"mean", "half", "values": {seed: value}}}}   half width of the 95 % t interval, or null
-verdicts: question, a, b, measure, text, difference, low, high, method
+runs: arm, seed, fold, run (id), status, message, metrics {name: value}
+summary: {arm: {metric: {"mean", "half", "values": {seed: value}}}}   half width of the 95 % t interval, or null
+verdicts: question, a, b, metric, outcome, counts, text, difference, low, high, method
 """
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from ..comparison.collect import final_metrics
+from ..comparison.verdicts import Verdict, compare
 from ..errors import RunError
-from ..evaluation.compare import Direction, Verdict, compare, describe_measure
-from ..evaluation.probe import mean_interval
-from ..runs.compare import final_measures
-from ..runs.folder import RunFolder
+from ..evaluation.intervals import mean_interval
+from ..evaluation.metric_info import Direction, describe_metric
+from ..storage.folder import RunFolder
 from .definitions import Experiment
 from .runner import PlannedRun, baselines_of, find_run
 
@@ -34,10 +36,14 @@ JUDGED = ("chosen", "effective_rank", "uniformity", "retrieval_class", "modality
 
 
 def collect(experiment: Experiment, planned: Sequence[PlannedRun], folder: Path, command: str, quick: bool) -> Document:
-    """The document of the runs that are there; a run that was never made is "missing".
+    """Collect the results of the planned runs; a run that does not exist has the status "missing".
+
+    Args:
+        planned: see `runner.plan_runs`. folder: the report folder, with the runs in `folder`/runs.
+        command: the command that makes the report. quick: whether it is a smoke test.
 
     Raises:
-        RunError: not one run of the plan has finished.
+        RunError: no planned run has finished.
     """
     runs = [_run(run, folder) for run in planned]
     if all(row["status"] != "finished" for row in runs):
@@ -49,7 +55,7 @@ def collect(experiment: Experiment, planned: Sequence[PlannedRun], folder: Path,
             "label": arm.label,
             "preset": arm.preset,
             "overrides": dict(arm.overrides),
-            "steps": configs[arm.label].optimiser.steps,
+            "steps": configs[arm.label].optimizer.steps,
         }
         for arm in experiment.arms
         if arm.label in configs
@@ -74,18 +80,19 @@ def collect(experiment: Experiment, planned: Sequence[PlannedRun], folder: Path,
     }
 
 
-def values_of(summary: Mapping[str, Any], measure: str) -> Values:
-    """{seed: value} of one arm's measure; empty where it has none."""
-    return {int(seed): value for seed, value in summary.get(measure, {}).get("values", {}).items()}
+def values_of(summary: Mapping[str, Any], metric: str) -> Values:
+    """Return {seed: value} of a metric of one arm (a value of `document["summary"]`); empty if it has none."""
+    return {int(seed): value for seed, value in summary.get(metric, {}).get("values", {}).items()}
 
 
 def suffixes(summary: Mapping[str, Any]) -> list[str]:
-    """[".audio", ".image"] of an evaluated arm with two modalities, [""] of one with one, [] of none."""
+    """Return [".audio", ".image"] for an arm with two modalities, [""] for one modality, [] if it was not evaluated."""
     return [name.removeprefix("chosen") for name in summary if name.partition(".")[0] == "chosen"]
 
 
 def _run(run: PlannedRun, folder: Path) -> Document:
-    found = find_run(folder / "runs", run.config)
+    """Return the entry of `runs` for one planned run."""
+    run_folder = find_run(folder / "runs", run.config)
     row: Document = {
         "arm": run.arm,
         "seed": run.seed,
@@ -94,52 +101,53 @@ def _run(run: PlannedRun, folder: Path) -> Document:
         "status": "missing",
         "message": "",
     }
-    if found is None:
-        return {**row, "measures": {}}
-    info = found.info()
-    row |= {"run": found.id, "status": info.status, "message": info.message}
+    if run_folder is None:
+        return {**row, "metrics": {}}
+    info = run_folder.info()
+    row |= {"run": run_folder.id, "status": info.status, "message": info.message}
     if info.status != "finished":
-        return {**row, "measures": {}}
+        return {**row, "metrics": {}}
     baselines = baselines_of(folder, run.config) or {}
-    return {**row, "measures": {name: float(f"{value:.6g}") for name, value in _measures(found, baselines).items()}}
+    metrics = {name: float(f"{value:.6g}") for name, value in _metrics(run_folder, baselines).items()}
+    return {**row, "metrics": metrics}
 
 
-def _measures(folder: RunFolder, baselines: Mapping[str, float]) -> dict[str, float]:
-    """Numbers of a finished run: geometry on test items and probes once evaluated, baselines beside them.
+def _metrics(folder: RunFolder, baselines: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics of a finished run: final metrics, geometry and probes on test items, and baselines.
 
-    chosen: the feature that validation likes best, of the trained network; untrained: likewise of the untrained one;
-    baseline: the best baseline on test items, which favours the baselines.
+    chosen: probe accuracy of the trained network, with the feature that has the best validation accuracy. untrained:
+    likewise for the untrained network. baseline: the best baseline on test items, which favors the baselines.
     """
-    measures = {name: value for name, value in final_measures(folder).items() if value is not None}
+    metrics = {name: value for name, value in final_metrics(folder).items() if value is not None}
     evaluation = folder.json("evaluation") or {"probe": {}}
-    measures |= {name: value for name, value in evaluation.items() if isinstance(value, float)}
+    metrics |= {name: value for name, value in evaluation.items() if isinstance(value, float)}
     by_modality: dict[str, dict[str, Any]] = {}
     for name, row in evaluation["probe"].items():
-        measures[f"untrained.{name}"] = row["untrained"]
+        metrics[f"untrained.{name}"] = row["untrained"]
         modality, dot, _ = name.rpartition(".")
         by_modality.setdefault(f"{dot}{modality}", {})[name] = row
     for suffix, rows in by_modality.items():
         best = max(rows.values(), key=lambda row: row["validation"])
         other = max(rows.values(), key=lambda row: row["untrained_validation"])
-        measures[f"chosen{suffix}"], measures[f"untrained{suffix}"] = best["trained"], other["untrained"]
-        known = {n: v for n, v in baselines.items() if n.rpartition(".")[0] == suffix.removeprefix(".")}
-        measures |= {f"baseline.{name}": value for name, value in known.items()}
-        if known:
-            measures[f"baseline{suffix}"] = max(known.values())
-    return measures
+        metrics[f"chosen{suffix}"], metrics[f"untrained{suffix}"] = best["trained"], other["untrained"]
+        own = {n: v for n, v in baselines.items() if n.rpartition(".")[0] == suffix.removeprefix(".")}
+        metrics |= {f"baseline.{name}": value for name, value in own.items()}
+        if own:
+            metrics[f"baseline{suffix}"] = max(own.values())
+    return metrics
 
 
 def _summary(runs: Sequence[Document], arm: str, folds: Sequence[str]) -> Document:
-    """Per measure over the seeds whose every fold has it."""
-    found: dict[str, dict[int, list[float]]] = {}
+    """Summarize each metric of an arm over the seeds that have it in every fold."""
+    folded: dict[str, dict[int, list[float]]] = {}
     for run in runs:
-        for name, value in run["measures"].items() if run["arm"] == arm else ():
-            found.setdefault(name, {}).setdefault(run["seed"], []).append(value)
-    whole = {
+        for name, value in run["metrics"].items() if run["arm"] == arm else ():
+            folded.setdefault(name, {}).setdefault(run["seed"], []).append(value)
+    complete = {
         name: {seed: fmean(values) for seed, values in by_seed.items() if len(values) == len(folds)}
-        for name, by_seed in found.items()
+        for name, by_seed in folded.items()
     }
-    return {name: _interval(values) for name, values in whole.items() if values}
+    return {name: _interval(values) for name, values in complete.items() if values}
 
 
 def _interval(values: Values) -> Document:
@@ -149,16 +157,18 @@ def _interval(values: Values) -> Document:
 
 
 def _add_gap_ratio(summary: Document, reference: Document) -> None:
-    """`modality_gap_ratio` of every arm: its gap over that of the arm without a pair term, seed by seed."""
-    below = values_of(reference, "modality_gap")
+    """Add `modality_gap_ratio` to every arm: its gap divided by that of the arm without a pair term, seed by seed."""
+    divisors = values_of(reference, "modality_gap")
     for arm in summary.values():
-        ratios = {seed: gap / below[seed] for seed, gap in values_of(arm, "modality_gap").items() if below.get(seed)}
+        ratios = {
+            seed: gap / divisors[seed] for seed, gap in values_of(arm, "modality_gap").items() if divisors.get(seed)
+        }
         if ratios:
             arm["modality_gap_ratio"] = _interval(ratios)
 
 
 def _verdicts(summary: Document) -> Iterator[Document]:
-    """Of every arm: trained against untrained and against the best baseline; then the first arm against each other."""
+    """Yield the verdicts: per arm, trained against untrained and best baseline; then the first arm against others."""
     for label, arm in summary.items():
         for suffix in suffixes(arm):
             for other in ("untrained", "baseline"):
@@ -169,19 +179,20 @@ def _verdicts(summary: Document) -> Iterator[Document]:
     labels = list(summary)
     for label in labels[1:]:
         first, second = summary[labels[0]], summary[label]
-        for measure in first:
-            if measure.partition(".")[0] in JUDGED:
-                pair = values_of(first, measure), values_of(second, measure)
-                verdict = compare(*pair, _better(measure), (labels[0], label))
-                yield _row(f"{labels[0]} against {label}", labels[0], label, measure, verdict)
+        for metric in first:
+            if metric.partition(".")[0] in JUDGED:
+                pair = values_of(first, metric), values_of(second, metric)
+                verdict = compare(*pair, _better(metric), (labels[0], label))
+                yield _row(f"{labels[0]} against {label}", labels[0], label, metric, verdict)
 
 
-def _better(measure: str) -> Direction:
-    return "higher" if measure.startswith("chosen") else describe_measure(measure).better
+def _better(metric: str) -> Direction:
+    return "higher" if metric.startswith("chosen") else describe_metric(metric).better
 
 
-def _row(question: str, a: str, b: str, measure: str, verdict: Verdict) -> Document:
-    return {"question": question, "a": a, "b": b, "measure": measure, **asdict(verdict)}
+def _row(question: str, a: str, b: str, metric: str, verdict: Verdict) -> Document:
+    numbers = {name: getattr(verdict, name) for name in ("outcome", "counts", "difference", "low", "high", "method")}
+    return {"question": question, "a": a, "b": b, "metric": metric, **numbers, "text": verdict.text}
 
 
 def _because(row: Document) -> str:
@@ -189,9 +200,9 @@ def _because(row: Document) -> str:
 
 
 def _machine(planned: Sequence[PlannedRun], folder: Path) -> Document:
-    """What the runs were made on, and the versions that evaluated them."""
+    """Return the devices of the runs, and the versions that evaluated them."""
     import torch
 
-    found = [find_run(folder / "runs", run.config) for run in planned]
-    devices = sorted({run.info().device for run in found if run is not None} - {""})
+    folders = [find_run(folder / "runs", run.config) for run in planned]
+    devices = sorted({run.info().device for run in folders if run is not None} - {""})
     return {"python": platform.python_version(), "torch": torch.__version__, "devices": devices}

@@ -1,4 +1,4 @@
-"""Trains and evaluates an experiment's runs as ordinary run folders; what is there already is not made again."""
+"""Training and evaluation of an experiment's runs as ordinary run folders; existing results are reused."""
 
 from __future__ import annotations
 
@@ -9,28 +9,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..config import RunConfig
+from ..comparison.verdicts import arm_key
+from ..config import RunConfig, paths_with_role
 from ..data import load_dataset
+from ..data.splits import balanced_rows
 from ..errors import ConfigError, CpcError
-from ..evaluation.compare import setting_key
-from ..evaluation.report import balanced_rows
-from ..knobs import unknown
-from ..runs.evaluate import evaluate_run
-from ..runs.files import read_json, storing, write_json
-from ..runs.folder import RunFolder, check_resumable, list_runs
+from ..execution.evaluate import evaluate_run
+from ..settings import unknown
+from ..storage.files import read_json, storing, write_json
+from ..storage.folder import RunFolder, check_resumable, list_runs
 from .definitions import Experiment
 
 if TYPE_CHECKING:
-    from ..runs.execute import State
+    from ..execution.execute import State
 
-Train = Callable[[RunFolder, bool], "State"]  # (folder, whether to resume it) → how it ended
-_PLACES = ("data.path", "data.image_path", "data.download")  # where the data lie is not what a run is
-_BASELINE_KNOBS = ("data", "audio", "evaluation")
+Train = Callable[[RunFolder, bool], "State"]  # (folder, whether to resume it) → the state it ended in
+_BASELINE_SECTIONS = ("data", "audio", "evaluation")
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of an experiment; `fold` is "" where there is only one."""
+    """One run of an experiment; `fold` is empty if there is only one."""
 
     arm: str
     seed: int
@@ -39,6 +38,7 @@ class PlannedRun:
 
     @property
     def title(self) -> str:
+        """Arm, seed, and fold in words."""
         return f"{self.arm}, seed {self.seed}{f', {self.fold}' if self.fold else ''}"
 
 
@@ -49,13 +49,21 @@ def plan_runs(
     quick: bool = False,
     data: str | None = None,
 ) -> list[PlannedRun]:
-    """Every run, seed by seed, so that all arms have one seed before any has two.
+    """Plan the runs of an experiment, seed by seed, so that all arms have one seed before any has two.
 
     Args:
-        seeds: how many, from 0. arms: labels to take; all where None. data: path for the presets that need one.
+        seeds: number of seeds, from 0 to seeds − 1.
+        arms: labels of the arms to plan; all if None.
+        quick: plan a smoke test with few items and steps.
+        data: path for the presets that need one.
 
     Raises:
-        ConfigError: no such arm, or a number of seeds below 1.
+        ConfigError: there is no such arm, or fewer than one seed.
+
+    Example:
+        >>> from cpc_engine.experiments.definitions import experiment
+        >>> [run.title for run in plan_runs(experiment("tones"), seeds=2, arms=["ours"])]
+        ['ours, seed 0', 'ours, seed 1']
     """
     if seeds < 1:
         raise ConfigError(f"an experiment needs at least one seed, not {seeds}")
@@ -80,11 +88,14 @@ def plan_runs(
 def run_all(
     planned: Sequence[PlannedRun], folder: Path, train: Train, note: Callable[[str], None] = lambda line: None
 ) -> None:
-    """Train and evaluate what is missing below `folder`/runs; a run that fails is noted, and the next one begins.
+    """Train and evaluate the runs that are missing below `folder`/runs.
+
+    A run that fails is noted, and the next run starts.
 
     Args:
-        train: trains one run folder and says how it ended.
-        note: called with one line for people before and after each run.
+        planned: see `plan_runs`. folder: the report folder.
+        train: trains a run folder and returns the state in which it ended.
+        note: called with one line of progress before each run, and after a run that failed.
 
     Raises:
         StorageError: the folder cannot be written.
@@ -94,16 +105,16 @@ def run_all(
         root.mkdir(parents=True, exist_ok=True)
     for index, run in enumerate(planned):
         note(f"[{index + 1}/{len(planned)}] {run.title}")
-        found = find_run(root, run.config)
-        if found is None or found.info().status != "finished":
-            found = _trained(found, root, run, train)
-        info = found.info()
+        run_folder = find_run(root, run.config)
+        if run_folder is None or run_folder.info().status != "finished":
+            run_folder = _trained(run_folder, root, run, train)
+        info = run_folder.info()
         if info.status != "finished":
             note(f"{run.title}: {info.status}{f', {info.message}' if info.message else ''}")
             continue
         try:
-            if found.json("evaluation") is None:
-                evaluate_run(found, run.config.data.path)
+            if run_folder.json("evaluation") is None:
+                evaluate_run(run_folder, run.config.data.path)
             if baselines_of(folder, run.config) is None:
                 _save_baselines(folder, run.config)
         except CpcError as error:
@@ -111,38 +122,39 @@ def run_all(
 
 
 def find_run(root: Path, config: RunConfig) -> RunFolder | None:
-    """The newest run below `root` with this configuration, wherever its data lay; a finished one comes first."""
-    wanted = _key(config)
-    same = [info for info in list_runs(root) if _key(RunFolder(root / info.id).config()) == wanted]
-    same.sort(key=lambda info: info.status != "finished")
-    return RunFolder(root / same[0].id) if same else None
+    """Find the newest run below `root` with this configuration at any location of the data; prefer finished runs."""
+    key = _key(config)
+    matches = [info for info in list_runs(root) if _key(RunFolder(root / info.id).config()) == key]
+    matches.sort(key=lambda info: info.status != "finished")
+    return RunFolder(root / matches[0].id) if matches else None
 
 
 def baselines_of(folder: Path, config: RunConfig) -> dict[str, float] | None:
-    """Accuracies of the baselines for a run's data and seed, where they were measured."""
+    """Return the accuracies of the baselines for a run's data and seed; None if they were not computed."""
     path = _baseline_path(folder, config)
     return dict(read_json(path)) if path.is_file() else None
 
 
-def _trained(found: RunFolder | None, root: Path, run: PlannedRun, train: Train) -> RunFolder:
-    """The run after training: gone on with where it was interrupted, begun anew where it failed or never was."""
-    if found is not None and found.info().status in ("stopped", "interrupted"):
-        check_resumable(found)
-        train(found, True)
-        return found
-    if found is not None and found.info().status == "failed":
-        found.delete()
-        found = None
-    if found is None:
-        found = RunFolder.create(root, run.config)
-        train(found, False)
-    return found
+def _trained(folder: RunFolder | None, root: Path, run: PlannedRun, train: Train) -> RunFolder:
+    """Train a run: resume a stopped or interrupted one, start a failed or missing one from the beginning."""
+    if folder is not None and folder.info().status in ("stopped", "interrupted"):
+        check_resumable(folder)
+        train(folder, True)
+        return folder
+    if folder is not None and folder.info().status == "failed":
+        folder.delete()
+        folder = None
+    if folder is None:
+        folder = RunFolder.create(root, run.config)
+        train(folder, False)
+    return folder
 
 
 def _save_baselines(folder: Path, config: RunConfig) -> None:
     from ..evaluation.baselines import baseline_accuracies
+    from ..execution.device import pick_device
 
-    data = load_dataset(config)
+    data = load_dataset(config, pick_device(config.run.device))
     rows = balanced_rows(data.train.labels, config.evaluation.probe_items)
     path = _baseline_path(folder, config)
     with storing(path):
@@ -151,17 +163,18 @@ def _save_baselines(folder: Path, config: RunConfig) -> None:
 
 
 def _baseline_path(folder: Path, config: RunConfig) -> Path:
-    """Arms with the same data, audio front end and probe share their baselines."""
-    sections = _without_places(config).to_dict()
-    parts = [sections[name] for name in _BASELINE_KNOBS] + [config.run.seed]
+    """Return the file of a run's baselines; runs with the same data, front end, evaluation, and seed share it."""
+    sections = _without_location(config).to_dict()
+    parts = [sections[name] for name in _BASELINE_SECTIONS] + [config.run.seed]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     return folder / "baselines" / f"{digest[:16]}.json"
 
 
 def _key(config: RunConfig) -> str:
-    return f"{config.run.seed} {setting_key(_without_places(config))}"
+    return f"{config.run.seed} {arm_key(_without_location(config))}"
 
 
-def _without_places(config: RunConfig) -> RunConfig:
-    defaults = RunConfig().data
-    return config.replace({path: getattr(defaults, path.partition(".")[2]) for path in _PLACES})
+def _without_location(config: RunConfig) -> RunConfig:
+    """Return the configuration without the location of the data, which does not distinguish runs."""
+    defaults = RunConfig().flat()
+    return config.replace({path: defaults[path] for path in paths_with_role("data_location")})

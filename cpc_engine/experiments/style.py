@@ -1,21 +1,26 @@
-"""How figures look: hues (Okabe and Ito's) that the common colour-vision deficiencies tell apart, never alone."""
+"""Style of figures: Okabe-Ito colors, safe for color-vision deficiencies, always combined with a dash or a marker."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# The values of the app's palette, which the engine may not import.
+# The same values as in the palette of the app, which the engine must not import.
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8c8c8c", "#b3a000")
 MARKERS = ("o", "s", "D", "^", "X", "P", "v", "*")
 LINES = ("-", "--", ":", "-.")
-_CYCLE = 7  # as many as the ablation has sources: there a colour is a source and a dash says whether it is masked
+_CYCLE = 7  # number of sources in the ablation, so that a color stands for a source and a dash for its masks
 
 
 def line_style(index: int) -> dict[str, Any]:
-    """Colour and dash of the `index`-th arm, as matplotlib takes them."""
+    """Return the color and dash of the `index`-th arm as matplotlib arguments.
+
+    Example:
+        >>> line_style(0)
+        {'color': '#0072b2', 'linestyle': '-'}
+    """
     return {"color": COLORS[index % _CYCLE], "linestyle": LINES[index // _CYCLE % len(LINES)]}
 
 
 def class_marker(index: int) -> tuple[str, str]:
-    """(colour, marker) of a class: eight pairs, then new pairs of the same."""
+    """Return (color, marker) of the `index`-th class; 64 different pairs."""
     return COLORS[index % len(COLORS)], MARKERS[(index + index // len(COLORS)) % len(MARKERS)]

@@ -1,4 +1,4 @@
-"""An experiment's results as tables for people: {column: cells}, made from the document of `results.collect`."""
+"""Tables of an experiment's results as text, {column: cells}, made from the document of `results.collect`."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..evaluation.baselines import BASELINES
-from ..evaluation.compare import describe_measure
+from ..evaluation.metric_info import describe_metric
 from .results import Document, suffixes
 
 Table = dict[str, list[str]]
 
-GEOMETRY = ("alignment", "uniformity", "effective_rank", "effective_rank_uncentred")
+GEOMETRY = ("alignment", "uniformity", "effective_rank", "effective_rank_uncentered")
 PAIRS = ("retrieval_class", "modality_gap", "modality_gap_ratio", "modality_accuracy", "pair_alignment")
 _SHARES = ("probe", "chosen", "untrained", "baseline", "retrieval_class", "retrieval_pair", "modality_accuracy")
 _MODALITIES = {".audio": "sounds", ".image": "pictures", "": ""}
 
 
 def arms_table(document: Document) -> Table:
-    """What each arm is, and how many of its runs finished."""
+    """Return one row per arm: preset, changed settings, steps, and number of finished runs."""
     rows = []
     for arm in document["arms"]:
         runs = [run for run in document["runs"] if run["arm"] == arm["label"]]
         finished = sum(run["status"] == "finished" for run in runs)
-        changes = ", ".join(f"{knob} = {value}" for knob, value in arm["overrides"].items())
+        changes = ", ".join(f"{setting} = {value}" for setting, value in arm["overrides"].items())
         rows.append([arm["label"], arm["preset"], changes, str(arm["steps"]), f"{finished} of {len(runs)}"])
     return _table(("arm", "preset", "changed", "steps", "finished runs"), rows)
 
 
 def failures_table(document: Document) -> Table:
-    """Runs that did not finish, and why."""
+    """Return one row per run that did not finish, with the reason."""
     rows = [
         [run["arm"], str(run["seed"]), run["fold"], run["status"], run["message"]]
         for run in document["runs"]
@@ -39,7 +39,7 @@ def failures_table(document: Document) -> Table:
 
 
 def probes_table(document: Document) -> Table:
-    """One row per arm and modality: trained, the same network untrained, the best baseline, and who wins."""
+    """Return one row per arm and modality: accuracy trained, untrained, and of the best baseline, with verdicts."""
     rows = []
     for label, arm in document["summary"].items():
         for suffix in suffixes(arm):
@@ -51,7 +51,7 @@ def probes_table(document: Document) -> Table:
 
 
 def features_table(document: Document) -> Table:
-    """Probe accuracy of every kind of feature, trained and untrained."""
+    """Return one row per arm and kind of feature: probe accuracy trained and untrained."""
     rows = []
     for label, arm in document["summary"].items():
         for name in arm:
@@ -64,7 +64,7 @@ def features_table(document: Document) -> Table:
 
 
 def baselines_table(document: Document) -> Table:
-    """Every baseline; arms that share data and front end share their row."""
+    """Return one row per baseline and accuracy; arms with the same value share a row."""
     rows: dict[tuple[str, str], list[str]] = {}
     for label, arm in document["summary"].items():
         for name in arm:
@@ -73,75 +73,92 @@ def baselines_table(document: Document) -> Table:
             if kind == "baseline" and baseline in BASELINES:
                 words = BASELINES[baseline] + (f" ({_MODALITIES[f'.{modality}']})" if modality else "")
                 rows.setdefault((words, interval(arm, name)), []).append(label)
-    everyone = len(document["summary"])
-    cells = [
-        [words, "all" if len(arms) == everyone else ", ".join(arms), value] for (words, value), arms in rows.items()
-    ]
+    total = len(document["summary"])
+    cells = [[words, "all" if len(arms) == total else ", ".join(arms), value] for (words, value), arms in rows.items()]
     return _table(("baseline", "arms", "accuracy"), cells)
 
 
-def measures_table(document: Document, measures: Sequence[str]) -> Table:
-    """One row per arm, one column per measure that any arm has."""
-    there = [name for name in measures if any(name in arm for arm in document["summary"].values())]
-    rows = [[label, *(interval(arm, name) for name in there)] for label, arm in document["summary"].items()]
-    return _table(("arm", *map(title, there)), rows)
+def metrics_table(document: Document, metrics: Sequence[str]) -> Table:
+    """Return one row per arm, one column per metric that any arm has."""
+    present = [name for name in metrics if any(name in arm for arm in document["summary"].values())]
+    rows = [[label, *(interval(arm, name) for name in present)] for label, arm in document["summary"].items()]
+    return _table(("arm", *map(title, present)), rows)
 
 
 def verdicts_table(document: Document) -> Table:
-    """The first arm against each other arm."""
+    """Return the verdicts of the first arm against each other arm."""
     rows = []
     for verdict in document["verdicts"]:
         if " against " in verdict["question"]:
             rows.append(
                 [
                     verdict["question"],
-                    title(verdict["measure"]),
+                    title(verdict["metric"]),
                     verdict["text"],
                     difference(verdict),
                     verdict["method"],
                 ]
             )
-    return _table(("arms", "measure", "verdict", "difference, 95 % interval", "test"), rows)
+    return _table(("arms", "metric", "verdict", "difference, 95 % interval", "test"), rows)
 
 
-def verdict_of(document: Document, a: str, b: str, suffix: str = "", measure: str = "chosen") -> dict[str, Any]:
-    """The verdict of arm `a` against `b` (another arm, "untrained" or "best baseline")."""
-    name = f"{measure}{suffix}"
-    return next(v for v in document["verdicts"] if (v["a"], v["b"], v["measure"]) == (a, b, name))
+def verdict_of(document: Document, a: str, b: str, suffix: str = "", metric: str = "chosen") -> dict[str, Any]:
+    """Return the verdict of arm `a` against `b`: another arm, "untrained", or "best baseline"."""
+    name = f"{metric}{suffix}"
+    return next(v for v in document["verdicts"] if (v["a"], v["b"], v["metric"]) == (a, b, name))
 
 
-def interval(arm: Document, measure: str) -> str:
-    """ "90.1 ± 0.4 %": mean and 95 % half width over seeds; "–" where it was not measured."""
-    found = arm.get(measure)
-    if found is None:
+def interval(arm: Document, metric: str) -> str:
+    """Return the mean and the 95 % half width of a metric over seeds as text; "–" if it was not measured.
+
+    Args:
+        arm: a value of `document["summary"]`.
+
+    Example:
+        >>> interval({"chosen": {"mean": 0.901, "half": 0.004}}, "chosen")
+        '90.1 ± 0.4 %'
+    """
+    summary = arm.get(metric)
+    if summary is None:
         return "–"
-    share = measure.partition(".")[0] in _SHARES
+    share = metric.partition(".")[0] in _SHARES
     mean, half = (
-        None if value is None else (100 * value if share else value) for value in (found["mean"], found["half"])
+        None if value is None else (100 * value if share else value) for value in (summary["mean"], summary["half"])
     )
     text = _number(mean, share) + ("" if half is None else f" ± {_number(half, share)}")
     return f"{text} %" if share else text
 
 
 def difference(verdict: dict[str, Any]) -> str:
-    """ "+6.2 (5.1 to 7.3) points": a verdict's difference with its interval; "" without one."""
+    """Return the difference of a verdict with its interval as text; empty without one.
+
+    Example:
+        >>> difference({"metric": "chosen", "difference": 0.062, "low": 0.051, "high": 0.073})
+        '+6.2 (5.1 to 7.3) points'
+    """
     if verdict["difference"] is None:
         return ""
-    share = verdict["measure"].partition(".")[0] in _SHARES
+    share = verdict["metric"].partition(".")[0] in _SHARES
     scale = 100 if share else 1
     mean, low, high = (scale * verdict[name] for name in ("difference", "low", "high"))
     text = f"{'+' if mean >= 0 else ''}{_number(mean, share)} ({_number(low, share)} to {_number(high, share)})"
     return f"{text} points" if share else text
 
 
-def title(measure: str) -> str:
-    """A measure's name in words."""
-    kind, _, rest = measure.partition(".")
+def title(metric: str) -> str:
+    """Return the name of a metric in words, for table heads.
+
+    Example:
+        >>> title("retrieval_class"), title("chosen.audio")
+        ('retrieval R@1 (class)', 'probe of sounds')
+    """
+    kind, _, rest = metric.partition(".")
     if kind == "chosen":
         return f"probe of {_MODALITIES[f'.{rest}']}" if rest else "probe"
-    if measure == "modality_gap_ratio":
+    if metric == "modality_gap_ratio":
         return "gap ÷ gap without the pair term"
-    return describe_measure(measure).title.lower()
+    words = describe_metric(metric).title
+    return words if words.startswith("InfoNCE") else words[:1].lower() + words[1:]
 
 
 def _number(value: float | None, share: bool) -> str:

@@ -1,17 +1,17 @@
-"""Bytes of strangers to arrays: decode one sound or picture, then fit it to what the networks take.
+"""Decode untrusted audio and image files to arrays, and resample them to the input format of the networks.
 
-Decoding goes by content and never by a file's name, against a short list of formats. Every size that a header declares
-is checked before memory is spent on it, and whatever a decoder raises becomes one `MediaError` line. `decode` works in
-this process; `decode_sandboxed` in one that may crash, for bytes of people who cannot be trusted.
+The format is recognized by content, never by file name, and must be on a short list. Every size that a header declares
+is checked before memory is allocated for it, and every exception of a decoder becomes a one-line `MediaError`. `decode`
+runs in this process. `decode_sandboxed` runs in a worker process that may crash; use it for input from other people.
 """
 
 from __future__ import annotations
 
-from .fitting import fit_clip, fit_clips, fit_picture, loudest_window, native_window
+from .file_bytes import MAX_FILE_BYTES, SUPPORTED, read_file, sniff
 from .picture import Picture, decode_image
+from .resample import fit_clip, fit_clips, fit_picture, loudest_window, native_window
 from .sandbox import decode_sandboxed, start_sandbox
 from .sound import Sound, decode_audio
-from .source import MAX_FILE_BYTES, SUPPORTED, read_file, sniff
 
 __all__ = [
     "MAX_FILE_BYTES",
@@ -34,9 +34,18 @@ __all__ = [
 
 
 def decode(data: bytes, name: str) -> Sound | Picture:
-    """A sound or a picture, whichever the bytes are; `name` only serves messages.
+    """Decode an audio or image file, whichever the bytes contain.
+
+    Args:
+        data: content of the file.
+        name: file name, used in messages only.
 
     Raises:
-        MediaError: one line, "name: reason".
+        MediaError: the file is unsupported, damaged, or too large. The message is one line, "name: reason".
+
+    Example:
+        >>> decode(b"hello", "note.txt")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        cpc_engine.errors.MediaError: note.txt: an unknown format is not supported (supported: WAV, ...)
     """
     return decode_audio(data, name) if sniff(data)[0] == "sound" else decode_image(data, name)

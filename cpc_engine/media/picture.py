@@ -1,4 +1,4 @@
-"""One picture from bytes to upright RGB."""
+"""Decode one image file to upright RGB."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ..errors import MediaError
-from .source import expect, media_error, sniff
+from .file_bytes import expect, media_error, sniff
 
 MAX_MEGAPIXELS = 24
 BACKGROUND = (255, 255, 255)
@@ -27,23 +27,41 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# `warnings.catch_warnings` swaps process-wide state: two threads inside it at once would restore the wrong filters.
+# `warnings.catch_warnings` changes process-wide state: two threads in it at the same time could restore wrong filters.
 _warnings_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture: `pixels` (H, W, 3) uint8 RGB, upright; `notes` say what was changed."""
+    """A decoded image.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 RGB, upright.
+        notes: what the decoder changed or ignored, for the user.
+    """
 
     pixels: np.ndarray
     notes: tuple[str, ...] = ()
 
 
 def decode_image(data: bytes, name: str) -> Picture:
-    """One picture as upright RGB: first frame only, transparency over white, 16-bit grey scaled to 8.
+    """Decode an image file to upright RGB.
+
+    Only the first frame of an animation is used, transparent parts are laid over white, and 16-bit gray is scaled to 8
+    bits.
+
+    Args:
+        data: content of the file.
+        name: file name, used in messages only.
 
     Raises:
-        MediaError: unsupported, damaged, truncated, zero-sized, or above 24 megapixels.
+        MediaError: the file is unsupported, damaged, truncated, or empty, or has more than 24 megapixels.
+
+    Example:
+        >>> file = io.BytesIO()
+        >>> Image.new("RGB", (4, 3), "red").save(file, "PNG")
+        >>> decode_image(file.getvalue(), "red.png").pixels.shape
+        (3, 4, 3)
     """
     expect("picture", data, name)
     notes: list[str] = []
@@ -68,9 +86,9 @@ def decode_image(data: bytes, name: str) -> Picture:
         raise
     except MemoryError:
         raise media_error(name, "needs more memory than one file may take") from None
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise media_error(name, f"damaged {sniff(data)[1]} header") from None
-    except Exception as error:  # Pillow raises OSError, ValueError, SyntaxError, struct.error and more on hostile bytes
+    except Exception as error:  # Pillow raises OSError, ValueError, SyntaxError, struct.error, … on malformed data
         raise media_error(name, f"damaged picture ({str(error) or type(error).__name__})") from None
     if not pixels.size:
         raise media_error(name, "a picture without pixels")
@@ -78,12 +96,12 @@ def decode_image(data: bytes, name: str) -> Picture:
 
 
 def _to_rgb(image: Image.Image, notes: list[str]) -> np.ndarray:
-    """(H, W, 3) uint8 of a loaded picture, whatever its mode; appends to `notes`."""
-    turn = _UPRIGHT.get(_orientation(image, notes))
-    if turn is not None:
+    """Convert a loaded image of any mode to (H, W, 3) uint8; appends to `notes`."""
+    transpose = _UPRIGHT.get(_orientation(image, notes))
+    if transpose is not None:
         notes.append("turned upright by its EXIF tag")
-    if image.mode.startswith("I"):  # Pillow's own conversion clips 16-bit grey to white
-        notes.append("16-bit grey was scaled to 8 bits")
+    if image.mode.startswith("I"):  # Pillow's own conversion would clip 16-bit gray to white
+        notes.append("16-bit gray was scaled to 8 bits")
         image = Image.fromarray((np.asarray(image).clip(0, 65_535) / 257 + 0.5).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -91,17 +109,18 @@ def _to_rgb(image: Image.Image, notes: list[str]) -> np.ndarray:
             notes.append("transparent parts were laid over white")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (*BACKGROUND, 255)), image)
     image = image.convert("RGB")
-    return np.asarray(image if turn is None else image.transpose(turn)).copy()
+    return np.asarray(image if transpose is None else image.transpose(transpose)).copy()
 
 
 def _orientation(image: Image.Image, notes: list[str]) -> int:
-    with _warnings_lock, warnings.catch_warnings(record=True) as seen:
+    """The EXIF orientation from 1 (upright) to 8; 1 if the EXIF block is broken. Appends to `notes`."""
+    with _warnings_lock, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             value = int(image.getexif().get(_ORIENTATION, 1))
-        except Exception:  # a broken EXIF block is no reason to refuse the picture
+        except Exception:  # the image itself may be usable although its EXIF block is broken
             value = 0
-    if seen or not value:
+    if caught or not value:
         notes.append("its EXIF block is broken and was ignored")
         return 1
     return value

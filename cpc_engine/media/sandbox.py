@@ -1,7 +1,8 @@
-"""Strangers' bytes decoded in a process of their own, so that a crash, a hang or a bomb ends as one line.
+"""Decode untrusted files in a worker process, so that a crash, a hang, or a decompression bomb only gives an error.
 
-A worker (see `worker`) stays warm between files; one that dies or does not answer in time is killed, and the next file
-starts another. What comes back is taken for an array of a checked size and for nothing else: no pickle, no code.
+A worker (see `worker`) is kept running between files. One that crashes or exceeds the time limit is killed, and the
+next file starts a new one. Replies are read as arrays of a checked size and nothing else: no pickle, no code. See
+docs/decisions/0002-decode-untrusted-media-in-a-sandboxed-process.md.
 """
 
 from __future__ import annotations
@@ -21,38 +22,46 @@ from typing import Any
 import numpy as np
 
 from ..errors import MediaError
+from .file_bytes import MAX_DECODE_SECONDS, check_size, media_error
 from .picture import MAX_MEGAPIXELS, Picture
 from .sound import MAX_SECONDS, RATES, Sound
-from .source import MAX_DECODE_SECONDS, check_size, media_error
 
-WORKERS = 2  # files decoded at once; a second worker starts only when the first is busy
-START_SECONDS = 60.0  # a machine under load may take long to start one
+WORKERS = 2  # files decoded at the same time; the second worker starts only when the first is busy
+START_SECONDS = 60.0  # time limit for the start of a worker, generous for a machine under load
 COMMAND = (sys.executable, "-P", "-m", "cpc_engine.media.worker")
 
-_KEPT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT")  # the rest of the environment may hold secrets
+_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT")  # all other variables may hold secrets and are not passed on
 _MAX_BYTES = max(4 * math.ceil(MAX_SECONDS * RATES[1]), round(3e6 * MAX_MEGAPIXELS))
 _MAX_HEADER = 65_536
 
 
 def decode_sandboxed(data: bytes, name: str) -> Sound | Picture:
-    """As `decode`, in a process with limits: 10 s, 1 GiB of memory (on Linux), nothing written. Any thread may call.
+    """Decode an audio or image file like `decode`, but in a worker process with limits.
+
+    The limits are 10 s per file, 1 GiB of memory (on Linux), and no writing to disk. Thread-safe.
+
+    Args:
+        data: content of the file.
+        name: file name, used in messages only.
 
     Raises:
-        MediaError: one line, "name: reason".
+        MediaError: the file is unsupported, damaged, or too large, or its decoder crashed or exceeded a limit. The
+            message is one line, "name: reason".
     """
     return _sandbox.decode(data, name)
 
 
 def start_sandbox() -> None:
-    """Start the process now, without waiting for it, so that the first file finds it warm."""
+    """Start a worker in the background, so that the first file does not have to wait for it."""
     _sandbox.start()
 
 
 class Sandbox:
-    """A few workers that decode one file at a time each.
+    """A pool of worker processes, each of which decodes one file at a time.
 
     Args:
-        command: what starts a worker. seconds: how long it may take for one file, by the clock.
+        command: command line that starts a worker.
+        seconds: time limit per file, wall-clock.
     """
 
     def __init__(self, command: Sequence[str] = COMMAND, seconds: float = MAX_DECODE_SECONDS) -> None:
@@ -62,46 +71,50 @@ class Sandbox:
         atexit.register(self.close)
 
     def decode(self, data: bytes, name: str) -> Sound | Picture:
+        """Decode one file (see `decode_sandboxed`). Waits for a worker if all are busy."""
         check_size(data, name)
         with self._free:
             try:
                 worker = self._take()
-            except OSError as error:  # no process, memory or file handle is left
+            except OSError as error:  # for example no process, memory, or file handle is available
                 raise media_error(name, f"no process to decode it in could be started ({error.strerror})") from None
             try:
-                answer, body = worker.ask(data, name, self.seconds)
-                found = _checked(answer, body)
-            except (OSError, ValueError, KeyError, TypeError):  # the pipe broke, or what came through makes no sense
+                header, body = worker.request(data, name, self.seconds)
+                result = _parse_reply(header, body)
+            except (OSError, ValueError, KeyError, TypeError):  # the pipe is broken, or the reply is malformed
                 worker.end()
-                raise media_error(name, self._reason(worker)) from None
-            except BaseException:  # Ctrl-C: an answer may still be on its way
+                raise media_error(name, self._failure(worker)) from None
+            except BaseException:  # for example Ctrl-C: the worker cannot be reused, since its reply is still pending
                 worker.end()
                 raise
             with self._lock:
                 self._idle.append(worker)
-        if isinstance(found, str):
-            raise MediaError(found)
-        return found
+        if isinstance(result, str):
+            raise MediaError(result)
+        return result
 
     def start(self) -> None:
+        """Start a worker if none is idle."""
         with self._lock:
             if not self._idle:
                 self._idle.append(_Worker(self.command))
 
     def close(self) -> None:
-        """End the workers that are idle; another file would start new ones."""
+        """End all idle workers. Decoding another file starts a new one."""
         with self._lock:
             workers, self._idle = self._idle, []
         for worker in workers:
             worker.end()
 
-    def _reason(self, worker: _Worker) -> str:
+    def _failure(self, worker: _Worker) -> str:
+        """The reason why a worker has given no usable reply, for the user."""
         if not worker.ready:
             return "the process to decode it in ended before it was ready"
-        what = f"took longer than {self.seconds:g} s to decode" if worker.late else "its decoder crashed"
-        return f"{what}; the file is damaged or hostile"
+        reason = f"took longer than {self.seconds:g} s to decode" if worker.timed_out else "its decoder crashed"
+        return f"{reason}; the file is damaged or hostile"
 
     def _take(self) -> _Worker:
+        """An idle worker that is still alive, otherwise a new one."""
         with self._lock:
             while self._idle:
                 worker = self._idle.pop()
@@ -112,27 +125,33 @@ class Sandbox:
 
 
 class _Worker:
-    """One process and its pipes; `ready` once it has answered, `late` when it was killed for taking too long."""
+    """One worker process and its pipes.
+
+    Attributes:
+        ready: whether it has reported that it is ready.
+        timed_out: whether it was killed because it exceeded a time limit.
+    """
 
     def __init__(self, command: Sequence[str]) -> None:
         root = str(Path(__file__).resolve().parents[2])
-        environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         environment["PYTHONPATH"] = os.pathsep.join([root, *filter(None, sys.path)])
-        # A pool of threads that nobody uses would take much of the address space.
+        # Idle thread pools would take up much of the limited address space.
         environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment)
-        self.late = self.ready = False
+        self.timed_out = self.ready = False
 
     @property
     def alive(self) -> bool:
+        """Whether the process is running."""
         return self.process.poll() is None
 
-    def ask(self, data: bytes, name: str, seconds: float) -> tuple[dict[str, Any], bytes]:
-        """The answer's header and body.
+    def request(self, data: bytes, name: str, seconds: float) -> tuple[dict[str, Any], bytes]:
+        """Send one file and return the header and body of the reply.
 
         Raises:
-            OSError, ValueError, KeyError, TypeError: the worker has died, or answers nonsense.
+            OSError, ValueError, KeyError, TypeError: the worker has died or timed out, or its reply is malformed.
         """
         if not self.ready:
             with self._deadline(START_SECONDS):
@@ -146,14 +165,16 @@ class _Worker:
             return self._read()
 
     def end(self) -> None:
+        """Kill the process and close its pipes."""
         self.process.kill()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
-            with suppress(BrokenPipeError):  # bytes that it had not read yet
+            with suppress(BrokenPipeError):  # closing flushes input that the process has not read
                 pipe.close()
 
     def _read(self) -> tuple[dict[str, Any], bytes]:
+        """Read one reply: its header and its body of the declared size."""
         assert self.process.stdout is not None
         header = json.loads(self.process.stdout.readline(_MAX_HEADER))
         size = int(header["bytes"])
@@ -166,7 +187,7 @@ class _Worker:
 
     @contextmanager
     def _deadline(self, seconds: float) -> Iterator[None]:
-        """Kill the process when the block takes longer: whoever reads from it or writes to it then sees the end."""
+        """Kill the process if the block takes longer than `seconds`, which ends a blocked read or write in it."""
         timer = threading.Timer(seconds, self._expire)
         timer.daemon = True
         timer.start()
@@ -174,23 +195,27 @@ class _Worker:
             yield
         finally:
             timer.cancel()
-            timer.join()  # it may just have fired
+            timer.join()  # the timer may be firing at this moment
 
     def _expire(self) -> None:
-        self.late = True
+        self.timed_out = True
         self.process.kill()
 
 
-def _checked(answer: dict[str, Any], body: bytes) -> Sound | Picture | str:
-    """What a worker's answer stands for; a ValueError, KeyError or TypeError where it does not hold what it should."""
-    if "error" in answer:
-        return " ".join(str(answer["error"]).split())
-    notes = tuple(" ".join(str(note).split()) for note in answer["notes"])
-    if answer["kind"] == "picture":
-        height, width = answer["shape"][:2]
+def _parse_reply(header: dict[str, Any], body: bytes) -> Sound | Picture | str:
+    """Convert a worker's reply to decoded media, or to its error message.
+
+    Raises:
+        ValueError, KeyError, TypeError: the reply is malformed.
+    """
+    if "error" in header:
+        return " ".join(str(header["error"]).split())
+    notes = tuple(" ".join(str(note).split()) for note in header["notes"])
+    if header["kind"] == "picture":
+        height, width = header["shape"][:2]
         return Picture(np.frombuffer(body, np.uint8).reshape(height, width, 3).copy(), notes)
-    samples, rate = np.frombuffer(body, np.float32).copy(), int(answer["rate"])
-    if not RATES[0] <= rate <= RATES[1] or not (np.abs(samples) <= 1).all():  # NaN is not ≤ 1 either
+    samples, rate = np.frombuffer(body, np.float32).copy(), int(header["rate"])
+    if not RATES[0] <= rate <= RATES[1] or not (np.abs(samples) <= 1).all():  # the comparison is also false for NaN
         raise ValueError("not a sound")
     return Sound(samples, rate, notes)
 

@@ -1,4 +1,4 @@
-"""One sound from bytes to mono samples."""
+"""Decode one audio file to mono samples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 
 from ..errors import MediaError
-from .source import SUPPORTED, expect, media_error
+from .file_bytes import SUPPORTED, expect, media_error
 
 MAX_SECONDS = 60.0
 MIN_SECONDS = 0.02
@@ -22,7 +22,17 @@ _SOUNDS = ("WAV", "WAVEX", "FLAC", "OGG", "MP3")
 
 @dataclass(frozen=True)
 class Sound:
-    """A decoded sound: `samples` (L,) float32 mono, finite, within ±1; `rate` in Hz; `notes` say what was changed."""
+    """A decoded audio clip.
+
+    Attributes:
+        samples: (L,) float32 mono, finite, within ±1.
+        rate: sample rate in Hz.
+        notes: what the decoder changed or left out, for the user.
+
+    Example:
+        >>> Sound(np.zeros(4000, np.float32), 8000).seconds
+        0.5
+    """
 
     samples: np.ndarray
     rate: int
@@ -30,14 +40,26 @@ class Sound:
 
     @property
     def seconds(self) -> float:
+        """Duration in s."""
         return len(self.samples) / self.rate
 
 
 def decode_audio(data: bytes, name: str) -> Sound:
-    """One sound, mixed to mono; at most its first 60 s are read.
+    """Decode an audio file and mix it to mono. At most the first 60 s are read.
+
+    Args:
+        data: content of the file.
+        name: file name, used in messages only.
 
     Raises:
-        MediaError: unsupported or damaged, an inconsistent header, under 20 ms, or samples that are not finite.
+        MediaError: the file is unsupported or damaged, has an inconsistent header, is shorter than 20 ms, or has
+            samples that are not finite.
+
+    Example:
+        >>> file = io.BytesIO()
+        >>> soundfile.write(file, np.zeros((800, 2)), 8000, format="WAV")
+        >>> decode_audio(file.getvalue(), "stereo.wav").notes
+        ('2 channels were mixed to mono',)
     """
     expect("sound", data, name)
     notes: list[str] = []
@@ -52,23 +74,23 @@ def decode_audio(data: bytes, name: str) -> Sound:
                 raise media_error(name, f"its sample rate of {rate} Hz is outside {RATES[0]} to {RATES[1]} Hz")
             if channels > MAX_CHANNELS:
                 raise media_error(name, f"{channels} channels; at most {MAX_CHANNELS} are taken")
-            samples, more = _read_mono(file, int(MAX_SECONDS * rate))
+            samples, truncated = _read_mono(file, int(MAX_SECONDS * rate))
     except soundfile.LibsndfileError as error:
         raise media_error(name, f"damaged sound ({error.error_string.rstrip('.')})") from None
     except MediaError:
         raise
     except MemoryError:
         raise media_error(name, "needs more memory than one file may take") from None
-    except Exception as error:  # a decoder may fail in any way on hostile bytes
+    except Exception as error:  # a decoder may raise anything on malformed data
         raise media_error(name, f"damaged sound ({type(error).__name__})") from None
-    if more:
+    if truncated:
         notes.append(f"only the first {MAX_SECONDS:.0f} s were read")
     if channels > 1:
         notes.append(f"{channels} channels were mixed to mono")
     if len(samples) < MIN_SECONDS * rate:
-        why = f" ({'; '.join(notes)})" if notes else ""
+        details = f" ({'; '.join(notes)})" if notes else ""
         raise media_error(
-            name, f"too short: {1000 * len(samples) / rate:.0f} ms of at least {1000 * MIN_SECONDS:.0f}{why}"
+            name, f"too short: {1000 * len(samples) / rate:.0f} ms of at least {1000 * MIN_SECONDS:.0f}{details}"
         )
     if not np.isfinite(samples).all():
         raise media_error(name, "some samples are not finite numbers (NaN or infinity)")
@@ -80,13 +102,17 @@ def decode_audio(data: bytes, name: str) -> Sound:
 
 
 def _read_mono(file: soundfile.SoundFile, limit: int) -> tuple[np.ndarray, bool]:
-    """((≤ limit,) float32, whether more follows), block by block so that memory does not grow with the channels."""
+    """Read at most `limit` frames, mixed to mono block by block so that memory does not grow with the channels.
+
+    Returns:
+        (≤ limit,) float32, and whether the file has more frames.
+    """
     blocks, total = [], 0
-    while total <= limit:  # one frame beyond the limit tells whether the file goes on
+    while total <= limit:  # one frame beyond the limit shows whether the file has more
         block = file.read(min(65_536, limit + 1 - total), dtype="float32", always_2d=True)
         if not len(block):
             break
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is reported by the caller
+        with np.errstate(over="ignore", invalid="ignore"):  # the caller reports values that are not finite
             blocks.append(block.mean(axis=1, dtype=np.float32))
         total += len(block)
     samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
@@ -94,10 +120,13 @@ def _read_mono(file: soundfile.SoundFile, limit: int) -> tuple[np.ndarray, bool]
 
 
 def _check_wav(data: bytes, name: str) -> list[str]:
-    """Notes on a WAV's chunks; libsndfile opens inconsistent and truncated files without a word.
+    """Check the chunks of a WAV file, because libsndfile opens inconsistent and truncated files without an error.
+
+    Returns:
+        Notes for the user: empty, or one that says how much of the file is missing.
 
     Raises:
-        MediaError: no format, no data, or a block size that does not fit the sample format.
+        MediaError: there is no format or data chunk, or the block size does not fit the sample format.
     """
     order = "<" if data[:4] == b"RIFF" else ">"
     at, frame = 12, 0
@@ -107,16 +136,16 @@ def _check_wav(data: bytes, name: str) -> list[str]:
         if tag == b"fmt " and body + 16 <= len(data):
             code, channels, _, _, frame, bits = struct.unpack_from(f"{order}HHIIHH", data, body)
             if code in (1, 3, 0xFFFE) and frame != channels * -(-bits // 8):
-                right = channels * -(-bits // 8)
-                raise media_error(name, f"inconsistent WAV header: blocks of {frame} bytes where {right} are right")
+                expected = channels * -(-bits // 8)
+                raise media_error(name, f"inconsistent WAV header: blocks of {frame} bytes where {expected} are right")
         elif tag == b"data":
-            held = len(data) - body
-            if not frame or not held:
+            available = len(data) - body
+            if not frame or not available:
                 raise media_error(
                     name, "a WAV header without a format" if not frame else "a WAV header without any data"
                 )
-            if held < size < 2**31 - 1:  # larger: a stream whose writer did not know the length
-                return [f"cut short: it holds {held // frame} of the {size // frame} frames that it declares"]
+            if available < size < 2**31 - 1:  # a larger size marks a stream of unknown length
+                return [f"cut short: it holds {available // frame} of the {size // frame} frames that it declares"]
             return []
         at = body + size + size % 2
     raise media_error(name, "a WAV header without any data")

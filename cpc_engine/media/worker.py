@@ -1,7 +1,7 @@
-"""The process that decodes strangers' bytes: `python -m cpc_engine.media.worker`, driven through its pipes.
+"""The sandbox's worker process, `python -m cpc_engine.media.worker`, which decodes untrusted files sent through pipes.
 
-Each request is one header line of JSON, {"name", "bytes"}, and the bytes. Each answer is one header line, {"error"} or
-{"kind", "notes", "rate" or "shape", "bytes"}, and the array.
+Protocol: a request is one line of JSON, {"name", "bytes"}, followed by that many bytes. A reply is one line of JSON,
+{"error", "bytes": 0} or {"kind", "notes", "rate" or "shape", "bytes"}, followed by the bytes of the array.
 """
 
 from __future__ import annotations
@@ -14,22 +14,24 @@ from typing import Any, BinaryIO
 
 from ..errors import MediaError
 from . import Sound, decode
-from .source import MAX_DECODE_SECONDS, MAX_MEMORY
+from .file_bytes import MAX_DECODE_SECONDS, MAX_MEMORY
 
 
 def main() -> None:
-    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # a library that prints must not spoil an answer
-    _limit()
-    _send(answers, {"ready": True}, b"")
+    """Answer requests on standard input until it is closed."""
+    requests, replies = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # output of a library must not corrupt a reply
+    _set_limits()
+    _send(replies, {"ready": True}, b"")
     while line := requests.readline():
         request = json.loads(line)
-        _alarm(MAX_DECODE_SECONDS + 2)  # the caller gives up earlier; this is for when the caller has died
-        _send(answers, *_answer(requests.read(request["bytes"]), request["name"]))
-        _alarm(0)
+        _set_alarm(MAX_DECODE_SECONDS + 2)  # the parent's limit is shorter; this one works if the parent has died
+        _send(replies, *_reply(requests.read(request["bytes"]), request["name"]))
+        _set_alarm(0)
 
 
-def _answer(data: bytes, name: str) -> tuple[dict[str, Any], bytes]:
+def _reply(data: bytes, name: str) -> tuple[dict[str, Any], bytes]:
+    """The header and body of the reply to one request."""
     try:
         item = decode(data, name)
     except MediaError as error:
@@ -39,26 +41,27 @@ def _answer(data: bytes, name: str) -> tuple[dict[str, Any], bytes]:
     return {"kind": "picture", "notes": item.notes, "shape": item.pixels.shape}, item.pixels.tobytes()
 
 
-def _send(answers: BinaryIO, header: dict[str, Any], body: bytes) -> None:
-    answers.write(json.dumps({**header, "bytes": len(body)}).encode() + b"\n")
-    answers.write(body)
-    answers.flush()
+def _send(replies: BinaryIO, header: dict[str, Any], body: bytes) -> None:
+    """Write one reply; the size of the body is added to the header."""
+    replies.write(json.dumps({**header, "bytes": len(body)}).encode() + b"\n")
+    replies.write(body)
+    replies.flush()
 
 
-def _limit() -> None:
-    """No more memory than `MAX_MEMORY`, no file written, no core dump; where the system has such limits."""
+def _set_limits() -> None:
+    """Forbid core dumps, writing to files, and more memory than `MAX_MEMORY`, as far as the system supports it."""
     if sys.platform != "win32":
         import resource
 
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the caller, who then closes the pipe
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C the parent closes the pipe, which ends this process
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-        if sys.platform == "linux":  # elsewhere it is not kept, or counts what the system itself maps
+        if sys.platform == "linux":  # other systems ignore this limit, or count memory that they map themselves
             resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
 
 
-def _alarm(seconds: int) -> None:
-    """End this process in so many seconds, even inside a decoder; 0 calls it off."""
+def _set_alarm(seconds: int) -> None:
+    """End this process after `seconds`, even inside a decoder; 0 cancels the alarm."""
     if sys.platform != "win32":
         signal.alarm(seconds)
 

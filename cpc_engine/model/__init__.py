@@ -1,4 +1,4 @@
-"""Encoders, the shared context network and its predictors."""
+"""The CPC network: front ends, encoders, the shared context network, and predictors (see docs/method.md#networks)."""
 
 from .cpc import Encoding, MultiModalCPC
 

@@ -1,4 +1,4 @@
-"""Log-mel frames to a sequence of latents."""
+"""Audio encoders: log-mel frames to a sequence of latents (see docs/method.md#encoders)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,21 @@ from .layers import conv_block, overlapping_block
 
 
 class AudioPatchEncoder(nn.Module):
-    """Each stretch of frames is encoded apart: (B, bands, frames) → (B, T, d), T = frames // frames_per_latent."""
+    """Encode non-overlapping stretches of frames independently, so that no two latents share input.
+
+    Shapes: (B, bands, frames) → (B, T, d) with T = frames // frames_per_latent. Frames beyond the last full stretch are
+    not used.
+
+    Args:
+        config: audio settings.
+        dim: size d of a latent.
+
+    Example:
+        >>> import torch
+        >>> encoder = AudioPatchEncoder(AudioConfig(frames_per_latent=6, width=8), dim=16)
+        >>> encoder(torch.zeros(2, 64, 101)).shape
+        torch.Size([2, 16, 16])
+    """
 
     def __init__(self, config: AudioConfig, dim: int) -> None:
         super().__init__()
@@ -30,13 +44,19 @@ class AudioPatchEncoder(nn.Module):
         length = frames // self.frames
         patches = mel[:, :, : length * self.frames].reshape(batch, bands, length, self.frames)
         patches = patches.transpose(1, 2).reshape(batch * length, 1, bands, self.frames)
-        return self.project(self.convs(patches).flatten(1)).view(batch, length, -1)
+        result: Tensor = self.project(self.convs(patches).flatten(1)).view(batch, length, -1)
+        return result
 
 
 class AudioConvEncoder(nn.Module):
-    """The seed's kind: one 2-D ConvNet over the whole spectrogram; neighbouring latents share input.
+    """Encode the whole spectrogram with one 2-D ConvNet, as in the reference recipe.
 
-    (B, bands, frames) → (B, T, d), T = ⌈frames / 4⌉.
+    Receptive fields overlap, so neighboring latents share input. Shapes: (B, bands, frames) → (B, T, d) with
+    T = ⌈frames / 4⌉.
+
+    Args:
+        config: audio settings.
+        dim: size d of a latent.
     """
 
     def __init__(self, config: AudioConfig, dim: int) -> None:
@@ -54,4 +74,5 @@ class AudioConvEncoder(nn.Module):
 
     def forward(self, mel: Tensor) -> Tensor:
         maps = self.convs(mel[:, None])  # (B, width, bands', T)
-        return self.project(maps.permute(0, 3, 1, 2).flatten(2))
+        result: Tensor = self.project(maps.permute(0, 3, 1, 2).flatten(2))
+        return result

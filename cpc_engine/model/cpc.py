@@ -1,4 +1,4 @@
-"""The whole network: an encoder per modality, one GRU for both, one linear map per horizon."""
+"""The complete CPC network: one encoder per modality, one shared GRU, and one linear predictor per horizon."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import torch
 from torch import Tensor, nn
 
 from ..config import RunConfig
-from ..data.items import Modality
-from ..features import AudioFeatures, ImageFeatures
+from ..terms import Modality
 from .audio import AudioConvEncoder, AudioPatchEncoder
+from .frontends import AudioFeatures, ImageFeatures
 from .image import ImageConvEncoder, ImagePatchEncoder
 
 
 @dataclass
 class Encoding:
-    """What the network makes of one modality of a batch.
+    """The output of the network for one modality of a batch.
 
     Attributes:
-        latents: (B, T, d). contexts: (B, T, h); contexts[:, t] has seen latents[:, :t + 1].
-        predictions: {k: (B, T − k, d)}; row t predicts latents[:, t + k].
+        latents: (B, T, d).
+        contexts: (B, T, h); contexts[:, t] depends on latents[:, : t + 1] only.
+        predictions: {horizon k: (B, T − k, d)}; position t predicts latents[:, t + k]. Horizons k ≥ T are left out.
     """
 
     latents: Tensor
@@ -29,7 +30,10 @@ class Encoding:
 
 
 class LatentEncoder(nn.Module):
-    """A modality's encoder and the norm on its latents; nothing non-linear after it, so cosines can be negative."""
+    """The encoder of one modality, followed by LayerNorm if `context.latent_norm` is set.
+
+    No non-linearity follows the last layer, so cosines between latents can be negative.
+    """
 
     def __init__(self, modality: Modality, config: RunConfig) -> None:
         super().__init__()
@@ -42,12 +46,27 @@ class LatentEncoder(nn.Module):
         self.norm = nn.LayerNorm(dim) if config.context.latent_norm else nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features of a batch → (B, T, d)."""
-        return self.norm(self.encoder(features))
+        """Encode the features of a batch to latents (B, T, d)."""
+        result: Tensor = self.norm(self.encoder(features))
+        return result
 
 
 class MultiModalCPC(nn.Module):
-    """CPC over sound, pictures, or both, with a context network that they share (seed.md, Algorithm 1)."""
+    """Contrastive predictive coding for audio, images, or both, with one shared context network.
+
+    See docs/method.md#networks for the architecture and docs/method.md#algorithm-1 for the training step. The method is
+    that of van den Oord et al. 2018 (arXiv 1807.03748).
+
+    Args:
+        config: configuration of the run.
+        modalities: modalities of the data set.
+
+    Example:
+        >>> network = MultiModalCPC(RunConfig(), ("audio",))
+        >>> encoding = network({"audio": torch.zeros(2, 64, 101)})["audio"]
+        >>> encoding.latents.shape, encoding.contexts.shape, encoding.predictions[4].shape
+        (torch.Size([2, 16, 64]), torch.Size([2, 16, 256]), torch.Size([2, 12, 64]))
+    """
 
     def __init__(self, config: RunConfig, modalities: tuple[Modality, ...]) -> None:
         super().__init__()
@@ -71,37 +90,47 @@ class MultiModalCPC(nn.Module):
 
     @property
     def audio_features(self) -> AudioFeatures:
-        """The audio front end; KeyError where the run has no sound."""
+        """The audio front end.
+
+        Raises:
+            KeyError: the run has no audio.
+        """
         features = self.features["audio"]
         assert isinstance(features, AudioFeatures)
         return features
 
     def encode(self, modality: Modality, features: Tensor) -> Tensor:
-        """Features → latents (B, T, d)."""
-        return self.encoders[modality](features)
+        """Encode features of one modality to latents (B, T, d)."""
+        result: Tensor = self.encoders[modality](features)
+        return result
 
     def forward(self, inputs: dict[Modality, Tensor]) -> dict[Modality, Encoding]:
-        """Features per modality → latents, contexts and predictions per modality."""
-        return {modality: self._modality(modality, features) for modality, features in inputs.items()}
+        """Compute latents, contexts, and predictions from the features of each modality."""
+        return {modality: self._forward_modality(modality, features) for modality, features in inputs.items()}
 
-    def _modality(self, modality: Modality, features: Tensor) -> Encoding:
+    def _forward_modality(self, modality: Modality, features: Tensor) -> Encoding:
         latents = self.encode(modality, features)
         contexts, _ = self.gru(latents)
-        maps: nn.Module = self.predictors[modality if modality in self.predictors else "shared"]
+        predictors: nn.Module = self.predictors[modality if modality in self.predictors else "shared"]
         length = latents.shape[1]
         usable = [k for k in self.horizons if k < length]
-        predictions = {k: maps.get_submodule(str(k))(contexts[:, : length - k]) for k in usable}
+        predictions = {k: predictors.get_submodule(str(k))(contexts[:, : length - k]) for k in usable}
         return Encoding(latents, contexts, predictions)
 
     def weights(self) -> dict[str, Tensor]:
-        """What a run keeps: parameters and measured buffers, not the mel filters that follow from the configuration."""
+        """The tensors to store: parameters and buffers, without the mel filters, which follow from the settings."""
         return {name: tensor for name, tensor in self.state_dict().items() if ".mel." not in name}
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
-        """The inverse of `weights`; sizes and names must match exactly."""
+        """Load tensors returned by `weights`.
+
+        Raises:
+            RuntimeError: a name or a shape does not match.
+        """
         filters = {name: tensor for name, tensor in self.state_dict().items() if ".mel." in name}
         self.load_state_dict({**filters, **weights})
 
     @property
     def parameter_count(self) -> int:
+        """Number of parameters, including those that are not trained."""
         return sum(p.numel() for p in self.parameters())

@@ -1,4 +1,4 @@
-"""Pictures to a grid of latents, in raster order."""
+"""Image encoders: images to a grid of latents in raster order (see docs/method.md#encoders)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,24 @@ from torch import Tensor, nn
 from ..config import ImageConfig
 from .layers import conv_block, overlapping_block
 
-STEM = 4  # pixels per side that the first convolution of a patch joins
+STEM = 4  # kernel size and stride of a patch's first convolution, in px
 
 
 class ImagePatchEncoder(nn.Module):
-    """Each patch is encoded apart, so no two latents share a pixel: (B, 3, S, S) → (B, grid², d)."""
+    """Encode the patches of a grid independently, so that no two latents share a pixel.
+
+    Shapes: (B, 3, S, S) → (B, grid², d).
+
+    Args:
+        config: image settings.
+        dim: size d of a latent.
+
+    Example:
+        >>> import torch
+        >>> encoder = ImagePatchEncoder(ImageConfig(size=64, grid=4, width=8), dim=16)
+        >>> encoder(torch.zeros(2, 3, 64, 64)).shape
+        torch.Size([2, 16, 16])
+    """
 
     def __init__(self, config: ImageConfig, dim: int) -> None:
         super().__init__()
@@ -27,16 +40,24 @@ class ImagePatchEncoder(nn.Module):
         self.convs = nn.Sequential(*blocks)
         self.project = nn.Linear(_channels(blocks[-1]), dim)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        batch, channels, side, _ = pictures.shape
+    def forward(self, images: Tensor) -> Tensor:
+        batch, channels, side, _ = images.shape
         patch = side // self.grid
-        patches = pictures.view(batch, channels, self.grid, patch, self.grid, patch).permute(0, 2, 4, 1, 3, 5)
+        patches = images.view(batch, channels, self.grid, patch, self.grid, patch).permute(0, 2, 4, 1, 3, 5)
         maps = self.convs(patches.reshape(-1, channels, patch, patch))
-        return self.project(maps.mean((2, 3))).view(batch, self.grid**2, -1)
+        result: Tensor = self.project(maps.mean((2, 3))).view(batch, self.grid**2, -1)
+        return result
 
 
 class ImageConvEncoder(nn.Module):
-    """The seed's kind: a small ConvNet over the whole picture whose last map is the grid; receptive fields overlap."""
+    """Encode the whole image with one ConvNet whose last feature map is the grid, as in the reference recipe.
+
+    Receptive fields overlap, so neighboring latents share input. Shapes: (B, 3, S, S) → (B, grid², d).
+
+    Args:
+        config: image settings.
+        dim: size d of a latent.
+    """
 
     def __init__(self, config: ImageConfig, dim: int) -> None:
         super().__init__()
@@ -45,15 +66,17 @@ class ImageConvEncoder(nn.Module):
         self.convs = nn.Sequential(*(overlapping_block(a, b, (2, 2)) for a, b in pairwise(channels)))
         self.project = nn.Conv2d(channels[-1], dim, 1)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        return self.project(self.convs(pictures)).flatten(2).transpose(1, 2)
+    def forward(self, images: Tensor) -> Tensor:
+        result: Tensor = self.project(self.convs(images)).flatten(2).transpose(1, 2)
+        return result
 
 
 def _stem(width: int) -> nn.Sequential:
-    """Patchify: one product per 4 × 4 pixels, which costs next to nothing on upsampled pictures."""
+    """First layers of the patch encoder. Its stride of 4 px keeps the cost low for upsampled images."""
     return nn.Sequential(nn.Conv2d(3, width, STEM, STEM), nn.GroupNorm(1, width), nn.GELU())
 
 
 def _channels(block: nn.Module) -> int:
+    """Output channels of a block's convolution."""
     convolution = next(layer for layer in block.modules() if isinstance(layer, nn.Conv2d))
     return convolution.out_channels

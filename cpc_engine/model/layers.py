@@ -1,4 +1,4 @@
-"""Pieces that both encoders use."""
+"""Layers that the audio and image encoders share."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from torch import Tensor, nn
 
 
 class ChannelNorm(nn.Module):
-    """Layer norm over the channels of each position alone, (B, C, H, W): nothing leaks from one position to another."""
+    """Layer normalization over the channels of each position of (B, C, H, W).
+
+    Unlike batch or group normalization, it lets no information leak between positions or items.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(x.movedim(1, -1)).movedim(-1, 1)
+        result: Tensor = self.norm(x.movedim(1, -1)).movedim(-1, 1)
+        return result
 
 
 def conv_block(inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int]) -> nn.Sequential:
-    """Convolution, group norm, GELU for patches that are encoded apart: group norm then sees one patch only."""
+    """Convolution, group normalization, and GELU, for patch encoders: the statistics come from a single patch."""
     padding = (kernel[0] // 2, kernel[1] // 2)
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, padding),
@@ -27,9 +31,10 @@ def conv_block(inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple
 
 
 def overlapping_block(inputs: int, outputs: int, stride: tuple[int, int]) -> nn.Sequential:
-    """3 × 3 convolution over the whole input, normalised per position, ReLU: the seed's kind of encoder."""
+    """3 × 3 convolution, normalization per position, and ReLU, for the ConvNets of the reference recipe."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1), ChannelNorm(outputs), nn.ReLU())
 
 
 def _groups(channels: int) -> int:
+    """The largest number of groups up to 8 that divides the channels."""
     return next(groups for groups in (8, 4, 2, 1) if channels % groups == 0)

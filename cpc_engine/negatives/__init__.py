@@ -1,1 +1,1 @@
-"""Negatives: identity of latents, the queue, the hybrid sampler and the InfoNCE loss over what it gathers."""
+"""Negatives and the loss: identities of latents, masks, the queue, the hybrid sampler, and block-wise InfoNCE."""

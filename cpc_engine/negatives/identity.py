@@ -1,7 +1,7 @@
-"""Who a latent is: modality, item and position packed into one int64, so that copies can be found and masked.
+"""Identities of latents: modality, item, and position packed into one int64, so that copies can be found and masked.
 
-Bit layout: 1 bit modality | 31 bits item | 16 bits position. The step is kept beside it, not inside: an older
-encoding of the same position is still a copy of it.
+Bit layout: 1 bit modality | 31 bits item | 16 bits position. The step at which a latent was encoded is not part of its
+identity, because an older encoding of the same position is still a copy of it. See docs/method.md#identity-and-masks.
 """
 
 from __future__ import annotations
@@ -11,47 +11,69 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..data.items import MODALITIES, Modality
+from ..terms import MODALITIES, Modality
 
 POSITION_BITS = 16
 ITEM_BITS = 31
-SCRAMBLED = (
-    1 << POSITION_BITS
-) - 1  # position of a latent of shuffled input: it belongs to the item, to no place in it
+# Reserved position for latents of shuffled input, which belong to an item but to no position in it.
+NO_POSITION = (1 << POSITION_BITS) - 1
 
 
 def pack(modality: Modality, items: Tensor, positions: Tensor) -> Tensor:
-    """Identities of latents; `items` and `positions` (int64) broadcast against each other."""
-    side = MODALITIES.index(modality) << (ITEM_BITS + POSITION_BITS)
-    return side | (items << POSITION_BITS) | positions
+    """Pack modality, item, and position into identities.
+
+    Args:
+        items: int64 item numbers, below 2³¹.
+        positions: int64 positions, below 2¹⁶; broadcast against `items`.
+
+    Returns:
+        int64 identities of the broadcast shape.
+
+    Example:
+        >>> identities = pack("image", torch.tensor([[3], [5]]), torch.tensor([0, 1]))
+        >>> identities.shape, item_index(identities[1]).tolist()
+        (torch.Size([2, 2]), [5, 5])
+    """
+    modality_bit = MODALITIES.index(modality) << (ITEM_BITS + POSITION_BITS)
+    return modality_bit | (items << POSITION_BITS) | positions
 
 
 def item_of(identities: Tensor) -> Tensor:
-    """Modality and item together: equal for all latents of one sound or one picture."""
+    """Return modality and item as one number, which is equal for all latents of one clip or one image."""
     return identities >> POSITION_BITS
 
 
 def item_index(identities: Tensor) -> Tensor:
-    """The item alone, without its modality: equal for both halves of a pair."""
+    """Return the item without its modality, which is equal for the clip and the image of a pair."""
     return item_of(identities) & ((1 << ITEM_BITS) - 1)
 
 
 class Mask(NamedTuple):
-    """Which cells of an (anchors × candidates) matrix are no negatives: those whose keys are equal.
+    """The cells of an (anchors × candidates) matrix that are not negatives: those where the two keys are equal.
 
     Attributes:
-        anchors: (N,) int64. candidates: (n,) int64.
+        anchors: (N,) int64 keys of the anchors.
+        candidates: (n,) int64 keys of the candidates.
+
+    Example:
+        >>> Mask(torch.tensor([7, 8]), torch.tensor([8, 9, 7, 8])).cells()
+        (tensor([0, 1, 1]), tensor([2, 0, 3]))
     """
 
     anchors: Tensor
     candidates: Tensor
 
     def cells(self) -> tuple[Tensor, Tensor]:
-        """Rows and columns of the masked cells, int64, sorted by row; found by sorting, no (N, n) matrix is made."""
+        """Find the masked cells by sorting, without building an (N, n) matrix.
+
+        Returns:
+            Rows and columns of the cells, int64, sorted by row.
+        """
         return _equal_pairs(self.anchors, self.candidates)
 
 
 def _equal_pairs(anchors: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+    """All pairs (i, j) with anchors[i] == candidates[j], sorted by i."""
     ordered, order = torch.sort(candidates, stable=True)
     first = torch.searchsorted(ordered, anchors)
     counts = torch.searchsorted(ordered, anchors, right=True) - first

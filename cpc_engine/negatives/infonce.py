@@ -1,19 +1,23 @@
-"""InfoNCE over hybrid negatives, tile by tile: exact values and gradients without an (N, M) matrix.
+"""Block-wise InfoNCE over hybrid negatives: exact loss and gradients without an (N, M) matrix.
 
-Letters in names and comments: N anchors, M candidates, n candidates of one source, d their size, b anchors of a block.
+Notation: N anchors, M candidates, n candidates of one source, d their size, b anchors of a block.
 
-    loss_i = log Σ_j exp(l_ij) − l_ip,   l_ij = a_i · c_j / τ
+    loss_i = log Σ_j exp(l_ij) − l_ip,   l_ij = a_i · c_j / τ,   p: the positive
 
-A block of b anchors meets the candidates in tiles that fit the cache. For one tile:
-  1. l = a cᵀ (a is divided by τ beforehand); cells that are no negatives, the positive's own among them, become −inf;
-  2. e = exp(l − m) in place. m is the row's largest logit so far (what was summed before is rescaled when it grows),
-     or 0 for good where Cauchy-Schwarz bounds |l| so far below overflow that a shift would change nothing;
-  3. e c and e's row sums are added up: the anchors' gradient and the loss, both still to be divided by the total.
-When all tiles are done the total is known, and eᵀ (a / total) is the candidates' gradient: only tiles of sources that
-carry one are kept until then, so a longer queue takes time but no memory.
-A permuted copy of the in-batch latents (`Candidates.mirror`) has the same multiset of logits, so it is a factor 2 on
-the in-batch sums less its own copy of the positive: no product, no memory.
-Source: seed.md, Algorithm 2; van den Oord et al. 2018 (arXiv 1807.03748).
+For a block of b anchors, the candidates are processed in tiles that fit the cache. For one tile:
+
+1. l = a cᵀ, where a is already divided by τ. Cells that are not negatives, among them the positive's own, become −inf.
+2. e = exp(l − m) in place. m is the largest logit of the row so far; earlier sums are rescaled when it grows. If the
+   Cauchy-Schwarz inequality bounds |l| far below overflow, m is 0 throughout.
+3. e c and the row sums of e are accumulated. They give the gradient of the anchors and the loss after division by the
+   total of the row.
+
+After the last tile the total is known, and eᵀ (a / total) is the gradient of the candidates. Only tiles of sources that
+require a gradient are kept until then, so a longer queue costs time but no memory. A permuted copy of the in-batch
+latents (`Candidates.permuted`) has the same logits in another order. It is a factor of 2 on the in-batch sums, with a
+correction for its copy of the positive, and needs no matrix product and no memory.
+
+References: docs/method.md#algorithm-2 and docs/method.md#block-wise-loss; van den Oord et al. 2018 (arXiv 1807.03748).
 """
 
 from __future__ import annotations
@@ -25,21 +29,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .account import Account, Tally
 from .candidates import Candidates, by_class
 from .identity import Mask
+from .source_stats import LossStats, StatsCollector
 
-SAFE_LOGIT = 40.0  # exp(±40) times 10⁶ candidates stays far inside float32
+SAFE_LOGIT = 40.0  # exp(±40) times 10⁶ candidates is far within the range of float32
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How a device likes its work cut.
+    """Block and tile sizes for one type of device.
 
     Attributes:
-        rows: anchors per block. tile: logits per tile. kept: logits kept per block.
-        dense: find masked cells by comparing all keys of a tile, which asks the host for nothing; or by sorting them,
-            which compares far less.
+        rows: largest number of anchors per block.
+        tile: largest number of logits per tile.
+        kept: largest number of logits kept per block for the gradient of the candidates.
+        dense: find masked cells by comparing all keys of a tile, which needs no synchronization with the host, instead
+            of sorting the keys, which needs far fewer comparisons.
     """
 
     rows: int
@@ -49,24 +55,24 @@ class Shape:
 
 
 SHAPES = {
-    "cpu": Shape(rows=512, tile=2 << 20, kept=8 << 20, dense=False),  # a tile of 8 MB stays in a shared cache
+    "cpu": Shape(rows=512, tile=2 << 20, kept=8 << 20, dense=False),  # a tile of 8 MB fits in a shared cache
     "cuda": Shape(rows=4096, tile=64 << 20, kept=256 << 20, dense=True),
 }
 
 
 @dataclass(frozen=True)
 class InfoNCE:
-    """What one call gives.
+    """The result of `info_nce`.
 
     Attributes:
-        loss: scalar, carries the gradient.
-        losses: (N,) float32 loss of each anchor, detached.
-        account: per-source statistics from the same logits; None unless asked for.
+        loss: scalar with gradient, the weighted sum of the losses.
+        losses: (N,) float32 loss of each anchor in nats, without gradient.
+        stats: source statistics from the same logits; None if no labels were given.
     """
 
     loss: Tensor
     losses: Tensor
-    account: Account | None
+    stats: LossStats | None
 
 
 def info_nce(
@@ -78,19 +84,28 @@ def info_nce(
     labels: Tensor | None = None,
     bound: float | None = None,
 ) -> InfoNCE:
-    """Weighted InfoNCE of anchors against candidates, in float32.
+    """Compute the weighted InfoNCE loss of anchors against candidates, in float32.
 
     Args:
         anchors: (N, d) predictions.
-        positives: (N,) int64, each anchor's positive as a column of the in-batch source.
-        candidates: everything the anchors are scored against.
-        scale: scalar 1/τ; a learned one gets its gradient.
-        weights: (N,), 1/N each when not given.
-        labels: (N,) int64, the anchors' classes; asks for the per-source account.
-        bound: no logit's absolute value exceeds it (1/τ for unit vectors); where not given, a CPU measures it.
+        positives: (N,) int64, column of each anchor's positive in the in-batch source.
+        candidates: candidates of all sources.
+        scale: scalar 1/τ; receives a gradient if it requires one.
+        weights: (N,) weights of the anchors; 1/N if not given.
+        labels: (N,) int64 classes of the anchors. If given, source statistics are computed.
+        bound: upper bound of the logits' absolute values (1/τ for unit vectors). If not given, it is computed on a CPU,
+            and on a GPU the logits are always shifted.
 
     Raises:
-        ValueError: no anchors, or sizes that do not fit.
+        ValueError: there are no anchors, or the shapes do not match.
+
+    Example:
+        >>> from cpc_engine.sources import CandidateSet
+        >>> keys = torch.eye(3)
+        >>> candidates = Candidates([CandidateSet("in_batch", keys, ids=torch.arange(3), labels=torch.arange(3))])
+        >>> loss = info_nce(keys, torch.arange(3), candidates, scale=torch.tensor(5.0)).loss
+        >>> loss.allclose(F.cross_entropy(5 * keys @ keys.T, torch.arange(3)))
+        True
     """
     n = len(anchors)
     if n == 0 or len(positives) != n or anchors.shape[1] != candidates.sources[0].vectors.shape[1]:
@@ -100,19 +115,23 @@ def info_nce(
     if labels is not None:
         candidates, positives = by_class(candidates, positives)
     vectors = [source.vectors.float() for source in candidates.sources]
-    tally = None if labels is None else Tally(candidates, labels)
-    scaled = anchors.float() * scale  # divided by τ before anything is masked: −inf never meets a product
-    if bound is None:  # a GPU is not asked: waiting for its answer costs more than shifting
+    collector = None if labels is None else StatsCollector(candidates, labels)
+    scaled = anchors.float() * scale  # divide by τ before masking, so that −inf is never multiplied
+    if bound is None:  # not computed on a GPU: the synchronization would cost more than shifting the logits
         bound = _largest_logit(scaled, vectors) if scaled.device.type == "cpu" else float("inf")
-    loss, losses = _BlockInfoNCE.apply(scaled, positives, weights, candidates, tally, bound <= SAFE_LOGIT, *vectors)
-    if tally is None:
+    loss, losses = _BlockInfoNCE.apply(scaled, positives, weights, candidates, collector, bound <= SAFE_LOGIT, *vectors)
+    if collector is None:
         return InfoNCE(loss, losses, None)
     with torch.no_grad():
-        return InfoNCE(loss, losses, tally.account(anchors.float(), vectors, scale))
+        return InfoNCE(loss, losses, collector.stats(anchors.float(), vectors, scale))
 
 
 class _BlockInfoNCE(torch.autograd.Function):
-    """Gradients are made in the forward pass, while a block's exponentials are at hand, and scaled in the backward."""
+    """The loss as an autograd function.
+
+    Gradients are computed in the forward pass, while the exponentials of a block are available, and scaled in the
+    backward pass.
+    """
 
     @staticmethod
     def forward(
@@ -121,17 +140,17 @@ class _BlockInfoNCE(torch.autograd.Function):
         positives: Tensor,
         weights: Tensor,
         candidates: Candidates,
-        tally: Tally | None,
+        collector: StatsCollector | None,
         bounded: bool,
         *vectors: Tensor,
     ) -> tuple[Tensor, Tensor]:
         needs = [ctx.needs_input_grad[0], *ctx.needs_input_grad[6:]]
-        walk = _Walk(anchors, positives, weights, candidates, tally, bounded, vectors, needs)
+        blocks = _BlockPass(anchors, positives, weights, candidates, collector, bounded, vectors, needs)
         with torch.no_grad(), torch.autocast(anchors.device.type, enabled=False):
-            losses = torch.cat([walk.block(number) for number in range(-(-len(anchors) // walk.rows))])
-            walk.finish()
-        ctx.save_for_backward(*(g for g in walk.gradients if g is not None))
-        ctx.present = [g is not None for g in walk.gradients]
+            losses = torch.cat([blocks.block(number) for number in range(-(-len(anchors) // blocks.rows))])
+            blocks.finish()
+        ctx.save_for_backward(*(g for g in blocks.gradients if g is not None))
+        ctx.present = [g is not None for g in blocks.gradients]
         ctx.mark_non_differentiable(losses)
         return torch.dot(losses, weights), losses
 
@@ -144,13 +163,16 @@ class _BlockInfoNCE(torch.autograd.Function):
 
 @dataclass
 class _Tile:
-    """Some columns of one source.
+    """A range of columns of one source.
 
     Attributes:
-        runs: class and columns of each stretch of one class; all columns as one where there is no account.
-        mask: keys that tell which cells are no negatives; None where all are.
-        cells: rows and columns of those cells, sorted by row, where they were looked up beforehand; those of block k
-            are start[k] to start[k + 1].
+        source: index of the source.
+        span: columns of the tile within the source.
+        runs: (class, columns within the tile) of each run of one class; a single run without statistics.
+        mask: which cells are not negatives; None if all cells are negatives.
+        cells: rows and columns (within the tile) of the masked cells, sorted by row, if they were found beforehand;
+            otherwise None.
+        start: the masked cells of block k are those from start[k] to start[k + 1].
     """
 
     source: int
@@ -161,8 +183,8 @@ class _Tile:
     start: list[int]
 
 
-class _Walk:
-    """One pass over the anchors; holds what all blocks share."""
+class _BlockPass:
+    """One pass over all blocks of anchors, with the buffers that the blocks share."""
 
     def __init__(
         self,
@@ -170,21 +192,21 @@ class _Walk:
         positives: Tensor,
         weights: Tensor,
         candidates: Candidates,
-        tally: Tally | None,
+        collector: StatsCollector | None,
         bounded: bool,
         vectors: tuple[Tensor, ...],
         needs: list[bool],
     ) -> None:
         self.anchors, self.positives, self.weights = anchors, positives, weights
-        self.tally, self.bounded, self.vectors = tally, bounded, vectors
-        mirrored = candidates.mirror != "absent"
-        self.copies = 2.0 if mirrored else 1.0  # of every in-batch negative
-        self.copies_grad = 2.0 if candidates.mirror == "attached" else 1.0
-        keeps_own = mirrored and candidates.mode == "seed"  # the mirror's copy of the positive stays unmasked
-        self.own = 2.0 if keeps_own else 1.0
-        self.own_grad = 2.0 if keeps_own and candidates.mirror == "attached" else 1.0
-        wanted = (anchors, *vectors)
-        self.gradients = [torch.zeros_like(x) if need else None for x, need in zip(wanted, needs, strict=True)]
+        self.collector, self.bounded, self.vectors = collector, bounded, vectors
+        has_permuted = candidates.permuted != "absent"
+        self.copies = 2.0 if has_permuted else 1.0  # copies of every in-batch negative
+        self.copies_grad = 2.0 if candidates.permuted == "attached" else 1.0  # those that carry a gradient
+        keeps_positive = has_permuted and candidates.mode == "reference"  # the permuted copy of the positive counts
+        self.positive_copies = 2.0 if keeps_positive else 1.0
+        self.positive_copies_grad = 2.0 if keeps_positive and candidates.permuted == "attached" else 1.0
+        inputs = (anchors, *vectors)
+        self.gradients = [torch.zeros_like(x) if need else None for x, need in zip(inputs, needs, strict=True)]
 
         shape = SHAPES.get(anchors.device.type, SHAPES["cuda"])
         kept = sum(len(v) for v, g in zip(vectors, self.gradients[1:], strict=True) if g is not None)
@@ -197,11 +219,12 @@ class _Walk:
                 span = slice(begin, min(begin + width, len(vectors[source])))
                 self.tiles.append(self._tile(source, span, mask, cells))
         self.buffer = anchors.new_empty(self.rows * kept)
-        self.pulls = torch.empty_like(weights)  # (N,) gradient on each positive's logit
+        self.positive_grads = torch.empty_like(weights)  # (N,) gradient on the logit of each positive
         self.scratch = anchors.new_empty(self.rows * min(width, max(len(v) for v in vectors)))
 
     def _tile(self, source: int, span: slice, mask: Mask | None, cells: tuple[Tensor, Tensor] | None) -> _Tile:
-        runs = [(0, slice(None))] if self.tally is None else self.tally.runs(source, span)
+        """One tile; `cells` are the masked cells of the whole source, or None if they are found per block."""
+        runs = [(0, slice(None))] if self.collector is None else self.collector.runs(source, span)
         if cells is None:
             return _Tile(source, span, runs, mask, None, [])
         rows, columns = cells
@@ -212,88 +235,103 @@ class _Walk:
         return _Tile(source, span, runs, mask, (rows, columns), torch.searchsorted(rows, edges).tolist())
 
     def block(self, number: int) -> Tensor:
-        """Losses (b,) of block `number` of the anchors; gradients are added to `self.gradients`."""
+        """Process block `number` of the anchors and add its gradients to `self.gradients`.
+
+        Returns:
+            (b,) losses.
+        """
         rows = slice(number * self.rows, min((number + 1) * self.rows, len(self.anchors)))
         a, weights = self.anchors[rows], self.weights[rows]
-        own = self.vectors[0][self.positives[rows]]
-        own_logit = (a * own).sum(1)
-        top = torch.zeros_like(own_logit) if self.bounded else own_logit
-        highest = a.new_full((len(self.vectors), len(a)), -torch.inf)
-        pull = a.new_zeros(len(self.vectors), len(a), a.shape[1])
-        mass = a.new_zeros(len(self.vectors), 1 if self.tally is None else self.tally.classes, len(a))
+        positive = self.vectors[0][self.positives[rows]]
+        positive_logit = (a * positive).sum(1)
+        # S: number of sources
+        shift = torch.zeros_like(positive_logit) if self.bounded else positive_logit  # (b,) m of the module docstring
+        highest = a.new_full((len(self.vectors), len(a)), -torch.inf)  # (S, b) largest logits
+        weighted = a.new_zeros(len(self.vectors), len(a), a.shape[1])  # (S, b, d) Σ_j exp(l_j − m) c_j
+        mass = a.new_zeros(len(self.vectors), 1 if self.collector is None else self.collector.classes, len(a))
         kept, used = [], 0
         for tile in self.tiles:
             vectors, source = self.vectors[tile.source][tile.span], tile.source
             size = len(a) * len(vectors)
-            carries = self.gradients[1 + source] is not None
-            store = self.buffer[used : used + size] if carries else self.scratch[:size]
+            needs_grad = self.gradients[1 + source] is not None
+            store = self.buffer[used : used + size] if needs_grad else self.scratch[:size]
             l = torch.mm(a, vectors.T, out=store.view(len(a), len(vectors)))
             self._mask(tile, l, number, rows)
-            if self.tally is not None and number == 0:
-                self.tally.watch(source, tile.span, l)
-            if self.tally is not None or not self.bounded:
+            if self.collector is not None and number == 0:
+                self.collector.add_hardest(source, tile.span, l)
+            if self.collector is not None or not self.bounded:
                 highest[source] = torch.maximum(highest[source], l.amax(1))
             if not self.bounded:
-                higher = torch.maximum(top, highest[source])
-                shrink = (top - higher).exp()
-                pull *= shrink[:, None]
-                mass *= shrink
-                top = higher
-                l.sub_(top[:, None])
-            pull[source].addmm_(l.exp_(), vectors)
+                new_shift = torch.maximum(shift, highest[source])
+                rescale = (shift - new_shift).exp()
+                weighted *= rescale[:, None]
+                mass *= rescale
+                shift = new_shift
+                l.sub_(shift[:, None])
+            weighted[source].addmm_(l.exp_(), vectors)
             for label, columns in tile.runs:
                 mass[source, label] += l[:, columns].sum(1)
-            if carries:
-                kept.append((tile, l, top))
+            if needs_grad:
+                kept.append((tile, l, shift))
                 used += size
-        own_exp = (own_logit - top).exp()
+        positive_exp = (positive_logit - shift).exp()
         negatives = (self.copies - 1) * mass[0].sum(0) + mass.sum((0, 1))
-        total = self.own * own_exp + negatives
-        log_total = total.log() + top
-        if self.tally is not None:
-            self.tally.add(rows, own_logit, log_total, total, mass, highest)
-        share = weights / total
-        # p₊ − 1 from what is not the positive: p₊ itself rounds to 1 where an anchor is all but solved
-        self.pulls[rows] = -share * (negatives + (self.own - self.own_grad) * own_exp)
+        total = self.positive_copies * positive_exp + negatives
+        log_total = total.log() + shift
+        if self.collector is not None:
+            self.collector.add(rows, positive_logit, log_total, total, mass, highest)
+        factor = weights / total
+        # The gradient p₊ − 1 is computed from the negatives' mass: where p₊ rounds to 1, the difference would be noise.
+        detached_copies = self.positive_copies - self.positive_copies_grad
+        self.positive_grads[rows] = -factor * (negatives + detached_copies * positive_exp)
         if self.gradients[0] is not None:
-            towards = (self.copies - 1) * pull[0] + pull.sum(0)
-            self.gradients[0][rows] = share[:, None] * (towards - negatives[:, None] * own)
-        scaled = a * share[:, None]
-        for tile, e, seen in kept:
-            part = scaled if self.bounded else scaled * (seen - top).exp()[:, None]
+            negatives_sum = (self.copies - 1) * weighted[0] + weighted.sum(0)
+            self.gradients[0][rows] = factor[:, None] * (negatives_sum - negatives[:, None] * positive)
+        scaled = a * factor[:, None]
+        for tile, e, tile_shift in kept:
+            part = scaled if self.bounded else scaled * (tile_shift - shift).exp()[:, None]
             gradient = self.gradients[1 + tile.source]
             assert gradient is not None
             gradient[tile.span].addmm_(e.T, part, alpha=self.copies_grad if tile.source == 0 else 1.0)
-        return log_total - own_logit
+        return log_total - positive_logit
 
     def _mask(self, tile: _Tile, logits: Tensor, number: int, block: slice) -> None:
-        """Set this block's cells that are no negatives to −inf; the account sees them before."""
+        """Set the cells of a block that are not negatives to −inf, after passing their logits to the collector.
+
+        Args:
+            logits: (b, n) of the tile, changed in place.
+            number: of the block.
+            block: anchors of the block.
+        """
         if tile.mask is None:
             return
         if tile.cells is not None:
-            mine = slice(tile.start[number], tile.start[number + 1])
-            rows, columns = tile.cells[0][mine] - block.start, tile.cells[1][mine]
+            in_block = slice(tile.start[number], tile.start[number + 1])
+            rows, columns = tile.cells[0][in_block] - block.start, tile.cells[1][in_block]
         else:
             equal = tile.mask.anchors[block, None] == tile.mask.candidates[tile.span]
-            if self.tally is None:
+            if self.collector is None:
                 logits.masked_fill_(equal, -torch.inf)
                 return
             rows, columns = equal.nonzero().unbind(1)
-        if self.tally is not None:
-            self.tally.leave_out(tile.source, logits[rows, columns], rows + block.start, columns + tile.span.start)
+        if self.collector is not None:
+            self.collector.add_masked(tile.source, logits[rows, columns], rows + block.start, columns + tile.span.start)
         logits[rows, columns] = -torch.inf
 
     def finish(self) -> None:
-        """What every anchor does to its own positive, for all blocks at once: the anchors of one positive are a bag."""
+        """Add the gradient of every anchor on its own positive, for all blocks at once.
+
+        `embedding_bag` sums over the anchors of each positive: they form one bag.
+        """
         grad_in_batch = self.gradients[1]
         if grad_in_batch is not None:
             counts = torch.bincount(self.positives, minlength=len(grad_in_batch))
             begin = counts.cumsum(0) - counts
-            pulled = self.pulls[:, None] * self.anchors
-            grad_in_batch += F.embedding_bag(self.positives.argsort(), pulled, begin, mode="sum")
+            contributions = self.positive_grads[:, None] * self.anchors
+            grad_in_batch += F.embedding_bag(self.positives.argsort(), contributions, begin, mode="sum")
 
 
 def _largest_logit(anchors: Tensor, vectors: list[Tensor]) -> float:
-    """An upper bound of |a · c| (Cauchy-Schwarz)."""
+    """An upper bound of |a · c| by the Cauchy-Schwarz inequality."""
     longest = torch.stack([v.detach().norm(dim=1).amax() for v in vectors]).amax()
     return float(anchors.detach().norm(dim=1).amax() * longest)

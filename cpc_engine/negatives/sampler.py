@@ -1,61 +1,63 @@
-"""The hybrid sampler: from one modality's keys to a step's candidates, and into the queue (seed.md, Algorithm 2)."""
+"""The hybrid sampler, which gathers the candidates of one modality in one step (see docs/method.md#algorithm-2)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..config import SamplerConfig
-from ..data.items import Modality
-from .candidates import Candidates, Source
-from .identity import SCRAMBLED, pack
+from ..sources import SOURCES, Keys, SourceInputs
+from ..terms import Modality
+from .candidates import Candidates
+from .identity import NO_POSITION, pack
 from .queue import LatentQueue
 
 
-@dataclass
-class Keys:
-    """Latents that predictions are scored against, one row per (item, position).
+def keys_of(modality: Modality, latents: Tensor, items: Tensor, labels: Tensor, cosine: bool) -> Keys:
+    """Make keys from the latents of a batch, with identities and labels per position.
 
-    Attributes:
-        vectors: (B·T, d), in item-major order, unit length where cosine similarity is used.
-        ids: (B·T,) int64. labels: (B·T,) int64. length: T.
+    Args:
+        latents: (B, T, d).
+        items: (B,) int64 item numbers.
+        labels: (B,) int64 classes.
+        cosine: scale the vectors to unit length.
+
+    Returns:
+        Keys with B·T rows in item-major order.
+
+    Example:
+        >>> keys = keys_of("audio", torch.ones(2, 3, 4), torch.tensor([0, 7]), torch.tensor([0, 1]), cosine=True)
+        >>> keys.vectors.shape, keys.labels.tolist(), keys.futures(1).labels.tolist()
+        (torch.Size([6, 4]), [0, 0, 0, 1, 1, 1], [0, 0, 1, 1])
     """
-
-    vectors: Tensor
-    ids: Tensor
-    labels: Tensor
-    length: int
-
-    @classmethod
-    def of(cls, modality: Modality, latents: Tensor, items: Tensor, labels: Tensor, cosine: bool) -> Keys:
-        """From (B, T, d) latents of `items` (B,) with `labels` (B,)."""
-        batch, length, dim = latents.shape
-        positions = torch.arange(length, device=latents.device)
-        vectors = latents.reshape(-1, dim).float()
-        return cls(
-            vectors=F.normalize(vectors, dim=1) if cosine else vectors,
-            ids=pack(modality, items[:, None], positions[None]).reshape(-1),
-            labels=labels[:, None].expand(batch, length).reshape(-1),
-            length=length,
-        )
-
-    def futures(self, first: int) -> Keys:
-        """Only positions from `first` on: those that are some anchor's future."""
-        parts = (self.vectors, self.ids, self.labels)
-        vectors, ids, labels = (part.unflatten(0, (-1, self.length))[:, first:].flatten(0, 1) for part in parts)
-        return Keys(vectors, ids, labels, self.length - first)
+    batch, length, dim = latents.shape
+    positions = torch.arange(length, device=latents.device)
+    vectors = latents.reshape(-1, dim).float()
+    return Keys(
+        vectors=F.normalize(vectors, dim=1) if cosine else vectors,
+        ids=pack(modality, items[:, None], positions[None]).reshape(-1),
+        labels=labels[:, None].expand(batch, length).reshape(-1),
+        length=length,
+    )
 
 
 class HybridSampler:
-    """All five sources for one modality, and its queue.
+    """The sources of negatives and the queue of one modality (see docs/method.md#sources-of-negatives).
 
     Args:
-        config: the sampler's knobs; live ones may be replaced between steps.
-        cosine: whether latents live on the unit sphere (perturbed ones are then put back on it).
-        generator: noise and choices come from it alone, so a resumed run draws the same.
+        config: settings of the sampler. The attribute may be replaced between steps to change live settings.
+        dim: size d of a latent.
+        cosine: whether similarities are cosines; perturbed latents are then rescaled to unit length.
+        generator: source of all random draws, so that a resumed run draws the same values.
+
+    Example:
+        >>> sampler = HybridSampler(SamplerConfig(perturbed=True), dim=4, cosine=True, generator=torch.Generator())
+        >>> keys = keys_of("audio", torch.randn(2, 3, 4), torch.arange(2), torch.zeros(2).long(), cosine=True)
+        >>> sampler.candidates(keys.futures(1), step=0).counts()
+        {'in_batch': 4, 'perturbed': 4}
     """
 
     def __init__(self, config: SamplerConfig, dim: int, cosine: bool, generator: torch.Generator) -> None:
@@ -65,40 +67,36 @@ class HybridSampler:
         self.queue = LatentQueue(config.queue_size, dim, generator.device)
 
     def candidates(
-        self, futures: Keys, step: int, other: Keys | None = None, scrambled: Keys | None = None
+        self, futures: Keys, step: int, other: Keys | None = None, shuffled_input: Keys | None = None
     ) -> Candidates:
-        """Candidates of one step.
+        """Gather the candidates of one step from all sources that are switched on.
 
         Args:
-            futures: keys of all positions that are some anchor's positive.
+            futures: keys of all positions that are the positive of some anchor.
             step: of the run, from 0; decides which queued latents are too old.
-            other: the other modality's keys of the same batch; used when cross_modal is on.
-            scrambled: keys of the shuffled input; used when shuffled is "input".
+            other: keys of the other modality of the same batch; needed for `cross_modal`.
+            shuffled_input: keys of the shuffled input; needed for `shuffled` = "input".
         """
         config = self.config
-        sources = [Source("in_batch", futures.vectors, futures.ids, futures.labels)]
-        if len(self.queue) and step >= config.queue_delay:
-            past = self.queue.entries(step, config.queue_max_age)
-            if len(past.ids):
-                sources.append(Source("queue", past.vectors, past.ids, past.labels))
-        if config.perturbed:
-            sources.append(Source("perturbed", self._perturb(futures.vectors), futures.ids, futures.labels))
-        if config.shuffled == "input" and scrambled is not None:
-            vectors = scrambled.vectors.detach() if config.detach_synthetic else scrambled.vectors
-            sources.append(Source("shuffled", vectors, scrambled.ids | SCRAMBLED, scrambled.labels))
-        if config.cross_modal and other is not None:
-            vectors = other.vectors.detach() if config.detach_cross_modal else other.vectors
-            sources.append(Source("cross_modal", vectors, other.ids, other.labels))
+        if shuffled_input is not None:  # its latents belong to an item but to no position in it
+            shuffled_input = replace(shuffled_input, ids=shuffled_input.ids | NO_POSITION)
+        inputs = SourceInputs(config, futures, step, self.queue, self.generator, self.cosine, other, shuffled_input)
+        drawn = (source.draw(inputs) for source in SOURCES.values())
         permuted = config.shuffled in ("batch", "time")
         return Candidates(
-            sources,
-            mirror="absent" if not permuted else "detached" if config.detach_synthetic else "attached",
+            [candidates for candidates in drawn if candidates is not None],
+            permuted="absent" if not permuted else "detached" if config.detach_synthetic else "attached",
             mode=config.mode,
             same_item=config.same_item,
         )
 
     def enqueue(self, futures: Keys, step: int) -> None:
-        """Let this step's positives in: all, or `queue_per_item` of each item, drawn at random."""
+        """Add this step's positives to the queue: all of them, or `queue_per_item` of each item, drawn at random.
+
+        Args:
+            futures: keys of all positions that are the positive of some anchor.
+            step: of the run, from 0.
+        """
         limit = self.config.queue_per_item
         if self.queue.size == 0:
             return
@@ -110,10 +108,3 @@ class HybridSampler:
         columns = draw.argsort(1)[:, :limit]
         rows = (torch.arange(items, device=columns.device)[:, None] * futures.length + columns).reshape(-1)
         self.queue.push(futures.vectors[rows], futures.ids[rows], futures.labels[rows], step)
-
-    def _perturb(self, vectors: Tensor) -> Tensor:
-        """z + σ·N(0, I), back on the sphere where cosine is used (design.md §2)."""
-        clean = vectors.detach() if self.config.detach_synthetic else vectors
-        noise = torch.randn(clean.shape, generator=self.generator, device=clean.device)
-        noisy = clean + self.config.sigma * noise
-        return F.normalize(noisy, dim=1) if self.cosine else noisy

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..data.items import Modality
-from ..evaluation.typicality import Verdict
+from ..evaluation.ood import Verdict
+from ..terms import Modality
 
 Positions = dict[str, tuple[float, float]]  # (x, y) by map
 
 
 @dataclass(frozen=True)
-class Neighbour:
+class Neighbor:
     """A held-out item near a placed one in the original space (not on the map); `row` is its row in the run's map."""
 
     source: str
@@ -26,10 +26,10 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Stability:
-    """How little noise moves an item.
+    """How little a slight perturbation moves an item.
 
     Attributes:
-        cosine: mean cosine between the contexts of noisy copies and of the item. copies: how many.
+        cosine: mean cosine between the contexts of perturbed copies and of the item. copies: how many.
         agreement: share of copies with the item's predicted class; None before the run was evaluated.
     """
 
@@ -54,12 +54,13 @@ class Placement:
 
     Attributes:
         positions: (x, y) by map.
-        neighbours: of the item's own modality, nearest first, by cosine of mean contexts.
+        neighbors: of the item's own modality, nearest first, by cosine of mean contexts.
         cross_modal: of the other modality, where the run has both.
         probabilities: of each class, by the run's calibrated probe; None before the run was evaluated.
         predicted: the likeliest class.
         overlap: by map, share of its dots nearest to the item that are among as many nearest in the original space.
-        typicality: percentile from 0 to 100 against held-out items; None where the run never measured it.
+        typicality: the out-of-distribution score, a percentile from 0 (unlike) to 100 (typical) against held-out
+            items; None where the run never measured it.
         windows: the path of a clip longer than one window; empty otherwise.
         notes: what was done to the input on the way in, and what is odd about it.
         embedding: (h,) float32 mean context.
@@ -67,8 +68,8 @@ class Placement:
 
     modality: Modality
     positions: Positions
-    neighbours: list[Neighbour]
-    cross_modal: list[Neighbour]
+    neighbors: list[Neighbor]
+    cross_modal: list[Neighbor]
     probabilities: dict[str, float] | None
     predicted: str | None
     overlap: dict[str, float]
@@ -92,24 +93,24 @@ class Placed:
         """As `embed --json` reports it: {"file", "status": "ok", …} or {"file", "status": "error", "error"}."""
         if self.placement is None:
             return {"file": self.name, "status": "error", "error": self.error}
-        found = self.placement
-        x, y = next(iter(found.positions.values()))
+        placement = self.placement
+        x, y = next(iter(placement.positions.values()))
         return {
             "file": self.name,
             "status": "ok",
-            "modality": found.modality,
+            "modality": placement.modality,
             "x": x,
             "y": y,
-            "positions": found.positions,
-            "neighbours": [vars(near) for near in found.neighbours],
-            "cross_modal": [vars(near) for near in found.cross_modal],
-            "probabilities": found.probabilities,
-            "predicted": found.predicted,
-            "overlap": found.overlap,
-            "typicality": found.typicality,
-            "verdict": found.verdict,
-            "stability": vars(found.stability),
-            "windows": [vars(window) for window in found.windows],
-            "notes": list(found.notes),
-            "embedding": [float(f"{v:.6g}") for v in found.embedding.tolist()],
+            "positions": placement.positions,
+            "neighbors": [vars(near) for near in placement.neighbors],
+            "cross_modal": [vars(near) for near in placement.cross_modal],
+            "probabilities": placement.probabilities,
+            "predicted": placement.predicted,
+            "overlap": placement.overlap,
+            "typicality": placement.typicality,
+            "verdict": placement.verdict,
+            "stability": vars(placement.stability),
+            "windows": [vars(window) for window in placement.windows],
+            "notes": list(placement.notes),
+            "embedding": [float(f"{v:.6g}") for v in placement.embedding.tolist()],
         }

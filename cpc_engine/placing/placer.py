@@ -1,8 +1,9 @@
-"""A finished run, opened to place items of strangers on it."""
+"""A finished run, opened to place new items on it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..data.items import Modality, Split
+from ..data.dataset import Split
 from ..errors import CpcError, DataError, RunError
 from ..evaluation.embed import Features, embed
-from ..evaluation.maps import QUALITY_NEIGHBOURS, Method, neighbours
-from ..evaluation.typicality import input_statistics, verdict
+from ..evaluation.ood import input_statistics, verdict
+from ..maps.projection import QUALITY_NEIGHBORS, Map, Method, neighbors
+from ..maps.stored import RunMap, load_map
 from ..media import (
     Picture,
     Sound,
@@ -24,60 +26,73 @@ from ..media import (
     fit_picture,
     native_window,
     read_file,
-    start_sandbox,
 )
-from ..runs.folder import RunFolder
-from ..runs.frozen import load_model, load_probes, load_typicality
-from ..runs.map import RunMap, load_map
-from .copies import COPIES, noisy_clips, noisy_pictures
-from .notes import long_note, picture_notes, sound_notes
-from .placement import Neighbour, Placed, Placement, Positions, Stability, Window
+from ..model import MultiModalCPC
+from ..storage.artifacts import load_model, load_ood_reference, load_probes
+from ..storage.folder import RunFolder
+from ..terms import ITEM_NOUNS, Modality
+from .input_warnings import long_sound_warning, picture_warnings, sound_warnings
+from .perturbations import PERTURBED_COPIES, perturbed_clips, perturbed_pictures
+from .placement import Neighbor, Placed, Placement, Positions, Stability, Window
+from .preview import HeardSound, SeenPicture, preview_clip, preview_square
 
-NEIGHBOURS = 5
+NEIGHBORS = 5
 Item = Path | str | tuple[str, bytes] | Sound | Picture  # a file's path, (name, its bytes), or decoded
-
-
-def place(run: RunFolder | Path | str, items: Sequence[Item]) -> list[Placed]:
-    """Where items land on a run, one result each; a bad one does not spoil the others.
-
-    Args:
-        run: a run, its folder, or its id in `checkpoints/`.
-        items: paths of files, (name, bytes) pairs, or decoded sounds and pictures.
-
-    Raises:
-        RunError: the run cannot be used.
-    """
-    start_sandbox()  # it gets ready while the run is loaded
-    return Placer(run if isinstance(run, RunFolder) else RunFolder.open(run)).place_all(items)
 
 
 class Placer:
     """A run, loaded once, ready to place items; every method may be called from several threads.
 
+    Args:
+        methods: the maps on which items are placed.
+        load: gives the run's network where somebody else holds it already; by default it is read from the folder.
+
     Raises:
         RunError: the run has no weights or no map yet, or its files are damaged.
     """
 
-    def __init__(self, folder: RunFolder, methods: Sequence[Method] = ("pca", "tsne")) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        methods: Sequence[Method] = ("pca", "tsne"),
+        load: Callable[[], MultiModalCPC] | None = None,
+    ) -> None:
         self.folder, self.methods = folder, tuple(methods)
         self.config = folder.config()
         facts = folder.facts()
-        if not folder.has_tensors("weights"):
+        if not folder.has("weights"):
             raise RunError(f"{folder.id} has no weights yet: it has not ended")
-        self.model = load_model(folder)
+        self.model = load() if load else load_model(folder)
         self.modalities: tuple[Modality, ...] = self.model.modalities
         self.classes: list[str] = facts["classes"]
         self.sample_rate, self.image_side = facts["sample_rate"], facts["image_side"]
         self.map: RunMap = load_map(folder, self.methods[0])
-        for method in self.methods[1:]:
-            if method not in self.map.maps:
-                self.map = load_map(folder, method)
-        for method in self.methods:  # the first item would wait for libraries and t-SNE's index
-            self.map.maps[method].place(self.map.features[:1])
+        self.maps: dict[str, Map] = {method: self._fitted(method) for method in self.methods}
         self.probes = load_probes(folder)
-        self.typicality = load_typicality(folder)
+        self.typicality = load_ood_reference(folder)
         kinds = np.array(self.map.modalities)
         self._rows = {modality: np.flatnonzero(kinds == modality) for modality in self.modalities}
+
+    def __repr__(self) -> str:
+        return f"<Placer of {self.folder.id}: {', '.join(self.methods)}>"
+
+    def also(self, method: Method) -> Placer:
+        """This placer with one more map; the network and all else is shared.
+
+        Raises:
+            RunError: the run's files are damaged.
+        """
+        if method in self.methods:
+            return self
+        other = copy(self)
+        other.methods = (*self.methods, method)
+        other.maps = self.maps | {method: self._fitted(method)}
+        return other
+
+    def _fitted(self, method: Method) -> Map:
+        fitted = (self.map if method in self.map.maps else load_map(self.folder, method)).maps[method]
+        fitted.place(self.map.features[:1])  # the first item would wait for libraries and t-SNE's index
+        return fitted
 
     @property
     def clip_seconds(self) -> float:
@@ -108,14 +123,14 @@ class Placer:
         """
         modality: Modality = "audio" if isinstance(item, Sound) else "image"
         if modality not in self.modalities:
-            kinds = {"audio": "sounds", "image": "pictures"}
-            raise DataError(f"this run learned from {kinds[self.modalities[0]]}, it cannot place {kinds[modality]}")
+            known, new = ITEM_NOUNS[self.modalities[0]][1], ITEM_NOUNS[modality][1]
+            raise DataError(f"this run learned from {known}, it cannot place {new}")
         starts, values, notes = self._clips(item) if isinstance(item, Sound) else self._pictures(item)
         split = _split(modality, values)
         features = embed(self.model, split)[modality]
-        # The item, then its windows; of the noisy copies only contexts and classes are asked.
+        # The item, then its windows; of the perturbed copies only contexts and classes are asked.
         contexts = features.mean_context.numpy()
-        shown = len(values) - COPIES
+        shown = len(values) - PERTURBED_COPIES
         positions = self._positions(contexts[:shown])
         typicality = self._typicality(modality, split.take(torch.arange(shown)), features.pooled_latent[:shown])
         probabilities = self._probabilities(modality, features)
@@ -131,7 +146,7 @@ class Placer:
         return Placement(
             modality=modality,
             positions=positions[0],
-            neighbours=self._near(contexts[0], modality),
+            neighbors=self._near(contexts[0], modality),
             cross_modal=self._near(contexts[0], other[0]) if other else [],
             probabilities=likely,
             predicted=predicted[0],
@@ -146,6 +161,22 @@ class Placer:
             embedding=contexts[0],
         )
 
+    def heard(self, sound: Sound) -> HeardSound:
+        """What the network hears of a sound: of a longer one the window with the most energy.
+
+        Raises:
+            KeyError: the run never learned from sounds.
+        """
+        return preview_clip(self.model, self._clip(sound))
+
+    def seen(self, picture: Picture) -> SeenPicture:
+        """What the network sees of a picture: its center square at the encoder's side.
+
+        Raises:
+            KeyError: the run never learned from pictures.
+        """
+        return preview_square(self.model, self._square(picture))
+
     def _attempt(self, item: Item, number: int) -> Placed:
         name = _name(item, number)
         try:
@@ -157,53 +188,59 @@ class Placer:
             return Placed(name, None, str(error))
 
     def _clips(self, sound: Sound) -> tuple[list[float], Tensor, list[str]]:
-        """(start of each window in s, the item and its windows and its noisy copies (n, L) int16, notes).
-
-        The item itself is cut as the data set's own files were: to the window with the most energy.
-        """
+        """(start of each window in s, the item and its windows and its perturbed copies (n, L) int16, notes)."""
         length = self.model.audio_features.length
-        clip = torch.from_numpy(fit_clip(sound.samples, sound.rate, self.sample_rate, length))
+        clip = self._clip(sound)
         window = native_window(sound.rate, self.sample_rate, length)
-        notes = sound_notes(sound, self.clip_seconds)
+        notes = sound_warnings(sound, self.clip_seconds)
         starts: list[int] = []
         blocks = [clip[None]]
         if len(sound.samples) > window:
             starts = _starts(len(sound.samples), window)
             cuts = [(sound.samples[start : start + window], sound.rate) for start in starts]
             blocks.append(fit_clips(cuts, self.sample_rate, length))
-            notes.append(long_note(sound, self.clip_seconds, len(starts)))
-        return [start / sound.rate for start in starts], torch.cat([*blocks, noisy_clips(clip)]), notes
+            notes.append(long_sound_warning(sound, self.clip_seconds, len(starts)))
+        return [start / sound.rate for start in starts], torch.cat([*blocks, perturbed_clips(clip)]), notes
+
+    def _clip(self, sound: Sound) -> Tensor:
+        """(L,) int16: cut as the data set's own files were, to the window with the most energy."""
+        length = self.model.audio_features.length
+        return torch.from_numpy(fit_clip(sound.samples, sound.rate, self.sample_rate, length))
+
+    def _square(self, picture: Picture) -> Tensor:
+        """(3, S, S) uint8 at the data set's own side."""
+        return fit_picture(picture.pixels, self.image_side)
 
     def _pictures(self, picture: Picture) -> tuple[list[float], Tensor, list[str]]:
-        """(no windows, the item and its noisy copies (n, 3, S, S) uint8, notes)."""
-        square = fit_picture(picture.pixels, self.image_side)
-        return [], torch.cat([square[None], noisy_pictures(square)]), picture_notes(picture, self.image_side)
+        """(no windows, the item and its perturbed copies (n, 3, S, S) uint8, notes)."""
+        square = self._square(picture)
+        return [], torch.cat([square[None], perturbed_pictures(square)]), picture_warnings(picture, self.image_side)
 
     def _positions(self, contexts: np.ndarray) -> list[Positions]:
         """Where each of contexts (n, h) lies on every map."""
-        placed = {method: self.map.maps[method].place(contexts).tolist() for method in self.methods}
+        placed = {method: fitted.place(contexts).tolist() for method, fitted in self.maps.items()}
         return [
             {method: (points[row][0], points[row][1]) for method, points in placed.items()}
             for row in range(len(contexts))
         ]
 
-    def _near(self, context: np.ndarray, modality: Modality) -> list[Neighbour]:
+    def _near(self, context: np.ndarray, modality: Modality) -> list[Neighbor]:
         rows = self._rows[modality]
-        indices, cosines = neighbours(self.map.features[rows], context[None], NEIGHBOURS)
+        indices, cosines = neighbors(self.map.features[rows], context[None], NEIGHBORS)
         return [
-            Neighbour(self.map.sources[row], self.classes[self.map.labels[row]], modality, cosine, row)
+            Neighbor(self.map.names[row], self.classes[self.map.labels[row]], modality, cosine, row)
             for row, cosine in zip(rows[indices[0]].tolist(), cosines[0].tolist(), strict=True)
         ]
 
     def _overlap(self, context: np.ndarray, position: Positions) -> dict[str, float]:
         """Share of a map's 15 nearest dots (fewer on a small map) that are among as many nearest in the space."""
-        k = min(QUALITY_NEIGHBOURS, (len(self.map.labels) - 1) // 2)
-        nearest = set(neighbours(self.map.features, context[None], k)[0][0].tolist())
-        found = {}
+        k = min(QUALITY_NEIGHBORS, (len(self.map.labels) - 1) // 2)
+        nearest = set(neighbors(self.map.features, context[None], k)[0][0].tolist())
+        overlap = {}
         for method, point in position.items():
-            away = np.linalg.norm(self.map.maps[method].layout - np.array(point, np.float32), axis=1)
-            found[method] = len(nearest & set(np.argsort(away, kind="stable")[:k].tolist())) / k
-        return found
+            away = np.linalg.norm(self.maps[method].layout - np.array(point, np.float32), axis=1)
+            overlap[method] = len(nearest & set(np.argsort(away, kind="stable")[:k].tolist())) / k
+        return overlap
 
     def _typicality(self, modality: Modality, split: Split, latents: Tensor) -> list[float | None]:
         if modality not in self.typicality:
@@ -240,5 +277,5 @@ def _stability(context: Tensor, copies: Tensor, predicted: str | None, others: S
 
 def _name(item: Item, number: int) -> str:
     if isinstance(item, Sound | Picture):
-        return f"{'sound' if isinstance(item, Sound) else 'picture'} {number}"
+        return f"{ITEM_NOUNS['audio' if isinstance(item, Sound) else 'image'][0]} {number}"
     return item[0] if isinstance(item, tuple) else str(item)

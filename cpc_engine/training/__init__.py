@@ -1,1 +1,1 @@
-"""One run's learning: a step, its record, its state. Knows nothing of files, threads or pages."""
+"""Training of one run: plan, batches, training step, records, and state. Independent of run folders and the app."""

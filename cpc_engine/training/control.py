@@ -1,20 +1,29 @@
-"""The handle by which another thread steers a run."""
+"""Control of a training run from another thread."""
 
 from __future__ import annotations
 
 import threading
 from typing import Any
 
-from ..config import RunConfig
+from ..config import RunConfig, current_path
 from ..errors import ConfigError
-from ..knobs import describe
-from ..negatives.plan import remarks
+from ..settings import describe
+from .plan import diagnostics
 
 
 class Control:
-    """Pause, resume, stop, and change live knobs; every method may be called from any thread.
+    """Pause, resume, or stop a run, and change its live settings. Thread-safe.
 
-    A request is honoured between two steps, so what it leaves behind is always a whole step.
+    Requests take effect between two steps, so a step is never interrupted.
+
+    Example:
+        >>> control = Control()
+        >>> control.pause()
+        >>> control.paused
+        True
+        >>> control.stop()  # also ends the pause
+        >>> control.paused, control.stopping
+        (False, True)
     """
 
     def __init__(self) -> None:
@@ -25,53 +34,67 @@ class Control:
         self._changes: dict[str, Any] = {}
 
     def pause(self) -> None:
+        """Ask the run to wait after the current step."""
         self._go.clear()
 
     def resume(self) -> None:
+        """End a pause."""
         self._go.set()
 
     def stop(self) -> None:
-        """End after the current step, keeping a usable run; ends a pause too."""
+        """Ask the run to end after the current step, and end a pause. The run remains usable."""
         self._stop.set()
         self._go.set()
 
     def change(self, config: RunConfig, path: str, value: Any) -> None:
-        """Ask for another value of a live knob.
+        """Request a new value of a live setting.
 
         Args:
-            config: the run's configuration, to check the value against.
+            config: current configuration of the run, to validate the value.
+            path: path of the setting, for example "sampler.sigma".
+            value: the new value.
 
         Raises:
-            ConfigError: the knob does not exist, is not live, or the value does not fit the run.
+            ConfigError: the setting does not exist or is not live, or the value is not valid for the run.
         """
+        path = current_path(path)
         changed = config.replace({path: value})
-        if path not in live_knobs():
-            raise ConfigError(f"{path} cannot be changed while a run goes on (live: {', '.join(sorted(live_knobs()))})")
-        for remark in remarks(changed):
-            if remark.stops:
-                raise ConfigError(f"{path}: {remark.text}")
+        if path not in live_settings():
+            raise ConfigError(
+                f"{path} cannot be changed while a run goes on (live: {', '.join(sorted(live_settings()))})"
+            )
+        for diagnostic in diagnostics(changed):
+            if diagnostic.stops:
+                raise ConfigError(f"{path}: {diagnostic.text}")
         with self._lock:
             self._changes[path] = value
 
     @property
     def stopping(self) -> bool:
+        """Whether `stop` has been called."""
         return self._stop.is_set()
 
     @property
     def paused(self) -> bool:
+        """Whether a pause has been requested and not ended."""
         return not self._go.is_set()
 
     def wait(self, seconds: float) -> None:
-        """Wait for the end of a pause, at most so long."""
+        """Wait for the end of a pause, but no longer than `seconds`."""
         self._go.wait(seconds)
 
     def take_changes(self) -> dict[str, Any]:
-        """Changes asked for since the last call."""
+        """Return the changes requested since the last call, {path: value}."""
         with self._lock:
             changes, self._changes = self._changes, {}
         return changes
 
 
-def live_knobs() -> set[str]:
-    """Paths of the knobs that a running run accepts."""
-    return {knob.path for knob in describe(RunConfig) if knob.live}
+def live_settings() -> set[str]:
+    """Return the paths of the settings that can be changed during a run.
+
+    Example:
+        >>> "loss.temperature" in live_settings(), "context.latent_dim" in live_settings()
+        (True, False)
+    """
+    return {setting.path for setting in describe(RunConfig) if setting.live}

@@ -1,4 +1,4 @@
-"""What a step says about itself."""
+"""Records of training steps, as written to metrics.jsonl."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..negatives.account import HardNegative, SourceAccount
+from ..negatives.source_stats import HardNegative, SourceStats
 
 
 @dataclass(frozen=True)
 class ModalityRecord:
-    """One modality's part of a step; similarities are before division by τ.
+    """The record of one modality in one step. Similarities are not divided by τ; losses are in nats.
 
     Attributes:
-        horizons: loss per horizon, keyed by the horizon's number as text.
-        queue: latents in the modality's queue before this step.
-        latents_per_item: positions of one item that are some anchor's future.
+        loss: InfoNCE loss, averaged over horizons.
+        accuracy: share of anchors whose positive scores at least as high as every negative.
+        positive_mass: softmax probability p₊ of the positive, averaged over anchors.
+        positive_similarity: similarity between anchors and their positives, averaged over anchors.
+        queue: number of latents in the modality's queue before this step.
+        latents_per_item: number of positions per item that are the positive of some anchor.
+        horizons: loss per horizon, keyed by the horizon as text.
+        sources: statistics per source of negatives.
     """
 
     loss: float
@@ -26,18 +31,24 @@ class ModalityRecord:
     queue: int
     latents_per_item: int
     horizons: dict[str, float]
-    sources: dict[str, SourceAccount]
+    sources: dict[str, SourceStats]
 
 
 @dataclass(frozen=True)
 class StepRecord:
-    """One recorded step.
+    """The record of one step.
 
     Attributes:
-        step: from 1. seconds: training time since the run began, pauses not counted.
-        gradient_norm: before clipping. pair_loss: of the pair term, before its weight; 0 without one.
-        geometry: measures on held-out items, on the steps where they were taken.
-        hard: the hardest negatives of a few anchors per modality; kept on the same steps.
+        step: counted from 1.
+        seconds: training time since the start of the run in s, without pauses.
+        loss: total loss in nats.
+        learning_rate: learning rate of the step.
+        temperature: τ in the step.
+        gradient_norm: norm of the gradient before clipping.
+        pair_loss: loss of the pair term before multiplication by its weight; 0 without a pair term.
+        modalities: record per modality.
+        geometry: metrics on held-out items; None on steps without them.
+        hard: hardest negatives of a few anchors per modality; None on the same steps.
     """
 
     step: int
@@ -52,11 +63,18 @@ class StepRecord:
     hard: dict[str, list[HardNegative]] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values with six significant digits; a number that is not finite becomes null."""
+        """Convert to plain JSON values with six significant digits. Numbers that are not finite become null.
+
+        Example:
+            >>> record = StepRecord(1, 0.5, float("nan"), 1e-3, 0.2, 1 / 3, 0.0, modalities={})
+            >>> record.to_dict()["loss"], record.to_dict()["gradient_norm"]
+            (None, 0.333333)
+        """
         return {key: value for key, value in _plain(asdict(self)).items() if value is not None or key == "loss"}
 
 
 def _plain(value: Any) -> Any:
+    """Round floats in nested dicts and lists, and replace those that are not finite by None."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list):

@@ -1,15 +1,16 @@
-"""One run's learning, step by step (seed.md, Algorithm 1).
+"""The training loop's step, `Trainer.step` (see docs/method.md#algorithm-1), and the state of a run.
 
-A batch travels straight through `Trainer.step`: rows → features → latents, contexts, predictions → keys → candidates
-→ InfoNCE → optimiser → record. Everything that a resumed run needs is in `state()`.
+A batch passes through these stages: rows → features → latents, contexts, predictions → keys → candidates → InfoNCE →
+optimizer → record. `Trainer.state` holds everything that is needed to resume a run.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from lightning_fabric import Fabric
@@ -17,22 +18,30 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..config import RunConfig
-from ..data.items import Dataset, Modality, Split
+from ..data.dataset import Dataset, Split
 from ..errors import ConfigError
-from ..features import shuffle_frames, shuffle_tiles
 from ..model import Encoding, MultiModalCPC
+from ..model.frontends import shuffle_frames, shuffle_tiles
 from ..negatives.infonce import InfoNCE, info_nce
-from ..negatives.sampler import HybridSampler, Keys
+from ..negatives.sampler import HybridSampler, keys_of
+from ..negatives.source_stats import HardNegative
+from ..sources import Keys
+from ..terms import Modality
+from .batches import BatchSampler
 from .records import ModalityRecord, StepRecord
-from .schedule import DataOrder, learning_rate
+from .schedule import learning_rate
 
-SHUFFLE_TILE = 8  # px; finer than a patch, so that shuffled input is new to the encoder
-_SEEDING = threading.Lock()  # weights are drawn from the global generator, which threads share
+SHUFFLE_TILE = 8  # px; smaller than a patch, so that shuffled input differs within patches too
+_seed_lock = threading.Lock()  # initial weights are drawn from PyTorch's global generator, which threads share
 
 
 def new_model(config: RunConfig, data: Dataset) -> MultiModalCPC:
-    """An untrained network whose weights follow from the run's seed alone; audio scale measured on training clips."""
-    with _SEEDING, torch.random.fork_rng():
+    """Create an untrained network on the device of the data.
+
+    Its weights depend on `run.seed` and the settings only. The audio front end is calibrated on up to 512 training
+    clips.
+    """
+    with _seed_lock, torch.random.fork_rng():
         torch.manual_seed(config.run.seed)
         model = MultiModalCPC(config, data.modalities).to(data.train.labels.device)
     if data.train.audio is not None:
@@ -40,11 +49,35 @@ def new_model(config: RunConfig, data: Dataset) -> MultiModalCPC:
     return model
 
 
+MetricsFunction = Callable[["Trainer"], dict[str, float]]  # computes metrics of the current network
+
+
 class Trainer:
-    """Holds a run's network, queues and optimiser; `step` advances them by one batch.
+    """The network, queues, and optimizer of a run; `step` advances them by one batch.
+
+    Args:
+        config: configuration of the run.
+        data: the data set. The network is created on its device.
+        fabric: sets up device and precision.
+
+    Attributes:
+        model: the network.
+        ema: momentum encoders by modality; None if `sampler.key_momentum` is 0.
+        samplers: the sampler of negatives, with its queue, per modality.
+        steps_done: number of finished steps.
+        seconds: training time in s, without pauses and metrics.
 
     Raises:
-        ConfigError: the sequence is too short for every horizon, or knobs ask for a modality the data lack.
+        ConfigError: every horizon is longer than the sequence, or the settings need a modality that the data lack.
+
+    Example:
+        >>> from cpc_engine.data import load_dataset
+        >>> config = RunConfig().replace({"data.dataset": "bars", "data.train_items": 40, "data.test_items": 16})
+        >>> config = config.replace({"image.size": 32, "image.width": 8, "context.hidden_dim": 16})
+        >>> trainer = Trainer(config, load_dataset(config), Fabric(accelerator="cpu", devices=1))
+        >>> record = trainer.step()
+        >>> record.step, sorted(record.modalities)
+        (1, ['image'])
     """
 
     def __init__(self, config: RunConfig, data: Dataset, fabric: Fabric) -> None:
@@ -61,20 +94,21 @@ class Trainer:
             for m in self.model.modalities
         }
         groups = data.train.groups if config.sampler.one_group else None
-        self.order = DataOrder(len(data.train), config.optimiser.batch_size, config.run.seed, groups)
-        optimiser = torch.optim.AdamW(
+        self.order = BatchSampler(len(data.train), config.optimizer.batch_size, config.run.seed, groups)
+        optimizer = torch.optim.AdamW(
             [p for p in self.model.parameters() if p.requires_grad],
-            lr=config.optimiser.learning_rate,
-            weight_decay=config.optimiser.weight_decay,
+            lr=config.optimizer.learning_rate,
+            weight_decay=config.optimizer.weight_decay,
             fused=True,
         )
-        self.network, self.optimiser = fabric.setup(self.model, optimiser, move_to_device=False)
+        self.network, self.optimizer = fabric.setup(self.model, optimizer, move_to_device=False)
         self._labels = data.train.labels.cpu()
         self.steps_done = 0
         self.seconds = 0.0
         self._check()
 
     def _check(self) -> None:
+        """Raise ConfigError if the data lack a modality or no horizon fits, before the first step."""
         if len(self.model.modalities) < 2 and (self.config.sampler.cross_modal or self.config.loss.pair_weight > 0):
             raise ConfigError(
                 f"cross-modal negatives and the pair term need sound and pictures; {self.data.name} has one"
@@ -87,7 +121,7 @@ class Trainer:
                     raise ConfigError(f"{modality} gives {length} latents: no horizon of {self.model.horizons} fits")
 
     def change(self, config: RunConfig) -> None:
-        """Go on with other live knobs (see `knobs.Knob.live`)."""
+        """Continue with changed live settings (see `settings.Setting.live`)."""
         if config.loss.temperature != self.config.loss.temperature:
             with torch.no_grad():
                 self.model.log_scale.fill_(-torch.tensor(config.loss.temperature).log())
@@ -95,20 +129,28 @@ class Trainer:
         for sampler in self.samplers.values():
             sampler.config = config.sampler
 
-    def step(self, record: bool = True) -> StepRecord | None:
-        """One optimiser step. A loss or gradient that is not finite leaves the weights as they were.
+    def step(self, record: bool = True, measure: MetricsFunction | None = None) -> StepRecord | None:
+        """Train on one batch.
+
+        If the loss or the gradient is not finite, the weights and queues stay unchanged. On a GPU this is checked on
+        recorded steps only.
 
         Args:
-            record: make the per-source account and read the device; without it nothing waits for the device.
+            record: compute source statistics and return a record. If False, a GPU is not synchronized.
+            measure: if given, computes metrics after the step. They are added to the record together with the hardest
+                negatives.
+
+        Returns:
+            The record of the step, or None if `record` is False.
         """
         began = time.perf_counter()
         step, config = self.steps_done, self.config
-        rate = learning_rate(config.optimiser, step)
-        for group in self.optimiser.param_groups:
+        rate = learning_rate(config.optimizer, step)
+        for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.network.train()
         rows = self.order.rows(step)
-        rows = rows[self._labels[rows].argsort(stable=True)]  # by class, as the account wants candidates
+        rows = rows[self._labels[rows].argsort(stable=True)]  # by class, as the source statistics need candidates
         items = rows.to(self.generator.device)
         batch = self.data.train.take(rows)
         inputs = self._features(batch, self.generator)
@@ -123,45 +165,56 @@ class Trainer:
         pair = self._pair_loss(encodings)
         if pair is not None:
             loss = loss + config.loss.pair_weight * pair
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         norm = self._clip()
-        waits = record or self.generator.device.type == "cpu"
-        if not waits or bool(torch.isfinite(loss) & torch.isfinite(norm)):
-            self.optimiser.step()
-            self._follow()
+        check_finite = record or self.generator.device.type == "cpu"
+        if not check_finite or bool(torch.isfinite(loss) & torch.isfinite(norm)):
+            self.optimizer.step()
+            self._update_momentum_encoders()
             first = min(self.model.horizons)
             for m in keys:
                 self.samplers[m].enqueue(keys[m].futures(first), step)
         self.steps_done += 1
-        done = None
-        if record:
-            done = StepRecord(
-                step=self.steps_done,
-                seconds=self.seconds + time.perf_counter() - began,
-                loss=loss.item(),
-                learning_rate=rate,
-                temperature=1.0 / scale.item(),
-                gradient_norm=norm.item(),
-                pair_loss=0.0 if pair is None else pair.item(),
-                hard={m: result.account.hard for m, result in results.items() if result.account is not None},
-                modalities={m: self._modality_record(m, results[m], encodings[m], queued[m]) for m in results},
-            )
+        if not record:
+            self.seconds += time.perf_counter() - began
+            return None
+        modalities: dict[str, ModalityRecord] = {
+            m: self._modality_record(m, results[m], encodings[m], queued[m]) for m in results
+        }
+        values = (loss.item(), norm.item(), 0.0 if pair is None else pair.item(), 1.0 / scale.item())
         self.seconds += time.perf_counter() - began
-        return done
+        hard: dict[str, list[HardNegative]] | None = None
+        geometry = None
+        if measure is not None:  # hardest negatives are too long for every line of metrics.jsonl
+            hard = {m: result.stats.hard for m, result in results.items() if result.stats is not None}
+            geometry = measure(self) if math.isfinite(values[0]) and math.isfinite(values[1]) else None
+        return StepRecord(
+            step=self.steps_done,
+            seconds=self.seconds,
+            loss=values[0],
+            learning_rate=rate,
+            temperature=values[3],
+            gradient_norm=values[1],
+            pair_loss=values[2],
+            modalities=modalities,
+            geometry=geometry,
+            hard=hard,
+        )
 
     def _features(self, batch: Split, generator: torch.Generator | None) -> dict[Modality, Tensor]:
+        """The features of a batch, with augmentation if a generator is given."""
         return {m: self.model.features[m](batch.values(m), generator) for m in self.model.modalities}
 
     def _keys(self, modality: Modality, features: Tensor, encoding: Encoding, items: Tensor, labels: Tensor) -> Keys:
-        """What predictions are scored against: the latents themselves, those of another view, of the slower encoder."""
+        """The keys of one modality: latents of the momentum encoder, of a second view, or of the batch itself."""
         latents = encoding.latents
         if self.ema is not None:
             with torch.no_grad():
                 latents = self.ema[modality](features)
         elif self.config.context.other_view:
             latents = self.model.encode(modality, features)
-        return Keys.of(modality, latents, items, labels, self.config.loss.similarity == "cosine")
+        return keys_of(modality, latents, items, labels, self.config.loss.similarity == "cosine")
 
     def _modality_loss(
         self,
@@ -174,14 +227,17 @@ class Trainer:
         scale: Tensor,
         record: bool,
     ) -> InfoNCE:
-        """Algorithm 2, all horizons against one set of candidates: positions from the smallest horizon on."""
+        """The loss of one modality (see docs/method.md#algorithm-2).
+
+        All horizons share one set of in-batch candidates, the keys from the smallest horizon on.
+        """
         first = min(encoding.predictions)
         futures = keys[modality].futures(first)
         other = next((keys[m] for m in keys if m != modality), None)
-        scrambled = None
+        shuffled_input = None
         if self.config.sampler.shuffled == "input":
-            scrambled = self._scrambled(modality, features, items, labels)
-        candidates = self.samplers[modality].candidates(futures, self.steps_done, other, scrambled)
+            shuffled_input = self._shuffled_input_keys(modality, features, items, labels)
+        candidates = self.samplers[modality].candidates(futures, self.steps_done, other, shuffled_input)
         batch, length = len(items), futures.length
         anchors, positives, weights = [], [], []
         for k, predictions in encoding.predictions.items():
@@ -189,17 +245,17 @@ class Trainer:
             rows = torch.arange(batch, device=items.device)[:, None] * length + columns
             anchors.append(predictions.reshape(rows.numel(), -1).float())
             positives.append(rows.reshape(-1))
-            share = 1.0 / (len(encoding.predictions) * rows.numel())
-            weights.append(torch.full((rows.numel(),), share, device=items.device))
-        joined = torch.cat(anchors)
+            weight = 1.0 / (len(encoding.predictions) * rows.numel())
+            weights.append(torch.full((rows.numel(),), weight, device=items.device))
+        all_anchors = torch.cat(anchors)
         if self.config.loss.similarity == "cosine":
-            joined = F.normalize(joined, dim=1)
+            all_anchors = F.normalize(all_anchors, dim=1)
         columns = torch.cat(positives)
         classes = futures.labels[columns] if record else None
-        return info_nce(joined, columns, candidates, scale, torch.cat(weights), classes, self._bound())
+        return info_nce(all_anchors, columns, candidates, scale, torch.cat(weights), classes, self._bound())
 
-    def _scrambled(self, modality: Modality, features: Tensor, items: Tensor, labels: Tensor) -> Keys:
-        """Keys of the same clips and pictures with their frames or tiles in random order."""
+    def _shuffled_input_keys(self, modality: Modality, features: Tensor, items: Tensor, labels: Tensor) -> Keys:
+        """Keys of the same items with their spectrogram frames or image tiles in random order."""
         if modality == "audio":
             shuffled = shuffle_frames(features, self.generator)
         else:
@@ -209,48 +265,49 @@ class Trainer:
                 latents = self.ema[modality](shuffled)
         else:
             latents = self.model.encode(modality, shuffled)
-        return Keys.of(modality, latents, items, labels, self.config.loss.similarity == "cosine")
+        return keys_of(modality, latents, items, labels, self.config.loss.similarity == "cosine")
 
     def _pair_loss(self, encodings: dict[Modality, Encoding]) -> Tensor | None:
-        """Symmetric InfoNCE between the pooled contexts of both halves of a pair; None for λ = 0 (design.md §2)."""
+        """Symmetric InfoNCE between pooled contexts of paired items (see docs/method.md#pair-term); None if λ = 0."""
         if self.config.loss.pair_weight == 0 or len(encodings) < 2:
             return None
         pooled = [F.normalize(e.contexts.float().mean(1), dim=1) for e in encodings.values()]
         logits = pooled[0] @ pooled[1].T / self.config.loss.pair_temperature
-        own = torch.arange(len(logits), device=logits.device)
-        return 0.5 * (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own))
+        targets = torch.arange(len(logits), device=logits.device)
+        return 0.5 * (F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets))
 
     def _scale(self) -> Tensor:
-        """1/τ; a learned one is kept between its bounds."""
+        """Scalar 1/τ; a learned temperature is clamped to its bounds."""
         bounds = self.config.loss
         if not bounds.learnable_temperature:
             return self.model.log_scale.detach().exp()
         return self.model.log_scale.exp().clamp(1 / bounds.temperature_max, 1 / bounds.temperature_min)
 
     def _bound(self) -> float | None:
-        """The largest logit there can be, known without asking the device where vectors have unit length."""
+        """An upper bound of the logits that needs no synchronization; None unless vectors have unit length."""
         loss = self.config.loss
         if loss.similarity != "cosine":
             return None
         return 1 / (loss.temperature_min if loss.learnable_temperature else loss.temperature)
 
     def _clip(self) -> Tensor:
-        """Norm of the gradient before it is clipped."""
-        limit = self.config.optimiser.clip_norm or float("inf")
+        """Clip the gradient norm and return the norm before clipping."""
+        limit = self.config.optimizer.clip_norm or float("inf")
         return nn.utils.clip_grad_norm_(self.model.parameters(), limit)
 
     @torch.no_grad()
-    def _follow(self) -> None:
-        """Move the momentum encoders a little towards the trained ones."""
+    def _update_momentum_encoders(self) -> None:
+        """Move the momentum encoders toward the trained ones (see docs/method.md#momentum-encoder)."""
         if self.ema is None:
             return
-        slow: list[Tensor] = list(self.ema.parameters())
-        fast: list[Tensor] = list(self.model.encoders.parameters())
-        torch._foreach_lerp_(slow, fast, 1 - self.config.sampler.key_momentum)
+        averages: list[Tensor] = list(self.ema.parameters())
+        parameters: list[Tensor] = list(self.model.encoders.parameters())
+        torch._foreach_lerp_(averages, parameters, 1 - self.config.sampler.key_momentum)
 
     def _modality_record(self, modality: Modality, result: InfoNCE, encoding: Encoding, queued: int) -> ModalityRecord:
-        account = result.account
-        assert account is not None
+        """The record of one modality; `queued` is the number of latents in its queue before the step."""
+        stats = result.stats
+        assert stats is not None
         horizons, begin = {}, 0
         for k, predictions in encoding.predictions.items():
             count = predictions.shape[0] * predictions.shape[1]
@@ -258,22 +315,22 @@ class Trainer:
             begin += count
         return ModalityRecord(
             loss=result.loss.item(),
-            accuracy=account.accuracy,
-            positive_mass=account.positive_mass,
-            positive_similarity=account.positive_similarity,
+            accuracy=stats.accuracy,
+            positive_mass=stats.positive_mass,
+            positive_similarity=stats.positive_similarity,
             queue=queued,
             latents_per_item=encoding.latents.shape[1] - min(encoding.predictions),
             horizons=horizons,
-            sources={str(name): source for name, source in account.sources.items()},
+            sources={str(name): source for name, source in stats.sources.items()},
         )
 
     def state(self) -> dict[str, Tensor]:
-        """All tensors that a resumed run needs, flat, by name: no pickle anywhere."""
+        """Return all tensors that are needed to resume the run, in a flat dict, so that no pickle is needed."""
         state = {f"model.{name}": tensor for name, tensor in self.model.weights().items()}
         if self.ema is not None:
             state |= {f"ema.{name}": tensor for name, tensor in self.ema.state_dict().items()}
-        for index, moments in self.optimiser.state_dict()["state"].items():
-            state |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            state |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
         for modality, sampler in self.samplers.items():
             state |= {f"queue.{modality}.{name}": tensor for name, tensor in sampler.queue.state().items()}
         state["generator"] = self.generator.get_state()
@@ -281,21 +338,22 @@ class Trainer:
         return state
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """The inverse of `state`; the next step is the one the saved run would have taken."""
-        self.model.load_weights(_below(state, "model."))
+        """Restore a `state()`; the next step is then the same as in the run that saved it."""
+        self.model.load_weights(_with_prefix(state, "model."))
         if self.ema is not None:
-            self.ema.load_state_dict(_below(state, "ema."))
+            self.ema.load_state_dict(_with_prefix(state, "ema."))
         moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _below(state, "optimiser.").items():
+        for name, tensor in _with_prefix(state, "optimizer.").items():
             index, _, moment = name.partition(".")
             moments.setdefault(int(index), {})[moment] = tensor
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
         for modality, sampler in self.samplers.items():
-            sampler.queue.load(_below(state, f"queue.{modality}."))
+            sampler.queue.load(_with_prefix(state, f"queue.{modality}."))
         self.generator.set_state(state["generator"].cpu())
         done, seconds = state["progress"].tolist()
         self.steps_done, self.seconds = int(done), seconds
 
 
-def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _with_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose name starts with `prefix`, keyed by the rest of the name."""
     return {name[len(prefix) :]: tensor for name, tensor in state.items() if name.startswith(prefix)}

@@ -1,0 +1,349 @@
+"""One run as an object: its settings, its numbers, its maps, and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from ..config import RunConfig
+from ..errors import ConfigError, RunError
+from ..settings import unknown
+from ..storage.folder import RunFolder, RunInfo, check_resumable
+from ..storage.trash import discard
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from ..maps.exploration import Exploration
+    from ..maps.projection import Method
+    from ..maps.snapshots import MapSnapshots
+    from ..maps.stored import RunMap
+    from ..media import Picture, Sound
+    from ..model import MultiModalCPC
+    from ..placing import Item, Placed, Placer
+
+Progress = Callable[[str, float], None]
+MAIN_METRICS = ("alignment", "uniformity", "effective_rank", "spread", "modality_gap")
+
+
+def _silent(text: str, share: float) -> None:
+    """No progress is shown."""
+
+
+@dataclass(frozen=True, repr=False)
+class Evaluation:
+    """What `evaluate` found on held-out items.
+
+    Attributes:
+        document: the content of evaluation.json.
+        run: the id of the run's folder; `document` has the id of the run that was evaluated, before any renaming.
+    """
+
+    document: dict[str, Any]
+    run: str
+
+    @property
+    def metrics(self) -> pd.Series[float]:
+        """Geometry by name (see `evaluation.metric_info.METRICS`)."""
+        import pandas as pd
+
+        return pd.Series(
+            {name: value for name, value in self.document.items() if isinstance(value, float)}, dtype=float
+        )
+
+    @property
+    def probes(self) -> pd.DataFrame:
+        """One row per feature: test accuracy (0…1) of the trained network, the untrained one and the raw input."""
+        import pandas as pd
+
+        rows = {
+            name: {**row, "low": row["interval"][0], "high": row["interval"][1]}
+            for name, row in self.document["probe"].items()
+        }
+        columns = ["trained", "low", "high", "untrained", "raw", "strength"]
+        return pd.DataFrame.from_dict(rows, orient="index", columns=None)[columns] if rows else pd.DataFrame()
+
+    def __repr__(self) -> str:
+        from ..evaluation.metric_info import describe_metric
+
+        values = [
+            f"{describe_metric(name).title} {value:.3g}"
+            for name, value in self.document.items()
+            if name.rpartition(".")[2] in MAIN_METRICS and value is not None
+        ]
+        probes = self.probes.round(3).to_string() if self.document["probe"] else "no probes"
+        return f"Evaluation of {self.run}: {', '.join(values)}\n{probes}"
+
+
+class Run:
+    """One run. Everything is read from its folder when it is asked for, so a copy of the folder is the same run.
+
+    Example:
+        >>> import cpc_engine as cpc
+        >>> run = cpc.open("example-tones")
+        >>> run.status, run.config.sampler.queue_size
+        ('finished', 0)
+        >>> list(run.metrics.columns)[:3]
+        ['step', 'seconds', 'loss']
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self._cache: dict[str, tuple[tuple[int, ...], Any]] = {}
+
+    @property
+    def id(self) -> str:
+        return self.folder.id
+
+    @property
+    def path(self) -> Path:
+        return self.folder.path
+
+    @property
+    def info(self) -> RunInfo:
+        """Its state and the facts of its data.
+
+        Raises:
+            RunError: run.json is missing or damaged.
+        """
+        return self.folder.info()
+
+    @property
+    def name(self) -> str:
+        """What people call it; its id where it has no name."""
+        return self.info.name or self.id
+
+    @property
+    def status(self) -> str:
+        return self.info.status
+
+    @property
+    def config(self) -> RunConfig:
+        """The settings it was started with (see `events` for those that were changed on the way)."""
+        return self.folder.config()
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """One row per recorded step; nested values have dotted columns ("modalities.audio.loss", "geometry.spread")."""
+        import pandas as pd
+
+        return pd.json_normalize([{k: v for k, v in row.items() if k != "hard"} for row in self.folder.records()])
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """Pauses, resumes and changed settings: {"step", "kind", …}, oldest first."""
+        return self.folder.events()
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """What the last evaluation found; None before there was one."""
+        document = self.folder.json("evaluation")
+        return Evaluation(document, self.id) if isinstance(document, dict) else None
+
+    def evaluate(self, data: str | None = None, progress: Progress = _silent) -> Evaluation:
+        """Metrics and probes on held-out items, kept with the run; those of an example are kept nowhere.
+
+        Args:
+            data: where the data set is now, when it is not where it was.
+            progress: called with what is being done and the share done, 0…1.
+
+        Raises:
+            RunError: the run has no weights. DataError: the data set is missing or another one.
+        """
+        from ..execution.evaluate import evaluate_run
+
+        return Evaluation(evaluate_run(self.folder, data, progress), self.id)
+
+    def resume(self, progress: bool = True) -> Run:
+        """Train on from the checkpoint, in this thread; Ctrl-C keeps a usable run.
+
+        Raises:
+            RunError: it goes on, has finished, is an example, has lost its checkpoint, or failed.
+        """
+        from .foreground import execute_here
+
+        check_resumable(self.folder)
+        end = execute_here(self.folder, resume=True, show=progress)
+        if end.status == "failed":
+            raise RunError(f"{self.id}: {end.message}")
+        return self
+
+    @property
+    def model(self) -> MultiModalCPC:
+        """Its network, on the CPU in evaluation mode; kept until its files change.
+
+        Raises:
+            RunError: it has no weights, or they are damaged.
+        """
+        from ..storage.artifacts import load_model
+
+        model: MultiModalCPC = self._kept("model", ("config", "weights"), lambda: load_model(self.folder))
+        return model
+
+    @property
+    def has_map(self) -> bool:
+        return self.folder.has("map")
+
+    def map(self, method: Method = "tsne") -> pd.DataFrame:
+        """Held-out items on a 2-D map: x, y, class, name, modality; `attrs` hold trustworthiness and overlap.
+
+        Args:
+            method: "pca", "tsne" or "umap".
+
+        Raises:
+            ConfigError: no such method.
+            RunError: the run has no map yet, or its files are damaged.
+        """
+        import pandas as pd
+
+        stored = self.stored_map(method)
+        fitted = stored.maps[method]
+        table = pd.DataFrame(
+            {
+                "x": fitted.layout[:, 0],
+                "y": fitted.layout[:, 1],
+                "class": [stored.classes[label] for label in stored.labels.tolist()],
+                "name": stored.names,
+                "modality": stored.modalities,
+            }
+        )
+        table.attrs |= {"trustworthiness": fitted.trustworthiness, "overlap": fitted.overlap}
+        return table
+
+    def stored_map(self, method: Method = "pca") -> RunMap:
+        """The run's map with everything behind it; `method` is fitted now where it is not stored.
+
+        Raises:
+            ConfigError: no such method.
+            RunError: the run has no map yet, or its files are damaged.
+        """
+        from ..maps.projection import Method
+        from ..maps.stored import load_map
+
+        if method not in get_args(Method):
+            raise unknown("map", method, get_args(Method))
+        return load_map(self.folder, method)
+
+    def snapshots(self) -> MapSnapshots | None:
+        """Where held-out items lay at a few of its steps; None where it kept none.
+
+        Raises:
+            RunError: the files are damaged.
+        """
+        from ..maps.snapshots import load_snapshots
+
+        return load_snapshots(self.folder)
+
+    def explore(self, training: bool = False) -> Exploration:
+        """The items of its map, to be looked at one by one (see `maps.exploration`)."""
+        from ..maps.exploration import Exploration
+
+        return Exploration(self.folder, training, lambda: self.model)
+
+    def embed(
+        self, split: str = "test", feature: str = "mean_context", data: str | None = None
+    ) -> tuple[np.ndarray, pd.DataFrame]:
+        """Frozen features of the run's own data, without augmentation.
+
+        Args:
+            split: "train", "validation" or "test".
+            feature: a field of `evaluation.embed.Features`.
+            data: where the data set is now, when it is not where it was.
+
+        Returns:
+            (N, F) float32, and a row for each: name, class, label, group, modality. Of pairs all sounds come first.
+
+        Raises:
+            ConfigError: no such split or feature. RunError: no weights. DataError: the data set is missing.
+        """
+        import numpy as np
+        import pandas as pd
+
+        from ..data import load_dataset
+        from ..evaluation.embed import Features, embed
+
+        if feature not in (names := [field.name for field in fields(Features)]):
+            raise unknown("feature", feature, names)
+        config = self.config if data is None else self.config.replace({"data.path": data})
+        dataset = load_dataset(config)
+        splits = dict(dataset.splits())
+        if split not in splits:
+            raise unknown("split", split, splits)
+        items = splits[split]
+        found = embed(self.model, items)
+        labels = items.labels.tolist()
+        rows = [
+            pd.DataFrame(
+                {
+                    "name": items.names,
+                    "class": [dataset.classes[label] for label in labels],
+                    "label": labels,
+                    "group": items.groups,
+                    "modality": modality,
+                }
+            )
+            for modality in found
+        ]
+        vectors = np.concatenate([getattr(features, feature).numpy() for features in found.values()])
+        return vectors, pd.concat(rows, ignore_index=True)
+
+    @property
+    def placer(self) -> Placer:
+        """The run, ready to place items; kept until its files change.
+
+        Raises:
+            RunError: it has no weights or no map yet, or its files are damaged.
+        """
+        from ..placing import Placer
+
+        parts = ("config", "weights", "map", "ood", "probe")
+        placer: Placer = self._kept("placer", parts, lambda: Placer(self.folder, load=lambda: self.model))
+        return placer
+
+    def place(self, items: Path | str | Sound | Picture | Sequence[Item]) -> list[Placed]:
+        """Where items land on the run, one result each; a bad one does not spoil the others.
+
+        Args:
+            items: paths of files, (name, bytes) pairs, or decoded sounds and pictures; a single path, sound or picture
+                needs no list.
+
+        Raises:
+            RunError: the run cannot be used.
+        """
+        from ..media import Picture, Sound, start_sandbox
+
+        start_sandbox()  # it gets ready while the run is loaded
+        return self.placer.place_all([items] if isinstance(items, Path | str | Sound | Picture) else items)
+
+    def discard(self) -> None:
+        """Move it to the trash of its folder of runs (see `storage.trash.restore`).
+
+        Raises:
+            RunError: it goes on, or it is an example. StorageError: it cannot be moved.
+        """
+        discard(self.id, self.path.parent)
+
+    def _kept(self, name: str, parts: Sequence[str], make: Callable[[], Any]) -> Any:
+        """What `make` gives, made anew when a file of these parts of the folder has changed."""
+        stamp = self.folder.stamp(*parts)
+        if name not in self._cache or self._cache[name][0] != stamp:
+            self._cache[name] = (stamp, make())
+        return self._cache[name][1]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Run) and self.path.resolve() == other.path.resolve()
+
+    def __hash__(self) -> int:
+        return hash(self.path.resolve())
+
+    def __repr__(self) -> str:
+        try:
+            info = self.info
+        except (RunError, ConfigError) as error:
+            return f"<Run {self.id}: {error}>"
+        loss = "" if info.loss_last is None else f", loss {info.loss_last:.3g}"
+        name = f" {info.name!r}" if info.name else ""
+        return f"<Run {self.id}{name}: {info.status}, {info.steps_done} of {info.steps} steps{loss}>"

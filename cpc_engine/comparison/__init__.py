@@ -1,0 +1,1 @@
+"""Comparison of runs: differing settings, metrics with intervals, verdicts, and HTML reports."""

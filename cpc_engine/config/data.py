@@ -1,0 +1,77 @@
+"""Which items a run learns from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import field_validator
+
+from ..datasets import DATASETS
+from ..settings import Section, nearest, setting
+
+
+class DataConfig(Section):
+    """Which items a run learns from, and how they are split."""
+
+    dataset: str = setting(
+        "tones",
+        "The data set: generated, known by name, or your own folders.",
+        label="Data set",
+        choices=tuple(DATASETS),
+    )
+    path: str | None = setting(
+        None,
+        "A folder or file that holds the data; generated sets need none.",
+        role="data_location",
+        speed=False,
+    )
+    image_path: str | None = setting(
+        None,
+        "The folder of pictures to pair with sounds (`path` holds the sounds).",
+        label="Folder of pictures",
+        role="data_location",
+        speed=False,
+    )
+    classes: tuple[str, ...] | None = setting(None, "Classes to use, by name; the data set's usual ones when not set.")
+    train_items: int = setting(
+        1024,
+        "Training items to generate, or to use at most (0: all).",
+        label="Training items",
+        ge=0,
+        le=1_000_000,
+        speed=False,
+        low="the queue soon holds copies of every item",
+        high="more memory; an epoch takes longer",
+    )
+    test_items: int = setting(
+        512,
+        "Held-out items to generate, or to use at most (0: all).",
+        label="Test items",
+        ge=0,
+        le=1_000_000,
+        speed=False,
+    )
+    validation_share: float = setting(
+        0.15, "Share of the training items kept aside to choose the probe's regularization.", ge=0.05, le=0.5
+    )
+    split: Literal["official", "speaker"] = setting(
+        "official", "How spoken digits are split: their official takes, or by leaving one speaker out."
+    )
+    held_out: str = setting("george", "The speaker left out when the split is by speaker.", label="Held-out speaker")
+    download: bool = setting(
+        False,
+        "Fetch the data set where it is not on disk yet.",
+        label="Allow the download",
+        role="data_location",
+        speed=False,
+    )
+    seed: int = setting(
+        0, "Seed of generated items and of random splits.", label="Data seed", ge=0, le=2**31 - 1, speed=False
+    )
+
+    @field_validator("dataset")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in DATASETS:
+            raise ValueError(f"unknown data set {name!r}{nearest(name, DATASETS)}")
+        return name

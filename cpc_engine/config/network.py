@@ -1,0 +1,149 @@
+"""From waveforms and pictures to latents, contexts and predictions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ..settings import Section, setting
+
+
+class AudioConfig(Section):
+    """From a waveform to log-mel frames to latents."""
+
+    sample_rate: int = setting(
+        16000, "Every clip is resampled to this rate.", unit="Hz", ge=2000, le=48000, low="high pitches vanish"
+    )
+    clip_seconds: float = setting(1.0, "Clips are cut or padded to this length.", unit="s", ge=0.1, le=10)
+    mel_bands: int = setting(64, "Bands of the mel spectrogram.", unit="bands", ge=8, le=128, label="Mel bands")
+    window_ms: float = setting(25.0, "Length of one spectrum's window.", unit="ms", ge=4, le=128, label="Window")
+    hop_ms: float = setting(10.0, "Time between two spectra.", unit="ms", ge=2, le=64, label="Hop")
+    center: bool = setting(
+        False,
+        "Subtract each clip's own mean spectrum, so that a voice's color or a room says less.",
+        low="who speaks and through which microphone stays in the latents",
+        high="steady sounds vanish: all they have is their mean",
+        label="Subtract the mean spectrum",
+    )
+    encoder: Literal["patches", "convnet"] = setting(
+        "patches", "Encode stretches of frames apart, or run one ConvNet over the whole clip (its fields overlap)."
+    )
+    frames_per_latent: int = setting(
+        6,
+        "Spectrogram frames that one latent covers.",
+        unit="frames",
+        ge=1,
+        le=64,
+        low="a long, redundant sequence",
+        label="Frames per latent",
+    )
+    width: int = setting(48, "Channels of the encoder.", unit="channels", ge=8, le=512)
+    shift: float = setting(
+        0.1, "Largest random shift in time, as a share of the clip.", ge=0, le=0.5, label="Time shift"
+    )
+    gain_db: float = setting(6.0, "Largest random change of level.", unit="dB", ge=0, le=40, label="Gain jitter")
+    filter_db: float = setting(
+        0.0,
+        "Largest random change of level by frequency, smooth from band to band: another microphone, another room.",
+        unit="dB",
+        ge=0,
+        le=40,
+        low="recordings are told apart by their color, and latents learn that instead of what sounds",
+        high="sounds that differ in their color alone are mistaken for each other",
+        label="Filter jitter",
+    )
+    noise: float = setting(
+        0.005, "Largest level of added noise (full scale is 1).", ge=0, le=1, label="Noise augmentation"
+    )
+    noise_share: float = setting(
+        1.0,
+        "Share of the clips that noise is added to.",
+        ge=0.05,
+        le=1,
+        low="noise is hardly met",
+        high="what is clean lies apart from all that was trained on",
+        label="Share of noisy clips",
+    )
+    warp: float = setting(
+        0.0,
+        "Largest random stretch of the spectrogram's band axis and of its time, as a share.",
+        ge=0,
+        le=0.4,
+        low="voices of other people stay far apart",
+        high="pitches and vowels are mistaken for each other",
+        label="Spectrogram warp",
+    )
+    band_drop: float = setting(0.1, "Chance that a stretch of mel bands is blanked.", ge=0, le=1, label="Band dropout")
+
+
+class ImageConfig(Section):
+    """From a picture to latents on a grid."""
+
+    size: int = setting(128, "Pictures are resized to size × size.", unit="px", ge=32, le=256, label="Picture size")
+    encoder: Literal["patches", "convnet"] = setting(
+        "patches", "Encode patches apart, or run one ConvNet over the whole picture (its fields overlap)."
+    )
+    grid: int = setting(
+        4, "Latents per side; the sequence is grid × grid in raster order.", ge=2, le=16, label="Latents per side"
+    )
+    width: int = setting(48, "Channels of the encoder.", unit="channels", ge=8, le=512)
+    depth: int = setting(4, "Convolutions of the encoder.", ge=1, le=8, label="Convolutions")
+    flip: bool = setting(True, "Mirror half of the pictures left to right.", label="Mirror")
+    crop: float = setting(
+        0.15, "Largest share of the side that a random crop removes.", ge=0, le=0.5, label="Random crop"
+    )
+    jitter: float = setting(
+        0.3,
+        "Largest random change of brightness and contrast, per patch.",
+        ge=0,
+        le=1,
+        label="Brightness and contrast jitter",
+    )
+    color_drop: float = setting(0.25, "Chance that a patch loses its color.", ge=0, le=1, label="Grayscale patches")
+
+    @model_validator(mode="after")
+    def _grid_fits(self) -> ImageConfig:
+        patch, rest = divmod(self.size, self.grid)
+        if rest:
+            raise ValueError(f"size {self.size} must be a multiple of grid {self.grid}")
+        if self.encoder == "patches" and (patch < 8 or patch % 4):
+            raise ValueError(f"a patch of {patch} px is too small or no multiple of 4; change size or grid")
+        if self.encoder == "convnet" and (patch < 2 or patch & (patch - 1)):
+            raise ValueError(f"for the convnet, size / grid must be a power of two, not {patch}")
+        return self
+
+
+class ContextConfig(Section):
+    """Latents, the shared GRU and its predictions."""
+
+    latent_dim: int = setting(64, "Size d of a latent.", ge=4, le=512, label="Latent dimension d")
+    hidden_dim: int = setting(
+        256, "Size h of the GRU's context, shared by both modalities.", ge=8, le=1024, label="Context dimension h"
+    )
+    layers: int = setting(1, "Layers of the GRU, one upon the other.", ge=1, le=4, label="GRU layers")
+    horizons: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = setting(
+        (1, 2, 4),
+        "How many positions ahead to predict, each with a linear map of its own.",
+        unit="positions",
+        min_length=1,
+        max_length=16,
+        label="Horizons k",
+    )
+    predictors_per_modality: bool = setting(
+        True, "Give each modality its own linear maps instead of sharing them.", label="Predictors per modality"
+    )
+    latent_norm: bool = setting(True, "Layer-normalize the latents.", label="Layer-normalize latents")
+    other_view: bool = setting(
+        False,
+        "Predict latents of a second random view of the item (another crop, color, shift, gain) instead of its own.",
+        low="details that both sides share, such as color or a hum, can be copied",
+        high="each step encodes every item twice",
+        label="Predict a second augmented view",
+    )
+
+    @model_validator(mode="after")
+    def _different_horizons(self) -> ContextConfig:
+        if len(set(self.horizons)) != len(self.horizons):
+            raise ValueError("horizons must differ from each other")
+        return self

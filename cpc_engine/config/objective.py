@@ -1,0 +1,95 @@
+"""Negatives and loss."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from ..settings import Section, setting
+from ..sources import SourceSettings
+
+
+class MaskSettings(Section):
+    """What counts as a negative, whatever its source."""
+
+    mode: Literal["exclude_positives", "reference"] = setting(
+        "exclude_positives",
+        "exclude_positives masks every copy of an anchor's own positive; reference masks nothing, as Algorithm 2 says.",
+        label="Mask copies of the positive",
+    )
+    same_item: bool = setting(
+        True,
+        "Let other positions of the anchor's own item be negatives.",
+        label="Negatives from the same item",
+        low="only other items count: nothing tells positions of one item apart",
+        high="steady sounds: identical frames are false negatives",
+    )
+    one_group: bool = setting(
+        False,
+        "Fill each batch from one group of items (such as one speaker), so that telling groups apart does not help.",
+        label="Single-group batches",
+        low="voices or places tell items apart, and latents learn those",
+        high="groups smaller than a batch are mixed all the same",
+    )
+    detach_synthetic: bool = setting(
+        False,
+        "Stop the gradient through perturbed and shuffled negatives.",
+        label="Stop-gradient: synthetic",
+        live=True,
+    )
+
+
+class SamplerConfig(SourceSettings, MaskSettings):
+    """Where the negatives come from: the settings of every source in `sources`, and what is masked."""
+
+
+class LossConfig(Section):
+    """InfoNCE and the pair term."""
+
+    similarity: Literal["cosine", "dot"] = setting(
+        "cosine", "Score by the cosine of the angle, or by the plain dot product."
+    )
+    temperature: float = setting(
+        0.2,
+        "Similarities are divided by τ.",
+        label="Temperature τ",
+        speed=False,
+        ge=0.005,
+        le=100,
+        live=True,
+        low="only the hardest negatives count; unstable",
+        high="all negatives count alike; little is learned",
+    )
+    learnable_temperature: bool = setting(
+        False, "Learn τ together with the network, within its bounds.", label="Learn τ"
+    )
+    temperature_min: float = setting(0.03, "Smallest learned τ.", label="Smallest τ", ge=0.005, le=1)
+    temperature_max: float = setting(1.0, "Largest learned τ.", label="Largest τ", ge=0.005, le=100)
+    pair_weight: float = setting(
+        0.0,
+        "Weight λ of the term that draws both halves of a pair together (0: none, as in the reference recipe).",
+        label="Cross-modal alignment loss λ",
+        ge=0,
+        le=100,
+        live=True,
+        low="two modalities in two places (modality gap)",
+        high="the pair term alone shapes the space",
+    )
+    pair_temperature: float = setting(
+        0.2,
+        "Temperature of the pair term.",
+        label="Temperature of the pair term",
+        ge=0.005,
+        le=10,
+        live=True,
+        speed=False,
+    )
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> LossConfig:
+        if not self.temperature_min < self.temperature_max:
+            raise ValueError("temperature_min must be below temperature_max")
+        if self.learnable_temperature and not self.temperature_min <= self.temperature <= self.temperature_max:
+            raise ValueError("a learned temperature must start between temperature_min and temperature_max")
+        return self

@@ -1,0 +1,112 @@
+"""The tensor form of a data set, `Dataset` and `Split`, which stays on the training device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from ..terms import MODALITIES, Modality
+
+
+@dataclass(frozen=True)
+class Split:
+    """Items of one split. Row i of every field belongs to the same item.
+
+    Attributes:
+        audio: (N, L) int16 mono clips at the data set's sample rate, cut or padded to the clip length; None if the
+            data set has no audio.
+        image: (N, 3, H, W) uint8 RGB images at the data set's native size; None if the data set has no images.
+        labels: (N,) int64 indices into the data set's classes.
+        names: N unique ids that state the origin of each item (a relative path, or "tones/train/17").
+        groups: N group ids, for example a speaker or a source recording. Items of one group stay in one split.
+
+    Example:
+        >>> clips, names = torch.zeros(3, 800, dtype=torch.int16), ("a", "b", "c")
+        >>> split = Split(audio=clips, image=None, labels=torch.tensor([0, 1, 0]), names=names, groups=names)
+        >>> split.modalities, split.take(torch.tensor([2, 0])).names
+        (('audio',), ('c', 'a'))
+    """
+
+    audio: Tensor | None
+    image: Tensor | None
+    labels: Tensor
+    names: tuple[str, ...]
+    groups: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities that the items have, in the order of `MODALITIES`."""
+        return tuple(m for m in MODALITIES if self.values(m) is not None)
+
+    def values(self, modality: Modality) -> Tensor | None:
+        """The tensor of one modality, or None if the items lack it."""
+        return self.audio if modality == "audio" else self.image
+
+    def take(self, rows: Tensor) -> Split:
+        """Select the items at `rows` ((n,) int64), in that order."""
+        picked = rows.tolist()
+        rows = rows.to(self.labels.device)
+        return Split(
+            audio=None if self.audio is None else self.audio[rows],
+            image=None if self.image is None else self.image[rows],
+            labels=self.labels[rows],
+            names=tuple(self.names[i] for i in picked),
+            groups=tuple(self.groups[i] for i in picked),
+        )
+
+    def to(self, device: torch.device | str) -> Split:
+        """Copy all tensors to `device`."""
+        return replace(
+            self,
+            audio=None if self.audio is None else self.audio.to(device),
+            image=None if self.image is None else self.image.to(device),
+            labels=self.labels.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Three splits, and the properties needed to preprocess a new item in the same way.
+
+    Attributes:
+        name: key of the data set in `datasets.DATASETS`.
+        classes: class names; labels index into them.
+        train: items to train on.
+        validation: items for metrics during training and for model selection.
+        test: items for the final evaluation.
+        sample_rate: sample rate of `audio` in Hz; 0 without audio.
+        image_side: native height and width of `image` in px; 0 without images.
+        skipped: one line "relative/path: reason" for each file that could not be used.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    validation: Split
+    test: Split
+    sample_rate: int = 0
+    image_side: int = 0
+    skipped: tuple[str, ...] = field(default=())
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities of the items, in the order of `MODALITIES`."""
+        return self.train.modalities
+
+    def splits(self) -> Iterator[tuple[str, Split]]:
+        """Yield ("train", …), ("validation", …), and ("test", …)."""
+        yield "train", self.train
+        yield "validation", self.validation
+        yield "test", self.test
+
+    def to(self, device: torch.device | str) -> Dataset:
+        """Copy all splits to `device`."""
+        return replace(
+            self, train=self.train.to(device), validation=self.validation.to(device), test=self.test.to(device)
+        )

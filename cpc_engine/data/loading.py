@@ -1,0 +1,154 @@
+"""Load many media files into one tensor. A small thread pool decodes them; unusable files are skipped and reported."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..config import RunConfig
+from ..errors import DataError, MediaError
+from ..media import decode_audio, decode_image, fit_clips, fit_picture, loudest_window, native_window, read_file
+
+Progress = Callable[[str, float], None]  # (description, fraction done from 0 to 1)
+Fitted = TypeVar("Fitted")
+_CHUNK = 512  # files decoded before they are resampled together; bounds the memory for decoded audio
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The usable ones among a list of files.
+
+    Attributes:
+        values: (n, …), one row per usable file.
+        rows: n indices into the list of paths, in the order of `values`.
+        skipped: one line "relative/path: reason" for each of the other files.
+    """
+
+    values: Tensor
+    rows: list[int]
+    skipped: list[str]
+
+
+def clip_length(config: RunConfig) -> int:
+    """Samples per audio clip.
+
+    Example:
+        >>> clip_length(RunConfig().replace({"audio.sample_rate": 8000, "audio.clip_seconds": 0.5}))
+        4000
+    """
+    return round(config.audio.clip_seconds * config.audio.sample_rate)
+
+
+def class_folders(root: Path) -> dict[str, list[Path]]:
+    """List the files of each class: {name of a sub-folder: its files, searched recursively}.
+
+    Classes and files are sorted. Files and folders whose name starts with a dot are left out.
+
+    Raises:
+        DataError: `root` does not exist, is not a folder, or has no sub-folder with files.
+    """
+    if not root.exists():
+        raise DataError(f"no such folder: {root}")
+    if not root.is_dir():
+        raise DataError(f"not a folder: {root}")
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    files = {folder.name: _files_below(folder) for folder in folders}
+    if not any(files.values()):
+        raise DataError(f"no files in {root}: it needs one sub-folder per class with files in it")
+    return files
+
+
+def _files_below(folder: Path) -> list[Path]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+
+
+def load_sounds(
+    paths: Sequence[Path], root: Path, config: RunConfig, device: torch.device | str, progress: Progress | None
+) -> Loaded:
+    """Decode audio files to clips (n, L) int16 on `device`, L = `clip_length(config)`.
+
+    Args:
+        paths: files to decode.
+        root: folder that paths in messages are relative to.
+    """
+    rate, length = config.audio.sample_rate, clip_length(config)
+
+    def read(path: Path, name: str) -> tuple[np.ndarray, int]:
+        sound = decode_audio(read_file(path), name)
+        # Cut before resampling, so that a long recording keeps only the length of one clip in memory.
+        return loudest_window(sound.samples, native_window(sound.rate, rate, length)), sound.rate
+
+    blocks: list[Tensor] = []
+    rows: list[int] = []
+    skipped: list[str] = []
+    for chunk in _decoded(paths, root, read, skipped, progress):
+        blocks.append(fit_clips([clip for _, clip in chunk], rate, length, device))
+        rows += [row for row, _ in chunk]
+    empty = torch.zeros(0, length, dtype=torch.int16, device=device)
+    return Loaded(torch.cat(blocks) if blocks else empty, rows, skipped)
+
+
+def load_pictures(
+    paths: Sequence[Path], root: Path, side: int, device: torch.device | str, progress: Progress | None
+) -> Loaded:
+    """Decode image files to (n, 3, side, side) uint8 on `device`.
+
+    Args:
+        paths: files to decode.
+        root: folder that paths in messages are relative to.
+        side: height and width in px.
+    """
+
+    def read(path: Path, name: str) -> Tensor:
+        return fit_picture(decode_image(read_file(path), name).pixels, side)
+
+    blocks: list[Tensor] = []
+    rows: list[int] = []
+    skipped: list[str] = []
+    for chunk in _decoded(paths, root, read, skipped, progress):
+        blocks.append(torch.stack([picture for _, picture in chunk]).to(device))
+        rows += [row for row, _ in chunk]
+    empty = torch.zeros(0, 3, side, side, dtype=torch.uint8, device=device)
+    return Loaded(torch.cat(blocks) if blocks else empty, rows, skipped)
+
+
+def _decoded(
+    paths: Sequence[Path],
+    root: Path,
+    read: Callable[[Path, str], Fitted],
+    skipped: list[str],
+    progress: Progress | None,
+) -> Iterator[list[tuple[int, Fitted]]]:
+    """Yield non-empty chunks of (row, decoded file); unusable files are appended to `skipped`."""
+
+    def attempt(path: Path) -> Fitted | str:
+        name = path.relative_to(root).as_posix()
+        try:
+            return read(path, name)
+        except MediaError as error:
+            reason = str(error)
+            # `read_file` reports the file name without its folder
+            return reason if reason.startswith(name) else f"{name}: {reason.removeprefix(f'{path.name}: ')}"
+
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(paths), _CHUNK):
+            batch = paths[start : start + _CHUNK]
+            chunk: list[tuple[int, Fitted]] = []
+            for row, result in enumerate(pool.map(attempt, batch), start):
+                if isinstance(result, str):
+                    skipped.append(result)
+                else:
+                    chunk.append((row, result))
+            if progress is not None:
+                progress("decoding files", (start + len(batch)) / len(paths))
+            if chunk:
+                yield chunk

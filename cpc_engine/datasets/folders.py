@@ -1,0 +1,41 @@
+"""The user's own folders: one sub-folder per class."""
+
+from __future__ import annotations
+
+from .spec import DatasetSpec
+
+_LOADERS = "cpc_engine.data.folders"
+
+SPECS = (
+    DatasetSpec(
+        name="image_folder",
+        title="My pictures",
+        summary="A folder with one sub-folder of pictures per class.",
+        modalities=("image",),
+        origin="folder",
+        load=f"{_LOADERS}:image_folder",
+        needs=(("data.path", "a folder with one sub-folder of pictures per class"),),
+    ),
+    DatasetSpec(
+        name="audio_folder",
+        title="My sounds",
+        summary="A folder with one sub-folder of sounds per class.",
+        modalities=("audio",),
+        origin="folder",
+        load=f"{_LOADERS}:audio_folder",
+        needs=(("data.path", "a folder with one sub-folder of sounds per class"),),
+    ),
+    DatasetSpec(
+        name="paired_folders",
+        title="My pairs",
+        summary="A folder of sounds and a folder of pictures with the same class names, paired within a class.",
+        modalities=("audio", "image"),
+        origin="folder",
+        load=f"{_LOADERS}:paired_folders",
+        needs=(
+            ("data.path", "the folder of sounds, one sub-folder per class"),
+            ("data.image_path", "the folder of pictures, one sub-folder per class"),
+        ),
+        own_settings=("data.image_path",),
+    ),
+)

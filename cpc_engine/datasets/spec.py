@@ -1,0 +1,45 @@
+"""What a data set is to plans, forms and checks, before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal
+
+from ..terms import Modality
+
+# (configuration, device, progress) → data.dataset.Dataset
+Loader = Callable[[Any, Any, Any], Any]
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """One data set, described once.
+
+    Attributes:
+        name: value of `data.dataset`. title: what people read. summary: one sentence, a hover text.
+        modalities: what an item has. origin: made from a seed, known by name and fetched, or the user's own folders.
+        load: the loader, or "module:function" of one that is imported when it is needed.
+        needs: settings that must be given, each as ("section.setting", what it has to be).
+        own_settings: settings that only this data set (or its kind) reads; forms hide them for the others.
+        stationary: whether all positions of one item are alike, so that they are false negatives of each other.
+    """
+
+    name: str
+    title: str
+    summary: str
+    modalities: tuple[Modality, ...]
+    origin: Literal["generated", "download", "folder"]
+    load: Loader | str
+    needs: tuple[tuple[str, str], ...] = ()
+    own_settings: tuple[str, ...] = ()
+    stationary: bool = False
+
+    @property
+    def loader(self) -> Loader:
+        if not isinstance(self.load, str):
+            return self.load
+        module, _, function = self.load.partition(":")
+        loader: Loader = getattr(import_module(module), function)
+        return loader

@@ -1,0 +1,1 @@
+"""Evaluation of a network: features, geometry metrics, probes, baselines, out-of-distribution scores, alarms."""

@@ -1,0 +1,135 @@
+"""Geometry metrics of a network on held-out items at one point of a run, see `docs/method.md#metrics`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..config import RunConfig
+from ..data.dataset import Split
+from ..model import Encoding, MultiModalCPC
+from ..negatives.identity import NO_POSITION, item_index
+from ..terms import Modality
+from ..training.trainer import Trainer
+from . import geometry
+
+QUEUE_SAMPLE = 64  # queued latents compared, evenly spaced from the oldest to the newest
+
+
+@torch.no_grad()
+def encode(model: MultiModalCPC, split: Split) -> dict[Modality, Encoding]:
+    """Encode all items of a split in one batch, without augmentation and in evaluation mode.
+
+    Args:
+        split: N items that have every modality of the network.
+    """
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    encodings: dict[Modality, Encoding] = {}
+    for modality in model.modalities:
+        values = split.values(modality)
+        assert values is not None
+        encodings |= model({modality: model.features[modality](values.to(device))})
+    model.train(was_training)
+    return encodings
+
+
+@torch.no_grad()
+def geometry_metrics(
+    model: MultiModalCPC, split: Split, config: RunConfig, encodings: dict[Modality, Encoding] | None = None
+) -> dict[str, float]:
+    """Compute the geometry metrics of a network on a split.
+
+    Per modality: `alignment` (mean over horizons) and `alignment_k`; `uniformity`, `effective_rank`, and
+    `effective_rank_uncentered` of mean contexts; `spread` of latents; `information_bound` from independent in-batch
+    negatives, one position per item. Across modalities: `alignment` (mean), `uniformity` and `effective_rank` of both
+    together, `modality_gap`, `modality_accuracy`, `pair_alignment`, `retrieval_class`, `retrieval_pair`.
+
+    Args:
+        split: held-out items with every modality of the network.
+        config: of the run; gives the similarity of the loss and the random seed.
+        encodings: of `split`, if already computed; see `encode`.
+
+    Returns:
+        Value by "metric", or by "modality.metric" for metrics of one modality where there are two.
+    """
+    if encodings is None:
+        encodings = encode(model, split)
+    metrics: dict[str, float] = {}
+    pooled = {m: encoding.contexts.float().mean(1) for m, encoding in encodings.items()}
+    for modality, encoding in encodings.items():
+        prefix = f"{modality}." if len(encodings) > 1 else ""
+        numbers = _modality_metrics(
+            encoding, pooled[modality], config.loss.similarity == "cosine", model.log_scale.exp()
+        )
+        metrics |= {prefix + name: value for name, value in numbers.items()}
+    if len(encodings) > 1:
+        audio, image = pooled["audio"], pooled["image"]
+        rows = torch.arange(len(audio), device=audio.device)
+        together = torch.cat([audio, image])
+        metrics["alignment"] = sum(metrics[f"{m}.alignment"] for m in encodings) / len(encodings)
+        metrics["uniformity"] = geometry.uniformity(together)
+        metrics["effective_rank"] = geometry.effective_rank(together)
+        metrics["modality_gap"] = geometry.modality_gap(audio, image)
+        metrics["modality_accuracy"] = geometry.modality_accuracy(audio, image, config.run.seed)
+        metrics["pair_alignment"] = geometry.alignment(audio, image)
+        metrics["retrieval_class"] = geometry.retrieval_at_1(audio, image, split.labels, split.labels)
+        metrics["retrieval_pair"] = geometry.retrieval_at_1(audio, image, rows, rows)
+    return metrics
+
+
+def _modality_metrics(encoding: Encoding, pooled: Tensor, cosine: bool, scale: Tensor) -> dict[str, float]:
+    """Metrics of one modality; `pooled` (N, h) are its mean contexts, `scale` is 1/τ."""
+    numbers: dict[str, float] = {}
+    latents = encoding.latents.float()
+    for k, predictions in encoding.predictions.items():
+        numbers[f"alignment_{k}"] = geometry.alignment(predictions.float().flatten(0, 1), latents[:, k:].flatten(0, 1))
+    return {
+        "alignment": sum(numbers.values()) / len(numbers),
+        **numbers,
+        "uniformity": geometry.uniformity(pooled),
+        "effective_rank": geometry.effective_rank(pooled),
+        "effective_rank_uncentered": geometry.effective_rank(pooled, centered=False),
+        "spread": geometry.spread(latents.flatten(0, 1)),
+        "information_bound": _information_bound(encoding, cosine, scale),
+    }
+
+
+def _information_bound(encoding: Encoding, cosine: bool, scale: Tensor) -> float:
+    """InfoNCE bound for the smallest horizon: the middle position of every item against that of all items."""
+    k = min(encoding.predictions)
+    position = encoding.predictions[k].shape[1] // 2
+    anchors, futures = encoding.predictions[k][:, position].float(), encoding.latents[:, position + k].float()
+    if cosine:
+        anchors, futures = F.normalize(anchors, dim=1), F.normalize(futures, dim=1)
+    logits = anchors @ futures.T * scale
+    loss = F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
+    return geometry.information_bound(loss.item(), len(logits))
+
+
+@torch.no_grad()
+def queue_drift(trainer: Trainer, modality: Modality) -> float | None:
+    """Return the mean cosine between queued latents and the same positions encoded again, without augmentation.
+
+    1 means that the queue is up to date. Augmentation alone lowers the value, so its fall over training says more than
+    its level. The network that makes the keys (the momentum encoder, if there is one) encodes again. See
+    `docs/method.md#queue-staleness`.
+
+    Returns:
+        A cosine from −1 to 1; None for an empty queue.
+    """
+    entries = trainer.samplers[modality].queue.state()
+    count = len(entries["ids"])
+    if count == 0:
+        return None
+    sampled = torch.linspace(0, count - 1, min(QUEUE_SAMPLE, count)).long().to(entries["ids"].device)
+    ids = entries["ids"][sampled]
+    items, positions = item_index(ids), ids & NO_POSITION
+    values = trainer.data.train.values(modality)
+    assert values is not None
+    encoders = trainer.ema if trainer.ema is not None else trainer.model.encoders
+    latents = encoders[modality](trainer.model.features[modality](values[items]))
+    renewed = latents[torch.arange(len(items)), positions].float()
+    return geometry.drift(entries["vectors"][sampled], renewed)

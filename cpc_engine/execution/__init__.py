@@ -1,0 +1,1 @@
+"""Execution of runs: training one run, background runs and evaluations, devices, and time estimates."""

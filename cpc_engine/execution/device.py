@@ -1,0 +1,114 @@
+"""Device, number format, torch settings, and priority of a run."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..config import RunSettings
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from lightning_fabric.plugins.precision import Precision as FabricPrecision
+
+Precision = Literal["32-true", "bf16-mixed"]
+
+
+def pick_device(name: str) -> str:
+    """Return the device for a run's `device` setting on this machine, as torch names it.
+
+    Args:
+        name: "auto", "cpu", "cuda", or "cuda:N".
+
+    Raises:
+        ConfigError: the machine has no such device.
+
+    Example:
+        >>> pick_device("cpu")
+        'cpu'
+    """
+    import torch
+
+    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return "cuda:0" if available else "cpu"
+    if name.startswith("cuda"):
+        index = int(name.partition(":")[2] or 0)
+        if index >= available:
+            raise ConfigError(f"no device {name!r} here ({available} CUDA devices); use --device cpu")
+        return f"cuda:{index}"
+    return name
+
+
+def pick_precision(name: Literal["auto"] | Precision, device: str) -> Precision:
+    """Return the number format for a run's `precision` setting on a device, as Fabric names it.
+
+    "auto" is bf16 where the device supports it natively; emulated bf16 is several times slower than fp32.
+
+    Args:
+        device: as `pick_device` returns it.
+
+    Example:
+        >>> pick_precision("32-true", "cpu")
+        '32-true'
+    """
+    import torch
+
+    if name != "auto":
+        return name
+    if device.startswith("cuda"):
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        features: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # missing before torch 2.12
+        native = bool(features.get("avx512_bf16") or features.get("amx_bf16"))
+    return "bf16-mixed" if native else "32-true"
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use; a container or `taskset` can limit it."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def lower_priority() -> None:
+    """Give a background thread a lower priority than the page that shows its work, where the system supports it."""
+    if sys.platform == "linux" and threading.current_thread() is not threading.main_thread():
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+
+def precision_plugin(precision: Precision, kind: str) -> FabricPrecision:
+    """Return the Fabric plugin for a number format; `kind` is "cpu" or "cuda"."""
+    from lightning_fabric.plugins.precision import MixedPrecision
+    from lightning_fabric.plugins.precision import Precision as FullPrecision
+
+    return MixedPrecision("bf16-mixed", kind) if precision == "bf16-mixed" else FullPrecision()
+
+
+@contextmanager
+def torch_settings(settings: RunSettings) -> Iterator[None]:
+    """Apply the process-wide torch settings of a run and restore the previous ones on exit.
+
+    Threads: `settings.threads`, or all usable cores. Matrix products in float32: full precision, or on a GPU TF32 where
+    the networks run in bf16 anyway.
+
+    Raises:
+        ConfigError: the machine has no such device.
+    """
+    import torch
+
+    device = pick_device(settings.device)
+    threads, matmul_precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    torch.set_num_threads(settings.threads or usable_cores())
+    if device.startswith("cuda"):
+        mixed = pick_precision(settings.precision, device) == "bf16-mixed"
+        torch.set_float32_matmul_precision("high" if mixed else "highest")
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision(matmul_precision)

@@ -1,0 +1,66 @@
+"""Evaluation of a run on its own data set; the results are kept in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..data import load_dataset
+from ..data.splits import balanced_rows
+from ..errors import DataError, RunError
+from ..evaluation.metrics import geometry_metrics
+from ..evaluation.probe_report import probe_report
+from ..storage.artifacts import load_model, save_ood_reference, save_probes
+from ..storage.folder import RunFolder
+from ..training.trainer import new_model
+from .device import pick_device
+
+
+def evaluate_run(
+    folder: RunFolder, path: str | None = None, progress: Callable[[str, float], None] = lambda text, share: None
+) -> dict[str, Any]:
+    """Compute metrics and probes on test items, on the run's device, and write evaluation.json and the probes.
+
+    The folder of an example is never changed: its results are only returned.
+
+    Args:
+        folder: of a run that has weights.
+        path: location of the data set, if it has moved since training.
+        progress: called with a description of the current work and the share done, 0 to 1.
+
+    Returns:
+        The content of evaluation.json: geometry metrics (see `geometry_metrics`), "run", "test_items", "probe" (one
+        `ProbeRow` per feature), and "chosen_feature" (per modality).
+
+    Raises:
+        RunError: the run has no weights. DataError: the data set is missing or has other classes.
+    """
+    config = folder.config()
+    if path is not None:
+        config = config.replace({"data.path": path})
+    if not folder.has_tensors("weights"):
+        raise RunError(f"{folder.id} has no weights yet: it has not ended")
+    progress("loading data", 0.0)
+    device = pick_device(config.run.device)
+    data = load_dataset(config, device)
+    trained_on = folder.facts()
+    if list(data.classes) != trained_on["classes"]:
+        raise DataError(f"{folder.id} learned {trained_on['classes']}, these data have {list(data.classes)}")
+    model = load_model(folder).to(device)
+    report = probe_report(model, new_model(config, data), data, config.evaluation, progress)
+    items = data.test.take(balanced_rows(data.test.labels, max(config.evaluation.items, 512)))
+    evaluation: dict[str, Any] = {
+        "run": folder.id,
+        **geometry_metrics(model, items, config),
+        "test_items": len(data.test),
+        "probe": {name: row.to_dict() for name, row in report.rows.items()},
+        "chosen_feature": {modality: name for modality, (name, _) in report.best.items()},
+    }
+    if folder.info().is_example:
+        return evaluation
+    if not folder.has("ood"):
+        progress("fitting the out-of-distribution score", 1.0)
+        save_ood_reference(folder, model, data)
+    save_probes(folder, report.best)
+    folder.save_json("evaluation", evaluation)
+    return evaluation

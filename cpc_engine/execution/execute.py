@@ -1,0 +1,262 @@
+"""Execution of one run in the calling thread: data, training, checkpoints, maps, out-of-distribution references."""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..data import load_dataset
+from ..data.dataset import Dataset
+from ..errors import CpcError, RunError
+from ..evaluation.metrics import encode, geometry_metrics, queue_drift
+from ..maps.snapshots import SnapshotRecorder
+from ..maps.stored import check_mappable, save_maps
+from ..storage.artifacts import save_ood_reference
+from ..storage.folder import RunFolder, Status
+from ..training.control import Control
+from ..training.trainer import Trainer
+from .device import lower_priority, pick_device, pick_precision, precision_plugin, torch_settings
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Work of a run outside of training steps, such as "loading data"; `share` is how much is done, 0 to 1."""
+
+    text: str
+    share: float
+
+
+@dataclass(frozen=True)
+class State:
+    """Status of a run with its reason; `unexpected` marks an error of the engine itself (traceback in log.txt)."""
+
+    status: Status
+    message: str = ""
+    unexpected: bool = False
+
+
+Record = dict[str, Any]  # a StepRecord as plain values: one line of metrics.jsonl
+Observer = Callable[[Record | Phase | State], None]
+
+
+def execute(
+    folder: RunFolder, control: Control, observe: Observer = lambda observed: None, resume: bool = False
+) -> State:
+    """Train a run, compute its maps, and keep its folder up to date.
+
+    Args:
+        folder: of the run, as `RunFolder.create` makes it.
+        control: for pausing, stopping, and changing settings from other threads.
+        observe: called in this thread with every record, phase, and change of state.
+        resume: continue from the run's checkpoint, or from the first step if there is none.
+
+    Returns:
+        The state in which the run ended. No exception is raised: a failure is returned as a state, even if it cannot
+        be written to the folder because the disk is full.
+    """
+    try:
+        with torch_settings(folder.config().run):
+            state = _Execution(folder, control, observe).run(resume)
+    except CpcError as error:
+        state = State("failed", str(error))
+    except Exception as error:  # whatever fails, a background run must end as "failed" with a reason
+        reason = str(error).partition("\n")[0]
+        state = State("failed", f"unexpected {type(error).__name__}: {reason} (more in log.txt)", unexpected=True)
+        folder.log(traceback.format_exc())
+    try:
+        folder.update(status=state.status, message=state.message)
+    except CpcError as error:
+        state = state if state.status == "failed" else State("failed", str(error))
+    folder.log(f"{state.status}{': ' + state.message if state.message else ''}")
+    observe(state)
+    return state
+
+
+class _Execution:
+    """State of one call of `execute`."""
+
+    def __init__(self, folder: RunFolder, control: Control, observe: Observer) -> None:
+        self.folder, self.control, self.observe = folder, control, observe
+        self.config = folder.config()
+        self.loss: float | None = None  # of the newest record
+        # Changes of settings to repeat in a resumed run, by the number of steps done before each.
+        self.due: dict[int, dict[str, Any]] = {}
+
+    def run(self, resume: bool) -> State:
+        lower_priority()
+        self._status("running")
+        trainer = self._trainer()
+        if resume:
+            self._restore(trainer)
+        status = self._steps(trainer)
+        if status != "stopped":  # a stopped run may be resumed and add further snapshots
+            self.snapshots.finish()
+        self.observe(Phase("drawing the map", 0.0))
+        save_maps(self.folder, trainer.model, trainer.data, self.config)
+        self.observe(Phase("fitting the out-of-distribution score", 0.5))
+        save_ood_reference(self.folder, trainer.model, trainer.data)
+        return State(status, "the loss or a gradient stopped being a finite number" if status == "diverged" else "")
+
+    def _restore(self, trainer: Trainer) -> None:
+        """Load the checkpoint, and schedule the changes of settings that came after it."""
+        changes = [event for event in self.folder.events() if event.get("kind") == "change"]
+        if self.folder.has_tensors("checkpoint"):
+            state = self.folder.tensors("checkpoint")
+            try:
+                done = int(state["progress"][0])
+                # Before the state is loaded, because a change of τ would reset the learned value.
+                self._change(trainer, {e["setting"]: e["value"] for e in changes if e["step"] < done})
+                trainer.load(state)
+            except (KeyError, IndexError, ValueError, RuntimeError) as error:
+                reason = str(error).partition("\n")[0]
+                raise RunError(f"{self.folder.id}: checkpoint.safetensors does not fit this run ({reason})") from None
+        for event in changes:
+            if event["step"] >= trainer.steps_done:
+                self.due.setdefault(event["step"], {})[event["setting"]] = event["value"]
+        self.folder.forget_after(trainer.steps_done)
+        self.snapshots.go_on(trainer.steps_done)
+        self.loss = next((record["loss"] for record in self.folder.records()[-1:]), None)
+        self._event(trainer, "resume")
+
+    def _trainer(self) -> Trainer:
+        """Load the data, create the trainer, and write the facts about both to run.json."""
+        from lightning_fabric import Fabric
+
+        device = pick_device(self.config.run.device)
+        data = load_dataset(self.config, device, lambda text, share: self.observe(Phase(text, share)))
+        check_mappable(data)
+        for line in data.skipped:
+            self.folder.log(f"skipped {line}")
+        kind, _, index = device.partition(":")
+        precision = pick_precision(self.config.run.precision, device)
+        self.folder.log(f"training on {device}, {precision}")
+        # A plugin object instead of its name, because Fabric prints a line for a name.
+        plugin = precision_plugin(precision, kind)
+        fabric = Fabric(accelerator=kind, devices=[int(index)] if index else 1, plugins=plugin)
+        trainer = Trainer(self.config, data, fabric)
+        self.snapshots = SnapshotRecorder(self.folder, data, self.config)
+        self.folder.update(
+            device=device,
+            parameters=trainer.model.parameter_count,
+            data=data_facts(data),
+            steps=self.config.optimizer.steps,
+        )
+        return trainer
+
+    def _steps(self, trainer: Trainer) -> Status:
+        """Train the remaining steps; end early on a stop request or when a loss or gradient is not finite."""
+        total = self.config.optimizer.steps
+        self._keep_contexts(trainer)
+        while trainer.steps_done < total and not self.control.stopping:
+            if self.control.paused:
+                self._pause(trainer)
+                continue
+            self._change(trainer, self.due.pop(trainer.steps_done, {}) | self.control.take_changes(), record=True)
+            done = trainer.steps_done + 1
+            measured = done == total or (self.config.evaluation.every > 0 and done % self.config.evaluation.every == 0)
+            recorded = measured or done == 1 or done % self.config.run.record_every == 0
+            record = trainer.step(recorded, self._geometry if measured else None)
+            if record is None:
+                continue
+            self._record(record.to_dict())
+            if not (math.isfinite(record.loss) and math.isfinite(record.gradient_norm)):
+                self._keep_finite_weights(trainer)
+                return "diverged"
+            if done % self.config.run.checkpoint_every == 0 and done < total:
+                self._checkpoint(trainer)
+        self._keep_contexts(trainer)
+        self._checkpoint(trainer)
+        return "finished" if trainer.steps_done >= total else "stopped"
+
+    def _geometry(self, trainer: Trainer) -> dict[str, float]:
+        """Compute the geometry metrics on validation items, and take a snapshot if one is due."""
+        validation = trainer.data.validation.take(self.snapshots.measured_rows)
+        encodings = encode(trainer.model, validation)
+        metrics = geometry_metrics(trainer.model, validation, self.config, encodings)
+        if self.snapshots.wants(trainer.steps_done):
+            self.snapshots.add(trainer.steps_done, encodings)
+        for modality in trainer.model.modalities:
+            drift = queue_drift(trainer, modality)
+            if drift is not None:
+                metrics[f"{modality}.queue_drift" if len(trainer.model.modalities) > 1 else "queue_drift"] = drift
+        return metrics
+
+    def _keep_contexts(self, trainer: Trainer) -> None:
+        """Take a snapshot at the first or last step of this execution if none was taken there."""
+        if self.snapshots.newest != trainer.steps_done:
+            self.snapshots.add(trainer.steps_done, encode(trainer.model, self.snapshots.items))
+
+    def _record(self, record: Record) -> None:
+        self.folder.append_record(record)
+        self.loss = record["loss"]
+        if record["step"] == 1:
+            self.folder.update(loss_first=self.loss)
+        self.observe(record)
+
+    def _pause(self, trainer: Trainer) -> None:
+        """Write a checkpoint and wait until the run is resumed or stopped."""
+        self._checkpoint(trainer)
+        self._event(trainer, "pause")
+        self._status("paused")
+        while self.control.paused and not self.control.stopping:
+            self.control.wait(1.0)
+        self._event(trainer, "continue")
+        self._status("running")
+
+    def _change(self, trainer: Trainer, changes: dict[str, Any], record: bool = False) -> None:
+        """Apply changed settings, {"section.setting": value}; with `record`, also append them to events.jsonl."""
+        if not changes:
+            return
+        self.config = self.config.replace(changes)
+        trainer.change(self.config)
+        sections = self.config.to_dict()
+        for path in changes if record else ():
+            section, _, name = path.partition(".")
+            value = sections[section][name]
+            self.folder.append_event({"step": trainer.steps_done, "kind": "change", "setting": path, "value": value})
+
+    def _event(self, trainer: Trainer, kind: str) -> None:
+        self.folder.append_event({"step": trainer.steps_done, "kind": kind})
+        self.folder.log(f"{kind} at step {trainer.steps_done}")
+
+    def _status(self, status: Status) -> None:
+        self.folder.update(status=status, message="")
+        self.observe(State(status))
+
+    def _checkpoint(self, trainer: Trainer) -> None:
+        self.folder.save_tensors("checkpoint", trainer.state())
+        self.folder.save_tensors("weights", trainer.model.weights())
+        self.folder.update(steps_done=trainer.steps_done, seconds=trainer.seconds, loss_last=self.loss)
+
+    def _keep_finite_weights(self, trainer: Trainer) -> None:
+        """Keep the last finite weights of a diverged run.
+
+        The diverged step does not change the weights. On a GPU it is noticed only at recorded steps, so the weights may
+        no longer be finite; the last checkpoint is used then.
+        """
+        import torch
+
+        if all(bool(torch.isfinite(p).all()) for p in trainer.model.parameters()):
+            self.folder.save_tensors("weights", trainer.model.weights())
+        elif self.folder.has_tensors("weights"):
+            trainer.model.load_weights(self.folder.tensors("weights"))
+        else:
+            raise RunError("the run diverged before its first checkpoint: no finite weights to keep")
+        self.folder.update(steps_done=trainer.steps_done - 1, seconds=trainer.seconds)
+
+
+def data_facts(data: Dataset) -> dict[str, object]:
+    """Return the facts about a data set for run.json: to decode new items alike, and to describe the data."""
+    return {
+        "name": data.name,
+        "classes": list(data.classes),
+        "modalities": list(data.modalities),
+        "sample_rate": data.sample_rate,
+        "image_side": data.image_side,
+        "items": {name: len(split) for name, split in data.splits()},
+        "skipped": len(data.skipped),
+        "skipped_files": list(data.skipped[:50]),
+    }

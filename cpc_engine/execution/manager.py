@@ -1,0 +1,333 @@
+"""Background runs of one process: started, queued, observed, and controlled from any thread.
+
+All pages and sessions share one manager per process and folder of runs (`manager_for`), so a reloaded page finds its
+runs still active. Workers never touch a page: they leave records here, and pages read `RunProgress` objects.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import queue
+import threading
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..config import RunConfig
+from ..errors import CpcError, RunError
+from ..storage.folder import ACTIVE, RunFolder, Status, check_resumable, default_root
+from ..storage.thinning import STORED, ThinnedRecords
+from ..training.control import Control
+from .execute import Phase, Record, State, execute
+
+AT_ONCE = 1  # runs that train at the same time; the others wait in the queue
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """Progress of a run at one moment; immutable, so it can be read from any thread.
+
+    Attributes:
+        step, steps: steps done and in all.
+        seconds: training time. steps_per_second: over the last 20 records.
+        seconds_left: None while there are too few records for an estimate.
+        phase: work outside of training steps ("loading data", …), empty while it trains.
+        share: how much of the phase is done, 0 to 1.
+        message: reason of the status; empty without one.
+        records: recorded steps as in metrics.jsonl, oldest first; thinned for long runs (see `storage.thinning`).
+        events: pauses, resumes, and changed settings, oldest first.
+    """
+
+    id: str
+    name: str
+    status: Status
+    step: int
+    steps: int
+    seconds: float
+    steps_per_second: float
+    seconds_left: float | None
+    phase: str
+    share: float
+    message: str
+    records: tuple[dict[str, Any], ...]
+    events: tuple[dict[str, Any], ...]
+
+
+@dataclass
+class _Job:
+    """A run of this process, from being queued to its end."""
+
+    folder: RunFolder
+    config: RunConfig
+    resume: bool
+    records: ThinnedRecords = field(default_factory=ThinnedRecords)
+    control: Control = field(default_factory=Control)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    state: State = field(default_factory=lambda: State("queued"))
+    phase: Phase = field(default_factory=lambda: Phase("", 0.0))
+    claimed: bool = False
+
+    @property
+    def active(self) -> bool:
+        """Whether the run is queued, running, or paused."""
+        return self.state.status in ACTIVE
+
+    def claim(self) -> bool:
+        """Take the run out of the queue, to train it or to end it; True for the first caller only."""
+        with self.lock:
+            first, self.claimed = not self.claimed, True
+        return first
+
+    def observe(self, observed: Record | Phase | State) -> None:
+        """Store a record, phase, or state for `progress`; called by the worker."""
+        with self.lock:
+            if isinstance(observed, dict):
+                self.records.add(observed)
+                self.phase = Phase("", 0.0)
+            elif isinstance(observed, Phase):
+                self.phase = observed
+            else:
+                self.state, self.phase = observed, Phase("", 0.0)
+
+    def progress(self) -> RunProgress:
+        with self.lock:
+            records, phase, state = self.records.all(), self.phase, self.state
+        name, steps = self.config.run.name, self.config.optimizer.steps
+        return _run_progress(self.folder, name, steps, state.status, state.message, phase, records)
+
+
+class RunManager:
+    """Trains runs in background threads, by default one after another.
+
+    Args:
+        root: the folder of runs, `default_root()` if not given.
+        workers: number of runs that train at the same time.
+    """
+
+    def __init__(self, root: Path | None = None, workers: int = AT_ONCE) -> None:
+        self.root = root or default_root()
+        self._lock = threading.Lock()
+        self._resuming = threading.Lock()
+        self._jobs: dict[str, _Job] = {}
+        self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._workers = [
+            threading.Thread(target=self._work, name=f"cpc-run-{index}", daemon=True) for index in range(workers)
+        ]
+        for worker in self._workers:
+            worker.start()
+        atexit.register(self.close)
+
+    def start(self, config: RunConfig) -> str:
+        """Queue a new run and return its id.
+
+        Raises:
+            StorageError: the folder of runs cannot be written.
+        """
+        return self._enqueue(_Job(RunFolder.create(self.root, config), config, resume=False))
+
+    def resume(self, run: str) -> str:
+        """Queue a run that ended early (stopped, interrupted, failed) to continue from its checkpoint.
+
+        Raises:
+            RunError: the run is active, finished, diverged, an example, or has no checkpoint.
+        """
+        with self._resuming:  # of two concurrent callers, the second gets the error that the run is active
+            folder = RunFolder.open(run, self.root)
+            self._job_of(folder.id)
+            check_resumable(folder)
+            job = _Job(folder, folder.config(), resume=True, records=ThinnedRecords(folder.records()))
+            folder.update(status="queued", message="")
+        return self._enqueue(job)
+
+    def pause(self, run: str) -> None:
+        """Pause a run after its current step.
+
+        Raises:
+            RunError: the run is not active in this process.
+        """
+        self._active_job(run).control.pause()
+
+    def unpause(self, run: str) -> None:
+        """Continue a paused run.
+
+        Raises:
+            RunError: the run is not active in this process.
+        """
+        self._active_job(run).control.resume()
+
+    def stop(self, run: str) -> None:
+        """End a run after its current step; a queued run ends immediately.
+
+        Raises:
+            RunError: the run is not active in this process.
+        """
+        self._stop(self._active_job(run))
+
+    def change(self, run: str, path: str, value: Any) -> None:
+        """Change a live setting (see `Control.change`).
+
+        Args:
+            path: "section.setting".
+
+        Raises:
+            RunError: the run is not active in this process.
+            ConfigError: the setting does not exist, is not live, or the value does not fit.
+        """
+        job = self._active_job(run)
+        job.control.change(job.config, path, value)
+
+    def rename(self, run: str, name: str, note: str) -> None:
+        """Change the name and the note of a run that has ended or is active in this process.
+
+        Raises:
+            RunError: the run is active in another process. ConfigError: the name or the note is too long.
+        """
+        job = self._job_of(run)
+        folder = RunFolder.open(run, self.root)
+        if job is None and folder.info().status in ACTIVE:
+            raise RunError(f"{run} goes on in another process: name it when it has ended")
+        config = folder.rename(name, note)
+        if job is not None:
+            job.config = config
+
+    def active(self) -> list[str]:
+        """Return the ids of the queued, running, and paused runs of this process, oldest first."""
+        with self._lock:
+            jobs = list(self._jobs.values())
+        return [job.folder.id for job in jobs if job.active]
+
+    def progress_of(self, run: str) -> RunProgress:
+        """Return the current progress of a run, active in this process or on disk.
+
+        Raises:
+            RunError: there is no such run, or its folder is broken.
+        """
+        job = self._job_of(run)
+        if job is not None:
+            return job.progress()
+        folder = RunFolder.open(run, self.root)
+        info, records = folder.info(), stored_records(folder)
+        return _run_progress(folder, info.name, info.steps, info.status, info.message, Phase("", 0.0), records)
+
+    def close(self, seconds: float = 20.0) -> None:
+        """Stop every run after its current step, and wait up to `seconds` in all for the workers to end."""
+        with self._lock:
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            self._stop(job)
+        for _ in self._workers:
+            self._waiting.put(None)
+        for worker in self._workers:
+            worker.join(seconds / len(self._workers))
+
+    def _enqueue(self, job: _Job) -> str:
+        with self._lock:
+            self._jobs[job.folder.id] = job
+        self._waiting.put(job)
+        return job.folder.id
+
+    def _active_job(self, run: str) -> _Job:
+        """Return the job of an active run of this process.
+
+        Raises:
+            RunError: the run is not active in this process.
+        """
+        job = self._job_of(run)
+        if job is None or not job.active:
+            raise RunError(f"{run} is not going on in this process")
+        return job
+
+    def _job_of(self, run: str) -> _Job | None:
+        """Return the job of a run; None if there is none, or if its folder has the final state."""
+        with self._lock:
+            job = self._jobs.get(run)
+        if job is not None and not job.active:
+            self._release(job)
+            with self._lock:
+                job = self._jobs.get(run)
+        return job
+
+    def _work(self) -> None:
+        for job in iter(self._waiting.get, None):
+            if job.claim():
+                execute(job.folder, job.control, job.observe, job.resume)
+                self._release(job)
+
+    def _stop(self, job: _Job) -> None:
+        job.control.stop()
+        if job.claim():
+            job.observe(State("stopped", "stopped before it began"))
+            self._release(job)
+
+    def _release(self, job: _Job) -> None:
+        """Drop the job of an ended run once run.json has its final state; from then on the folder is read.
+
+        If run.json cannot be written because the disk is full, the job is kept, and the next access tries again.
+        """
+        with contextlib.suppress(CpcError), self._lock:
+            if self._jobs.get(job.folder.id) is job:  # else the run was resumed or released in the meantime
+                if job.folder.info().status != job.state.status:
+                    job.folder.update(status=job.state.status, message=job.state.message)
+                del self._jobs[job.folder.id]
+
+
+def _run_progress(
+    folder: RunFolder,
+    name: str,
+    steps: int,
+    status: Status,
+    message: str,
+    phase: Phase,
+    records: tuple[dict[str, Any], ...],
+) -> RunProgress:
+    last: dict[str, Any] = records[-1] if records else {"step": 0, "seconds": 0.0}
+    recent = records[-20:]
+    span = recent[-1]["seconds"] - recent[0]["seconds"] if len(recent) > 1 else 0.0
+    speed = (recent[-1]["step"] - recent[0]["step"]) / span if span > 0 else 0.0
+    left = (steps - last["step"]) / speed if speed > 0 else None
+    return RunProgress(
+        id=folder.id,
+        name=name,
+        status=status,
+        step=last["step"],
+        steps=steps,
+        seconds=last["seconds"],
+        steps_per_second=speed,
+        seconds_left=left,
+        phase=phase.text,
+        share=phase.share,
+        message=message,
+        records=records,
+        events=tuple(folder.events()),
+    )
+
+
+def stored_records(folder: RunFolder) -> tuple[dict[str, Any], ...]:
+    """Return the records of a run on disk, thinned (see `storage.thinning`); cached until the file changes.
+
+    Raises:
+        RunError: the file cannot be read.
+    """
+    path = folder.path / "metrics.jsonl"
+    stamp = (path.stat().st_mtime_ns, path.stat().st_size) if path.exists() else (0, 0)
+    return _read(path.parent, stamp)
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, stamp: tuple[int, int]) -> tuple[dict[str, Any], ...]:
+    return ThinnedRecords(RunFolder(path).records(), STORED).all()
+
+
+_MANAGERS: dict[Path, RunManager] = {}
+_MANAGERS_LOCK = threading.Lock()
+
+
+def manager_for(root: Path | None = None) -> RunManager:
+    """Return the manager of this process for a folder of runs; there is one object per folder."""
+    key = (root or default_root()).resolve()
+    with _MANAGERS_LOCK:
+        if key not in _MANAGERS:
+            _MANAGERS[key] = RunManager(key)
+        return _MANAGERS[key]

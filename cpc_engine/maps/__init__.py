@@ -1,0 +1,1 @@
+"""Maps: projections, the maps stored with a run, snapshots over training, exploration of items."""

@@ -1,0 +1,182 @@
+"""How a run's space changed while it learned: mean contexts of the same validation items at a few of its steps.
+
+evolution.safetensors   steps (S,), features (S, N, w) float16, labels (N,), rows (N,)
+evolution.json          classes, modalities and names ("sources") of the N points
+
+While a run goes on w is the width of a context; of a finished run the widest common directions are kept, at most
+`BUDGET` bytes of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..config import RunConfig
+from ..data.dataset import Dataset, Split
+from ..data.splits import balanced_rows
+from ..errors import RunError
+from ..model import Encoding
+from ..storage.folder import RunFolder
+from ..terms import Modality
+from .projection import Floats, principal, rotation_onto
+
+ITEMS = 300  # of each modality, at most
+MOST = 12  # snapshots of a run that was never stopped on the way
+WIDTH, BUDGET = 32, 240_000  # most directions and bytes that are kept of a finished run
+
+
+@dataclass(frozen=True, repr=False)
+class MapSnapshots:
+    """The same N points at S steps.
+
+    Attributes:
+        steps: S, rising; 0 is the untrained network.
+        features: (S, N, w) float32 unit-length mean contexts x̂. Of a finished run they are projected onto directions
+            that all steps share, so that distances may still be compared within and across steps.
+        labels: (N,) class indices. rows: (N,) row of each point's item in the validation split.
+        modalities, names: N each; all sounds come first where there are two modalities.
+    """
+
+    steps: list[int]
+    features: Floats
+    labels: np.ndarray
+    rows: np.ndarray
+    modalities: list[Modality]
+    names: list[str]
+    classes: list[str]
+
+    def __repr__(self) -> str:
+        return f"<MapSnapshots of {len(self.names)} items at steps {', '.join(map(str, self.steps))}>"
+
+    def coordinates(self) -> Floats:
+        """(S, N, 2) float32: PCA of every step on its own, turned onto the step before so that it stays put."""
+        layouts: list[Floats] = []
+        for features in self.features.astype(np.float64):
+            mean, components = principal(features)
+            layout = (features - mean) @ components.T
+            layouts.append(layout @ rotation_onto(layout, layouts[-1]) if layouts else layout)
+        return np.stack(layouts).astype(np.float32)
+
+
+class SnapshotRecorder:
+    """Takes the snapshots of one run while it trains.
+
+    Args:
+        data: its validation split gives the items.
+    """
+
+    def __init__(self, folder: RunFolder, data: Dataset, config: RunConfig) -> None:
+        self.folder = folder
+        labels = data.validation.labels
+        self.measured_rows = balanced_rows(labels, config.evaluation.items)
+        self._rows = balanced_rows(labels, min(config.evaluation.items, ITEMS))  # a part of the measured ones
+        self._within = torch.searchsorted(self.measured_rows, self._rows)
+        self._shown = data.validation.take(self._rows)
+        self._modalities, self._classes = data.modalities, data.classes
+        self._planned = planned_steps(config.optimizer.steps, config.evaluation.every)
+        self._taken: dict[int, Tensor] = {}
+
+    def go_on(self, step: int) -> None:
+        """Take up what the run kept until `step`, the step of its checkpoint."""
+        if not self.folder.has_tensors("evolution"):
+            return
+        try:
+            stored = self.folder.tensors("evolution")
+            pairs = zip(stored["steps"].tolist(), stored["features"], strict=True)
+            self._taken = {taken: features for taken, features in pairs if taken <= step}
+        except (RunError, KeyError, ValueError) as error:  # a picture less is no reason to lose a run
+            self.folder.log(f"earlier snapshots are lost ({error})")
+
+    @property
+    def newest(self) -> int | None:
+        """The last step that was kept."""
+        return max(self._taken, default=None)
+
+    @property
+    def items(self) -> Split:
+        """The items that are kept, for a step at which nothing is measured."""
+        return self._shown
+
+    def wants(self, step: int) -> bool:
+        """Whether this step is one of those to keep."""
+        return step in self._planned and step not in self._taken
+
+    def add(self, step: int, encodings: Mapping[Modality, Encoding]) -> None:
+        """Keep mean contexts of what was encoded: the measured items, or `items`.
+
+        Of earlier steps only the planned ones stay, so that stops on the way do not add up.
+        """
+        unit = []
+        for modality in self._modalities:
+            pooled = F.normalize(encodings[modality].contexts.float().mean(1), dim=1).cpu()
+            unit.append(pooled if len(pooled) == len(self._rows) else pooled[self._within])
+        self._taken = {taken: kept for taken, kept in self._taken.items() if taken in self._planned and taken < step}
+        self._taken[step] = torch.cat(unit).half()
+        self._save(torch.stack(list(self._taken.values())))
+
+    def finish(self) -> None:
+        """The run has ended and will not go on: keep only its widest directions."""
+        features = torch.stack(list(self._taken.values())).float()
+        width = min(features.shape[2], WIDTH, max(2, BUDGET // (2 * features[..., 0].numel())))
+        points = features.flatten(0, 1).double()
+        directions = torch.linalg.eigh(points.T @ points).eigenvectors[:, -width:].flip(1)
+        self._save((features @ directions.float()).half())
+
+    def _save(self, features: Tensor) -> None:
+        count = len(self._modalities)
+        tensors = {
+            "steps": torch.tensor(list(self._taken)),
+            "features": features,
+            "labels": self._shown.labels.repeat(count),
+            "rows": self._rows.repeat(count),
+        }
+        names = {
+            "classes": list(self._classes),
+            "modalities": [m for m in self._modalities for _ in range(len(self._shown))],
+            "sources": list(self._shown.names) * count,
+        }
+        if not (self.folder.path / "evolution.json").is_file():
+            self.folder.save_json("evolution", names)
+        self.folder.save_tensors("evolution", tensors)
+
+
+def planned_steps(total: int, every: int) -> set[int]:
+    """The first step, the last and at most ten measured ones between, closer together early, where most happens."""
+    measured = [0, *(range(every, total, every) if every else ()), total]
+    if len(measured) <= MOST:
+        return set(measured)
+    chosen: list[int] = []
+    for index in range(MOST):
+        even = round((len(measured) - 1) * (index / (MOST - 1)) ** 2)
+        chosen.append(max(even, chosen[-1] + 1) if chosen else even)
+    return {measured[index] for index in chosen}
+
+
+def load_snapshots(folder: RunFolder) -> MapSnapshots | None:
+    """A run's snapshots so far; None where it kept none.
+
+    Raises:
+        RunError: its files are damaged.
+    """
+    names = folder.json("evolution")
+    if names is None or not folder.has_tensors("evolution"):
+        return None
+    tensors = folder.tensors("evolution")
+    try:
+        return MapSnapshots(
+            steps=tensors["steps"].tolist(),
+            features=tensors["features"].float().numpy(),
+            labels=tensors["labels"].numpy(),
+            rows=tensors["rows"].numpy(),
+            modalities=names["modalities"],
+            names=names["sources"],
+            classes=names["classes"],
+        )
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{folder.id}: the snapshots' files are incomplete ({error})") from None

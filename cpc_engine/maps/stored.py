@@ -1,0 +1,143 @@
+"""A run's maps on disk: pooled contexts of held-out items, and where each method puts them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..config import RunConfig
+from ..data.dataset import Dataset
+from ..data.splits import balanced_rows
+from ..errors import DataError, RunError
+from ..evaluation.embed import embed
+from ..model import MultiModalCPC
+from ..storage.folder import RunFolder
+from ..terms import Modality
+from .projection import Map, Method, fit_map
+
+STORED: tuple[Method, ...] = ("pca", "tsne")  # the quick ones, kept with every run
+FEWEST = 5  # dots that a map needs
+
+
+@dataclass(frozen=True, repr=False)
+class RunMap:
+    """Items of a run's test split (of each modality) and their maps; row i of everything is one item.
+
+    Attributes:
+        features: (N, h) float32 mean contexts. labels: (N,) class indices. modalities, names: N each.
+        rows: (N,) row of each item in the test split. maps: fitted so far, by method.
+    """
+
+    features: np.ndarray
+    labels: np.ndarray
+    rows: np.ndarray
+    modalities: list[Modality]
+    names: list[str]
+    classes: list[str]
+    maps: dict[str, Map]
+
+    def __repr__(self) -> str:
+        return f"<RunMap of {len(self.names)} items: {', '.join(self.maps)}>"
+
+
+def check_mappable(data: Dataset) -> None:
+    """Refuse data that no map can be drawn of, before a run spends its time on them.
+
+    Raises:
+        DataError: too few held-out items.
+    """
+    dots = len(data.test) * len(data.modalities)
+    if dots < FEWEST:
+        raise DataError(f"{data.name}: too few held-out items for a map, {dots} where {FEWEST} are needed")
+
+
+def save_maps(folder: RunFolder, model: MultiModalCPC, data: Dataset, config: RunConfig) -> RunMap:
+    """Embed held-out items, fit the quick maps (PCA, t-SNE), and keep them with the run."""
+    rows = balanced_rows(data.test.labels, config.evaluation.map_items)
+    shown = data.test.take(rows)
+    features = {m: f.mean_context for m, f in embed(model, shown).items()}
+    run_map = RunMap(
+        features=torch.cat(list(features.values())).numpy(),
+        labels=shown.labels.cpu().repeat(len(features)).numpy(),
+        rows=rows.repeat(len(features)).numpy(),
+        modalities=[m for m in features for _ in range(len(shown))],
+        names=list(shown.names) * len(features),
+        classes=list(data.classes),
+        maps={},
+    )
+    for method in STORED:
+        run_map.maps[method] = _fit(method, run_map.features, config)
+    _save(folder, run_map)
+    return run_map
+
+
+def load_map(folder: RunFolder, method: Method = "pca") -> RunMap:
+    """A run's maps. Where `method` is not stored it is fitted now and kept in memory: reading never writes.
+
+    Raises:
+        RunError: the run has no map (it never finished a step), or its files are damaged.
+    """
+    if not folder.has("map"):
+        raise RunError(f"{folder.id} has no map yet: it has not ended")
+    stored = _read(folder)
+    if method not in stored.maps:
+        stored.maps[method] = _fitted(folder.path, folder.stamp("map", "config"), method)
+    return stored
+
+
+def _read(folder: RunFolder) -> RunMap:
+    meta, tensors = folder.json("map"), folder.tensors("map")
+    try:
+        maps = {
+            name: Map.from_tensors(
+                {key.partition(".")[2]: t for key, t in tensors.items() if key.startswith(f"{name}.")}
+                | {"features": tensors["features"]},
+                facts,
+            )
+            for name, facts in meta["maps"].items()
+        }
+        return RunMap(
+            features=tensors["features"].numpy(),
+            labels=tensors["labels"].numpy(),
+            rows=tensors["rows"].numpy(),
+            modalities=meta["modalities"],
+            names=meta["sources"],
+            classes=meta["classes"],
+            maps=maps,
+        )
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{folder.id}: the map's files are incomplete ({error})") from None
+
+
+@lru_cache(maxsize=8)
+def _fitted(path: Path, stamp: tuple[int, ...], method: Method) -> Map:
+    """A map that the run does not store, fitted once for its files as they are."""
+    folder = RunFolder(path)
+    return _fit(method, _read(folder).features, folder.config())
+
+
+def _fit(method: Method, features: np.ndarray, config: RunConfig) -> Map:
+    evaluation = config.evaluation
+    return fit_map(method, features, config.run.seed, evaluation.perplexity, evaluation.neighbors)
+
+
+def _save(folder: RunFolder, run_map: RunMap) -> None:
+    tensors = {
+        "features": torch.from_numpy(run_map.features),
+        "labels": torch.from_numpy(run_map.labels),
+        "rows": torch.from_numpy(run_map.rows),
+    }
+    for name, fitted in run_map.maps.items():
+        tensors |= {f"{name}.{key}": t for key, t in fitted.to_tensors().items() if key != "features"}
+    folder.save_tensors("map", tensors)
+    meta = {
+        "modalities": run_map.modalities,
+        "sources": run_map.names,
+        "classes": run_map.classes,
+        "maps": {name: fitted.meta() for name, fitted in run_map.maps.items()},
+    }
+    folder.save_json("map", meta)

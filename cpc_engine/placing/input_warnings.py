@@ -1,0 +1,61 @@
+"""What is odd about an input, in words: silence, clipping, too little of it, none of it in the middle."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..media import Picture, Sound
+
+_QUIET = 0.001  # of full scale: −60 dB
+_CLIPPED_RUN = 4  # equal samples in a row at full scale; a sine that just reaches it has fewer, unless very low
+_CLIPPED_SHARE = 0.001
+_SMALL = 0.5  # of a picture's or clip's needed size
+
+
+def sound_warnings(sound: Sound, clip_seconds: float) -> list[str]:
+    """On a sound that is placed by windows of `clip_seconds`."""
+    notes = []
+    peak = float(np.abs(sound.samples).max())
+    if peak == 0:
+        notes.append("this is silence: every sample is zero")
+    elif peak < _QUIET:
+        notes.append(f"nearly silent: its loudest moment is {-20 * np.log10(peak):.0f} dB below full scale")
+    if _clipped_share(sound.samples) > _CLIPPED_SHARE:
+        notes.append("clipped: its loudest parts are cut off flat, so it was recorded too loud")
+    if sound.seconds < _SMALL * clip_seconds:
+        notes.append(
+            f"very short: {sound.seconds:.2f} s in a window of {clip_seconds:g} s, the rest is filled with silence"
+        )
+    return notes
+
+
+def long_sound_warning(sound: Sound, clip_seconds: float, windows: int) -> str:
+    return (
+        f"{sound.seconds:.1f} s long: placed by its loudest {clip_seconds:g} s; "
+        f"{windows} windows of that length make its path"
+    )
+
+
+def picture_warnings(picture: Picture, side: int) -> list[str]:
+    """On a picture that is placed as a square of `side` px."""
+    notes = []
+    height, width = picture.pixels.shape[:2]
+    if np.ptp(picture.pixels.reshape(-1, 3), axis=0).max() == 0:
+        notes.append("a single flat color: there is nothing to see in it")
+    if min(height, width) < _SMALL * side:
+        notes.append(f"very small: {width}×{height} pixels, enlarged to {side}×{side}")
+    if max(height, width) > 1.05 * min(height, width):
+        notes.append("only its center square is used")
+    return notes
+
+
+def _clipped_share(samples: np.ndarray) -> float:
+    """Share of samples in flat runs at full scale."""
+    loud = np.abs(samples)
+    peak = float(loud.max())
+    if peak < 0.99:
+        return 0.0
+    flat = np.concatenate(([0], (loud >= peak - 2 / 32768).astype(np.int8), [0]))
+    starts, ends = np.flatnonzero(np.diff(flat) == 1), np.flatnonzero(np.diff(flat) == -1)
+    runs = ends - starts
+    return float(runs[runs >= _CLIPPED_RUN].sum() / len(samples))

@@ -1,1 +1,0 @@
-"""Runs on disk, runs in the background, and strangers' items placed on them."""

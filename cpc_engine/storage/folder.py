@@ -1,0 +1,414 @@
+"""A run as a folder of files. The folder is self-contained: it can be copied or moved.
+
+config.json                              every setting
+run.json                                 status, progress, and facts about the data (see `RunInfo`)
+metrics.jsonl                            one StepRecord per line, flushed after each
+events.jsonl                             pauses, resumes, changed settings: {"step", "kind", …}
+weights.safetensors                      the network
+checkpoint.safetensors                   everything that a resumed run needs
+map.safetensors, map.json                pooled contexts of held-out items and their maps
+evolution.safetensors, evolution.json    snapshots: the same for validation items at a few steps of the training
+typicality.safetensors                   out-of-distribution references, to score new items
+probe.safetensors, evaluation.json       probes and metrics, once the run was evaluated
+log.txt                                  log of status changes and errors
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from ..config import RunConfig
+from ..errors import ConfigError, CpcError, RunError, StorageError
+from ..settings import nearest
+from .files import append_line, read_json, read_lines, read_tensors, storing, write_json, write_lines, write_tensors
+from .format import FORMAT, check_format, current_event, current_json, current_record, current_tensors
+from .process import is_alive, started
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Files of a run folder by part; `RunFolder.stamp` detects their changes.
+PARTS: dict[str, tuple[str, ...]] = {
+    "config": ("config.json",),
+    "info": ("run.json",),
+    "metrics": ("metrics.jsonl",),
+    "events": ("events.jsonl",),
+    "weights": ("weights.safetensors",),
+    "checkpoint": ("checkpoint.safetensors",),
+    "map": ("map.json", "map.safetensors"),
+    "snapshots": ("evolution.json", "evolution.safetensors"),
+    "ood": ("typicality.safetensors",),
+    "probe": ("probe.safetensors",),
+    "evaluation": ("evaluation.json",),
+}
+ID = re.compile(r"\w[\w .()+-]{0,127}")  # a plain folder name, also one that a file manager gives to a copy
+Status = Literal["queued", "running", "paused", "stopped", "finished", "diverged", "failed", "interrupted"]
+ACTIVE: tuple[Status, ...] = ("queued", "running", "paused")
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """Content of run.json: the status, progress, and data facts of a run.
+
+    Attributes:
+        created, updated: seconds since 1970. seconds: training time.
+        message: reason of the status; empty without one.
+        parameters: number of parameters of the network.
+        loss_first, loss_last: loss of the first and the last recorded step.
+        seed, note: from the configuration; filled in by `scan_runs` only.
+        data: facts needed to decode new items (`FACTS`), and counts of items per split and of skipped files. A run
+            shipped as an example also has {"example": {"teaches": one sentence, "place": its rank}}.
+        pid, pid_started: the process that trains the run (see `process`).
+    """
+
+    id: str
+    name: str
+    status: Status
+    created: float
+    updated: float
+    steps_done: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    message: str = ""
+    device: str = ""
+    parameters: int = 0
+    loss_first: float | None = None
+    loss_last: float | None = None
+    seed: int = 0
+    note: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    pid: int = 0
+    pid_started: int = 0
+
+    @property
+    def is_example(self) -> bool:
+        """Whether the run is a shipped example, which is never changed."""
+        return bool(self.teaches)
+
+    @property
+    def teaches(self) -> str:
+        """What an example teaches, one sentence; empty for other runs."""
+        example = self.data.get("example")
+        return str(example.get("teaches", "")) if isinstance(example, dict) else ""
+
+
+_INFO = TypeAdapter(RunInfo)
+_UPDATING = threading.RLock()  # held from reading run.json until it is written back
+# Facts about a run's data that are needed to decode new items as the training items were decoded.
+FACTS = ("classes", "modalities", "sample_rate", "image_side")
+
+
+class RunFolder:
+    """The files of one run. Reading never changes them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @classmethod
+    def create(cls, root: Path, config: RunConfig) -> RunFolder:
+        """Create the folder of a new run with a unique id and the status "queued".
+
+        Raises:
+            StorageError: `root` cannot be written.
+        """
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        path = root / f"{config.data.dataset.replace('_', '-')}-{stamp}-{secrets.token_hex(3)}"
+        with storing(root):
+            path.mkdir(parents=True)
+        run = cls(path)
+        now = time.time()
+        info = RunInfo(run.id, config.run.name, "queued", now, now, steps=config.optimizer.steps, **_this_process())
+        try:
+            run._write_config(config)
+            run._write_info(info)
+        except StorageError:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+        return run
+
+    @classmethod
+    def open(cls, name: str | Path, root: Path | None = None) -> RunFolder:
+        """Open a run by its folder, or by its id below `root` (`default_root()` if not given).
+
+        Raises:
+            RunError: there is no such run, or the folder is not a run.
+        """
+        path, root = Path(name), root or default_root()
+        if not (path / "config.json").is_file():
+            if path.is_dir() and len(path.parts) > 1:
+                raise RunError(f"{name} is not a run folder: it has no config.json")
+            if not ID.fullmatch(str(name)):
+                raise RunError(f"no run {str(name)!r}: neither a run folder nor a run's id")
+            path = root / str(name)
+            if not (path / "config.json").is_file():
+                ids = [run.id for run in list_runs(root)]
+                hint = nearest(str(name), ids) if ids else f" ({root} holds no runs)"
+                raise RunError(f"no run {str(name)!r} in {root}{hint}")
+        return cls(path.resolve())
+
+    def config(self) -> RunConfig:
+        """Read the configuration.
+
+        Raises:
+            RunError: config.json is missing, damaged, or of a later format.
+        """
+        values = read_json(self.path / "config.json")
+        try:
+            if isinstance(values, dict):
+                check_format(values, self.id)
+                values = {name: value for name, value in values.items() if name != "format"}
+            return RunConfig.from_dict(values)
+        except ConfigError as error:
+            raise RunError(f"{self.id}: config.json does not fit this version: {error}") from None
+
+    def info(self) -> RunInfo:
+        """Read run.json. An active run whose process no longer exists has the status "interrupted".
+
+        Raises:
+            RunError: run.json is missing, damaged, or of a later format.
+        """
+        values = read_json(self.path / "run.json")
+        names = {f.name for f in fields(RunInfo)}
+        if isinstance(values, dict):
+            check_format(values, self.id)
+        try:
+            info = _INFO.validate_python({key: value for key, value in dict(values).items() if key in names})
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise RunError(f"{self.id}: run.json is damaged ({where}: {first['msg'].lower()})") from None
+        except (TypeError, ValueError):
+            raise RunError(f"{self.id}: run.json is damaged (no JSON object)") from None
+        info = replace(info, id=self.id)
+        if info.status in ACTIVE and not is_alive(info.pid, info.pid_started, info.updated):
+            return replace(
+                info, status="interrupted", message="the process that trained it has gone; it can be resumed"
+            )
+        return info
+
+    def facts(self) -> dict[str, Any]:
+        """Return the facts about the run's data (`RunInfo.data`), among them all of `FACTS`.
+
+        Raises:
+            RunError: run.json lacks them, because the run never loaded its data.
+        """
+        data = self.info().data
+        if any(name not in data for name in FACTS):
+            raise RunError(f"{self.id}: run.json says nothing of the data it learned from; it never began")
+        return data
+
+    def update(self, **changes: Any) -> RunInfo:
+        """Change fields of run.json; safe against concurrent updates by threads of this process.
+
+        Raises:
+            RunError: run.json is missing or damaged. StorageError: it cannot be written.
+        """
+        with _UPDATING:
+            info = replace(self.info(), updated=time.time(), **_this_process(), **changes)
+            self._write_info(info)
+        return info
+
+    def rename(self, name: str, note: str) -> RunConfig:
+        """Change the name and the note, in config.json and run.json.
+
+        Raises:
+            ConfigError: one of them is too long. RunError: the run is an example.
+        """
+        with _UPDATING:
+            check_own(self.info())
+            config = self.config().replace({"run.name": name, "run.note": note})
+            self._write_config(config)
+            self.update(name=name)
+        return config
+
+    def mark_example(self, teaches: str, place: int) -> RunInfo:
+        """Mark an ended run as an example; `examples` sorts by `place`."""
+        return self.update(data=self.info().data | {"example": {"teaches": teaches, "place": place}})
+
+    def records(self) -> list[dict[str, Any]]:
+        """Read the recorded steps, oldest first (see `training.records.StepRecord`)."""
+        return [current_record(record) for record in read_lines(self.path / "metrics.jsonl")]
+
+    def events(self) -> list[dict[str, Any]]:
+        """Read the pauses, resumes, and changed settings, oldest first."""
+        return [current_event(event) for event in read_lines(self.path / "events.jsonl")]
+
+    def append_record(self, record: dict[str, Any]) -> None:
+        """Append a recorded step to metrics.jsonl."""
+        append_line(self.path / "metrics.jsonl", record)
+
+    def append_event(self, event: dict[str, Any]) -> None:
+        """Append an event to events.jsonl."""
+        append_line(self.path / "events.jsonl", event)
+
+    def forget_after(self, step: int) -> None:
+        """Delete everything newer than a checkpoint at `step`, because the resumed run produces it again.
+
+        Deletes later records and events, changes of settings at `step` itself (a change takes effect with the next
+        step), and the maps and probes of the later weights.
+
+        Raises:
+            StorageError: a file cannot be written or deleted.
+        """
+        records = [row for row in self.records() if row.get("step", 0) <= step]
+        events = [row for row in self.events() if row.get("step", 0) <= step - (row.get("kind") == "change")]
+        write_lines(self.path / "metrics.jsonl", records)
+        write_lines(self.path / "events.jsonl", events)
+        for name in (name for part in ("map", "evaluation", "probe", "ood") for name in PARTS[part]):
+            with storing(self.path / name):
+                (self.path / name).unlink(missing_ok=True)
+
+    def has(self, *parts: str) -> bool:
+        """Return whether all files of these `PARTS` exist."""
+        return all((self.path / name).is_file() for part in parts for name in PARTS[part])
+
+    def stamp(self, *parts: str) -> tuple[int, ...]:
+        """Return a cache key that changes whenever a file of these `PARTS` changes: modification times in ns."""
+        paths = [self.path / name for part in parts for name in PARTS[part]]
+        return tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in paths)
+
+    def save_tensors(self, name: str, tensors: dict[str, Tensor]) -> None:
+        """Write NAME.safetensors."""
+        write_tensors(self.path / f"{name}.safetensors", tensors)
+
+    def tensors(self, name: str) -> dict[str, Tensor]:
+        """Read NAME.safetensors, to the CPU.
+
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        return current_tensors(name, read_tensors(self.path / f"{name}.safetensors"))
+
+    def has_tensors(self, name: str) -> bool:
+        """Return whether NAME.safetensors exists."""
+        return (self.path / f"{name}.safetensors").is_file()
+
+    def save_json(self, name: str, value: Any) -> None:
+        """Write NAME.json."""
+        write_json(self.path / f"{name}.json", value)
+
+    def json(self, name: str) -> Any:
+        """Read NAME.json; None if it does not exist.
+
+        Raises:
+            RunError: the file is damaged.
+        """
+        path = self.path / f"{name}.json"
+        return current_json(name, read_json(path)) if path.is_file() else None
+
+    def _write_config(self, config: RunConfig) -> None:
+        write_json(self.path / "config.json", {"format": FORMAT, **config.to_dict()})
+
+    def _write_info(self, info: RunInfo) -> None:
+        write_json(self.path / "run.json", {"format": FORMAT, **asdict(info)})
+
+    def log(self, line: str) -> None:
+        """Append a line with the time to log.txt. Errors are ignored, so that a log never ends a run."""
+        with contextlib.suppress(OSError), open(self.path / "log.txt", "a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+
+    def delete(self) -> None:
+        """Delete the folder permanently.
+
+        Raises:
+            RunError: the run is still active. StorageError: the folder cannot be deleted.
+        """
+        if self.info().status in ACTIVE:
+            raise RunError(f"{self.id} is still going on: stop it first")
+        self.remove()
+
+    def remove(self) -> None:
+        """Delete the folder without checking the status; for callers that know that the run has ended.
+
+        Raises:
+            StorageError: the folder cannot be deleted.
+        """
+        with storing(self.path):
+            shutil.rmtree(self.path)
+
+
+def default_root() -> Path:
+    """Return the folder of runs: $CPC_RUNS, or checkpoints/ in the working directory."""
+    return Path(os.environ.get("CPC_RUNS") or "checkpoints")
+
+
+def list_runs(root: Path | None = None) -> list[RunInfo]:
+    """List the runs below `root`, newest first, without broken run folders and other folders."""
+    return scan_runs(root)[0]
+
+
+def scan_runs(root: Path | None = None) -> tuple[list[RunInfo], list[str]]:
+    """Return (runs as in `list_runs`, one error message for each broken run folder)."""
+    root = root or default_root()
+    infos: list[RunInfo] = []
+    broken: list[str] = []
+    for path in sorted(root.iterdir()) if root.is_dir() else []:
+        if not ((path / "config.json").is_file() or (path / "run.json").is_file()):
+            continue
+        folder = RunFolder(path)
+        try:
+            settings = folder.config().run
+            infos.append(replace(folder.info(), seed=settings.seed, note=settings.note))
+        except CpcError as error:
+            broken.append(str(error))
+    return sorted(infos, key=lambda info: info.created, reverse=True), broken
+
+
+def examples(runs: Iterable[RunInfo]) -> list[RunInfo]:
+    """Return the runs that are examples, sorted by their place."""
+    return sorted((run for run in runs if run.teaches), key=_place)
+
+
+def _place(run: RunInfo) -> int:
+    place = run.data["example"].get("place")
+    return place if isinstance(place, int) else 0
+
+
+def check_own(info: RunInfo) -> None:
+    """Check that a run may be changed.
+
+    Raises:
+        RunError: the run is a shipped example.
+    """
+    if info.teaches:
+        raise RunError(f"{info.id} is an example that ships with the lab and stays as it is; train one like it instead")
+
+
+def check_resumable(folder: RunFolder) -> None:
+    """Check that a run can be resumed.
+
+    A run that ended before its first step needs no checkpoint: it starts again from the beginning.
+
+    Raises:
+        RunError: the run is active, finished, diverged, an example, or has no checkpoint; the message says which.
+    """
+    info = folder.info()
+    check_own(info)
+    if info.status in ACTIVE:
+        raise RunError(f"{folder.id} is still going on")
+    if info.status == "finished":
+        raise RunError(f"{folder.id} has finished all its {info.steps} steps")
+    if info.status == "diverged":
+        raise RunError(f"{folder.id} diverged; start a new run with other settings")
+    if info.steps_done and not folder.has_tensors("checkpoint"):
+        raise RunError(f"{folder.id} has no checkpoint to go on from")
+
+
+def _this_process() -> dict[str, Any]:
+    return {"pid": os.getpid(), "pid_started": started(os.getpid())}

@@ -1,0 +1,42 @@
+"""Check whether the process that trains a run still exists.
+
+A process id alone is not enough: operating systems reuse ids, and a restarted container often gets the same one. A run
+therefore also stores the start time of its process, where the system provides it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+
+def started(pid: int) -> int:
+    """Return the start time of a process in clock ticks since boot; 0 if it is gone or the system does not tell."""
+    try:
+        # The second field is the program's name in brackets, with any characters; the 22nd field is the start time.
+        return int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def is_alive(pid: int, since: int, updated: float) -> bool:
+    """Return whether a process still exists.
+
+    Args:
+        pid: its id. since: its start time as `started` gives it, 0 if unknown.
+        updated: when it last wrote to the run, in seconds since 1970.
+    """
+    if since:
+        return started(pid) == since
+    if pid == os.getpid():
+        return True
+    if os.name != "posix":  # os.kill would end the process there; instead, it must have written in the last minute
+        return time.time() - updated < 60
+    try:
+        os.kill(pid, 0)  # signal 0 only checks that the process exists
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,230 @@
+"""Preview of a training step from the configuration alone: numbers of anchors and candidates, memory, and diagnostics.
+
+Only arithmetic on settings: no data are read, and PyTorch is not imported.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..config import RunConfig
+from ..datasets import DATASETS
+from ..sources import SOURCES, StepShape
+from ..terms import ITEM_NOUNS, Modality
+
+BLOCK_BYTES = {"cpu": 32 << 20, "cuda": 1 << 30}  # most bytes of logits that the block-wise loss keeps (see `infonce`)
+NEAR_COPY = 0.95  # cosine above which a perturbed latent is practically a copy of its original
+
+
+@dataclass(frozen=True)
+class ModalityPlan:
+    """What every training step does with one modality.
+
+    Attributes:
+        modality: "audio" or "image".
+        length: number T of latents per item.
+        horizons: horizons k < T, ascending.
+        anchors: number N of anchors over all horizons.
+        candidates: candidates per source before masks, with a full queue.
+        queue_steps: number of steps that a full queue reaches back; None without a queue.
+        queue_share: latents in a full queue divided by latents of all training items; None if their number is unknown.
+        matrix_bytes: size of an N × M matrix of float32 logits.
+        loss_bytes: bytes of logits that the block-wise loss keeps instead.
+    """
+
+    modality: str
+    length: int
+    horizons: tuple[int, ...]
+    anchors: int
+    candidates: dict[str, int]
+    queue_steps: float | None
+    queue_share: float | None
+    matrix_bytes: int
+    loss_bytes: int
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """A warning about a configuration, shown before the run starts.
+
+    Attributes:
+        text: what is the matter.
+        advice: what to change.
+        stops: whether the run would fail immediately.
+    """
+
+    text: str
+    advice: str
+    stops: bool = False
+
+
+def modalities(config: RunConfig) -> tuple[Modality, ...]:
+    """Return the modalities of the configuration's data set: "audio", "image", or both.
+
+    Example:
+        >>> modalities(RunConfig().replace({"data.dataset": "tones_bars"}))
+        ('audio', 'image')
+    """
+    return DATASETS[config.data.dataset].modalities
+
+
+def sequence_length(config: RunConfig, modality: str) -> int:
+    """Compute the number T of latents per item (see docs/method.md#encoders).
+
+    Example:
+        >>> sequence_length(RunConfig().replace({"image.grid": 4}), "image")
+        16
+    """
+    if modality == "image":
+        return config.image.grid**2
+    audio = config.audio
+    hop = round(audio.hop_ms * audio.sample_rate / 1000)
+    frames = 1 + round(audio.clip_seconds * audio.sample_rate) // hop
+    return frames // audio.frames_per_latent if audio.encoder == "patches" else math.ceil(frames / 4)
+
+
+def perturbed_cosine(config: RunConfig) -> float | None:
+    """Compute the expected cosine between a latent and its perturbed copy (see docs/method.md#perturbed).
+
+    Returns:
+        None if the length of the latents is not known in advance (dot product without LayerNorm).
+
+    Example:
+        >>> round(perturbed_cosine(RunConfig().replace({"sampler.sigma": 0.1, "context.latent_dim": 64})), 2)
+        0.78
+    """
+    sigma, dim = config.sampler.sigma, config.context.latent_dim
+    if config.loss.similarity == "cosine":
+        return 1 / math.sqrt(1 + dim * sigma**2)
+    return 1 / math.sqrt(1 + sigma**2) if config.context.latent_norm else None  # LayerNorm gives length √d
+
+
+def training_items(config: RunConfig) -> int | None:
+    """Compute the number of items in the training split; None if it depends on the data (`data.train_items` = 0)."""
+    limit = config.data.train_items
+    return round(limit * (1 - config.data.validation_share)) if limit else None
+
+
+def plan(config: RunConfig, device: str = "cpu") -> list[ModalityPlan]:
+    """Compute what every training step will do, per modality.
+
+    Args:
+        config: configuration of the run.
+        device: "cpu" or "cuda…"; only the memory of the loss depends on it.
+
+    Example:
+        >>> [audio] = plan(RunConfig().replace({"data.dataset": "tones", "optimizer.batch_size": 64}))
+        >>> audio.length, audio.horizons, audio.anchors, audio.candidates
+        (16, (1, 2, 4), 2624, {'in_batch': 960})
+    """
+    sampler, items = config.sampler, training_items(config)
+    batch = min(config.optimizer.batch_size, items or config.optimizer.batch_size)
+    names = modalities(config)
+    lengths = {m: sequence_length(config, m) for m in names}
+    plans = []
+    for modality, length in lengths.items():
+        horizons = tuple(sorted(k for k in config.context.horizons if k < length))
+        futures = length - min(horizons, default=length)
+        anchors = sum(batch * (length - k) for k in horizons)
+        shape = StepShape(batch, length, futures, sum(n for m, n in lengths.items() if m != modality))
+        counts = {source.name: source.count(sampler, shape) for source in SOURCES.values()}
+        candidates = {name: count for name, count in counts.items() if count}
+        enqueued = batch * (min(sampler.queue_per_item, futures) or futures)
+        matrix = 4 * anchors * sum(candidates.values())
+        plans.append(
+            ModalityPlan(
+                modality=modality,
+                length=length,
+                horizons=horizons,
+                anchors=anchors,
+                candidates=candidates,
+                queue_steps=sampler.queue_size / enqueued if sampler.queue_size and enqueued else None,
+                queue_share=sampler.queue_size / (items * futures) if items and futures else None,
+                matrix_bytes=matrix,
+                loss_bytes=min(matrix, BLOCK_BYTES["cuda" if device.startswith("cuda") else "cpu"]),
+            )
+        )
+    return plans
+
+
+def diagnostics(config: RunConfig) -> list[Diagnostic]:
+    """Return warnings about a configuration: first those that stop the run, then those that make it less useful.
+
+    Example:
+        >>> first = diagnostics(RunConfig().replace({"data.dataset": "tones", "sampler.cross_modal": True}))[0]
+        >>> first.stops, first.advice
+        (True, 'Choose paired data.')
+    """
+    warnings = [*_errors(config), *_advice(config)]
+    return sorted(warnings, key=lambda diagnostic: not diagnostic.stops)
+
+
+def _errors(config: RunConfig) -> Iterator[Diagnostic]:
+    """Settings with which the run would fail immediately."""
+    spec = DATASETS[config.data.dataset]
+    if len(spec.modalities) < 2 and (config.sampler.cross_modal or config.loss.pair_weight > 0):
+        yield Diagnostic("The other modality is asked for, but these data have only one.", "Choose paired data.", True)
+    for part in plan(config):
+        if not part.horizons:
+            horizon = min(config.context.horizons)
+            text = f"One {ITEM_NOUNS[part.modality][0]} gives {part.length} latents: nothing lies "
+            yield Diagnostic(f"{text}{horizon} ahead.", "Lower the horizons, or make finer latents.", True)
+    for path, what in spec.needs:
+        if not config.flat()[path]:
+            yield Diagnostic(f"No folder is given ({path}).", f"Say where it is: {what}.", True)
+
+
+def _advice(config: RunConfig) -> Iterator[Diagnostic]:
+    """Settings that may stop the run or make its result less useful."""
+    sampler, items, spec = config.sampler, training_items(config), DATASETS[config.data.dataset]
+    if spec.origin == "download" and not config.data.path and not config.data.download:
+        yield Diagnostic(
+            "No place is given: only data that were fetched before will be found.",
+            "Say where they are (data.path), or allow the download (data.download).",
+        )
+    if spec.stationary and sampler.same_item:
+        yield Diagnostic(
+            "The positions of one item of these data are alike, so they are false negatives of each other.",
+            "Switch off negatives from the same item (sampler.same_item).",
+        )
+    if sampler.mode == "reference":
+        text = "Nothing is masked: copies of the positive count as negatives"
+        floor = ", so the loss cannot fall below log 2" if sampler.shuffled in ("batch", "time") else ""
+        yield Diagnostic(f"{text}{floor}.", "That is the reference recipe; choose exclude_positives to mask them.")
+    cosine = perturbed_cosine(config)
+    if sampler.perturbed and cosine is not None and cosine > NEAR_COPY:
+        yield Diagnostic(
+            f"Perturbed negatives keep cos {cosine:.3f} with their originals: they are copies.",
+            "Raise sampler.sigma.",
+        )
+    if sampler.queue_size:
+        yield from _queue_advice(config)
+    if sampler.cross_modal and config.loss.pair_weight == 0:
+        yield Diagnostic(
+            "The other modality serves only as negatives, which pushes the two apart.",
+            "Raise loss.pair_weight to draw pairs together.",
+        )
+    if items and items < 2 * config.optimizer.batch_size:
+        yield Diagnostic(f"{items} training items make less than two batches.", "Use more items or smaller batches.")
+
+
+def _queue_advice(config: RunConfig) -> Iterator[Diagnostic]:
+    """Settings of the queue that make it less useful."""
+    if config.sampler.key_momentum == 0:
+        yield Diagnostic(
+            "A queue of keys from a fast-changing encoder can make the latents collapse.",
+            "Use a momentum encoder (sampler.key_momentum 0.98), or switch the queue off.",
+        )
+    for part in plan(config):
+        if part.queue_share is not None and part.queue_share >= 1:
+            yield Diagnostic(
+                f"The queue ({part.modality}) holds {part.queue_share:.1f} times what all training items have.",
+                "Make it smaller: it holds copies of the batch's own items.",
+            )
+        elif part.queue_steps is not None and part.queue_steps < 2:
+            yield Diagnostic(
+                f"The queue ({part.modality}) reaches back only {part.queue_steps:.1f} steps.",
+                "Let fewer latents of each item in (sampler.queue_per_item), or make it larger.",
+            )

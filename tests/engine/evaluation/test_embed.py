@@ -1,0 +1,46 @@
+"""Tests of the probe features against plain loops."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+
+from cpc_engine.config import RunConfig
+from cpc_engine.evaluation.embed import CELLS, SEGMENTS, embed
+from cpc_engine.evaluation.metrics import encode
+from cpc_engine.training.trainer import new_model
+from tests.support.tiny_data import TINY, dataset
+
+
+def test_every_feature_against_plain_loops() -> None:
+    data = dataset(audio=True, image=True)
+    model = new_model(RunConfig().replace(TINY), data).eval()
+    features = embed(model, data.validation, batch_size=3)
+    for modality, encoding in encode(model, data.validation).items():
+        latents, contexts = encoding.latents.numpy(), encoding.contexts.numpy()
+        expected = {
+            "mean_context": contexts.mean(1),
+            "last_context": contexts[:, -1],
+            "mean_latent": latents.mean(1),
+            "pooled_latent": pooled(modality, latents),
+            "pooled_context": pooled(modality, contexts),
+            "mean_std_latent": np.concatenate([latents.mean(1), latents.std(1)], 1),
+            "mean_std_context": np.concatenate([contexts.mean(1), contexts.std(1)], 1),
+        }
+        assert {field.name for field in fields(features[modality])} == set(expected)
+        for name, values in expected.items():
+            np.testing.assert_allclose(getattr(features[modality], name).numpy(), values, atol=1e-5, err_msg=name)
+
+
+def pooled(modality: str, sequence: np.ndarray) -> np.ndarray:
+    """Mean of every feature over each segment of time, or over each quarter of the grid."""
+    items, length, width = sequence.shape
+    if modality == "audio":
+        parts = min(SEGMENTS, length)
+        bounds = [(i * length // parts, -(-(i + 1) * length // parts)) for i in range(parts)]
+        return np.array([[row[a:b, f].mean() for f in range(width) for a, b in bounds] for row in sequence])
+    side = round(length**0.5)
+    grid = sequence.reshape(items, side, side, width)
+    edges = [(i * side // CELLS, -(-(i + 1) * side // CELLS)) for i in range(CELLS)]
+    return np.array([[g[a:b, c:d, f].mean() for f in range(width) for a, b in edges for c, d in edges] for g in grid])

@@ -1,0 +1,231 @@
+"""The training step: the loss decreases, a resumed run is bit-identical, and invalid values change no weights."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lightning_fabric import Fabric
+
+from cpc_engine.config import RunConfig
+from cpc_engine.errors import ConfigError
+from cpc_engine.evaluation.metrics import queue_drift
+from cpc_engine.training.batches import BatchSampler
+from cpc_engine.training.schedule import learning_rate
+from cpc_engine.training.trainer import Trainer
+from tests.support.tiny_data import TINY, dataset
+
+HYBRID = {
+    "sampler.queue_size": 50,
+    "sampler.queue_per_item": 2,
+    "sampler.perturbed": True,
+    "sampler.shuffled": "batch",
+    "sampler.cross_modal": True,
+    "sampler.key_momentum": 0.9,
+    "loss.pair_weight": 0.5,
+    "loss.learnable_temperature": True,
+}
+
+
+def trainer(audio: bool = True, image: bool = False, **changes: object) -> Trainer:
+    values = {key.replace("__", "."): value for key, value in changes.items()}
+    config = RunConfig().replace({**TINY, **values})
+    return Trainer(config, dataset(audio, image), Fabric(accelerator="cpu", devices=1))
+
+
+def both(extra: dict[str, object] | None = None) -> Trainer:
+    return trainer(image=True, **{key.replace(".", "__"): value for key, value in {**HYBRID, **(extra or {})}.items()})
+
+
+def test_the_loss_decreases_and_the_record_is_consistent() -> None:
+    run = trainer()
+    records = [run.step() for _ in range(20)]
+    assert records[-1] is not None
+    assert records[0] is not None
+    assert records[-1].loss < 0.9 * records[0].loss
+    audio = records[-1].modalities["audio"]
+    assert records[-1].loss == pytest.approx(audio.loss)
+    assert audio.loss == pytest.approx(sum(audio.horizons.values()) / len(audio.horizons), rel=1e-5)
+    assert sum(s.share for s in audio.sources.values()) == pytest.approx(1, abs=1e-4)
+    assert audio.positive_mass + sum(s.mass for s in audio.sources.values()) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("extra", [{}, {"sampler.shuffled": "input"}, {"sampler.key_momentum": 0.0}])
+def test_a_resumed_run_is_bit_identical(extra: dict[str, object]) -> None:
+    uninterrupted = both(extra)
+    for _ in range(3):
+        uninterrupted.step()
+    state = {name: tensor.clone() for name, tensor in uninterrupted.state().items()}
+    expected = [uninterrupted.step() for _ in range(4)]
+    resumed = both(extra)
+    resumed.load(state)
+    records = [resumed.step() for _ in range(4)]
+    for a, b in zip(expected, records, strict=True):
+        assert a is not None
+        assert b is not None
+        assert {**a.to_dict(), "seconds": 0} == {**b.to_dict(), "seconds": 0}
+    for name, tensor in uninterrupted.state().items():
+        if name != "progress":
+            assert torch.equal(tensor, resumed.state()[name]), name
+
+
+def test_without_the_queue_a_resumed_run_would_differ() -> None:
+    """Checks that the test above is sensitive to the queue's part of the state."""
+    uninterrupted = both()
+    for _ in range(3):
+        uninterrupted.step()
+    state = {name: tensor.clone() for name, tensor in uninterrupted.state().items()}
+    expected = uninterrupted.step()
+    for name in [name for name in state if name.startswith("queue.")]:
+        state[name] = state[name][:0] if not name.endswith("begin") else state[name]
+    resumed = both()
+    resumed.load(state)
+    record = resumed.step()
+    assert expected is not None
+    assert record is not None
+    assert expected.loss != record.loss
+
+
+def test_the_run_depends_on_the_seed() -> None:
+    losses = []
+    for seed in (0, 0, 1):
+        run = trainer(run__seed=seed)
+        records = [run.step() for _ in range(3)]
+        losses.append([r.loss for r in records if r is not None])
+    assert losses[0] == losses[1]
+    assert losses[0] != losses[2]
+
+
+def test_a_loss_that_is_not_finite_changes_no_weights() -> None:
+    run = trainer()
+    run.step()
+    run.model.encoders["audio"].norm.weight.data[0] = float("nan")
+    before = {name: tensor.clone() for name, tensor in run.model.weights().items()}
+    record = run.step()
+    assert record is not None
+    assert not math.isfinite(record.loss)
+    assert record.to_dict()["loss"] is None
+    for name, tensor in run.model.weights().items():
+        assert torch.equal(tensor, before[name]) or torch.isnan(before[name]).any()
+
+
+def test_the_momentum_encoder_is_a_moving_average_without_gradient() -> None:
+    run = trainer(sampler__key_momentum=0.75)
+    assert run.ema is not None
+    before = [p.clone() for p in run.ema.parameters()]
+    run.step()
+    for average, old, parameter in zip(run.ema.parameters(), before, run.model.encoders.parameters(), strict=True):
+        torch.testing.assert_close(average, 0.75 * old + 0.25 * parameter.detach())
+        assert average.grad is None
+
+
+def test_changes_of_live_settings_take_effect() -> None:
+    run = trainer(sampler__perturbed=True)
+    first = run.step()
+    run.change(run.config.replace({"sampler.perturbed": False, "loss.temperature": 0.5}))
+    second = run.step()
+    assert first is not None
+    assert second is not None
+    assert "perturbed" in first.modalities["audio"].sources
+    assert "perturbed" not in second.modalities["audio"].sources
+    assert second.temperature == pytest.approx(0.5)
+
+
+def test_a_learned_temperature_changes_and_stays_within_its_bounds() -> None:
+    run = trainer(
+        loss__learnable_temperature=True,
+        loss__temperature_min=0.15,
+        loss__temperature_max=0.25,
+        optimizer__learning_rate=0.5,
+        optimizer__warmup_steps=0,
+    )
+    temperatures = [r.temperature for r in (run.step() for _ in range(6)) if r is not None]
+    assert len(set(temperatures)) > 1
+    assert all(0.15 - 1e-6 <= t <= 0.25 + 1e-6 for t in temperatures)
+
+
+def test_pair_term_and_cross_modal_negatives_need_two_modalities() -> None:
+    with pytest.raises(ConfigError, match="sound and pictures"):
+        trainer(loss__pair_weight=1.0)
+    with pytest.raises(ConfigError, match="sound and pictures"):
+        trainer(sampler__cross_modal=True)
+
+
+def test_horizons_beyond_the_sequence_are_rejected() -> None:
+    with pytest.raises(ConfigError, match="no horizon"):
+        trainer(context__horizons=[40])
+
+
+def test_loss_is_the_mean_of_both_modalities_plus_the_pair_term() -> None:
+    record = both().step()
+    assert record is not None
+    losses = [m.loss for m in record.modalities.values()]
+    assert record.loss == pytest.approx(sum(losses) / 2 + 0.5 * record.pair_loss, rel=1e-5)
+
+
+def test_queue_drift_is_smaller_with_a_momentum_encoder() -> None:
+    """See docs/method.md#queue-staleness."""
+    drifts = []
+    for momentum in (0.0, 0.99):
+        run = trainer(
+            sampler__queue_size=400,
+            sampler__key_momentum=momentum,
+            optimizer__learning_rate=0.03,
+            audio__noise=0.0,
+            audio__shift=0.0,
+            audio__gain_db=0.0,
+            audio__band_drop=0.0,
+        )
+        assert queue_drift(run, "audio") is None
+        for _ in range(12):
+            run.step(record=False)
+        drift = queue_drift(run, "audio")
+        assert drift is not None
+        drifts.append(drift)
+    assert drifts[0] < drifts[1] - 0.01
+
+
+def test_every_epoch_uses_each_item_once_in_a_new_order() -> None:
+    order = BatchSampler(10, 3, seed=4)
+    epochs = [torch.cat([order.rows(3 * epoch + i) for i in range(3)]).tolist() for epoch in range(4)]
+    assert all(len(set(epoch)) == 9 for epoch in epochs)
+    assert epochs[0] != epochs[1]
+    again = BatchSampler(10, 3, seed=4)
+    assert torch.equal(again.rows(7), order.rows(7))
+    assert len(BatchSampler(5, 64, 0).rows(0)) == 5
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=60), st.integers(2, 9), st.integers(0, 5))
+def test_batches_are_filled_from_one_group_as_far_as_its_items_suffice(
+    numbers: list[int], size: int, seed: int
+) -> None:
+    groups = [f"speaker {number}" for number in numbers]
+    order = BatchSampler(len(groups), size, seed, groups)
+    batches = [order.rows(step).tolist() for step in range(len(groups) // order.batch_size)]
+    items = [row for batch in batches for row in batch]
+    assert len(set(items)) == len(items), "an item is used twice in an epoch"
+    batch_groups = [{groups[row] for row in batch} for batch in batches]
+    for group in set(groups):
+        assert batch_groups.count({group}) >= groups.count(group) // order.batch_size
+    assert all(len(batch) == order.batch_size for batch in batches)
+
+
+def test_groups_of_a_single_item_are_mixed_anew_in_every_epoch() -> None:
+    order = BatchSampler(40, 8, 0, [str(item) for item in range(40)])
+    epochs = [[set(order.rows(5 * epoch + step).tolist()) for step in range(5)] for epoch in range(2)]
+    assert not any(batch in epochs[1] for batch in epochs[0])
+
+
+def test_learning_rate_warms_up_and_decays() -> None:
+    config = RunConfig().replace({"optimizer.steps": 100, "optimizer.warmup_steps": 10}).optimizer
+    rates = [learning_rate(config, step) for step in range(100)]
+    assert rates[0] == pytest.approx(config.learning_rate / 10)
+    assert max(rates) == pytest.approx(config.learning_rate)
+    assert rates.index(max(rates)) in (9, 10)
+    assert rates[-1] == pytest.approx(config.learning_rate * config.final_rate, rel=0.02)
+    assert all(a >= b for a, b in pairwise(rates[10:]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-# A file of our own: for a named icon the browser would ask another host.
+# A file of our own: a named icon would be fetched from another host.
 icon = Path(__file__).with_name("ui") / "icon.svg"
 st.set_page_config(page_title="CPC Lab", page_icon=str(icon), layout="wide")
 # First of all, before anything slow: until it is called, Streamlit lists the files of pages/ instead of this menu.
@@ -23,9 +23,11 @@ page = st.navigation(
     position="top",
 )
 
-from ui.engine import plain_errors  # noqa: E402
-from ui.status import style, working_bar  # noqa: E402
+from ui.shell.address import current_address  # noqa: E402
+from ui.shell.errors import plain_errors  # noqa: E402
+from ui.shell.status import style, working_bar  # noqa: E402
 
+current_address()
 style()
 working_bar()
 with plain_errors():

@@ -1,6 +1,6 @@
 """One frozen run as a small page and an API for others: `python share.py RUN`.
 
-Nothing is trained, no other run is told of, and what people send is gone when it ends.
+Nothing is trained, no other run is mentioned, and what people send is gone when it ends.
 """
 
 from __future__ import annotations
@@ -54,18 +54,15 @@ def serve(options: argparse.Namespace) -> None:
     """
     if options.mcp and find_spec("mcp") is None:
         raise ConfigError('--mcp needs more of Gradio than is installed: pip install "gradio[mcp]"')
+    import cpc_engine as cpc
     from cpc_engine.media import start_sandbox
-    from cpc_engine.runs.folder import RunFolder
 
-    root = options.runs or Path(os.environ.get("CPC_RUNS") or Path(__file__).resolve().parent / "checkpoints")
-    folder = RunFolder.open(options.run, root)
-    start_sandbox()
-    from cpc_engine.placing import Placer
-
-    placer = Placer(folder)
+    run = cpc.open(options.run, options.runs or folder_of_runs())
+    start_sandbox()  # it gets ready while the run is loaded
+    placer = run.placer
     with tempfile.TemporaryDirectory(prefix="cpc-share-") as uploads:
         os.environ |= {"GRADIO_TEMP_DIR": uploads, "GRADIO_ANALYTICS_ENABLED": "False"}  # read at import
-        from ui.share_page import build_page
+        from ui.share.page import build_page
 
         page = build_page(placer)
         try:
@@ -75,11 +72,19 @@ def serve(options: argparse.Namespace) -> None:
         try:
             if options.mcp and not page.mcp_server:
                 raise RunError(f"{page.mcp_error}")
-            print(f"{folder.id} on {address} (Ctrl-C ends it)", flush=True)
+            print(f"{run.id} on {address} (Ctrl-C ends it)", flush=True)
             while True:
                 time.sleep(3600)
         finally:
             page.close(verbose=False)
+
+
+def folder_of_runs() -> Path:
+    """$CPC_RUNS, or checkpoints/ beside this file, or in the working directory where there is none beside it."""
+    from cpc_engine.storage.folder import default_root
+
+    beside = Path(__file__).resolve().with_name("checkpoints")
+    return beside if not os.environ.get("CPC_RUNS") and beside.is_dir() else default_root()
 
 
 def settings(options: argparse.Namespace, uploads: Path) -> dict[str, Any]:
@@ -87,8 +92,8 @@ def settings(options: argparse.Namespace, uploads: Path) -> dict[str, Any]:
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    from ui.share_guard import MAX_FILE_BYTES, Guard
-    from ui.share_parts import CSS
+    from ui.share.guard import MAX_FILE_BYTES, Guard
+    from ui.share.parts import CSS
 
     middleware = [Middleware(Guard, uploads=uploads)]
     if options.host in LOOPBACK:  # a web page elsewhere may have its name lead here

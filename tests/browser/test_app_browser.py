@@ -1,0 +1,194 @@
+"""The app in a real browser: from a click to a map."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.paths import APP
+
+if TYPE_CHECKING:
+    from tests.support.browser import Visit
+
+pytest_plugins = ["tests.support.browser"]
+pytestmark = pytest.mark.browser
+
+CHART = "[class*='st-key-loss-'] .cpc-live-chart"
+SMALL = (
+    "data.train_items=128",
+    "data.test_items=64",
+    "audio.sample_rate=4000",
+    "audio.mel_bands=16",
+    "audio.width=8",
+    "context.hidden_dim=32",
+    "optimizer.batch_size=8",
+    "optimizer.steps=20000",
+    "evaluation.items=32",
+    "evaluation.map_items=64",
+    "evaluation.every=10",
+)
+MAP = "[class*='st-key-map-'] .cpc-scatter"
+
+
+@pytest.fixture
+def lab(serve: Callable[..., str], tmp_path: Path) -> str:
+    """Address of the app over an empty folder of runs."""
+    return serve(APP, env={"CPC_RUNS": str(tmp_path / "runs")})
+
+
+def points(visit: Visit) -> int:
+    return int(visit.page.evaluate(f'document.querySelector("{CHART}").data[0].x.length'))
+
+
+def wait_for_points(visit: Visit, count: int) -> None:
+    visit.come_to(CHART, seconds=120)
+    visit.page.wait_for_function(f'document.querySelector("{CHART}")?.data?.[0]?.x.length >= {count}', timeout=120_000)
+
+
+def wait_for_step(visit: Visit, step: int) -> None:
+    """Wait until the curve ends with this step."""
+    visit.come_to(CHART)
+    visit.page.wait_for_function(f'document.querySelector("{CHART}").data[0].x.at(-1) === {step}', timeout=30_000)
+
+
+def steps_done(visit: Visit) -> int:
+    """What the line above the curve says."""
+    return int(visit.page.get_by_test_id("stProgress").first.inner_text().split()[0])
+
+
+def fits(visit: Visit) -> bool:
+    """Whether nothing makes the page scroll sideways."""
+    return bool(
+        visit.page.evaluate(
+            "Math.max(document.documentElement.scrollWidth,"
+            " document.querySelector('[data-testid=stMain]').scrollWidth) <= innerWidth"
+        )
+    )
+
+
+ZOOM = f'document.querySelector("{CHART}")._fullLayout.xaxis.range.map(Number)'
+
+
+def ended(visit: Visit) -> None:
+    """Wait for the map, which is drawn when a run has ended, and go there."""
+    visit.come_to(MAP, seconds=120)
+
+
+def zoom_in(visit: Visit) -> list[float]:
+    """Drag over the middle of the curve; the range that is then shown."""
+    area = visit.page.locator(f"{CHART} .nsewdrag")
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+    assert box is not None
+    middle = box["y"] + 0.5 * box["height"]
+    before = visit.page.evaluate(ZOOM)
+    visit.page.mouse.move(box["x"] + 0.2 * box["width"], middle)
+    visit.page.mouse.down()
+    visit.page.mouse.move(box["x"] + 0.7 * box["width"], middle, steps=4)
+    visit.page.mouse.up()
+    visit.page.wait_for_timeout(300)
+    zoomed = visit.page.evaluate(ZOOM)
+    assert zoomed[0] > before[0]
+    return list(zoomed)
+
+
+def test_one_click_trains_and_shows_the_map(lab: str, visit: Callable[..., Visit]) -> None:
+    seen = visit(f"{lab}/?steps=4")
+    seen.page.get_by_role("button", name="Train a 60-second run").click()
+    wait_for_points(seen, 2)
+    assert seen.page.evaluate("new URL(location).searchParams.get('run')").startswith("tones-")
+    ended(seen)
+    wait_for_step(seen, 4)
+    assert points(seen) == 4
+    assert fits(seen)
+    assert seen.foreign == []
+    assert seen.errors == []
+
+
+def test_the_first_page_paints_within_three_seconds(
+    serve: Callable[..., str], visit: Callable[..., Visit], tmp_path: Path
+) -> None:
+    """From the address to the button one can press, on a server that has just come up; the better of two servers."""
+    seconds = []
+    for name in ("one", "two"):
+        url = serve(APP, env={"CPC_RUNS": str(tmp_path / name)})
+        began = time.perf_counter()
+        visit(url).page.get_by_role("button", name="Train a 60-second run").wait_for()
+        seconds.append(time.perf_counter() - began)
+    assert min(seconds) < 3, seconds
+
+
+def test_a_setting_of_another_group_changes_all_that_follows_from_it(lab: str, visit: Callable[..., Visit]) -> None:
+    page = visit(f"{lab}/train?preset=tones").page
+    page.get_by_text("anchors per step").first.wait_for(timeout=60_000)
+    before = page.get_by_text("anchors per step").first.inner_text()
+    page.get_by_role("button", name="Schedule").or_(page.get_by_role("radio", name="Schedule")).first.click()
+    batch = page.get_by_label("Batch size (items)", exact=True)
+    batch.fill("32")
+    batch.press("Enter")
+    page.get_by_text("Changed from the preset").wait_for(timeout=30_000)
+    assert page.get_by_text("anchors per step").first.inner_text() != before
+    page.wait_for_function("location.search.includes('optimizer.batch_size')")
+    assert page.get_by_label("Batch size (items)", exact=True).input_value() == "32", "the group stays chosen"
+    page.get_by_role("button", name="changed, back to 64").click()
+    page.get_by_text("Changed from the preset").wait_for(state="detached", timeout=30_000)
+    assert page.get_by_text("anchors per step").first.inner_text() == before
+
+
+def test_a_run_is_set_up_steered_left_and_found_again(lab: str, visit: Callable[..., Visit]) -> None:
+    # The first address that the fresh server hears of is not its start page.
+    settings = "&".join(f"set={setting}" for setting in SMALL)
+    seen = visit(f"{lab}/train?preset=tones&{settings}")
+    seen.page.set_default_timeout(120_000)  # where other work goes on beside
+    seen.page.get_by_role("button", name="Start training").click()
+    wait_for_points(seen, 30)
+    address = seen.page.url
+    assert "/watch?run=tones-" in address
+    seen.page.evaluate(f"document.querySelector(\"{CHART}\").mark = 'first'")
+    zoomed = zoom_in(seen)
+    wait_for_points(seen, points(seen) + 20)
+    assert seen.page.evaluate(ZOOM) == pytest.approx(zoomed), "refreshes keep the zoom"
+    assert seen.page.evaluate(f'document.querySelector("{CHART}").mark') == "first", "and the chart itself"
+    assert seen.page.get_by_test_id("stBottom").get_by_text("steps").count() == 1, "the bar tells of the run"
+
+    seen.page.get_by_role("button", name="Pause").click()
+    seen.page.get_by_role("button", name="Continue").wait_for(timeout=30_000)
+    seen.page.get_by_role("button", name="Change a setting").click()
+    seen.page.get_by_label("Temperature τ", exact=True).fill("0.5")
+    seen.page.get_by_label("Temperature τ", exact=True).press("Enter")
+    seen.page.get_by_role("button", name="Apply").click()
+    seen.page.keyboard.press("Escape")
+    seen.page.get_by_role("button", name="Continue").click()
+    marks = f'document.querySelector("{CHART}").layout.annotations'
+    seen.page.wait_for_function(f"{marks}?.some(mark => mark.text === 'temperature → 0.5')", timeout=30_000)
+
+    seen.page.get_by_test_id("stBottom").get_by_text("Hold still").click()
+    seen.page.wait_for_timeout(4000)  # a refresh may be on its way
+    held = points(seen)
+    seen.page.wait_for_timeout(9000)
+    assert points(seen) == held, "nothing moves"
+    seen.page.get_by_test_id("stBottom").get_by_text("Hold still").click()
+    wait_for_points(seen, held + 1)
+
+    # A phone finds the run by its address; a closed tab does not end it.
+    phone = visit(address, viewport={"width": 390, "height": 844})
+    wait_for_points(phone, points(seen))
+    seen.page.close()
+    phone.page.get_by_role("button", name="Stop").click()
+    ended(phone)
+    phone.page.wait_for_function("!document.querySelector('[data-testid=stBottom] a')", timeout=15_000)
+    kept = steps_done(phone)
+    wait_for_step(phone, kept)
+    phone.page.reload()
+    ended(phone)
+    assert steps_done(phone) == kept
+    wait_for_step(phone, kept)
+    assert phone.page.get_by_role("button", name="Resume").count() == 1
+    for one in (seen, phone):
+        assert one.foreign == []
+        assert one.errors == []
+    assert fits(phone)

@@ -1,0 +1,118 @@
+"""The Place page in a real browser: a file, the microphone and a drawing light up on the map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import soundfile
+
+from cpc_engine.data.signals import synthesize
+from tests.support.paths import APP
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from tests.support.browser import Visit
+
+pytest_plugins = ["tests.support.browser", "tests.support.explored"]
+pytestmark = pytest.mark.browser
+
+MAP = "[class*='st-key-place-'] .cpc-scatter"
+STARS = f"document.querySelector({MAP!r})?._fullData?.find((trace) => trace.name === 'lit')?.x.length"
+
+
+@pytest.fixture
+def place(keypad: Path, serve: Callable[..., str]) -> str:
+    """Address of the page over one run on telephone keys."""
+    return f"{serve(APP, env={'CPC_RUNS': str(keypad.parent)})}/place?run={keypad.name}"
+
+
+@pytest.fixture
+def five(tmp_path: Path) -> Path:
+    """Two seconds of the key 5, as a microphone would give them."""
+    path = tmp_path / "five.wav"
+    soundfile.write(path, synthesize("dtmf", key="5", rate=48000, seconds=2.0), 48000, subtype="PCM_16")
+    return path
+
+
+def ready(page: Page) -> None:
+    page.wait_for_selector(f"{MAP} .nsewdrag", timeout=60_000)
+
+
+def test_a_file_lights_up_without_the_map_being_sent_again(place: str, five: Path, visit: Callable[..., Visit]) -> None:
+    seen = visit(place)
+    page = seen.page
+    ready(page)
+    page.evaluate(f"document.querySelector({MAP!r}).mark = 'same'")
+    page.get_by_role("button", name="Files").or_(page.get_by_role("radio", name="Files")).first.click()
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(five)
+    page.wait_for_function(f"{STARS} === 1")
+    page.get_by_text("1 · five.wav").wait_for()
+    assert page.evaluate(f"document.querySelector({MAP!r}).mark") == "same"
+
+    page.get_by_role("button", name="Draw").or_(page.get_by_role("radio", name="Draw")).first.click()
+    canvas = page.locator(".cpc-draw canvas")
+    canvas.wait_for()
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 128, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 128, box["y"] + 210, steps=5)
+    page.mouse.up()
+    page.get_by_role("button", name="Place this drawing").click()
+    page.wait_for_function(f"{STARS} === 2")
+    page.get_by_text("2 · drawing").wait_for()
+    page.locator(".st-key-remove-1 button").click()
+    page.get_by_text("1 · five.wav").wait_for(state="detached")
+    seen.come_to(MAP)  # a map that is scrolled away is drawn when one comes back
+    page.wait_for_function(f"{STARS} === 1")
+    assert seen.foreign == []
+    assert seen.errors == []
+
+
+@pytest.mark.parametrize("name", ["img_photo.heif", "aud_aac.m4a"])
+def test_a_file_of_another_format_is_refused_by_name(
+    place: str, shared: Path, visit: Callable[..., Visit], name: str
+) -> None:
+    page = visit(place).page
+    ready(page)
+    page.get_by_role("button", name="Files").or_(page.get_by_role("radio", name="Files")).first.click()
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(shared / "data" / "odd_inputs" / name)
+    page.get_by_text(name).wait_for()
+    page.get_by_text("files are not allowed").wait_for()
+
+
+def test_a_recording_lights_up(place: str, five: Path, chromium: Browser) -> None:
+    from tests.support.browser import FLAGS, chromium_path
+
+    fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    fake.append(f"--use-file-for-fake-audio-capture={five}")
+    browser = chromium.browser_type.launch(executable_path=chromium_path(), args=[*FLAGS, *fake])
+    try:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(place)
+        ready(page)
+        microphone = page.locator(".st-key-mic")
+        microphone.get_by_role("button", name="Record").click()
+        page.wait_for_timeout(1500)
+        began = page.evaluate("performance.now()")
+        microphone.get_by_role("button", name="Stop recording").click()
+        page.wait_for_function(f"{STARS} === 1", polling=20)
+        waited = page.evaluate("performance.now()") - began
+        print(f"from the end of the recording to the lit point: {waited:.0f} ms")
+        page.get_by_text("1 · recording").wait_for()
+        page.get_by_text("What it hears").wait_for()
+    finally:
+        browser.close()
+
+
+def test_it_fits_a_phone(place: str, visit: Callable[..., Visit]) -> None:
+    seen = visit(place, viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True)
+    ready(seen.page)
+    wide = "Math.max(document.documentElement.scrollWidth, document.querySelector('[data-testid=stMain]').scrollWidth)"
+    assert seen.page.evaluate(wide) <= 390
+    assert seen.errors == []

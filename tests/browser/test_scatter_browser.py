@@ -1,0 +1,259 @@
+"""The map of points in a real browser: its lasso by mouse and by finger, how it ends, and what it leaves behind."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.paths import SCRIPTS
+from ui.components.live_chart import publish
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, WebSocketRoute
+
+    from tests.support.browser import Visit
+
+pytest_plugins = ["tests.support.browser"]
+pytestmark = pytest.mark.browser
+
+SCRIPT = SCRIPTS / "many_points.py"
+MAP = ".st-key-many .cpc-scatter"
+# Where on the page every dot is: [id, left, top].
+DOTS = """(map) => {
+    const node = document.querySelector(map), { xaxis, yaxis } = node._fullLayout, box = node.getBoundingClientRect();
+    return node._fullData.flatMap((trace) => [...trace.customdata].map((id, row) => [
+        id, box.left + xaxis._offset + xaxis.d2p(trace.x[row]), box.top + yaxis._offset + yaxis.d2p(trace.y[row])]));
+}"""
+MARKED = """(map) => document.querySelector(map)._fullData.flatMap(
+    (trace) => [...(trace.selectedpoints ?? [])].map((row) => trace.customdata[row])).sort((a, b) => a - b)"""
+
+
+@pytest.fixture
+def address(tmp_path: Path, serve: Callable[..., str]) -> str:
+    """Address of a map of 400 points."""
+    publish(tmp_path / "static")
+    return f"{serve(Path(shutil.copy(SCRIPT, tmp_path)))}/?points=400"
+
+
+def ready(page: Page) -> tuple[float, float, float, float]:
+    """Wait for the map; left, top, width and height of the area that its points lie in."""
+    page.locator(f"{MAP} .nsewdrag").wait_for(timeout=30_000)
+    page.get_by_text("0 chosen", exact=True).wait_for()
+    page.locator(MAP).scroll_into_view_if_needed()
+    box = page.locator(f"{MAP} .nsewdrag").bounding_box()
+    assert box is not None
+    return box["x"], box["y"], box["width"], box["height"]
+
+
+def corners(box: tuple[float, float, float, float], right: float = 0.5) -> list[tuple[float, float]]:
+    """A rectangle around the left of the map, up to `right` of its width."""
+    left, top, width, height = box
+    ends = left + 3, left + right * width, top + 3, top + height - 3
+    return [(ends[0], ends[2]), (ends[1], ends[2]), (ends[1], ends[3]), (ends[0], ends[3])]
+
+
+def within(page: Page, loop: list[tuple[float, float]]) -> list[int]:
+    """The dots inside such a rectangle, found without the lasso's own arithmetic."""
+    (left, top), (right, bottom) = loop[0], loop[2]
+    return sorted(id for id, x, y in page.evaluate(DOTS, MAP) if left < x < right and top < y < bottom)
+
+
+def draw(page: Page, loop: list[tuple[float, float]], release: bool = True) -> None:
+    page.mouse.move(*loop[0])
+    page.mouse.down()
+    for corner in loop[1:]:
+        page.mouse.move(*corner, steps=3)
+    if release:
+        page.mouse.up()
+
+
+def chosen(page: Page, count: int) -> list[int]:
+    """Wait until Python knows of so many chosen points; those that the map marks."""
+    page.get_by_text(f"{count} chosen", exact=True).wait_for()
+    return list(page.evaluate(MARKED, MAP))
+
+
+def test_a_lasso_by_mouse(address: str, visit: Callable[..., Visit]) -> None:
+    seen = visit(address)
+    page = seen.page
+    box = ready(page)
+    half, most = corners(box), corners(box, 0.8)
+    inside = within(page, half)
+    assert 20 < len(inside) < len(within(page, most)) < 400
+    draw(page, half)
+    assert chosen(page, len(inside)) == inside
+    assert page.locator(".cpc-lasso").count() == 0
+
+    outside = [*most[:2], (most[1][0], 5), *most[2:]]  # over the map's edge and back
+    draw(page, outside, release=False)
+    assert page.locator(".cpc-lasso").count() == 1
+    page.mouse.up()
+    assert chosen(page, len(within(page, most))) == within(page, most), "a new lasso takes the place of the old"
+
+    draw(page, half, release=False)
+    page.keyboard.press("Escape")
+    page.mouse.up()
+    page.wait_for_timeout(500)
+    assert page.evaluate(MARKED, MAP) == within(page, most), "Escape drops the way alone"
+    page.keyboard.press("Escape")
+    assert chosen(page, 0) == []
+
+    draw(page, half)
+    chosen(page, len(inside))
+    page.mouse.dblclick(box[0] + 4, box[1] + 4)
+    assert chosen(page, 0) == []
+    assert seen.errors == []
+
+
+def test_a_click_in_lasso_mode(address: str, visit: Callable[..., Visit]) -> None:
+    seen = visit(address)
+    page = seen.page
+    box = ready(page)
+    id, *spot = page.evaluate(DOTS, MAP)[7]
+    page.mouse.click(*spot)  # at once, before any hovering
+    page.get_by_text(f"clicked {id}", exact=True).wait_for()
+    page.locator(".cpc-card", has_text=f"point {id}").wait_for()
+    page.mouse.click(box[0] + 2, box[1] + 2)
+    page.wait_for_timeout(500)
+    assert page.get_by_text(f"clicked {id}", exact=True).count() == 1, "far from every dot it means nothing"
+    assert seen.errors == []
+
+
+def test_a_click_whose_answer_is_lost(address: str, visit: Callable[..., Visit]) -> None:
+    """Streamlit drops a fragment's answer now and then, mostly on a busy machine."""
+    seen = visit("data:text/html,")
+    page = seen.page
+    heard: list[str | bytes] = []
+    losing = False
+
+    def hand_on(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        server.on_message(lambda message: heard.append(message) if losing else socket.send(message))
+
+    page.route_web_socket("**", hand_on)
+    page.goto(address)
+    ready(page)
+    id, *spot = page.evaluate(DOTS, MAP)[7]
+    losing = True
+    page.mouse.click(*spot)
+    for _ in range(200):
+        page.wait_for_timeout(50)
+        if any(f"point {id}".encode() in message for message in heard):
+            break
+    else:
+        pytest.fail("Python gave no answer to a click")
+    page.wait_for_timeout(500)  # the rest of that run
+    losing = False
+    page.locator(".cpc-card", has_text=f"point {id}").wait_for()
+    page.get_by_text(f"clicked {id}", exact=True).wait_for()
+    assert seen.errors == []
+
+
+def test_a_lasso_by_finger(address: str, visit: Callable[..., Visit]) -> None:
+    seen = visit(address, viewport={"width": 390, "height": 600}, has_touch=True, is_mobile=True)
+    page = seen.page
+    ready(page)
+    touch = page.context.new_cdp_session(page)
+    scrolled = "document.querySelector('[data-testid=stMain]').scrollTop"
+
+    def swipe(way: list[tuple[float, float]]) -> None:
+        for kind, at in [("touchStart", way[0]), *(("touchMove", corner) for corner in way[1:]), ("touchEnd", None)]:
+            points = [{"x": at[0], "y": at[1]}] if at else []
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+            page.wait_for_timeout(30)
+
+    box = ready(page)
+    before, x, y = page.evaluate(scrolled), box[0] + box[2] / 2, box[1] + box[3] / 2
+    swipe([(x, y + 20 * step) for step in range(8)])
+    page.wait_for_function(f"{scrolled} < {before}")
+    assert page.get_by_text("0 chosen", exact=True).count() == 1, "a finger scrolls until its owner takes the lasso"
+
+    page.locator(f"{MAP} [data-val=lasso]").tap()
+    half = corners(ready(page))
+    inside, before = within(page, half), page.evaluate(scrolled)
+    assert 20 < len(inside) < 400
+    swipe(half)
+    assert chosen(page, len(inside)) == inside
+    assert page.evaluate(scrolled) == before
+
+    box = page.locator(f"{MAP} .nsewdrag").bounding_box()
+    for _ in range(2):
+        page.touchscreen.tap(box["x"] + 4, box["y"] + 4)
+    assert chosen(page, 0) == []
+    assert seen.errors == []
+
+
+def test_nothing_is_left_of_a_map_that_is_gone(address: str, visit: Callable[..., Visit]) -> None:
+    seen = visit(address)
+    page = seen.page
+    box = ready(page)
+    draw(page, corners(box))
+    page.evaluate(f"window.gone = new WeakRef(document.querySelector({MAP!r}))")
+    page.get_by_text("Show", exact=True).click()
+    page.locator(MAP).first.wait_for(state="detached")
+    session = page.context.new_cdp_session(page)
+    for _ in range(20):
+        session.send("HeapProfiler.collectGarbage")
+        if page.evaluate("window.gone.deref() === undefined"):
+            break
+        page.wait_for_timeout(250)
+    else:
+        pytest.fail("the map's element is still held")
+    page.get_by_text("Show", exact=True).click()
+    box = ready(page)
+    draw(page, corners(box))
+    chosen(page, len(within(page, corners(box))))
+    assert seen.errors == []
+
+
+def test_a_map_that_moves_keeps_its_place_zoom_and_marks(
+    tmp_path: Path, serve: Callable[..., str], visit: Callable[..., Visit]
+) -> None:
+    publish(tmp_path / "static")
+    seen = visit(
+        serve(Path(shutil.copy(SCRIPT.with_name("moving_points.py"), tmp_path))),
+        viewport={"width": 1280, "height": 1100},
+    )
+    page = seen.page
+    still, moving = ".st-key-still .cpc-scatter", ".st-key-moving .cpc-scatter"
+    for chart in (still, moving):
+        seen.come_to(chart)
+    step = f"Number(document.querySelector({moving!r}).layout.title.text.slice(5))"
+    ends = f"document.querySelector({moving!r})._fullLayout.xaxis.range.map(Number)"
+    page.evaluate(f"document.querySelector({moving!r}).mark = 'same'")
+
+    def later(count: int) -> None:
+        page.wait_for_function(f"{step} >= {page.evaluate(step) + count}")
+
+    whole = page.evaluate(ends)
+    later(4)
+    assert page.evaluate(ends)[1] > whole[1], "the axes follow the points until the reader zooms"
+    dragged = page.locator(f"{moving} .nsewdrag").bounding_box()
+    assert dragged is not None
+    x, y = dragged["x"] + dragged["width"] / 2, dragged["y"] + dragged["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 80, y, steps=4)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    moved = page.evaluate(ends)
+    assert moved[0] < whole[0], "without a lasso dragging moves the map"
+    later(3)
+    assert page.evaluate(ends) == pytest.approx(moved)
+    assert page.evaluate(f"document.querySelector({moving!r}).mark") == "same"
+    assert page.locator(f"{moving} [data-val=lasso]").count() == 0
+
+    area = page.locator(f"{still} .nsewdrag").bounding_box()
+    assert area is not None
+    draw(page, corners((area["x"], area["y"], area["width"], area["height"])))
+    page.get_by_text("0 chosen", exact=True).wait_for(state="detached")
+    marked = page.evaluate(MARKED, still)
+    assert 0 < len(marked) < 60
+    page.get_by_text(f"{len(marked)} chosen", exact=True).wait_for()
+    later(2)
+    assert page.evaluate(MARKED, moving) == marked, "the same items, wherever they are by now"
+    assert seen.errors == []

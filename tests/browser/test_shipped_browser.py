@@ -1,0 +1,124 @@
+"""Telephone keys, tones, uploads and the camera in a real browser, placed on the runs that ship."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from cpc_engine.data import load_dataset
+from cpc_engine.data.signals import synthesize
+from cpc_engine.storage.folder import RunFolder
+from tests.support.paths import REPOSITORY
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from tests.support.browser import Visit
+
+pytest_plugins = ["tests.support.browser"]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+ROOT = REPOSITORY
+MAP = "[class*='st-key-place-'] .cpc-scatter"
+STARS = f"document.querySelector({MAP!r})?._fullData?.find((trace) => trace.name === 'lit')?.x.length"
+KEYS = "0123456789"
+TONES = (220, 440, 880, 1760)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Address of the app over the shipped runs."""
+    from tests.support.browser import streamlit_server
+
+    log = tmp_path_factory.mktemp("lab") / "server.log"
+    with streamlit_server(ROOT / "app.py", log, env={"CPC_RUNS": str(ROOT / "checkpoints")}) as url:
+        yield url
+
+
+def heard(page: Page) -> str:
+    """All that the card of the first item says, once its point is lit."""
+    page.wait_for_selector(f"{MAP} .nsewdrag", timeout=120_000)
+    microphone = page.locator(".st-key-mic")
+    microphone.get_by_role("button", name="Record").click()
+    page.wait_for_timeout(1600)
+    microphone.get_by_role("button", name="Stop recording").click()
+    page.wait_for_function(f"{STARS} === 1", timeout=60_000)
+    card = page.locator(".st-key-placed-1")
+    card.get_by_text("Likeliest class").wait_for(timeout=30_000)
+    return card.inner_text()
+
+
+@pytest.mark.parametrize(
+    ("run", "sound", "expected"),
+    [
+        *(("example-keypad", {"kind": "dtmf", "key": key}, key) for key in KEYS),
+        *(("example-tones", {"kind": "tone", "frequency": float(pitch)}, f"{pitch} Hz") for pitch in TONES),
+    ],
+)
+def test_a_recording_at_48_khz_lands_among_its_kind(
+    lab: str,
+    hearing: Callable[[Path], Callable[..., Visit]],
+    tmp_path: Path,
+    run: str,
+    sound: dict[str, Any],
+    expected: str,
+) -> None:
+    wav = tmp_path / "microphone.wav"
+    soundfile.write(wav, synthesize(**sound, noise=0.002, rate=48000, seconds=4.0), 48000, subtype="PCM_16")
+    seen = hearing(wav)(f"{lab}/place?run={run}")
+    words = heard(seen.page)
+    assert f"Likeliest class: {expected}, " in words
+    near, alike = map(int, re.search(r"Of its (\d+) nearest held-out items (\d+) are of that class", words).groups())
+    assert alike > near / 2
+    assert seen.errors == []
+    assert seen.foreign == []
+
+
+def test_uploaded_handwritten_digits_land_among_their_kind(
+    lab: str, visit: Callable[..., Visit], tmp_path: Path
+) -> None:
+    test = load_dataset(RunFolder.open("example-keypad", ROOT / "checkpoints").config()).test
+    assert test.image is not None
+    files = []
+    for digit in range(10):
+        row = int((test.labels == digit).nonzero()[0])
+        files.append(tmp_path / f"digit-{digit}.png")
+        Image.fromarray(test.image[row].permute(1, 2, 0).numpy()).save(files[-1])
+    page = visit(f"{lab}/place?run=example-keypad").page
+    page.wait_for_selector(f"{MAP} .nsewdrag", timeout=120_000)
+    page.get_by_role("button", name="Files").or_(page.get_by_role("radio", name="Files")).first.click()
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(files)
+    page.wait_for_function(f"{STARS} === 10", timeout=120_000)
+    right = []
+    for number in range(1, 11):
+        card = page.locator(f".st-key-placed-{number}")
+        card.get_by_text("Likeliest class").wait_for(timeout=60_000)
+        words = card.inner_text()
+        digit = re.search(r"digit-(\d)\.png", words)
+        assert digit is not None
+        right.append(f"Likeliest class: {digit[1]}, " in words)
+    assert sum(right) >= 9, "the probe reads 97 of 100 held-out digits"
+
+
+def test_a_photo_of_the_camera_gets_its_card(
+    lab: str, hearing: Callable[[Path], Callable[..., Visit]], tmp_path: Path
+) -> None:
+    silence = tmp_path / "silence.wav"
+    soundfile.write(silence, np.zeros(48000), 48000, subtype="PCM_16")
+    page = hearing(silence)(f"{lab}/place?run=example-keypad").page
+    page.wait_for_selector(f"{MAP} .nsewdrag", timeout=120_000)
+    page.get_by_role("button", name="Camera").or_(page.get_by_role("radio", name="Camera")).first.click()
+    page.get_by_text("Use the camera").click()
+    page.wait_for_function("document.querySelector('video')?.readyState >= 2", timeout=60_000)
+    page.get_by_role("button", name="Take Photo").click()
+    page.wait_for_function(f"{STARS} === 1", timeout=60_000)
+    card = page.locator(".st-key-placed-1")
+    card.get_by_text("What it sees").wait_for(timeout=30_000)
+    assert "not meaningful" in card.inner_text(), "the browser's test picture is no handwritten digit"

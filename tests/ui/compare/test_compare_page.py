@@ -1,0 +1,341 @@
+"""The Compare page without a browser, its figures, and the report as a parser reads it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cpc_engine.comparison.collect import load_compared
+from cpc_engine.comparison.html import Chart, Section, html_report
+from cpc_engine.comparison.tables import differences, metrics_csv_columns, metrics_table, overview
+from cpc_engine.comparison.verdicts import group
+from cpc_engine.config import all_settings
+from cpc_engine.execution.execute import execute
+from cpc_engine.storage.folder import RunFolder, list_runs
+from cpc_engine.training.control import Control
+from tests.support.pages import open_page
+from tests.support.tiny import tiny
+from ui.compare.curves import Bundle, Curve, curves_figure, run_curve
+from ui.compare.pairs import Side, aligned, pair_figures, search, shared_ids, turned
+from ui.compare.report import configurations, report
+from ui.components.settings_form import label_of
+from ui.drawing.curves import table
+from ui.drawing.palette import series_style
+
+pytest_plugins = ["tests.support.pages"]
+
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of four finished runs: two arms, two seeds each."""
+    root = tmp_path_factory.mktemp("runs")
+    for name, perturbed in (("plain", False), (EVIL, True)):
+        for seed in (0, 1):
+            folder = RunFolder.create(root, tiny(run__name=name, run__seed=seed, sampler__perturbed=perturbed))
+            assert execute(folder, Control()).status == "finished"
+    return root
+
+
+def page(**address: str) -> AppTest:
+    return open_page("pages/compare.py", **address)
+
+
+def ids(root: Path) -> list[str]:
+    """Oldest first; names tell only the second a run began in, and these begin within one."""
+    return [run.id for run in reversed(list_runs(root))]
+
+
+def shown(test: AppTest) -> list[str]:
+    """The runs that the address names."""
+    value = test.query_params["runs"]
+    return (value if isinstance(value, str) else value[0]).split(",")
+
+
+def test_without_runs_it_says_what_to_do(runs: Path) -> None:
+    test = page()
+    assert not test.exception
+    assert "no run of yours yet" in test.info[0].value
+    test.button(key="begin").click().run()
+    assert not test.exception
+    assert len(ids(runs)) == 4
+    assert set(shown(test)) == set(ids(runs))
+
+
+def test_examples_are_shown_until_there_are_runs_of_ones_own(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs)
+    for place, name in enumerate(ids(runs)):
+        RunFolder(runs / name).mark_example("A lesson", place)
+    test = page()
+    assert not test.exception
+    assert "no run of yours yet" in test.info[0].value
+    assert test.button(key="begin")
+    assert len(shown(test)) == 2
+    mine = ids(runs)[0]
+    RunFolder(runs / mine).update(data={})
+    assert shown(page())[0] == mine
+
+
+def test_two_settings_are_held_against_each_other(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs)
+    test = page(runs=",".join(ids(runs)))
+    assert not test.exception
+    assert not test.error
+    assert not test.warning
+    tables = [table.value for table in test.dataframe]
+    assert list(tables[0]["Seeds"]) == ["0, 1", "0, 1"]
+    assert "A or B?" in tables[1].columns
+    assert list(tables[2]["Setting"]) == ["sampler.perturbed"]
+    assert "Run the missing seeds (2 runs)" in test.button(key="missing").label
+    test.toggle(key="all-settings").set_value(True).run()
+    assert len(test.dataframe[2].value) > 60
+
+
+def test_one_run_can_be_repeated_with_a_change(runs: Path, finished: Path) -> None:
+    one = ids(finished)[0]
+    shutil.copytree(finished / one, runs / one)
+    test = page(runs=one)
+    assert not test.exception
+    assert "nothing to hold it against" in test.info[0].value
+    test.selectbox(key="repeat-setting").select("loss.temperature").run()
+    test.number_input(key="repeat-seeds").set_value(1).run()
+    test.text_input(key="repeat-values-loss.temperature").set_value("0.2, 0.4, 7000").run()
+    assert "temperature" in test.error[0].value
+    test.text_input(key="repeat-values-loss.temperature").set_value("0.2, 0.4").run()
+    assert test.button(key="repeat-go").label == "Queue 1 runs", "0.2 is there already"
+    test.button(key="repeat-go").click().run()
+    assert not test.exception
+    assert len(ids(runs)) == 2
+    assert one in shown(test)
+    (new,) = set(ids(runs)) - {one}
+    assert RunFolder.open(new, runs).config().loss.temperature == 0.4
+
+
+def test_two_settings_make_a_grid(runs: Path, finished: Path) -> None:
+    one = ids(finished)[0]
+    shutil.copytree(finished / one, runs / one)
+    test = page(runs=one)
+    test.selectbox(key="repeat-setting").select("loss.temperature").run()
+    test.selectbox(key="repeat-across").select("sampler.shuffled").run()
+    temperature = f"loss: {label_of(next(s for s in all_settings() if s.path == 'loss.temperature'))}"
+    assert temperature in test.selectbox(key="repeat-setting").options
+    assert temperature not in test.selectbox(key="repeat-across").options
+    test.number_input(key="repeat-seeds").set_value(1).run()
+    test.text_input(key="repeat-values-loss.temperature").set_value("0.3, 0.4").run()
+    assert not [button for button in test.button if button.key == "repeat-go"], "a grid needs values of both"
+    test.multiselect(key="repeat-values-sampler.shuffled").set_value(["off", "time"]).run()
+    assert test.button(key="repeat-go").label == "Queue 4 runs"
+    test.button(key="repeat-go").click().run()
+    assert not test.exception
+    new = [RunFolder.open(run, runs).config() for run in set(ids(runs)) - {one}]
+    assert {(c.loss.temperature, c.sampler.shuffled) for c in new} == {
+        (temperature, shuffled) for temperature in (0.3, 0.4) for shuffled in ("off", "time")
+    }
+    assert all("temperature 0." in c.run.name and "shuffled " in c.run.name for c in new)
+
+
+def test_missing_seeds_are_started_once(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs)
+    test = page(runs=",".join(ids(runs)[:3]))
+    assert "Add their 1 other seed" in test.button(key="siblings").label
+    test.button(key="missing").click().run()
+    assert not test.exception
+    assert len(ids(runs)) == 6, "the fourth run is there already, though it was not chosen"
+    assert len(shown(test)) == 6
+    assert not [button for button in test.button if button.key == "missing"]
+
+
+def test_the_address_restores_what_was_looked_at(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs)
+    every = ",".join(ids(runs))
+    usual = page(runs=every)
+    right = usual.selectbox(key="pair-right").options[3]
+    address = {
+        "axis": "Per second",
+        "smooth": "false",
+        "all-settings": "true",
+        "pair-method": "t-SNE",
+        "pair-right": right,
+    }
+    test = page(runs=every, reference=usual.selectbox(key="reference").options[1], **address)
+    assert not test.exception
+    assert not test.warning
+    assert test.segmented_control(key="axis").value == "seconds"
+    assert not test.toggle(key="smooth").value
+    assert test.toggle(key="all-settings").value
+    assert test.segmented_control(key="pair-method").value == "tsne"
+    assert test.selectbox(key="pair-right").value == ids(runs)[3] != usual.selectbox(key="pair-right").value
+    assert "B or A?" in test.dataframe[1].value.columns
+    nonsense = page(runs=every, **dict.fromkeys([*address, "reference", "unheard-of"], "<b>"))
+    assert not nonsense.exception
+    assert nonsense.segmented_control(key="axis").value == "step"
+    assert nonsense.toggle(key="smooth").value
+
+
+@pytest.mark.parametrize("address", ["", "nothing", "../../etc/passwd,/etc", "<script>,..", ",,,", "a" * 5000])
+def test_an_address_that_names_no_runs(runs: Path, finished: Path, address: str) -> None:
+    shutil.copytree(finished, runs)
+    test = page(runs=address)
+    assert not test.exception
+    assert not test.error
+    assert len(test.warning) == bool(address.strip(","))
+    assert test.info
+    test.button(key="newest").click().run()
+    assert not test.exception
+    assert len(shown(test)) == 2
+
+
+@pytest.mark.parametrize("broken", ["run.json", "config.json", "metrics.jsonl", "map.json", "map.safetensors"])
+@pytest.mark.parametrize("how", ["half", "gone", "other"])
+def test_a_broken_folder_never_breaks_the_page(runs: Path, finished: Path, broken: str, how: str) -> None:
+    shutil.copytree(finished, runs)
+    file = runs / ids(runs)[0] / broken
+    if how == "gone":
+        file.unlink()
+    elif how == "half":
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    else:
+        file.write_text(json.dumps({"unknown": 1}) + "\n")
+    assert not page(runs=",".join(ids(runs))).exception
+
+
+def test_curves_of_seeds_become_a_mean_and_a_band() -> None:
+    x = np.arange(1.0, 101)
+    curves = [Curve(x, np.full(100, 1.0)), Curve(x[:50], np.full(50, 3.0))]
+    bundle = Bundle("A", series_style(0), curves)
+    low, high, mean = curves_figure([bundle], "loss", "step", "range", False)["data"]
+    assert (set(low["y"]), set(high["y"]), set(mean["y"])) == ({1.0}, {3.0}, {2.0})
+    assert high["fill"] == "tonexty"
+    assert mean["x"][-1] == 50, "only as far as every seed goes"
+    low, high, _ = curves_figure([bundle], "loss", "step", "interval", False)["data"]
+    assert high["y"][0] - low["y"][0] == pytest.approx(2 * 12.706, rel=1e-3)
+    columns = table(curves_figure([bundle], "loss", "step", "range", False))
+    assert [columns[f"{bundle.name}{end}"][0] for end in (": lowest seed", ": highest seed", "")] == [1.0, 3.0, 2.0]
+    each = curves_figure([bundle], "loss", "seconds", "each", True)
+    assert [trace.get("showlegend") for trace in each["data"]] == [False, False, None, None]
+    assert each["layout"]["xaxis"]["title"]["text"] == "training time (s)"
+    many = [Bundle(str(i), series_style(i), [Curve(np.arange(1e5), np.random.rand(100_000))]) for i in range(8)]
+    assert len(json.dumps(curves_figure(many, "loss", "step", "each", True))) < 100_000
+
+
+def test_records_without_a_metric_leave_no_points() -> None:
+    records: list[dict[str, Any]] = [
+        {"step": 1, "seconds": 0.1, "loss": None, "modalities": {"audio": {"accuracy": 0.5}}},
+        {"step": 2, "seconds": 0.2, "loss": 2.0, "modalities": {}, "geometry": {"alignment": 1.5}},
+        {"unknown": 1},
+    ]
+    assert run_curve(records, "accuracy", "step").y.tolist() == [50.0]
+    assert run_curve(records, "alignment", "seconds").x.tolist() == [0.2]
+    assert np.isnan(run_curve(records, "loss", "step").y[0])
+    assert len(run_curve([], "loss", "step").x) == 0
+
+
+def side(name: str, layout: np.ndarray, sources: list[str], classes: list[str], origin: str = "tones") -> Side:
+    labels = np.arange(len(layout)) % len(classes)
+    return Side(name, origin, layout, labels, classes, ["audio"] * len(layout), sources)
+
+
+def points(trace: dict[str, Any]) -> list[int]:
+    """By which numbers the browser knows a trace's points."""
+    ids: list[int] = np.frombuffer(base64.b64decode(trace["customdata"]["bdata"]), "<i4").tolist()
+    return ids
+
+
+def test_maps_share_items_colors_and_orientation() -> None:
+    layout = np.random.default_rng(0).normal(size=(6, 2))
+    angle = 1.0
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    left = side("l", layout, list("abcdef"), ["low", "high"])
+    right = side("r", layout[::-1] @ turn * [1, -1], list("fedcba"), ["high", "low"])
+    ids, keys = shared_ids([left, right])
+    assert ids == [[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0]]
+    assert keys[0] == ("tones", "audio", "a")
+    np.testing.assert_allclose(turned(right.layout, ids[1], layout, ids[0])[::-1], layout - layout.mean(0), atol=1e-9)
+    same, beside = aligned([left, right])
+    assert same is left
+    np.testing.assert_allclose(beside.layout[::-1], layout - layout.mean(0), atol=1e-9)
+    first, second = ({t["name"]: t for t in figure["data"]} for figure in pair_figures([left, right]))
+    assert first["low"]["marker"] == second["low"]["marker"]
+    other, _ = shared_ids([left, side("o", layout, list("abcdef"), ["low"], "tones with another seed")])
+    assert not set(other[0]) & set(other[1])
+
+
+def test_items_of_both_maps_are_found_by_class_and_name() -> None:
+    layout = np.random.default_rng(0).normal(size=(4, 2))
+    left, right = side("l", layout, list("abcd"), ["low", "high"]), side("r", layout, list("cdAx"), ["high", "mid"])
+    sides = [left, right]
+    assert search(sides, [], "a") == [0, 4], "letter case does not count"
+    assert search(sides, ["low"], "") == [0, 2]
+    assert search(sides, ["mid"], "") == [3, 5], "d is of two classes"
+    assert search(sides, ["low"], "b") == []
+    first, second = ({t["name"]: points(t) for t in figure["data"]} for figure in pair_figures(sides))
+    assert first == {"low": [0, 2], "high": [1, 3]}, "the browser knows an item by one number on both maps"
+    assert second == {"high": [2, 4], "mid": [3, 5]}
+
+
+def test_the_keyboard_marks_what_the_lasso_does(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs)
+    test = page(runs=",".join(ids(runs)))
+    [name, *_] = test.multiselect(key="pair-classes").options
+    test.multiselect(key="pair-classes").set_value([name]).run()
+    assert not test.exception
+    [chosen] = [one.value for one in test.dataframe if "On the maps" in one.value.columns]
+    assert set(chosen["Class"]) == {name}
+    assert set(chosen["On the maps"]) == {"left and right"}
+    test.text_input(key="pair-find").set_value("there is no such item").run()
+    assert "No item fits." in [one.value for one in test.info]
+
+
+class Reader(HTMLParser):
+    """Collects tags and what they point to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.handlers: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value or "" for name, value in attributes if name in ("src", "href", "action", "data")]
+        self.handlers += [name for name, _ in attributes if name.startswith("on")]
+
+
+def test_the_report_needs_nothing_else_and_escapes_everything(finished: Path) -> None:
+    arms = group(load_compared(RunFolder.open(run, finished)) for run in ids(finished))
+    x = np.arange(5.0)
+    curve = curves_figure([Bundle(EVIL, series_style(0), [Curve(x, x)])], "loss", "step", "each", False)
+    figures = pair_figures([side(EVIL, np.random.rand(6, 2), [EVIL] * 6, [EVIL, "b"])])
+    text = report(arms, arms[0], [curve], [(figures[0], EVIL)])
+    reader = Reader()
+    reader.feed(text)
+    assert reader.links == []
+    assert reader.handlers == []
+    assert reader.tags.count("script") == 4, "plotly, ours, and the data of two figures"
+    assert not {"img", "iframe", "link", "object"} & set(reader.tags)
+    assert "<script>alert" not in text
+    assert "--preset" in text
+    assert html_report("t", [Section("s", charts=[Chart(curve, "alt")])]).count("<figure>") == 1
+    assert len(html_report("t", [])) < 5000, "no chart, no plotly"
+    assert list(json.loads(configurations(arms))) == [run.id for s in arms for run in s.runs]
+
+
+def test_tables_have_columns_of_one_length(finished: Path) -> None:
+    arms = group(load_compared(RunFolder.open(run, finished)) for run in ids(finished))
+    for columns in (
+        overview(arms),
+        differences(arms),
+        metrics_table(arms, arms[1], every=True),
+        metrics_csv_columns(arms, arms[0]),
+    ):
+        assert len({len(column) for column in columns.values()}) == 1
+    assert "B or A?" in metrics_table(arms, arms[1])

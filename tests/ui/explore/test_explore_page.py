@@ -1,0 +1,172 @@
+"""The Explore page without a browser: maps, colors, choosing without a mouse, neighbors, and runs in bad shape."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cpc_engine.storage.folder import RunFolder
+from ui.shell.errors import BROKE
+
+pytest_plugins = ["tests.support.explored"]
+
+EXPLORE = "pages/explore.py"
+Page = Callable[..., AppTest]
+
+
+@pytest.fixture
+def run(runs: Path, keypad: Path) -> Path:
+    return Path(shutil.copytree(keypad, runs / keypad.name))
+
+
+def sound(test: AppTest) -> None:
+    assert not test.exception
+    assert not test.error
+    assert not test.warning
+
+
+def captions(test: AppTest) -> str:
+    return " ".join(one.value for one in test.caption)
+
+
+def test_without_runs_one_click_leads_on(page: Page, runs: Path) -> None:
+    test = page(EXPLORE)
+    sound(test)
+    assert "One click begins" in test.info[0].value
+    assert test.button(key="go")
+
+
+def test_the_map_says_how_far_it_can_be_trusted(page: Page, run: Path) -> None:
+    test = page(EXPLORE)
+    sound(test)
+    assert run.name in test.query_params["run"]
+    assert "trustworthiness 0." in captions(test)
+
+
+@pytest.mark.parametrize("method", ["pca", "tsne"])
+@pytest.mark.parametrize("space", ["contexts", "latents", "predictions"])
+def test_every_view_can_be_drawn(page: Page, run: Path, method: str, space: str) -> None:
+    test = page(EXPLORE)
+    test.segmented_control(key="method").set_value(method)
+    test.selectbox(key="space").set_value(space)
+    test.run()
+    for color in ("label", "predicted", "modality", "agreement", "purity"):
+        test.selectbox(key="color").set_value(color).run()
+        sound(test)
+    if method == "pca":
+        test.segmented_control(key="dimensions").set_value(3).run()
+        sound(test)
+
+
+def test_training_items_can_be_shown_and_told_apart(page: Page, run: Path) -> None:
+    test = page(EXPLORE)
+    assert "split" not in test.selectbox(key="color").options
+    test.toggle(key="training").set_value(True).run()
+    test.selectbox(key="color").set_value("split").run()
+    sound(test)
+
+
+def test_items_are_chosen_without_a_mouse(page: Page, run: Path) -> None:
+    test = page(EXPLORE)
+    test.multiselect(key="classes").set_value(["5"]).run()
+    sound(test)
+    table = test.dataframe[0].value
+    assert set(table["Class"]) == {"5"}
+    assert set(table["Kind"]) == {"sound", "picture"}
+    assert f"{len(table)} items chosen" in [one.value for one in test.subheader]
+    name = table["Item"][0]
+    test.text_input(key="find").set_value(name.upper()).run()
+    matching = test.dataframe[0].value
+    assert 0 < len(matching) < len(table)
+    assert all(name in item for item in matching["Item"])
+    test.text_input(key="find").set_value("no such thing").run()
+    assert "No item fits" in test.info[0].value
+
+
+def test_one_item_has_its_true_neighbors_and_its_path(page: Page, run: Path) -> None:
+    test = page(EXPLORE)
+    test.selectbox(key="item").set_value(7).run()
+    sound(test)
+    assert any("of its 15 nearest dots are among them" in one.value for one in test.markdown)
+    assert captions(test).count("cosine") >= 8
+    assert test.toggle(key="path").disabled, "single contexts have no place on a t-SNE map"
+    test.segmented_control(key="method").set_value("pca").run()
+    test.toggle(key="path").set_value(True).run()
+    sound(test)
+
+
+def test_snapshots_are_stepped_through(page: Page, run: Path) -> None:
+    test = page(EXPLORE)
+    assert not test.toggle(key="snapshots-play").value, "paused until asked"
+    slider = test.select_slider(key="snapshots-step")
+    assert slider.value == 12
+    slider.set_value(0).run()
+    sound(test)
+
+
+def test_every_map_has_its_table(page: Page, run: Path) -> None:
+    test = page(EXPLORE)
+    for name, columns in (
+        (f"map-{run.name}-contexts-tsne", ["item", "kind", "class", "split", "x", "y"]),
+        (f"snapshots-{run.name}", ["item", "kind", "class", "x", "y"]),
+    ):
+        before = len(test.dataframe)
+        test.session_state[f"table-{name}"] = True
+        test.run()
+        sound(test)
+        assert len(test.dataframe) == before + 1
+        assert columns in [list(one.value.columns) for one in test.dataframe]
+
+
+def test_without_the_data_labels_are_left(page: Page, run: Path) -> None:
+    folder = RunFolder(run)
+    folder.save_json("config", folder.config().replace({"data.test_items": 50}).to_dict())
+    test = page(EXPLORE)
+    assert not test.exception
+    assert not test.error
+    assert "not here" in test.warning[0].value
+    assert len(test.selectbox(key="space").options) == 1
+    test.selectbox(key="item").set_value(3).run()
+    assert not test.exception
+    assert "nothing to show or play" in captions(test)
+
+
+@pytest.mark.parametrize("address", ["nothing-here", "../../etc/passwd", "<script>", "a" * 300])
+def test_an_address_that_names_no_run_is_told(page: Page, run: Path, address: str) -> None:
+    test = page(EXPLORE, run=address)
+    assert not test.exception
+    assert not test.error
+    assert "not here" in test.warning[0].value
+
+
+def test_an_address_with_nonsense_shows_the_usual_view(page: Page, run: Path) -> None:
+    test = page(EXPLORE, method="som", dimensions="7", space="%", color="<b>", find="", training="maybe", x="y")
+    sound(test)
+    assert test.segmented_control(key="method").value == "tsne"
+
+
+def test_a_run_without_a_map_leads_to_its_own_page(page: Page, run: Path) -> None:
+    (run / "map.json").unlink()
+    for address in ({}, {"run": run.name}):
+        test = page(EXPLORE, **address)
+        sound(test)
+        assert "map" in test.info[0].value
+
+
+@pytest.mark.parametrize(
+    "broken", ["run.json", "config.json", "map.json", "map.safetensors", "probe.safetensors", "evolution.safetensors"]
+)
+@pytest.mark.parametrize("how", ["half", "gone", "other"])
+def test_a_broken_folder_is_one_sentence(page: Page, run: Path, broken: str, how: str) -> None:
+    content = (run / broken).read_bytes()
+    if how == "gone":
+        (run / broken).unlink()
+    else:
+        (run / broken).write_bytes(content[: len(content) // 2] if how == "half" else b'{"unknown": 1}\n')
+    test = page(EXPLORE, run=run.name)
+    assert not test.exception
+    assert not any(BROKE in error.value for error in test.error)

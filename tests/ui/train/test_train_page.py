@@ -1,0 +1,137 @@
+"""The Train page without a browser: settings of an address and of the form, data, device, time, and several seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cpc_engine import manager_for
+from cpc_engine.datasets import DATASETS, own_settings
+from cpc_engine.storage.folder import RunFolder
+from tests.support.pages import SMALL, links, open_page
+from tests.support.tiny import wait_until
+
+pytest_plugins = ["tests.support.pages"]
+
+
+def test_an_address_sets_the_settings_and_a_wrong_one_is_left_out(runs: Path) -> None:
+    test = open_page(
+        "pages/train.py", preset="chirps", set=["sampler.sigma=0.25", "sampler.sigmo=1", "optimizer.batch_size=-4", "x"]
+    )
+    assert not test.exception
+    assert test.session_state["draft"] == {"preset": "chirps", "changes": {"sampler.sigma": 0.25}}
+    assert test.number_input(key="train:sampler.sigma").value == 0.25
+    test.button(key="reset:train:sampler.sigma").click().run()
+    assert test.session_state["draft"]["changes"] == {}
+    test.toggle(key="train:sampler.cross_modal").set_value(True).run()
+    assert test.button(key="start").disabled, "these data have one modality only"
+    test.button(key="undo-all").click().run()
+    assert not test.button(key="start").disabled
+
+
+def test_an_old_address_of_the_train_page_is_understood(runs: Path) -> None:
+    test = open_page(
+        "pages/train.py", preset="seed_tones", set=["optimiser.steps=5", "audio.centre=true", "sampler.sigma=0.2"]
+    )
+    assert not test.exception
+    assert not test.toast
+    changes = {"optimizer.steps": 5, "audio.center": True, "sampler.sigma": 0.2}
+    assert test.session_state["draft"] == {"preset": "reference_tones", "changes": changes}
+    assert test.selectbox(key="preset").value == "reference_tones"
+    assert "--preset reference_tones --set" in test.code[0].value
+    assert "optimizer.steps=5" in test.code[0].value
+    test.query_params["preset"], test.query_params["set"] = "tones", "sampler.mode=seed"
+    test.run()
+    assert test.session_state["draft"] == {"preset": "tones", "changes": {"sampler.mode": "reference"}}
+
+
+def test_settings_of_an_address_that_fit_only_together_are_taken_together(runs: Path) -> None:
+    together = ["loss.temperature_min=1.0", "loss.temperature_max=3.0"]  # the default highest is 1.0
+    test = open_page("pages/train.py", preset="tones", set=together)
+    assert not test.exception
+    assert not test.toast
+    assert test.session_state["draft"]["changes"] == {"loss.temperature_min": 1.0, "loss.temperature_max": 3.0}
+
+
+def test_settings_that_only_other_data_read_are_hidden(runs: Path) -> None:
+    test = open_page("pages/train.py")
+    test.segmented_control(key="group").set_value("Data").run()
+
+    def shown() -> set[str]:
+        boxes = (*test.selectbox, *test.text_input, *test.number_input, *test.toggle)
+        return {box.key.removeprefix("train:") for box in boxes if box.key and box.key.startswith("train:data.")}
+
+    assert {"data.dataset", "data.path", "data.train_items"} <= shown()
+    assert not own_settings() & shown()
+    test.selectbox(key="train:data.dataset").select("fsdd").run()
+    assert not test.exception
+    assert own_settings() & shown() == set(DATASETS["fsdd"].own_settings)
+    test.selectbox(key="train:data.dataset").select("paired_folders").run()
+    assert own_settings() & shown() == {"data.image_path"}
+
+
+@pytest.mark.parametrize(
+    ("preset", "settings", "said"),
+    [
+        ("audio_folder", [], ["No folder is given"]),
+        ("fsdd", [], ["allow the download"]),
+        ("fsdd", ["data.dataset=tones"], []),
+    ],
+)
+def test_what_data_are_missing_is_said_once(runs: Path, preset: str, settings: list[str], said: list[str]) -> None:
+    test = open_page("pages/train.py", preset=preset, set=settings)
+    texts = [one.value for one in (*test.error, *test.warning, *test.info) if "data.path" in one.value]
+    assert [part in text for part, text in zip(said, texts, strict=True)] == [True] * len(said), texts
+
+
+def test_a_device_is_chosen_and_forgotten(runs: Path) -> None:
+    test = open_page("pages/train.py")
+    device = test.selectbox(key="device")
+    assert device.value == "auto"
+    assert device.options[1].startswith("processor")
+    assert "undo-all" not in [one.key for one in test.button], "to look is not to change"
+    device.select("cpu").run()
+    assert test.session_state["draft"]["changes"] == {"run.device": "cpu"}
+    test.button(key="undo-all").click().run()
+    assert test.selectbox(key="device").value == "auto"
+    test.query_params["set"] = "run.device=cuda:7"
+    test.run()
+    assert not test.exception
+    assert test.error[0].value.startswith("No device 'cuda")
+    test.button(key="start").click().run()
+    assert not test.exception
+    assert test.error[0].value.startswith("No device 'cuda")
+    assert not runs.exists(), "no run came of it"
+
+
+def test_the_time_is_measured_where_no_run_tells(runs: Path) -> None:
+    test = open_page("pages/train.py", preset="tones", set=[f"{path}={value}" for path, value in SMALL.items()])
+    test.button(key="measure").click().run(timeout=120)
+    assert not test.exception
+    assert any("by a few steps that were measured" in one.value for one in test.markdown)
+    assert not runs.exists(), "no run came of it"
+
+
+def test_several_seeds_wait_in_line_and_can_be_held_still(runs: Path) -> None:
+    test = open_page(
+        "pages/train.py",
+        preset="tones",
+        set=[f"{path}={value}" for path, value in (SMALL | {"optimizer.steps": 100_000}).items()],
+    )
+    test.number_input(key="count").set_value(3).run()
+    test.button(key="start").click().run()
+    assert not test.exception
+    configs = [RunFolder(path).config() for path in runs.iterdir()]
+    assert sorted(config.run.seed for config in configs) == [0, 1, 2]
+    shown = "".join(test.query_params["runs"])
+    assert set(shown.split(",")) == {path.name for path in runs.iterdir()}, "one page shows them all"
+    waiting = [label for label in links(test) if "in line" in label]
+    assert [label.partition(" · ")[2][:16] for label in waiting] == ["number 1 in line", "number 2 in line"]
+    test.toggle(key="held").set_value(True).run()
+    assert not test.exception
+    test.switch_page("pages/runs.py").run()
+    assert test.toggle(key="held").value, "on every page"
+    for run in manager_for(runs).active():
+        manager_for(runs).stop(run)
+    wait_until(lambda: not manager_for(runs).active(), "the runs to end")

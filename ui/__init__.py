@@ -1,0 +1,1 @@
+"""The app: a package per page, and what pages share."""

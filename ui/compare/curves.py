@@ -1,0 +1,159 @@
+"""Curves of several arms laid over each other: pure functions from records to plotly dicts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from cpc_engine.evaluation.intervals import half_widths
+from cpc_engine.evaluation.metric_info import METRICS
+from cpc_engine.terms import ITEM_NOUNS
+
+from ..drawing.charts import Figure, Floats, Series, downsample, line_figure, smooth
+from ..drawing.curves import TABLE
+from ..drawing.palette import Style
+
+Axis = Literal["step", "seconds"]
+Seeds = Literal["each", "range", "interval"]
+CURVES = tuple(name for name, metric in METRICS.items() if metric.curve)
+AXES: dict[Axis, str] = {"step": "step", "seconds": "training time (s)"}
+POINTS = 1800  # of one chart, all curves together: a refresh stays below 100 KB
+GRID = 300  # points of a mean
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One run's values of one metric, in rising order of `x`.
+
+    `means` is the curve behind lines of means, where x and y themselves are lows and highs of a longer curve.
+    """
+
+    x: Floats
+    y: Floats
+    means: Curve | None = None
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The curves of one arm, one per run."""
+
+    name: str
+    style: Style
+    curves: list[Curve]
+
+
+def run_curve(records: Sequence[dict[str, Any]], metric: str, axis: Axis, modality: str = "") -> Curve:
+    """One metric of CURVES of one run, of all modalities together or of one.
+
+    A record that lacks it leaves no point, a broken number a gap.
+    """
+    from cpc_engine.storage.thinning import means
+
+    def curve(rows: Sequence[dict[str, Any]], averaged: Curve | None) -> Curve:
+        points = [(row[axis], value) for row in rows if axis in row for value in _values(row, metric, modality)]
+        x, y = np.array(points, dtype=np.float64).reshape(-1, 2).T
+        return Curve(x, y, averaged)
+
+    thinned = METRICS[metric].curve == "training" and any("mean" in record for record in records)
+    return curve(records, curve(means(records), None) if thinned else None)
+
+
+def curves_figure(
+    bundles: Sequence[Bundle], metric: str, axis: Axis, seeds: Seeds, smoothed: bool, modality: str = ""
+) -> Figure:
+    """Curves of arms: each run's own, or their mean with the range or the 95 % interval of its seeds."""
+    title = METRICS[metric].title + (f": {ITEM_NOUNS[modality][1]}" if modality else "")
+    lines: list[Series] = []
+    owners: list[str] = []  # the bundle of each line
+    faint: list[Figure] = []
+    count = sum(len(bundle.curves) if seeds == "each" else 3 for bundle in bundles) * (2 if smoothed else 1)
+    limit = min(600, max(40, POINTS // max(count, 1)))
+    for bundle in bundles:
+        curves = [curve for curve in bundle.curves if len(curve.x)]
+        if seeds != "each" and len(curves) > 1:
+            x, mean, low, high = _band([curve.means or curve for curve in curves], seeds)
+            faint += _band_traces(bundle, x, low, high, seeds)
+            curves = [Curve(x, mean)]
+        for index, curve in enumerate(curves):
+            x, y = curve.x, curve.y
+            if smoothed and len(y) > 20:
+                raw = line_figure([Series(bundle.name, *downsample(x, y, limit), bundle.style)], "", "")["data"]
+                faint += [_faint(trace) for trace in raw]
+                drawn = curve.means or curve
+                x, y = drawn.x, smooth(drawn.y)
+            name = bundle.name if index == 0 else f"{bundle.name} ({index + 1})"
+            lines.append(Series(name, *downsample(x, y, limit), bundle.style))
+            owners.append(bundle.name)
+    figure = line_figure(lines, AXES[axis], axis_title(metric, modality), title)
+    for trace, owner in zip(figure["data"], owners, strict=True):
+        trace["legendgroup"] = owner
+    figure["data"] = faint + figure["data"]
+    figure["layout"]["margin"]["t"] = 44 + 26 * min(math.ceil(sum(len(line.name) + 8 for line in lines) / 44), 4)
+    return figure
+
+
+def axis_title(metric: str, modality: str = "") -> str:
+    """What the y axis says: the unit, and which way is better."""
+    if metric == "loss":
+        return "InfoNCE loss (nats)" if modality else "total loss (nats)"
+    described = METRICS[metric]
+    if metric == "accuracy":
+        return f"{described.title} (%)"
+    return described.unit + (f" ({described.arrow} better)" if described.arrow else "")
+
+
+def _values(record: dict[str, Any], metric: str, modality: str) -> list[float]:
+    parts = record.get("modalities", {})
+    if modality:
+        parts = {modality: parts[modality]} if modality in parts else {}
+    if metric == "loss":
+        return [_number(part.get("loss")) for part in parts.values()] if modality else [_number(record.get("loss"))]
+    if metric == "accuracy":
+        values = [_number(part.get("accuracy")) for part in parts.values()]
+        return [100 * sum(values) / len(values)] if values else []
+    geometry = record.get("geometry") or {}
+    name = f"{modality}.{metric}" if modality else metric
+    return [_number(geometry[name])] if name in geometry else []
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _band(curves: Sequence[Curve], seeds: Seeds) -> tuple[Floats, Floats, Floats, Floats]:
+    """(x, mean, low, high) as far as all curves go; between recorded points they are taken as straight."""
+    start, end = max(curve.x[0] for curve in curves), min(curve.x[-1] for curve in curves)
+    x = curves[0].x[(curves[0].x >= start) & (curves[0].x <= end)]
+    if len(x) > GRID or len(x) < 2:
+        x = np.linspace(start, end, GRID if len(x) > GRID else 2)
+    values = np.stack([np.interp(x, curve.x, curve.y) for curve in curves])
+    mean = values.mean(0)
+    if seeds == "range":
+        return x, mean, values.min(0), values.max(0)
+    half = half_widths(values)
+    return x, mean, mean - half, mean + half
+
+
+def _band_traces(bundle: Bundle, x: Floats, low: Floats, high: Floats, seeds: Seeds) -> list[Figure]:
+    ends = ("lowest seed", "highest seed") if seeds == "range" else ("95 % from", "95 % to")
+    names = [f"{bundle.name}: {end}" for end in ends]
+    both: list[Figure] = line_figure([Series(name, x, y) for name, y in zip(names, (low, high), strict=True)], "", "")[
+        "data"
+    ]
+    for trace in both:
+        trace |= {"mode": "lines", "showlegend": False, "hoverinfo": "skip", "legendgroup": bundle.name, "meta": TABLE}
+        trace["line"] = {"width": 0, "color": bundle.style.color}
+        trace.pop("hovertemplate")
+    both[1] |= {"fill": "tonexty", "fillcolor": f"{bundle.style.color}33"}
+    return both
+
+
+def _faint(trace: Figure) -> Figure:
+    line = {"color": trace["line"]["color"], "width": 1}
+    trace = trace | {"opacity": 0.35, "showlegend": False, "hoverinfo": "skip", "mode": "lines", "line": line}
+    trace.pop("hovertemplate")
+    return trace

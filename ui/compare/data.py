@@ -1,0 +1,136 @@
+"""Which runs are compared, and what is known of them: from the address, the session and the folder of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from cpc_engine.errors import CpcError
+
+from ..shell.errors import literal
+from ..shell.session import has_ended, manager, open_run, root
+
+if TYPE_CHECKING:
+    from cpc_engine.comparison.verdicts import Arm, ComparedRun
+    from cpc_engine.storage.folder import RunInfo
+
+Known = dict[tuple[str, int], str]  # {(arm's key, seed): id}
+MOST = 40
+KEY, KEPT, NEXT, ADDRESS = "compare-runs", "compare-kept", "compare-next", "compare-address"
+
+
+def choose(infos: list[RunInfo], seeds: Mapping[str, int]) -> list[str]:
+    """Ids that the reader picks; the address keeps them (`?runs=a,b`), and they survive a visit to another page.
+
+    `seeds` are shown where they are known.
+    """
+    known = {info.id: info for info in infos}
+    address = st.query_params.get("runs")
+    state = st.session_state
+    if NEXT in state:
+        chosen = state.pop(NEXT)
+    elif address is not None and address != state.get(ADDRESS):
+        chosen = [run for run in address.split(",") if run]
+        if lost := [run for run in dict.fromkeys(chosen) if run not in known]:
+            st.warning(
+                f"The address names {len(lost)} {'run that is' if len(lost) == 1 else 'runs that are'} not here or "
+                "broken. They were left out.",
+                icon=":material/link_off:",
+            )
+    else:
+        chosen = state.get(KEY, state.get(KEPT))
+    if chosen is None:  # the newest two, so that there is something to see; examples where there are no others
+        chosen = [info.id for info in sorted(infos, key=lambda info: info.is_example) if info.steps_done][:2]
+    state[KEY] = [run for run in dict.fromkeys(chosen) if run in known][:MOST]
+
+    def label(run: str) -> str:
+        info = known[run]
+        seed = f" · seed {seeds[run]}" if run in seeds else ""
+        status = "" if info.status == "finished" else f" · {info.status}"
+        return f"{info.name}{seed}{status} · {run[-6:]}" if info.name else f"{run}{seed}{status}"
+
+    picked = st.multiselect(
+        "Runs",
+        list(known),
+        key=KEY,
+        format_func=label,
+        max_selections=MOST,
+        placeholder="Choose two or more runs",
+        help="Runs that differ only in their seed become one arm, named by a letter.",
+    )
+    state[KEPT] = picked
+    state[ADDRESS] = ",".join(picked)
+    if st.query_params.get("runs", "") != state[ADDRESS]:
+        st.query_params["runs"] = state[ADDRESS]
+    return picked
+
+
+def show_also(runs: Iterable[str]) -> None:
+    """Add runs to the chosen ones and draw the page again."""
+    st.session_state[NEXT] = [*st.session_state.get(KEPT, []), *runs]
+    st.rerun()
+
+
+def load(runs: Iterable[str]) -> list[ComparedRun]:
+    """The runs that can be read; an error is shown for each of the others."""
+    compared = []
+    for run in runs:
+        try:
+            stamp = open_run(run).folder.stamp("info", "metrics", "events", "evaluation")
+            compared.append(_load(run, str(root()), stamp))
+        except CpcError as error:
+            st.error(literal(f"{run}: {error}"), icon=":material/error:")
+    return compared
+
+
+def known_arms(infos: Iterable[RunInfo]) -> Known:
+    """{(arm, seed): id} of all runs that are complete or active; the newest where there are several."""
+    known: Known = {}
+    for info in infos:
+        if info.status == "finished" or not has_ended(info.status):
+            try:
+                key = _arm(info.id, str(root()), open_run(info.id).folder.stamp("config", "events"))
+            except CpcError:
+                continue
+            known.setdefault(key, info.id)
+    return known
+
+
+def siblings(arms: Iterable[Arm], known: Known) -> list[str]:
+    """Runs of the same arms with seeds that are not chosen yet."""
+    from cpc_engine.comparison.verdicts import arm_key
+
+    chosen = {arm_key(arm.config, arm.changes): {run.seed for run in arm.runs} for arm in arms}
+    return [run for (key, seed), run in known.items() if key in chosen and seed not in chosen[key]]
+
+
+def records_of(run: str) -> tuple[dict[str, Any], ...]:
+    """Recorded steps, of a long run as many as a curve needs; of a run that is active here, from memory.
+
+    Raises:
+        RunError: the folder is broken.
+    """
+    from cpc_engine.execution.manager import stored_records
+
+    if run in manager().active():
+        return manager().progress_of(run).records
+    return stored_records(open_run(run).folder)
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _load(run: str, root: str, stamp: tuple[int, ...]) -> ComparedRun:
+    from cpc_engine.comparison.collect import load_compared
+
+    return load_compared(open_run(run).folder)
+
+
+@st.cache_data(max_entries=5000, show_spinner=False)
+def _arm(run: str, root: str, stamp: tuple[int, ...]) -> tuple[str, int]:
+    from cpc_engine.comparison.collect import changes_of
+    from cpc_engine.comparison.verdicts import arm_key
+
+    folder = open_run(run).folder
+    config = folder.config()
+    return arm_key(config, changes_of(folder)), config.run.seed

@@ -1,0 +1,111 @@
+"""The Compare page: arms of runs side by side, with intervals and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from ..shell.compat import inside_app
+from ..shell.errors import plain_errors
+from ..shell.session import manager, runs
+from .data import choose, known_arms, load, show_also, siblings
+
+if TYPE_CHECKING:
+    from cpc_engine.comparison.verdicts import Arm
+    from cpc_engine.storage.folder import RunInfo
+
+    from .data import Known
+
+
+def show() -> None:
+    """Draw the page."""
+    inside_app()
+    st.title("Compare runs")
+    st.caption("Which setting is better, by how much, and is it more than chance?")
+    infos = runs()
+    _first_comparison(infos)
+    if infos:
+        known = known_arms(infos)
+        if arms := _chosen_arms(infos, known):
+            _compare(arms, known)
+
+
+def _first_comparison(infos: Sequence[RunInfo]) -> None:
+    """What leads on while there are no two runs of the reader's own."""
+    own = [info for info in infos if not info.is_example]
+    if len(own) >= 2:
+        return
+    there = "There is one run of yours, and nothing to hold it against" if own else "There is no run of yours yet"
+    st.info(
+        f"{there}. Two settings with two seeds each give a first verdict, in a few minutes.", icon=":material/balance:"
+    )
+    if st.button("Train two settings to compare", type="primary", icon=":material/play_arrow:", key="begin"):
+        with plain_errors():
+            _begin()
+
+
+def _begin() -> None:
+    """Two settings of the 60-second run, two seeds each."""
+    from cpc_engine import preset
+    from cpc_engine.comparison.recipes import changed_configs
+
+    base = preset("tones").config().replace({"optimizer.steps": 120, "evaluation.every": 25})
+    changes = [{"sampler.perturbed": False}, {"sampler.perturbed": True}]
+    names = ["Tones", "Tones with perturbed negatives"]
+    show_also([manager().start(config) for config in changed_configs(base, changes, (0, 1), names)])
+
+
+def _chosen_arms(infos: list[RunInfo], known: Known) -> list[Arm]:
+    """The arms of the runs that the reader picks."""
+    from cpc_engine.comparison.verdicts import group
+
+    seeds = {run: seed for (_, seed), run in known.items()}
+    arms = group(load(choose(infos, seeds)))
+    if not arms:
+        st.info(
+            "Choose two or more runs above. Runs that differ only in their seed are taken together.",
+            icon=":material/arrow_upward:",
+        )
+        if st.button("Compare the newest two", icon=":material/balance:", key="newest"):
+            show_also(info.id for info in infos[:2])
+    return arms
+
+
+def _compare(arms: list[Arm], known: Known) -> None:
+    from cpc_engine.comparison.tables import overview
+
+    from . import launch, view
+    from .maps import show_maps
+
+    more = siblings(arms, known)
+    label = f"Add their {len(more)} other seed{'s' * (len(more) > 1)}"
+    if more and st.button(label, icon=":material/add:", key="siblings"):
+        show_also(more)
+    st.dataframe(overview(arms), hide_index=True)
+    launch.missing(arms, known)
+
+    st.header("Which is better", anchor="better")
+    baseline = view.metrics(arms)
+    launch.probes([run for arm in arms for run in arm.runs])
+
+    if len(arms) > 1:
+        st.header("What differs", anchor="differs")
+        view.settings_diff(arms)
+
+    st.header("Curves", anchor="curves")
+    view.curves(arms)
+
+    st.header("Maps", anchor="maps")
+    if mapped := view.mapped(arms):
+        show_maps(mapped)
+    else:
+        st.info("A run draws its map when it ends.", icon=":material/hourglass_empty:")
+
+    st.header("Sweep", anchor="sweep")
+    launch.sweep(arms, known)
+
+    st.header("Export", anchor="export")
+    with plain_errors():
+        view.export(arms, baseline)

@@ -1,0 +1,214 @@
+"""The parts of the Compare page that draw: tables, curves while they grow, what to export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import product
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from cpc_engine.comparison.tables import differences, metrics_csv_columns, metrics_table
+from cpc_engine.comparison.verdicts import EXPLANATION
+from cpc_engine.errors import CpcError
+from cpc_engine.terms import MODALITIES
+from cpc_engine.training.plan import modalities
+
+from ..components.chart import chart
+from ..components.run_view import refresh_seconds
+from ..drawing.csv_text import columns_csv
+from ..drawing.palette import series_style
+from ..drawing.text import plain_name
+from ..shell.errors import literal, plain_errors
+from ..shell.session import has_ended, has_map, manager
+from ..shell.status import duration, held, hold_here
+from .curves import CURVES, Axis, Bundle, Seeds, curves_figure, run_curve
+from .data import records_of
+
+if TYPE_CHECKING:
+    from cpc_engine.comparison.verdicts import Arm
+
+    from ..drawing.charts import Figure
+
+AXES: dict[Axis, str] = {"step": "Per step", "seconds": "Per second"}
+SEEDS: dict[Seeds, str] = {"range": "Mean, range", "interval": "Mean, 95 %", "each": "Each run"}
+
+
+def settings_diff(arms: Sequence[Arm]) -> None:
+    """Settings that differ, or all of them."""
+    every = st.toggle("Show all settings", key="all-settings", bind="query-params")
+    columns = differences(arms, every)
+    if columns["Setting"]:
+        st.dataframe(columns, hide_index=True, height=min(35 * (len(columns["Setting"]) + 1) + 3, 420))
+        st.download_button("Settings (CSV)", columns_csv(columns), "settings.csv", "text/csv", on_click="ignore")
+    else:
+        st.info("These runs differ in nothing but their seed: they are one arm.", icon=":material/equal:")
+
+
+def metrics(arms: Sequence[Arm]) -> Arm:
+    """Final metrics with intervals and verdicts; gives the baseline, which the other arms are judged against."""
+    by_letter = {arm.letter: arm for arm in arms}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        letter = st.selectbox(
+            "Baseline",
+            list(by_letter),
+            format_func=lambda letter: by_letter[letter].name,
+            key="reference",
+            bind="query-params",
+            width=320,
+        )
+        every = st.toggle("Every modality and horizon", key="all-metrics", bind="query-params")
+    baseline = by_letter[letter]
+    columns = metrics_table(arms, baseline, every)
+    if not columns["Metric"]:
+        st.info("No run has finished yet, so there is nothing to measure.", icon=":material/hourglass_empty:")
+        return baseline
+    # As wide as the longest text: cut short, "not distinguishable" would read as "not".
+    wide = st.column_config.TextColumn(width=270)
+    verdicts = {name: wide for name in columns if name == "Metric" or name.endswith("?")}
+    height = min(35 * (len(columns["Metric"]) + 1) + 3, 560)
+    st.dataframe(columns, hide_index=True, height=height, column_config=verdicts)
+    st.caption(EXPLANATION)
+    st.download_button(
+        "Metrics (CSV)",
+        columns_csv(metrics_csv_columns(arms, baseline)),
+        "metrics.csv",
+        "text/csv",
+        key="metrics-csv",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+    return baseline
+
+
+def curve_choices(both: bool) -> tuple[Axis, Seeds, bool, bool]:
+    """(axis, what is drawn of seeds, smoothed, modalities apart) as the reader wants it; `both` where there are two."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        axis = st.segmented_control(
+            "Axis",
+            list(AXES),
+            default="step",
+            required=True,
+            format_func=AXES.__getitem__,
+            key="axis",
+            bind="query-params",
+        )
+        seeds = st.segmented_control(
+            "Seeds",
+            list(SEEDS),
+            default="range",
+            required=True,
+            format_func=SEEDS.__getitem__,
+            key="seeds",
+            bind="query-params",
+        )
+        beneath = "The values themselves stay faint beneath."
+        smoothed = st.toggle("Smooth", value=True, key="smooth", help=beneath, bind="query-params")
+        apart = both and st.toggle("Sounds and pictures apart", key="apart", bind="query-params")
+    return axis, seeds, smoothed, apart
+
+
+def curve_figures(
+    arms: Sequence[Arm], axis: Axis, seeds: Seeds, smoothed: bool, apart: bool = False
+) -> dict[str, Figure]:
+    """{name: figure} of each metric that has points, or of each of its modalities."""
+    records = {run.id: records_of(run.id) for arm in arms for run in arm.runs}
+    figures = {}
+    for metric, modality in product(CURVES, MODALITIES if apart else [""]):
+        bundles = [
+            Bundle(
+                plain_name(arm.name),
+                series_style(index),
+                [run_curve(records[run.id], metric, axis, modality) for run in arm.runs],
+            )
+            for index, arm in enumerate(arms)
+        ]
+        if any(len(curve.x) for bundle in bundles for curve in bundle.curves):
+            name = f"{metric}-{modality}" if modality else metric
+            figures[name] = curves_figure(bundles, metric, axis, seeds, smoothed, modality)
+    return figures
+
+
+def curves(arms: Sequence[Arm]) -> None:
+    """All curves; they grow by themselves while a run is active, unless they are held still."""
+    axis, seeds, smoothed, apart = curve_choices(any(len(modalities(arm.config)) > 1 for arm in arms))
+    active = [run.id for arm in arms for run in arm.runs if not has_ended(run.status)]
+    if active:
+        hold_here()
+    st.fragment(_curves, run_every=refresh_seconds(active[0]) if active and not held() else None)(
+        arms, active, axis, seeds, smoothed, apart
+    )
+
+
+def _curves(arms: Sequence[Arm], active: list[str], axis: Axis, seeds: Seeds, smoothed: bool, apart: bool) -> None:
+    with plain_errors():
+        runs = [manager().progress_of(run) for run in active]
+        if any(has_ended(run.status) for run in runs):
+            st.rerun()  # a run has ended: its numbers count from now on
+        for run in runs[:4]:
+            left = f" · {duration(run.seconds_left)} left" if run.seconds_left else ""
+            text = literal(f"{run.name or run.id} · {run.step} of {run.steps} steps{left}")
+            st.progress(min(run.step / max(run.steps, 1), 1.0), text=text)
+        if len(runs) > 4:
+            st.caption(f"and {len(runs) - 4} more wait or train")
+        figures = curve_figures(arms, axis, seeds, smoothed, apart)
+        if not figures:
+            st.info("Nothing is recorded yet. The curves begin with the first step.", icon=":material/hourglass_empty:")
+        for index, (name, figure) in enumerate(figures.items()):
+            if index % 2 == 0:
+                row = st.columns(2)  # a row of its own, so that a phone shows them in this order
+            with row[index % 2]:
+                chart(figure, f"compare-{name}", 320)
+
+
+def mapped(arms: Sequence[Arm]) -> dict[str, str]:
+    """{run: name} of the runs that have a map, the first of each arm first."""
+    names: dict[str, str] = {}
+    for arm in arms:
+        names |= {run.id: f"{arm.name} · seed {run.seed}" for run in arm.runs if has_map(run.id)}
+    first = [arm.runs[0].id for arm in arms if arm.runs[0].id in names]
+    return {run: names[run] for run in [*first, *names]}
+
+
+def export(arms: Sequence[Arm], baseline: Arm) -> None:
+    """The report, commands and configurations."""
+    from .report import commands, configurations
+
+    shell = commands(arms)
+    with st.container(horizontal=True):
+        st.download_button(
+            "Report (one HTML file)",
+            lambda: _report(arms, baseline),
+            "comparison.html",
+            "text/html",
+            key="report",
+            icon=":material/article:",
+            type="primary",
+            on_click="ignore",
+        )
+        st.download_button(
+            "Configurations (JSON)",
+            configurations(arms),
+            "configurations.json",
+            "application/json",
+            on_click="ignore",
+        )
+        st.download_button("Commands (shell)", shell, "commands.sh", "text/x-shellscript", on_click="ignore")
+    with st.expander("The same from the command line"):
+        st.code(shell, language="bash", wrap_lines=True)
+    st.caption("Each chart's own toolbar saves it as PNG or SVG; each table and map has its CSV beside it.")
+
+
+def _report(arms: Sequence[Arm], baseline: Arm) -> str:
+    from .maps import load_side
+    from .pairs import aligned, pair_figures
+    from .report import report
+
+    maps = []
+    names = list(mapped(arms).items())[:2]
+    with suppress(CpcError):  # a damaged map must not cost the rest of the report
+        sides = aligned([load_side(run, name, "pca") for run, name in names])
+        for side, figure in zip(sides, pair_figures(sides), strict=True):
+            maps.append((figure, f"PCA map of {len(side.labels)} held-out items of {side.name}, colored by class."))
+    return report(arms, baseline, list(curve_figures(arms, "step", "range", True).values()), maps)

@@ -1,0 +1,107 @@
+"""Runs opened for exploration, kept between reruns, and what one of their items looks and sounds like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import streamlit as st
+
+from cpc_engine.terms import ITEM_NOUNS
+
+from ..drawing.map_figure import modalities_of
+from ..drawing.pictures import spectrogram_png
+from ..drawing.text import plain_name
+from ..shell.errors import literal
+from ..shell.session import open_run
+from .scatter import Card
+
+if TYPE_CHECKING:
+    from cpc_engine import Run
+    from cpc_engine.maps.exploration import Exploration, Space
+    from cpc_engine.maps.projection import Map, Method
+
+Stamp = tuple[int, ...]
+SPLITS = {"test": "held out", "train": "training"}
+
+
+def stamp(run: str) -> Stamp:
+    """Numbers that change with the files that an opened run is made from."""
+    return open_run(run).folder.stamp("config", "weights", "map", "probe", "ood")
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def cached_run(run: str, stamp: Stamp) -> Run:
+    """A run as its files are at `stamp`; its network is loaded once for all pages and sessions."""
+    return open_run(run)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def opened(run: str, training: bool, stamp: Stamp) -> Exploration:
+    """A run's items as its files are at `stamp`.
+
+    Raises:
+        CpcError: as `Exploration`.
+    """
+    return cached_run(run, stamp).explore(training)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def layout(run: str, training: bool, stamp: Stamp, space: Space, method: Method, dimensions: Literal[2, 3]) -> Map:
+    """A map of an opened run, fitted once."""
+    return opened(run, training, stamp).map(space, method, dimensions)
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def purity(run: str, training: bool, stamp: Stamp, space: Space) -> np.ndarray:
+    """(N,) neighbor purity of an opened run's items."""
+    from cpc_engine.maps.exploration import neighbor_purity
+
+    exploration = opened(run, training, stamp)
+    return neighbor_purity(exploration.features(space), exploration.items.labels)
+
+
+def looks(exploration: Exploration, index: int) -> tuple[bytes, bytes | None]:
+    """(PNG of the picture or the spectrogram, WAV of the sound or None) of one item.
+
+    Raises:
+        DataError: the data set is not there.
+    """
+    from cpc_engine.data import preview_png, preview_wav
+
+    split, row, modality = exploration.item(index)
+    if modality == "image":
+        return preview_png(split, row), None
+    rate = exploration.config.audio.sample_rate
+    return spectrogram_png(exploration.log_mel(index)), preview_wav(split, row, rate)
+
+
+def card(exploration: Exploration, index: int) -> Card:
+    """What the card beside a point shows; without the data set its label and name only."""
+    items = exploration.items
+    title = items.classes[int(items.labels[index])]
+    split = f" · {SPLITS[items.splits[index]]}" if exploration.training else ""
+    lines = [f"{items.names[index]}{split}"]
+    if exploration.data is None:
+        return Card(title, [*lines, "The data set is not here: nothing to show or play."])
+    picture, sound = looks(exploration, index)
+    return Card(title, [*lines, "click to play, space stops" if sound else "click to enlarge"], picture, sound)
+
+
+def label_of(exploration: Exploration, index: int) -> str:
+    """One item in a list."""
+    items = exploration.items
+    kind = f" · {ITEM_NOUNS[items.modalities[index]][0]}" if modalities_of(items) else ""
+    return f"{plain_name(items.names[index])} · {plain_name(items.classes[int(items.labels[index])])}{kind}"
+
+
+def tiles(exploration: Exploration, ids: list[int], notes: list[str], key: str) -> None:
+    """Items in rows, each with its picture or spectrogram, its player, and a note after its name."""
+    with st.container(horizontal=True, gap="small"):
+        for index, note in zip(ids, notes, strict=False):
+            with st.container(width=150, gap="xsmall", key=f"{key}-{index}"):
+                picture, sound = looks(exploration, index)
+                st.image(picture, width=120)
+                if sound:
+                    st.audio(sound, format="audio/wav")
+                st.caption(f"{literal(label_of(exploration, index))}{note}")

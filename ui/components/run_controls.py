@@ -1,0 +1,40 @@
+"""Buttons that steer a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from ..shell.errors import plain_errors
+from ..shell.session import has_ended, manager
+
+if TYPE_CHECKING:
+    from cpc_engine.execution.manager import RunProgress
+
+
+def controls(run: RunProgress) -> None:
+    """Pause, continue and stop while a run is active; resume where it ended early."""
+    if run.status in ("finished", "diverged"):
+        return
+    with st.container(horizontal=True, gap="small"):
+        if has_ended(run.status):
+            if run.step:
+                _button("Resume", ":material/play_arrow:", "resume", run.id, manager().resume)
+            return
+        if run.status == "paused":
+            _button("Continue", ":material/play_arrow:", "unpause", run.id, manager().unpause)
+        elif run.status == "running":
+            _button("Pause", ":material/pause:", "pause", run.id, manager().pause)
+        kept = "Ends after this step and keeps what it learned."
+        _button("Stop", ":material/stop:", "stop", run.id, manager().stop, kept)
+
+
+def _button(
+    label: str, icon: str, key: str, run: str, action: Callable[[str], object], help: str | None = None
+) -> None:
+    if st.button(label, icon=icon, key=f"{key}-{run}", help=help):
+        with plain_errors():
+            action(run)
+            st.rerun()

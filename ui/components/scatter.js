@@ -1,0 +1,274 @@
+// A map of points (role "map") and small parts elsewhere on the page that speak with it (role "port"). What changes often,
+// the marked points, the card and the points that are lit up, travels through ports, each in a Streamlit fragment of its
+// own, without the map's data being sent again. Ports and map find each other by `link`. Maps of one `group` mark the same
+// points, by id, and a port whose link is the group's name speaks for all of them; a map alone is a group of its own.
+
+const DWELL = 250; // ms over a point before its card comes
+const PATIENCE = 2000; // ms until Python is asked again
+const MANY = 5000; // points, above which plotly's own way of moving them is too slow
+const maps = new Map(); // link → {node, data, drawing, …}
+const ports = new Map(); // element → {link, hears, tell, data, element}
+const marks = new Map(); // group → {ids: Set, n}, the points marked last
+const lit = new Map(); // element of a port → {link, traces}
+const answers = new Map(); // "link id" → item, of cards seen before
+let hovered = null; // {link, id, at, pressed}: the point under the pointer
+let picking = null; // {link, id}: the click that Python is told of when it has answered with the point's card
+let count = Date.now(); // rises with everything told to Python, over reloads too
+let dwell = 0;
+let leaving = 0;
+
+const groupOf = (link) => maps.get(link)?.data?.group ?? link;
+
+function tell(link, kind, value) {
+  for (const port of ports.values()) if (port.link === link && port.hears.includes(kind)) port.tell(kind, value);
+}
+
+const hostOf = (link) =>
+  [...ports.values()].find((port) => port.link === link && port.hears.includes("hovered"))?.element;
+
+// Any point in reach: its title at once, its card when Python answers.
+function ask(link, point, at, pressed) {
+  const host = hostOf(link);
+  if (!host) return;
+  const id = point.customdata;
+  const known = answers.get(`${link} ${id}`);
+  hovered = { link, id, at, pressed: pressed && !known };
+  if (pressed) picking = { link, id };
+  showCard(host, known ?? { id, title: point.data.name ?? "" }, at);
+  if (!known) return inquire(link, id, 3);
+  if (pressed) press(host, known);
+  pick(link, id);
+}
+
+// Streamlit drops what a fragment says if the next message comes in the moment in which it ends: one thing is told at a
+// time, and again if no answer comes.
+function inquire(link, id, times) {
+  const open = [hovered, picking].some((point) => point?.link === link && point.id === id);
+  if (!open || answers.has(`${link} ${id}`)) return;
+  if (times === 0) return pick(link, id);
+  tell(link, "hovered", { id, n: ++count });
+  setTimeout(() => inquire(link, id, times - 1), PATIENCE);
+}
+
+function pick(link, id) {
+  if (picking?.link !== link || picking.id !== id) return;
+  picking = null;
+  tell(link, "clicked", { id, n: ++count });
+}
+
+function answered(port) {
+  const { card } = port.data;
+  if (!card) return;
+  answers.set(`${port.link} ${card.id}`, card);
+  if (answers.size > 300) answers.delete(answers.keys().next().value);
+  pick(port.link, card.id);
+  if (hovered?.link !== port.link || hovered.id !== card.id) return; // the pointer has moved on
+  showCard(port.element, card, hovered.at);
+  if (hovered.pressed) press(port.element, card);
+  hovered.pressed = false;
+}
+
+function mark(group, ids, n) {
+  marks.set(group, { ids: new Set(ids), n });
+  for (const [link, chart] of maps) if (groupOf(link) === group) chart.drawing.later();
+}
+
+function listen(link, chart) {
+  const { node } = chart;
+  let at = { x: 0, y: 0 };
+  node.addEventListener("pointermove", (event) => (at = { x: event.clientX, y: event.clientY }), true);
+  node.addEventListener("pointerdown", (event) => (at = { x: event.clientX, y: event.clientY }), true);
+  const ours = (event) => event.points?.find((point) => point.customdata != null);
+  const leave = () => {
+    clearTimeout(dwell);
+    clearTimeout(leaving);
+    leaving = setTimeout(() => {
+      hideCard();
+      hovered = null;
+    }, 200);
+  };
+  node.on("plotly_hover", (event) => {
+    const point = ours(event);
+    if (!point) return;
+    clearTimeout(dwell);
+    clearTimeout(leaving);
+    if (hovered?.link === link && hovered.id === point.customdata) return;
+    hideCard();
+    hovered = null;
+    dwell = setTimeout(() => ask(link, point, { ...at }, false), DWELL);
+  });
+  node.on("plotly_unhover", leave);
+  node.addEventListener("pointerleave", leave);
+  const click = (point) => {
+    clearTimeout(dwell);
+    clearTimeout(leaving);
+    if (point) ask(link, point, { ...at }, true);
+  };
+  node.on("plotly_click", (event) => click(ours(event)));
+  const choose = (ids) => {
+    const group = groupOf(link);
+    mark(group, ids, ++count);
+    tell(group, "lassoed", { ids, n: count });
+  };
+  const clear = () => marks.get(groupOf(link))?.ids.size && choose([]);
+  const tools = { lasso: lassoOn(node, (inside) => choose(idsInside(node, inside)), clear) };
+  if (node._fullData.reduce((sum, trace) => sum + (trace.customdata?.length ?? 0), 0) > MANY) tools.pan = panOn(node);
+  listenForDrag(node, tools, {
+    begin: () => {
+      clearTimeout(dwell);
+      hideCard();
+      hovered = null;
+    },
+    click: (place) => click(nearest(node, place)),
+  });
+  // Plotly keeps what its own tools zoomed to over redraws, and forgets what ours moved to.
+  node.on("plotly_relayout", (changes) => {
+    if (!Object.keys(changes).some((name) => /^[xy]axis\./.test(name))) return;
+    const { xaxis, yaxis } = node._fullLayout;
+    chart.view = xaxis.autorange ? null : { xaxis: [...xaxis.range], yaxis: [...yaxis.range] };
+  });
+}
+
+function eachShown(node, look) {
+  for (const trace of node._fullData) {
+    if (trace.visible !== true || !trace.customdata) continue;
+    const { x, y, customdata } = trace;
+    for (let row = 0; row < x.length; row++) look(x[row], y[row], customdata[row], trace);
+  }
+}
+
+// The ids of the shown points for which `inside(x, y)`, in the map's own coordinates, is true.
+function idsInside(node, inside) {
+  const ids = [];
+  eachShown(node, (x, y, id) => inside(x, y) && ids.push(id));
+  return ids;
+}
+
+// The shown point nearest to a place in pixels of the node, as near as plotly's own hovering asks for.
+function nearest(node, [left, top]) {
+  const { xaxis, yaxis, hoverdistance } = node._fullLayout;
+  let point = null;
+  let least = hoverdistance;
+  eachShown(node, (x, y, customdata, data) => {
+    const away = Math.hypot(xaxis._offset + xaxis.d2p(x) - left, yaxis._offset + yaxis.d2p(y) - top);
+    if (away >= least) return;
+    least = away;
+    point = { customdata, data };
+  });
+  return point;
+}
+
+// The ids of a trace's points, decoded once: they come as base64 of int32.
+const decoded = new WeakMap();
+function idsOf(trace) {
+  if (!trace.customdata) return [];
+  if (!decoded.has(trace)) {
+    const bytes = Uint8Array.from(atob(trace.customdata.bdata), (letter) => letter.charCodeAt(0));
+    decoded.set(trace, new Int32Array(bytes.buffer));
+  }
+  return decoded.get(trace);
+}
+
+function traces(link, figure) {
+  const chosen = marks.get(groupOf(link))?.ids;
+  const selected = (trace) => {
+    const rows = [];
+    idsOf(trace).forEach((id, row) => chosen.has(id) && rows.push(row));
+    return rows;
+  };
+  const flat = (trace) => trace.type !== "scatter3d"; // which knows no selection
+  const small = maps.get(link).node.clientWidth < 500 ? 0.65 : 1; // a phone
+  const own = figure.data.map((trace) => ({
+    ...trace,
+    marker: { ...trace.marker, size: trace.marker.size * small },
+    ...(flat(trace) ? { selectedpoints: chosen?.size ? selected(trace) : null } : {}),
+  }));
+  return own.concat([...lit.values()].filter((over) => over.link === link).flatMap((over) => over.traces));
+}
+
+function draw(link) {
+  const chart = maps.get(link);
+  if (!chart) return;
+  const { node, data, drawing } = chart;
+  if (!Plotly || !node.isConnected || node.clientWidth === 0) return;
+  if (node._dragging) return drawing.later();
+  const layout = structuredClone(data.figure.layout);
+  Object.assign(layout, { template: themed(node), width: node.clientWidth, height: node.clientHeight });
+  for (const axis in chart.view) Object.assign(layout[axis], { range: chart.view[axis], autorange: false });
+  if (layout.xaxis) layout.dragmode = data.lasso ? "lasso" : "pan";
+  // A finger that moves scrolls the page, unless its owner takes the lasso from the buttons.
+  if (matchMedia("(pointer: coarse)").matches) layout.dragmode = false;
+  const unused = ["toImage", "autoScale2d", "select2d", "resetCameraLastSave3d", "tableRotation"];
+  Plotly.react(node, traces(link, data.figure), layout, {
+    displaylogo: false,
+    showSendToCloud: false,
+    modeBarButtonsToRemove: data.lasso ? unused : [...unused, "lasso2d"],
+    modeBarButtonsToAdd: pictureButtons(),
+    ...data.figure.config,
+  });
+  if (!chart.listening) listen(link, chart);
+  chart.listening = true;
+}
+
+function map(element, { data, setStateValue }) {
+  const { link } = data;
+  let chart = maps.get(link);
+  if (chart?.node !== element) {
+    chart = { node: element, drawing: drawNear(element, () => draw(link)) };
+    maps.set(link, chart);
+  }
+  if (chart.data?.figure.layout.uirevision !== data.figure.layout.uirevision) chart.view = null; // another map: in full
+  const before = groupOf(link);
+  chart.data = data;
+  forgetMarks(before);
+  element.style.height = `${data.height}px`;
+  element.setAttribute("role", "img");
+  element.setAttribute("aria-label", data.alt);
+  withPlotly(element, data, setStateValue, chart.drawing.later);
+  return () => {
+    withoutPlotly(element);
+    chart.drawing.stop();
+    hideCard();
+    const group = groupOf(link);
+    if (maps.get(link) === chart) maps.delete(link);
+    forgetMarks(group);
+    for (const key of [...answers.keys()]) if (key.startsWith(`${link} `)) answers.delete(key);
+    Plotly?.purge(element);
+  };
+}
+
+// What is marked goes with the last map of its group.
+function forgetMarks(group) {
+  if (![...maps.keys()].some((link) => groupOf(link) === group)) marks.delete(group);
+}
+
+// Python's word on which points are marked, unless the reader has drawn another lasso since.
+function marked({ link, data }) {
+  const { ids, n } = data.mark;
+  const now = marks.get(link);
+  if (now ? n < now.n : !ids.length) return;
+  if (now?.ids.size === ids.length && ids.every((id) => now.ids.has(id))) return;
+  mark(link, ids, n);
+}
+
+function port(element, { data, setStateValue }) {
+  const { link } = data;
+  const own = { link, hears: data.hears, tell: setStateValue, data, element };
+  ports.set(element, own);
+  if (data.card !== undefined) answered(own);
+  if (data.mark !== undefined) marked(own);
+  if (data.lit && JSON.stringify(lit.get(element)?.traces) !== JSON.stringify(data.lit)) {
+    lit.set(element, { link, traces: data.lit });
+    maps.get(link)?.drawing.later();
+  }
+  return () => {
+    ports.delete(element);
+    if (card?.parentElement === element) hideCard();
+    if (lit.delete(element)) maps.get(link)?.drawing.later();
+  };
+}
+
+export default function (component) {
+  const element = component.parentElement.querySelector(".cpc-scatter");
+  return (component.data.role === "map" ? map : port)(element, component);
+}

@@ -1,0 +1,1 @@
+"""Figures and drawings as pure functions; no Streamlit here."""

@@ -1,0 +1,44 @@
+"""The Explore page: a run's items on a map, one by one, in groups, and over training."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ..shell.compat import inside_app
+from ..shell.errors import plain_errors
+from ..shell.run_picker import choose_run
+
+
+def show() -> None:
+    """Draw the page."""
+    inside_app()
+    st.title("Explore embeddings")
+    st.caption("What does the model find similar?")
+    with plain_errors():
+        run = choose_run()
+        if run:
+            _explore(run)
+
+
+def _explore(run: str) -> None:
+    from ..components.items import opened, stamp
+    from .choice import show_choice
+    from .snapshots import show_snapshots
+    from .view import choose_view, show_view
+
+    state = stamp(run)
+    with st.spinner("Opening the run …"):
+        exploration = opened(run, False, state)
+    if exploration.data is None:
+        st.warning(
+            f"The data of this run are not here ({exploration.missing}). The map still shows labels and names; "
+            "pictures, sounds and other views need the data.",
+            icon=":material/folder_off:",
+        )
+    elif st.toggle("Training items too", key="training", bind="query-params"):
+        with st.spinner("Embedding training items …"):
+            exploration = opened(run, True, state)
+    view = choose_view(run, state, exploration)
+    fitted = show_view(view, exploration)
+    show_choice(view, exploration, fitted)
+    show_snapshots(run)

@@ -1,0 +1,90 @@
+"""The Runs page: all runs as cards, a search, and the trash."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from cpc_engine.storage.folder import scan_runs
+from cpc_engine.storage.trash import empty, restore, trashed
+
+from ..components.run_cards import show_cards
+from ..shell.compat import inside_app
+from ..shell.errors import plain_errors
+from ..shell.first_run import nothing_yet
+from ..shell.session import root
+
+if TYPE_CHECKING:
+    from cpc_engine.storage.folder import RunInfo
+
+AT_ONCE = 12  # cards on the page
+MOST_LISTED = 20  # deleted runs, or broken folders
+
+
+def show() -> None:
+    """Draw the page."""
+    inside_app()
+    st.title("Runs")
+    known, broken = scan_runs(root())
+    _trash()
+    if broken:
+        _broken(broken)
+    if not known:
+        nothing_yet()
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        query = st.text_input(
+            "Find", placeholder="name, note, data or status", key="find", bind="query-params", width=340
+        )
+        words = query.lower().split()
+        matching = [info for info in known if all(word in _searched_text(info) for word in words)]
+        if 1 < len(matching) <= AT_ONCE:
+            st.page_link(
+                "pages/compare.py",
+                label=f"Compare these {len(matching)}",
+                icon=":material/balance:",
+                query_params={"runs": ",".join(info.id for info in matching)},
+            )
+    pages = -(-len(matching) // AT_ONCE)
+    page = st.pagination(pages, key="page") if pages > 1 else 1
+    show_cards(matching[(page - 1) * AT_ONCE : page * AT_ONCE])
+    if not matching:
+        st.info("No run fits.", icon=":material/search_off:")
+        st.button("Show all runs", icon=":material/restart_alt:", key="all", on_click=_clear_search)
+
+
+def _searched_text(info: RunInfo) -> str:
+    return " ".join([info.id, info.name, info.status, info.note, str(info.data.get("name", ""))]).lower()
+
+
+def _clear_search() -> None:
+    st.session_state.find = ""
+
+
+def _broken(lines: list[str]) -> None:
+    """Folders that look like runs but cannot be read, each with the reason."""
+    with st.expander(f"Folders that cannot be read ({len(lines)})", icon=":material/broken_image:"):
+        st.caption("The other runs are not affected. Repair such a folder, or remove it from the folder of runs.")
+        for line in lines[:MOST_LISTED]:
+            st.text(line)
+
+
+def _trash() -> None:
+    """Deleted runs, the latest first, each with a button that restores it; open after a run was just deleted."""
+    deleted = trashed(root())
+    if not deleted:
+        return
+    opened = st.session_state.pop("discarded", None) is not None
+    with st.expander(f"Deleted runs ({len(deleted)})", icon=":material/delete:", expanded=opened):
+        for run in deleted[:MOST_LISTED]:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.text(run, width="content")
+                if st.button("Undo", icon=":material/undo:", key=f"restore-{run}"):
+                    with plain_errors():
+                        restore(run, root())
+                        st.rerun()
+        if st.button("Remove all for good", icon=":material/delete_forever:", key="empty"):
+            with plain_errors():
+                empty(root())
+                st.rerun()

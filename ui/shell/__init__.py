@@ -1,0 +1,1 @@
+"""What every page shares: session, status bar, errors, links, run picker."""

@@ -1,0 +1,29 @@
+"""Addresses of earlier versions: query parameters, and values of them, that have another name today.
+
+Names of presets and settings inside an address (`?preset=…&set=…`) are understood where they are read, by the
+engine's aliases.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+# Widgets are bound to parameters by key, and lists write the label of what is chosen.
+PARAMETERS = {"colour": "color", "all-knobs": "all-settings", "all-measures": "all-metrics"}
+VALUES = {
+    ("color", "neighbours of its own class"): "neighbors of its own class",
+    ("color", "sound or picture"): "modality",
+}
+
+
+def current_address() -> None:
+    """Rename the address's parameters to those of today, before any widget reads them."""
+    earlier = [name for name in PARAMETERS if name in st.query_params]
+    for name in earlier:
+        current = PARAMETERS[name]
+        if current not in st.query_params:
+            values = st.query_params.get_all(name)
+            st.query_params[current] = [VALUES.get((current, value), value) for value in values]
+        del st.query_params[name]
+    if earlier:
+        st.rerun()  # a bound widget takes its first value from the address that a run of the script begins with

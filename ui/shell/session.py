@@ -1,0 +1,82 @@
+"""The folder of runs, this process's run manager, and the run that the address names.
+
+Every function imports the engine by itself: a page must paint before the engine, which takes a moment, is there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    from cpc_engine import Run, RunManager
+    from cpc_engine.storage.folder import RunInfo
+
+
+def root() -> Path:
+    """The folder of runs: $CPC_RUNS, or checkpoints/ beside app.py."""
+    return Path(os.environ.get("CPC_RUNS") or Path(__file__).resolve().parents[2] / "checkpoints")
+
+
+def manager() -> RunManager:
+    """This process's manager of background runs; the first call imports torch."""
+    from cpc_engine import manager_for
+
+    return manager_for(root())
+
+
+def awake() -> bool:
+    """Whether the manager's module is imported; before that no run can be active in this process."""
+    return "cpc_engine.execution.manager" in sys.modules
+
+
+def runs() -> list[RunInfo]:
+    """All runs, newest first; broken folders are left out."""
+    from cpc_engine.storage.folder import list_runs
+
+    return list_runs(root())
+
+
+def open_run(run: str) -> Run:
+    """The run with this id.
+
+    Raises:
+        RunError: there is none.
+    """
+    import cpc_engine
+
+    return cpc_engine.open(run, root())
+
+
+def has_map(run: str) -> bool:
+    """Whether the run with this id stores a map."""
+    from cpc_engine.storage.folder import RunFolder
+
+    return RunFolder(root() / run).has("map")
+
+
+def has_ended(status: str) -> bool:
+    """Whether a run with this status will take no further step by itself."""
+    from cpc_engine.storage.folder import ACTIVE
+
+    return status not in ACTIVE
+
+
+def chosen_run() -> str | None:
+    """The id in the address (`?run=…`), or None; an id that names no run is removed with a warning."""
+    run = st.query_params.get("run")
+    if run is None:
+        return None
+
+    from cpc_engine.storage.folder import ID, RunFolder
+
+    # Anybody may have typed it: `ID` lets no path out of the folder of runs pass.
+    if ID.fullmatch(run) and RunFolder(root() / run).has("config"):
+        return run
+    st.warning("The address names a run that is not here. Here is what there is.", icon=":material/link_off:")
+    del st.query_params["run"]
+    return None

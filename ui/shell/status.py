@@ -1,0 +1,103 @@
+"""What every page shows: the style sheet, badges, and the bar with the active runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import streamlit as st
+
+from .errors import plain_errors
+from .session import awake, manager
+
+WORDS = {
+    "queued": "waiting",
+    "running": "training",
+    "paused": "paused",
+    "stopped": "stopped",
+    "finished": "finished",
+    "diverged": "diverged",
+    "failed": "failed",
+    "interrupted": "interrupted",
+}
+COLORS: dict[str, Literal["gray", "blue", "orange", "green"]] = {
+    "queued": "gray",
+    "running": "blue",
+    "paused": "orange",
+    "stopped": "gray",
+    "finished": "green",
+}
+CSS = """
+.block-container { padding-top: 4.5rem; padding-bottom: 6rem; max-width: 84rem; }
+@media (max-width: 40rem) { .block-container { padding-left: 1rem; padding-right: 1rem; } }
+"""
+
+
+def style() -> None:
+    """The app's own style sheet."""
+    st.html(f"<style>{CSS}</style>")
+
+
+def badge(status: str) -> None:
+    """A run's status as a colored word."""
+    st.badge(WORDS[status], color=COLORS.get(status, "red"))
+
+
+def duration(seconds: float) -> str:
+    """ "42 s", "3 min 20 s" or "2 h 5 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def held() -> bool:
+    """Whether the reader switched on "Hold still": charts and numbers do not refresh."""
+    return bool(st.session_state.get("held") or st.session_state.get("held-here"))
+
+
+def hold_here() -> None:
+    """The bar's switch on the page itself, for a run of another process, which the bar does not show."""
+    if not manager().active():
+        _switch("held-here")
+
+
+def _switch(key: str, on_change: Callable[[], None] | None = None) -> None:
+    st.toggle("Hold still", key=key, help="Charts and numbers stop moving. The runs go on.", on_change=on_change)
+
+
+def working_bar() -> None:
+    """Runs that wait or train, below every page; refreshes only while there are any and the page is not held still."""
+    any_active = awake() and bool(manager().active())
+    st.fragment(_working, run_every=5 if any_active and not held() else None)(any_active)
+
+
+def _working(expected: bool) -> None:
+    active = manager().active() if awake() else []
+    if (expected and not active) or st.session_state.pop("held-changed", False):
+        st.rerun()  # the last run has ended, or refreshing starts or stops
+    if not active:
+        return
+
+    def changed() -> None:
+        st.session_state["held-changed"] = True
+
+    with st.bottom, plain_errors(), st.container(horizontal=True, vertical_alignment="center", key="working"):
+        shown = [manager().progress_of(name) for name in active[:3]]
+        waiting = [run.id for run in shown if run.status == "queued"]
+        for run in shown:
+            left = f" · {duration(run.seconds_left)} left" if run.seconds_left else ""
+            position = f"{run.step} of {run.steps} steps{left}"
+            if run.id in waiting:
+                position = f"number {waiting.index(run.id) + 1} in line"
+            st.page_link(
+                "pages/watch.py",
+                label=f"{run.phase or WORDS[run.status]} · {position} · {run.name or run.id}",  # a phone cuts the end
+                icon=":material/progress_activity:" if run.status == "running" else ":material/hourglass_empty:",
+                query_params={"run": run.id},
+            )
+        if len(active) > 3:
+            st.caption(f"and {len(active) - 3} more")
+        _switch("held", changed)

@@ -1,0 +1,96 @@
+"""The Start page: one click trains a first run; below it are examples, earlier runs and presets.
+
+Most imports are inside the functions: the button is on the page before the engine is imported.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from ..shell.compat import inside_app
+from ..shell.errors import literal, plain_errors
+from ..shell.first_run import STEPS, begin
+from ..shell.glossary import define
+from ..shell.session import chosen_run, runs
+
+
+def show() -> None:
+    """Draw the page."""
+    inside_app()
+    st.title("Start")
+    st.caption("See a network teach itself to listen and look.")
+    st.markdown(
+        "CPC Lab trains a small network on sounds and pictures **without telling it what they are**: it learns to "
+        "predict what comes next and to tell it from negatives (wrong answers). You choose where the negatives come "
+        "from, and watch what that does."
+    )
+    _begin()
+    st.caption("Steady tones of four pitches; about a minute on two processor cores. Nothing leaves this machine.")
+    picture = st.container(key="picture-place")  # filled below: reading runs takes a moment
+    run = None
+    with plain_errors():
+        run = chosen_run()
+        if run:
+            from ..components.run_view import show_run
+
+            st.header("Your run", anchor=False)
+            show_run(run)
+    with plain_errors():
+        _runs(run, picture)
+    _presets()
+
+
+def _begin() -> None:
+    """The button that starts the first run, and its number of steps."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="begin"):
+        clicked = st.button("Train a 60-second run", type="primary", icon=":material/play_arrow:", key="go")
+        help = "Fewer steps end sooner."
+        steps = st.number_input(
+            "Steps", 2, 2000, STEPS, step=20, key="steps", bind="query-params", width=140, help=help
+        )
+    if clicked:
+        with plain_errors():
+            st.query_params["run"] = begin(steps)
+            st.rerun()
+
+
+def _runs(run: str | None, picture: DeltaGenerator) -> None:
+    """Examples and the latest other runs as cards.
+
+    Args:
+        run: the run that is on the page already. picture: where one finished run is drawn large; empty beside `run`.
+    """
+    from cpc_engine.storage.folder import examples
+
+    from ..components import run_cards
+    from ..components.svg import show_svg
+
+    known = [info for info in runs() if info.id != run]
+    shipped = examples(known)
+    drawn = next((info for info in (*shipped, *known) if info.status == "finished" and not run), None)
+    drawing = run_cards.picture(drawn.id, drawn.updated, drawn.data.get("classes", [])) if drawn else None
+    if drawn and drawing:
+        with picture:
+            show_svg(drawing, key="picture")
+            st.caption(f"From a real run here: {literal(drawn.name or drawn.id)}.")
+    if shipped:
+        st.header("Trained examples", anchor=False)
+        run_cards.show_cards(shipped)
+    if latest := [info for info in known if not info.is_example][:3]:
+        st.header("Trained before", anchor=False)
+        run_cards.show_cards(latest)
+
+
+def _presets() -> None:
+    """A link to the Train page for each preset."""
+    from cpc_engine.presets import PRESETS
+
+    st.header("Presets", anchor=False, help=define("preset"))
+    presets = list(PRESETS.items())
+    for start in range(0, len(presets), 3):
+        for column, (name, preset) in zip(st.columns(3), presets[start : start + 3], strict=False):
+            with column, st.container(border=True, height="stretch"):
+                address = {"preset": name}
+                st.page_link("pages/train.py", label=preset.title, icon=":material/tune:", query_params=address)
+                st.caption(preset.teaches)

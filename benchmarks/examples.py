@@ -2,8 +2,8 @@
 
     python -m benchmarks.examples [NAME …] [--data DIR] [--out DIR] [--runs DIR] [--replace]
 
-Each is trained and evaluated as `python -m cpc_engine train` and `evaluate` would, with seed 0. Weights, measures and
-maps of held-out items are kept, nothing of the data themselves and no optimiser state. cifar10 and fsdd look for their
+Each is trained and evaluated as `python -m cpc_engine train` and `evaluate` would, with seed 0. Weights, metrics and
+maps of held-out items are kept, nothing of the data themselves and no optimizer state. cifar10 and fsdd look for their
 data as the other benchmarks do, in $CPC_SHARED/data or `shared/data` beside the repository. A finished run of the same
 settings below --runs, such as an experiment's, is taken from there.
 """
@@ -25,15 +25,15 @@ if not __package__:  # run as a file
 
 from benchmarks.timing import ROOT
 from benchmarks.typicality import FILES
-from cpc_engine.cli.foreground import execute_here
+from cpc_engine.api.foreground import execute_here
 from cpc_engine.config import RunConfig
 from cpc_engine.errors import CpcError, RunError
+from cpc_engine.execution.evaluate import evaluate_run
 from cpc_engine.experiments.runner import find_run
-from cpc_engine.knobs import unknown
+from cpc_engine.maps.stored import load_map
 from cpc_engine.presets import PRESETS
-from cpc_engine.runs.evaluate import evaluate_run
-from cpc_engine.runs.folder import RunFolder
-from cpc_engine.runs.map import load_map
+from cpc_engine.settings import unknown
+from cpc_engine.storage.folder import RunFolder
 
 LARGEST = 3 * 2**20  # bytes of one example
 _LEFT_OUT = ("checkpoint.safetensors", "log.txt")
@@ -49,7 +49,7 @@ class Example:
 
     def command(self) -> str:
         """The line that trains it again."""
-        sets = "".join(f" --set {knob}={value}" for knob, value in self.changes.items())
+        sets = "".join(f" --set {setting}={value}" for setting, value in self.changes.items())
         data = " --data PATH" if PRESETS[self.preset].needs_data else ""
         return f"python -m cpc_engine train --preset {self.preset}{data} --seed 0{sets}"
 
@@ -72,7 +72,7 @@ EXAMPLES: dict[str, Example] = {
     "collapsed": Example(
         "cifar10",
         "What a plain queue does: within 100 steps every latent comes to one place, and the alarm says so.",
-        {"sampler.queue_size": 4096, "context.other_view": False, "optimiser.steps": 150},
+        {"sampler.queue_size": 4096, "context.other_view": False, "optimizer.steps": 150},
     ),
 }
 

@@ -34,12 +34,12 @@ if not __package__:  # run as a file
 from benchmarks.surroundings import write
 from benchmarks.timing import ROOT, deliver, machine
 from benchmarks.typicality import FILES
-from cpc_engine.cli.foreground import execute_here
+from cpc_engine.api.foreground import execute_here
 from cpc_engine.errors import CpcError, RunError
-from cpc_engine.experiments.definitions import Arm, Experiment
+from cpc_engine.experiments.definitions import Experiment, PlannedArm
 from cpc_engine.experiments.results import collect
 from cpc_engine.experiments.runner import plan_runs, run_all
-from cpc_engine.experiments.tables import PAIRS, Table, baselines_table, measures_table, probes_table
+from cpc_engine.experiments.tables import PAIRS, Table, baselines_table, metrics_table, probes_table
 
 VOICES, SPOKEN = 50, 60  # clips a class: so few that the baselines leave something to be gained
 AROUND, AROUND_SEED = 80, 1
@@ -108,7 +108,8 @@ def measure(name: str, work: Path, recordings: Path, seeds: int, changes: Change
     files = work / name / "files"
     shutil.rmtree(files, ignore_errors=True)
     places = make(files, recordings)
-    experiment = Experiment(name, name, (make.__doc__ or "").strip(), (Arm(preset, preset, {**places, **changes}),))
+    arm = PlannedArm(preset, preset, {**places, **changes})
+    experiment = Experiment(name, name, (make.__doc__ or "").strip(), (arm,))
     planned = plan_runs(experiment, seeds)
     run_all(planned, work / name, execute_here, lambda line: print(f"{name}: {line}", file=sys.stderr, flush=True))
     found = collect(experiment, planned, work / name, "", quick=bool(changes))
@@ -120,7 +121,7 @@ def text(document: dict[str, Any]) -> str:
     parts: list[str] = []
     for name, found in document["tasks"].items():
         parts.append(f"{name} ({found['preset']}, {found['steps']} steps, {len(found['seeds'])} seeds)")
-        for table in (probes_table(found), baselines_table(found), measures_table(found, PAIRS)):
+        for table in (probes_table(found), baselines_table(found), metrics_table(found, PAIRS)):
             parts.append(_lines(table))
     return "\n\n".join(part for part in parts if part)
 

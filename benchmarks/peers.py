@@ -47,9 +47,9 @@ def step(loss: Loss, problem: Problem) -> Callable[[], tuple[Tensor | None, ...]
     return lambda: torch.autograd.grad(loss(), problem.leaves, allow_unused=True)
 
 
-def ours(p: Problem, account: bool = False, masked: bool = False, constant: bool = False) -> Loss:
+def ours(p: Problem, stats: bool = False, masked: bool = False, constant: bool = False) -> Loss:
     positives, scale = p.positives, p.scale
-    labels = p.labels if account else None
+    labels = p.labels if stats else None
     return lambda: info_nce(p.anchors, positives, p.candidates(masked, constant), scale, labels=labels).loss
 
 
@@ -135,26 +135,26 @@ def products(p: Problem, rows: int) -> Callable[[], None]:
     moving = torch.cat([p.futures, p.perturbed, p.crossed]).detach()
     every = torch.cat([moving, p.queue])
     buffer = anchors.new_empty(rows * len(every))
-    pull, gradient = torch.empty_like(anchors), torch.zeros_like(moving)
+    toward, gradient = torch.empty_like(anchors), torch.zeros_like(moving)
 
     def run() -> None:
         for first in range(0, len(anchors), rows):
             a = anchors[first : first + rows]
             scores = torch.mm(a, every.T, out=buffer[: len(a) * len(every)].view(len(a), -1))
-            torch.mm(scores, every, out=pull[first : first + rows])
+            torch.mm(scores, every, out=toward[first : first + rows])
             gradient.addmm_(scores[:, : len(moving)].T, a)
 
     return run
 
 
 _EXTRA_COPY = "the anchor's own positive counts once more, as explicit negatives replace the in-batch ones"
-_NO_EXTRAS = "no masks, no account per source"
+_NO_EXTRAS = "no masks, no source statistics"
 
 OURS = {
     "ours": Run(ours, "everything (seed mode)"),
-    "ours_account": Run(lambda p: ours(p, account=True), "everything, with the account per source"),
+    "ours_stats": Run(lambda p: ours(p, stats=True), "everything, with source statistics"),
     "ours_masked": Run(
-        lambda p: ours(p, account=True, masked=True), "copies of the positive masked, with the account per source"
+        lambda p: ours(p, stats=True, masked=True), "copies of the positive masked, with source statistics"
     ),
     "ours_shifted": Run(
         lambda p: ours(replace(p, tau=SMALL_TAU)), f"τ = {SMALL_TAU}: logits too large for exponentials without a shift"

@@ -2,8 +2,8 @@
 
     python -m benchmarks.place [--run RUN] [--items 24] [--page] [--json] [--out FILE]
 
-Engine: from a file's bytes to its finished placement (decoded in the sandbox, embedded with its noisy copies,
-neighbours, both maps, typicality), with nothing training and while a run trains in the same process. `first_ms` is the
+Engine: from a file's bytes to its finished placement (decoded in the sandbox, embedded with its perturbed copies,
+neighbors, both maps, typicality), with nothing training and while a run trains in the same process. `first_ms` is the
 first item after the run was opened.
 
 --page: from the click that ends a recording to the lit point on the page Place, in Chromium with a microphone that
@@ -34,11 +34,12 @@ if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.timing import ROOT, deliver, machine
-from cpc_engine import RunFolder, RunManager, list_runs, preset
-from cpc_engine.data.signals import synthesise
+from cpc_engine import RunManager, preset
+from cpc_engine.data.signals import synthesize
 from cpc_engine.errors import CpcError, RunError
 from cpc_engine.media import decode_sandboxed, start_sandbox
 from cpc_engine.placing import Placer
+from cpc_engine.storage.folder import RunFolder, list_runs
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -64,7 +65,7 @@ def sounds(count: int) -> list[bytes]:
     files = []
     for number in range(count):
         buffer = io.BytesIO()
-        wave = synthesise("dtmf", key=str(number % 10), rate=48_000, seconds=SECONDS)
+        wave = synthesize("dtmf", key=str(number % 10), rate=48_000, seconds=SECONDS)
         soundfile.write(buffer, wave, 48_000, format="WAV", subtype="PCM_16")
         files.append(buffer.getvalue())
     return files
@@ -94,13 +95,13 @@ def trains() -> Iterator[None]:
     """A run trains in this process meanwhile."""
     with tempfile.TemporaryDirectory() as folder:
         manager = RunManager(Path(folder))
-        run = manager.start(preset(TRAINS).config().replace({"optimiser.steps": 1_000_000}))
+        run = manager.start(preset(TRAINS).config().replace({"optimizer.steps": 1_000_000}))
         try:
-            while manager.snapshot(run).step < 3:
+            while manager.progress_of(run).step < 3:
                 time.sleep(0.1)
             yield
-            if manager.snapshot(run).status != "running":
-                raise RunError(f"the run beside it ended: {manager.snapshot(run).message}")
+            if manager.progress_of(run).status != "running":
+                raise RunError(f"the run beside it ended: {manager.progress_of(run).message}")
         finally:
             manager.close(seconds=300)  # a busy machine takes its time to save, and its folder goes next
 
@@ -147,7 +148,7 @@ def page(folder: RunFolder, count: int) -> dict[str, Any]:
     from playwright.sync_api import sync_playwright
 
     from benchmarks.ui import running
-    from tests.browser import FLAGS, chromium_path, streamlit_server
+    from tests.support.browser import FLAGS, chromium_path, streamlit_server
 
     fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as name:
@@ -158,7 +159,7 @@ def page(folder: RunFolder, count: int) -> dict[str, Any]:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=flags)
         with streamlit_server(ROOT / "app.py", place / "log", env={"CPC_RUNS": name}) as url:
             found = {"idle": recordings(browser.new_page(), url, folder.id, count)}
-            with running(browser.new_page(), place, url, f"preset={TRAINS}&set=optimiser.steps=1000000"):
+            with running(browser.new_page(), place, url, f"preset={TRAINS}&set=optimizer.steps=1000000"):
                 found["training"] = recordings(browser.new_page(), url, folder.id, count)
         browser.close()
     return {kind: one | {"met": one["p50_ms"] <= 1000 * BARS[kind]} for kind, one in found.items()}

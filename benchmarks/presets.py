@@ -28,17 +28,16 @@ from benchmarks.timing import ROOT, deliver, machine
 from benchmarks.typicality import FILES
 from cpc_engine.config import RunConfig
 from cpc_engine.data import load_dataset
+from cpc_engine.data.splits import balanced_rows
 from cpc_engine.errors import CpcError, RunError
-from cpc_engine.evaluation.measures import measure
-from cpc_engine.evaluation.probe import mean_interval
-from cpc_engine.evaluation.report import balanced_rows
+from cpc_engine.evaluation.intervals import mean_interval
+from cpc_engine.evaluation.metrics import geometry_metrics
+from cpc_engine.execution.execute import Phase, State, execute
+from cpc_engine.maps.snapshots import load_snapshots
 from cpc_engine.presets import PRESETS, preset
-from cpc_engine.runs.evolution import load_evolution
-from cpc_engine.runs.execute import Phase, State, execute
-from cpc_engine.runs.folder import RunFolder
-from cpc_engine.runs.frozen import load_model
+from cpc_engine.storage.artifacts import load_model
+from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
-from cpc_engine.training.records import StepRecord
 
 BAR = 8.0
 FIRST_MAP_BAR = 60.0  # seconds
@@ -54,11 +53,11 @@ def train(config: RunConfig, root: Path) -> dict[str, Any]:
     began = time.perf_counter()
     first: list[float] = []
 
-    def observe(seen: StepRecord | Phase | State) -> None:
-        if first or not isinstance(seen, StepRecord | Phase):
+    def observe(seen: dict[str, Any] | Phase | State) -> None:
+        if first or not isinstance(seen, dict | Phase):
             return
-        evolution = load_evolution(folder)
-        if evolution is not None and evolution.steps[-1] > 0:
+        snapshots = load_snapshots(folder)
+        if snapshots is not None and snapshots.steps[-1] > 0:
             first.append(time.perf_counter() - began)
 
     end = execute(folder, Control(), observe)
@@ -67,14 +66,14 @@ def train(config: RunConfig, root: Path) -> dict[str, Any]:
         raise RunError(f"{config.data.dataset}, seed {config.run.seed}: {end.status} {end.message}")
     data = load_dataset(config)
     shown = data.test.take(balanced_rows(data.test.labels, max(config.evaluation.items, 512)))
-    found = measure(load_model(folder), shown, config)
+    found = geometry_metrics(load_model(folder), shown, config)
     ranks = {
         m: found["effective_rank" if len(data.modalities) == 1 else f"{m}.effective_rank"] for m in data.modalities
     }
     return {"ranks": ranks, "classes": len(data.classes), "first_map": first[0], "whole": whole}
 
 
-def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
+def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Mean and half width of the 95 % interval over seeds; the slowest first map and run; whether the bars are met."""
     bar = min(BAR, runs[0]["classes"])
     ranks = {m: mean_interval([run["ranks"][m] for run in runs]) for m in runs[0]["ranks"]}
@@ -126,7 +125,7 @@ def main() -> None:
         try:
             for name in given.presets.split(","):
                 runs = [train(configuration(name, given.data, seed), Path(root)) for seed in range(given.seeds)]
-                found[name] = summarise(runs)
+                found[name] = summarize(runs)
                 print(text({"presets": {name: found[name]}}), file=sys.stderr, flush=True)
         except CpcError as error:
             parser.exit(2, f"error: {error}\n")

@@ -1,4 +1,4 @@
-"""One modality's step at the seed's shape, as tensors, and its exact answer in float64."""
+"""One modality's step at the reference recipe's shape, as tensors, and its exact answer in float64."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cpc_engine.negatives.candidates import Candidates, Source
+from cpc_engine.negatives.candidates import Candidates
 from cpc_engine.negatives.identity import item_index, pack
+from cpc_engine.sources import CandidateSet
 
 TAU = 0.2
 
@@ -85,12 +86,12 @@ class Problem:
             perturbed, crossed = perturbed.detach(), crossed.detach()
         queue_labels = torch.arange(len(self.queue), device=self.device) % 2
         sources = [
-            Source("in_batch", self.futures, self.ids, self.labels),
-            Source("queue", self.queue, self.queue_ids, queue_labels),
-            Source("perturbed", perturbed, self.ids, self.labels),
-            Source("cross_modal", crossed, self.cross_ids, self.labels),
+            CandidateSet("in_batch", self.futures, self.ids, self.labels),
+            CandidateSet("queue", self.queue, self.queue_ids, queue_labels),
+            CandidateSet("perturbed", perturbed, self.ids, self.labels),
+            CandidateSet("cross_modal", crossed, self.cross_ids, self.labels),
         ]
-        mode: Literal["seed", "exclude_positives"] = "exclude_positives" if masked else "seed"
+        mode: Literal["reference", "exclude_positives"] = "exclude_positives" if masked else "reference"
         return Candidates([s for s in sources if len(s.ids)], "detached" if constant else "attached", mode)
 
     def to(self, dtype: torch.dtype) -> Problem:

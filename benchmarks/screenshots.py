@@ -13,23 +13,24 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.timing import ROOT
-from cpc_engine import RunFolder, preset
-from cpc_engine.runs.evaluate import evaluate_run
-from cpc_engine.runs.execute import execute
+from cpc_engine import preset
+from cpc_engine.execution.evaluate import evaluate_run
+from cpc_engine.execution.execute import execute
+from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
-from tests.browser import FLAGS, chromium_path, streamlit_server
+from tests.support.browser import FLAGS, chromium_path, streamlit_server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 SIZES = {"desk": (1440, 900), "phone": (390, 844)}
-SCHEMES = ("light", "dark")
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 HIGHEST = 6000  # pixels of a whole page
 RUNS = "screenshot-"
 SMALL = {
@@ -38,8 +39,8 @@ SMALL = {
     "audio.width": 16,
     "image.width": 16,
     "context.hidden_dim": 64,
-    "optimiser.batch_size": 16,
-    "optimiser.steps": 60,
+    "optimizer.batch_size": 16,
+    "optimizer.steps": 60,
     "evaluation.every": 10,
     "evaluation.items": 60,
     "evaluation.map_items": 120,
@@ -62,7 +63,7 @@ def make_runs(root: Path) -> list[str]:
     """Ids of two settings with two seeds each, trained unless they are there, and a copy of each shipped example."""
     ids = []
     for seed in (0, 1):
-        for name, perturbed in (("Keypad", False), ("Keypad with noisy copies", True)):
+        for name, perturbed in (("Keypad", False), ("Keypad with perturbed negatives", True)):
             ids.append(f"{RUNS}{'noisy' if perturbed else 'plain'}-{seed}")
             if (root / ids[-1]).is_dir():
                 continue

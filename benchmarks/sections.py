@@ -11,7 +11,7 @@ from unittest.mock import patch
 import torch
 from torch import nn
 
-from cpc_engine.data.items import Split
+from cpc_engine.data.dataset import Split
 from cpc_engine.negatives.sampler import HybridSampler
 from cpc_engine.training import trainer as engine
 from cpc_engine.training.trainer import Trainer
@@ -85,10 +85,10 @@ def watched(trainer: Trainer, sections: Sections) -> Iterator[None]:
         (HybridSampler, "enqueue", "negatives"),
         (engine, "info_nce", "loss"),
         (trainer.fabric, "backward", "loss, backward"),
-        (trainer, "_clip", "optimiser"),
-        (trainer, "_follow", "optimiser"),
-        (trainer.optimiser, "zero_grad", "optimiser"),
-        (trainer.optimiser, "step", "optimiser"),
+        (trainer, "_clip", "optimizer"),
+        (trainer, "_update_momentum_encoders", "optimizer"),
+        (trainer.optimizer, "zero_grad", "optimizer"),
+        (trainer.optimizer, "step", "optimizer"),
     ]
     with ExitStack() as stack:
         for owner, attribute, name in places:

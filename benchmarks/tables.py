@@ -20,13 +20,13 @@ if not __package__:  # run as a file
 from benchmarks.timing import ROOT
 from cpc_engine.experiments.definitions import EXPERIMENTS
 from cpc_engine.experiments.report import PROBES
-from cpc_engine.experiments.tables import Table, measures_table, probes_table
+from cpc_engine.experiments.tables import Table, metrics_table, probes_table
 
 BEGIN, END = "<!-- performance -->", "<!-- /performance -->"
 Document = dict[str, Any]
 PAIRS_TEXT = (
     "Do sounds and pictures share one space? In how many cases the picture nearest to a held-out sound has its class, "
-    "and how far the centres of the two senses lie apart, of unit vectors."
+    "and how far the centers of the two modalities lie apart, of unit vectors."
 )
 _PAIRS = ("retrieval_class", "modality_gap", "modality_gap_ratio")
 
@@ -71,14 +71,15 @@ def _features(results: Path) -> list[str]:
     for title, ours, found in _recipes(results):
         rows += [[title, *row[1:]] for row in _rows(probes_table(found)) if row[0] == ours]
         if "retrieval_class" in found["summary"][ours]:
-            measures = measures_table({"summary": {title: found["summary"][ours]}}, _PAIRS)
-            pairs += [row + ["–"] * (1 + len(_PAIRS) - len(row)) for row in _rows(measures)]
+            metrics = metrics_table({"summary": {title: found["summary"][ours]}}, _PAIRS)
+            pairs += [row + ["–"] * (1 + len(_PAIRS) - len(row)) for row in _rows(metrics)]
     if not rows:
         return []
     return [
         "### What the features are worth",
         f"{PROBES} Of each experiment our recipe; [docs/experiments.md](docs/experiments.md) has all of them, with the "
-        "seed's, and what they mean (`python -m cpc_engine experiment NAME`, `python -m benchmarks.folders`).",
+        "reference recipe's, and what they mean (`python -m cpc_engine experiment NAME`, "
+        "`python -m benchmarks.folders`).",
         _table(["data", "of", "trained", "untrained", "best baseline", "against untrained", "against baseline"], rows),
         *(
             [PAIRS_TEXT, _table(["data", "class found", "gap", "gap ÷ gap without the pair term"], pairs)]
@@ -106,14 +107,14 @@ def _rows(table: Table) -> list[list[str]]:
 def _loss(d: Document) -> list[str]:
     shape, memory = d["shape"], d["memory_mb"]
     whole = f"{_ms(d['ours_ms'])}, one forward and backward pass"
-    rows = [["ours", d["ours_ms"], "", memory.get("ours"), "every source, nothing masked (the seed's mode)"]]
+    rows = [["ours", d["ours_ms"], "", memory.get("ours"), "every source, nothing masked (reference mode)"]]
     for name, words in (
-        ("ours_account", "the same, with the account per source"),
-        ("ours_masked", "copies of the positive masked, with the account per source"),
+        ("ours_stats", "the same, with source statistics"),
+        ("ours_masked", "copies of the positive masked, with source statistics"),
         ("ours_shifted", "τ so small that exponentials need a shift"),
     ):
         rows.append([name.replace("_", ", "), d[f"{name}_ms"], "", memory.get(name), words])
-    naive_words = "concatenate, multiply, cross-entropy: no masks, no account per source"
+    naive_words = "concatenate, multiply, cross-entropy: no masks, no source statistics"
     rows.append(["naive", d["naive_ms"], f"{d['speedup_naive']:.1f} ×", memory.get("naive"), naive_words])
     folded = {"linear_cross_entropy (folded)": d["linear_cross_entropy_folded"]}
     for name, peer in {**d["peers"], **folded}.items():
@@ -129,7 +130,7 @@ def _loss(d: Document) -> list[str]:
         "of the problem; memory is the peak beyond the inputs, in a process of its own.",
         _table(["loss", "time", "ours is faster", "extra memory", "what it expresses"], cells),
         f"Ours takes {d['roofline_ratio']:.2f} × the time of its bare matrix products ({_ms(d['products_ms'])}); the "
-        f"account costs {d['account_overhead'] - 1:+.1%}. Gradients against float64, ‖Δ‖ ÷ ‖ref‖: {errors}.",
+        f"source statistics cost {d['stats_overhead'] - 1:+.1%}. Gradients against float64, ‖Δ‖ ÷ ‖ref‖: {errors}.",
         _table(["M", "time", "ms per 1000 candidates", "extra memory"], growth),
     ]
 
@@ -215,9 +216,9 @@ def _typicality(d: Document) -> list[str]:
         rows.append([f"`{one['run']}`", "held-out items themselves", "", "", f"{known['called_unlike']:.1%}"])
     return [
         "### Does a run know what it never learned from?",
-        "AUROC of typicality, held-out items against strangers, with 95 % bootstrap intervals over items of one run "
+        "AUROC of typicality, held-out items against unlike items, with 95 % bootstrap intervals over items of one run "
         "each (`python -m benchmarks.typicality`; the bar is 0.9).",
-        _table(["run", "strangers", "AUROC", "95 % interval", 'called "unlike"'], rows),
+        _table(["run", "unlike items", "AUROC", "95 % interval", 'called "unlike"'], rows),
     ]
 
 

@@ -26,8 +26,8 @@ from benchmarks.timing import MEGABYTE, ROOT, alternate, deliver, machine, milli
 from cpc_engine.config import RunConfig
 from cpc_engine.data import load_dataset
 from cpc_engine.errors import CpcError
+from cpc_engine.execution.device import pick_precision, precision_plugin
 from cpc_engine.presets import PRESETS
-from cpc_engine.runs.device import pick_precision
 from cpc_engine.training.trainer import Trainer
 
 FILES = {"cifar10": "cifar10_two_class.npz", "fsdd": "fsdd"}
@@ -49,7 +49,7 @@ def measure(config: RunConfig, device: torch.device, rounds: int) -> dict[str, A
     data = load_dataset(config, device)
     index = [device.index or 0] if device.type == "cuda" else 1
     precision = pick_precision(config.run.precision, device.type)
-    fabric = Fabric(accelerator=device.type, devices=index, precision=precision)
+    fabric = Fabric(accelerator=device.type, devices=index, plugins=precision_plugin(precision, device.type))
     trainer = Trainer(config, data, fabric)
     runs = {"records_on": lambda: trainer.step(True), "records_off": lambda: trainer.step(False)}
     times = alternate(runs, rounds, device, WARM_UP)

@@ -1,10 +1,10 @@
-"""Does a run know what it never learned from? Held-out items against strangers, by the typicality that the app shows.
+"""Does a run know what it never learned from? Held-out against unlike items, by the typicality that the app shows.
 
     python -m benchmarks.typicality [--run RUN…] [--data DIR] [--items 200] [--json] [--out FILE]
 
 Without RUN, the newest finished FSDD run and the newest finished CIFAR-10 run in checkpoints/ are taken.
 
-AUROC: the chance that a held-out test item is called more typical than a stranger (ties count half), with a 95 %
+AUROC: the chance that a held-out test item is called more typical than an unlike one (ties count half), with a 95 %
 bootstrap interval over items of both sides. Runs learned from sound or from pictures alone. CIFAR-10 and FSDD are
 looked for in DIR, in $CPC_SHARED/data, or in `shared/data` beside the repository.
 """
@@ -23,15 +23,15 @@ import torch
 if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmarks.strangers import pictures, sounds
 from benchmarks.timing import ROOT, deliver, machine
+from benchmarks.unlike import pictures, sounds
 from cpc_engine.data import load_dataset
-from cpc_engine.data.items import Split
+from cpc_engine.data.dataset import Split
 from cpc_engine.errors import CpcError, RunError
-from cpc_engine.evaluation.typicality import BORDERLINE, UNLIKE
+from cpc_engine.evaluation.ood import BORDERLINE, UNLIKE
 from cpc_engine.media import Picture, Sound
 from cpc_engine.placing import Placer
-from cpc_engine.runs.folder import RunFolder, list_runs
+from cpc_engine.storage.folder import RunFolder, list_runs
 
 FILES = {"cifar10": "cifar10_two_class.npz", "fsdd": "fsdd/recordings"}
 BAR = 0.9
@@ -39,7 +39,7 @@ _RESAMPLES = 1000
 
 
 def held_out(split: Split, count: int, rate: int, seed: int) -> list[Sound | Picture]:
-    """`count` test items as a stranger would bring them."""
+    """`count` test items as a person would bring them."""
     rows = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:count]
     chosen = split.take(rows)
     if chosen.audio is not None:
@@ -84,7 +84,7 @@ def measure(folder: RunFolder, data: Path, count: int, seed: int = 0) -> dict[st
         config = config.replace({"data.path": str(path)})
     dataset = load_dataset(config)
     if len(dataset.modalities) > 1:
-        raise RunError(f"{folder.id}: its items are pairs; this measures runs of one modality")
+        raise RunError(f"{folder.id}: its items are pairs; only runs of one modality are measured")
     placer = Placer(folder, ("pca",))
     if not placer.typicality:
         raise RunError(f"{folder.id} has no typicality yet: evaluate it first")
@@ -93,12 +93,12 @@ def measure(folder: RunFolder, data: Path, count: int, seed: int = 0) -> dict[st
         return np.array([placer.place(item).typicality for item in items])
 
     known = percentiles(held_out(dataset.test, count, dataset.sample_rate, seed))
-    strangers: dict[str, Any] = (
+    unlike: dict[str, Any] = (
         sounds(count, dataset.sample_rate, placer.clip_seconds, seed)
         if dataset.modalities == ("audio",)
         else pictures(count, seed)
     )
-    found = {kind: percentiles(items) for kind, items in strangers.items()}
+    found = {kind: percentiles(items) for kind, items in unlike.items()}
     return {
         "run": folder.id,
         "dataset": dataset.name,
@@ -121,7 +121,7 @@ def text(document: dict[str, Any]) -> str:
         lines += [
             f"{run['run']} ({run['dataset']}, {run['steps']} steps): of {known['items']} held-out items "
             f"{known['called_unlike']:.1%} are called unlike, {known['called_borderline']:.1%} borderline",
-            f"  {'strangers':22} AUROC   95 % interval    called unlike",
+            f"  {'unlike items':22} AUROC   95 % interval    called unlike",
         ]
         for kind, row in {**run["kinds"], "all of them": run["overall"]}.items():
             low, high = row["interval"]
@@ -135,7 +135,7 @@ def main() -> None:
     shared = Path(os.environ.get("CPC_SHARED", ROOT.parent / "shared")) / "data"
     parser.add_argument("--data", type=Path, default=shared, metavar="DIR", help="where the data sets are")
     parser.add_argument(
-        "--items", type=int, default=200, metavar="N", help="held-out items, and strangers of each kind"
+        "--items", type=int, default=200, metavar="N", help="held-out items, and unlike items of each kind"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--out", type=Path, help="also write the document there")

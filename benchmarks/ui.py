@@ -3,7 +3,7 @@
     python -m benchmarks.ui [--quick] [--json] [--out FILE]
 
 - training: phases with the page of a run open and closed alternate within that one run, so that noise cancels.
-- click: from the click on a group of knobs to its painted form, while a run trains.
+- click: from the click on a group of settings to its painted form, while a run trains.
 - payload: what one refresh of a run's page receives at 1000, 10 000 and 100 000 recorded steps.
 - first paint: from the address to the first card, with 500 stored runs, on a server that has painted before.
 - map: time to draw 50 000 points and to pan among them.
@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,14 +34,14 @@ if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.timing import ROOT, deliver, machine
-from cpc_engine import RunFolder, preset
-from cpc_engine.runs.execute import execute
+from cpc_engine import preset
+from cpc_engine.execution.execute import execute
+from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
-from cpc_engine.training.records import StepRecord
-from tests.browser import FLAGS, chromium_path, streamlit_server
+from tests.support.browser import FLAGS, chromium_path, streamlit_server
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, WebSocket
 
 SMALL = {
     "data.train_items": 64,
@@ -50,8 +51,8 @@ SMALL = {
     "audio.width": 8,
     "context.hidden_dim": 16,
     "context.latent_dim": 8,
-    "optimiser.batch_size": 8,
-    "optimiser.steps": 1_000_000,
+    "optimizer.batch_size": 8,
+    "optimizer.steps": 1_000_000,
     "evaluation.items": 16,
     "evaluation.map_items": 32,
 }
@@ -59,7 +60,7 @@ LENGTHS = (1_000, 10_000, 100_000)
 STORED_RUNS = 500
 POINTS = 50_000
 CURVE = "[class*='st-key-loss-'] .main-svg"
-MAP = "[class*='st-key-map-'] .cpc-live-chart"
+MAP = "[class*='st-key-map-'] .cpc-scatter"
 # Resolves with the milliseconds from a real click to the frame after its heading stands in the page.
 CLICK = """([label, heading]) => new Promise((resolve) => {
   const button = [...document.querySelectorAll('.st-key-group button')].find((b) => b.innerText.trim() === label);
@@ -88,7 +89,7 @@ PAN = """(selector) => {
 def training(browser: Browser, root: Path, url: str, seconds: float, rounds: int) -> dict[str, Any]:
     """Steps per second of one run of the preset `tones` with its page open and closed, phase by phase."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
-    with running(context.new_page(), root, url, "preset=tones&set=optimiser.steps=1000000") as (page, metrics):
+    with running(context.new_page(), root, url, "preset=tones&set=optimizer.steps=1000000") as (page, metrics):
         address = page.url
         speeds: dict[str, list[float]] = {"open": [], "closed": []}
         for number in range(2 * rounds):
@@ -119,12 +120,12 @@ def training(browser: Browser, root: Path, url: str, seconds: float, rounds: int
 def clicks(browser: Browser, root: Path, url: str, count: int) -> dict[str, Any]:
     """Milliseconds from click to paint on the page Train, in another session than the one that trains."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
-    with running(context.new_page(), root, url, "preset=tones&set=optimiser.steps=1000000") as (page, _):
+    with running(context.new_page(), root, url, "preset=tones&set=optimizer.steps=1000000") as (page, _):
         watcher = page.url
         page.goto(f"{url}/train")
         page.locator(".st-key-group button").first.wait_for(timeout=60_000)
         page.wait_for_timeout(2000)
-        headings = (("Schedule", "Optimiser"), ("Encoder", "Audio"))
+        headings = (("Schedule", "Optimizer"), ("Encoder", "Audio"))
         found = []
         for number in range(count):
             found.append(page.evaluate(CLICK, list(headings[number % 2])))
@@ -144,7 +145,7 @@ def payload(browser: Browser, root: Path, url: str) -> dict[str, Any]:
         context = browser.new_context(viewport={"width": 1280, "height": 800})
         page = context.new_page()
         received: list[tuple[float, int]] = []
-        page.on("websocket", lambda s, r=received: s.on("framereceived", lambda f: r.append((time.time(), len(f)))))
+        page.on("websocket", partial(listen, received))
         page.goto(f"{url}/watch?run={folder.id}")
         page.get_by_role("button", name="Resume").click()
         page.get_by_role("button", name="Pause").wait_for(timeout=60_000)
@@ -243,11 +244,16 @@ def stopped_run(root: Path, steps: int) -> RunFolder:
     folder, control = RunFolder.create(root, preset("tones").config().replace(SMALL)), Control()
 
     def steer(seen: object) -> None:
-        if isinstance(seen, StepRecord) and seen.step == steps:
+        if isinstance(seen, dict) and seen["step"] == steps:
             control.stop()
 
     execute(folder, control, steer)
     return folder
+
+
+def listen(received: list[tuple[float, int]], socket: WebSocket) -> None:
+    """Note when every frame came and how many bytes it had."""
+    socket.on("framereceived", lambda frame: received.append((time.time(), len(frame))))
 
 
 def grow(folder: RunFolder, steps: int) -> None:
@@ -268,14 +274,14 @@ def run(quick: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
-        measures = {
+        metrics = {
             "training": lambda b, r, u: training(b, r, u, 10 if quick else 30, 2 if quick else 6),
             "click": lambda b, r, u: clicks(b, r, u, 6 if quick else 40),
             "payload": payload,
             "first_paint": lambda b, r, u: first_paint(b, r, u, 2 if quick else 7),
             "map": big_map,
         }
-        for name, measure in measures.items():
+        for name, measure in metrics.items():
             root = Path(folder) / name
             with streamlit_server(ROOT / "app.py", Path(folder) / f"{name}.log", env={"CPC_RUNS": str(root)}) as url:
                 found[name] = measure(browser, root, url)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.place import engine, pictures, sounds, text
-from cpc_engine import RunFolder
 from cpc_engine.media import Picture, Sound, decode
+from cpc_engine.storage.folder import RunFolder
 
-pytest_plugins = ["tests.explored"]
+pytest_plugins = ["tests.support.explored"]
 
 
 def test_its_files_are_what_a_browser_sends() -> None:

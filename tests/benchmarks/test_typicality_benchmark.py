@@ -1,4 +1,4 @@
-"""The benchmark of held-out items against strangers."""
+"""The benchmark of held-out items against unlike items."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.strangers import pictures, sounds
 from benchmarks.typicality import auroc, measure, text, with_interval
+from benchmarks.unlike import pictures, sounds
 from cpc_engine.errors import RunError
-from cpc_engine.runs.evaluate import evaluate_run
-from cpc_engine.runs.execute import execute
-from cpc_engine.runs.folder import RunFolder
+from cpc_engine.execution.evaluate import evaluate_run
+from cpc_engine.execution.execute import execute
+from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
-from tests.tiny import tiny
+from tests.support.tiny import tiny
 
 PERCENTILES = st.lists(st.integers(0, 5), min_size=1, max_size=30).map(np.array)
 
@@ -37,7 +37,7 @@ def test_the_interval_holds_the_value_and_narrows_with_more_items() -> None:
     assert np.ptp(few["interval"]) > 3 * np.ptp(many["interval"])
 
 
-def test_strangers_are_what_a_decoder_would_give_and_follow_the_seed() -> None:
+def test_unlike_items_are_what_a_decoder_would_give_and_follow_the_seed() -> None:
     heard, seen = sounds(3, 8000, 0.5, 1), pictures(3, 1)
     for kind, items in heard.items():
         assert all(s.samples.dtype == np.float32 and np.abs(s.samples).max() <= 1 for s in items), kind

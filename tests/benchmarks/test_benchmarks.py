@@ -17,14 +17,15 @@ from benchmarks import peers, tables
 from benchmarks.problem import Problem, Shape, exact, make_problem
 from benchmarks.screenshots import PRESS, READY, SCROLL, addresses
 from cpc_engine.negatives.infonce import info_nce
+from tests.support.paths import REPOSITORY
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = REPOSITORY
 KEYS = {
     "shape",
     "ours_ms",
-    "ours_account_ms",
+    "ours_stats_ms",
     "ours_masked_ms",
-    "account_overhead",
+    "stats_overhead",
     "naive_ms",
     "peers",
     "peers_ms",
@@ -50,7 +51,7 @@ def value(name: str, problem: Problem) -> float:
     return peers.RUNS[name].make(problem)().item()
 
 
-@pytest.mark.parametrize("name", ["ours", "ours_account", "linear_cross_entropy_64"])
+@pytest.mark.parametrize("name", ["ours", "ours_stats", "linear_cross_entropy_64"])
 def test_runs_of_the_whole_problem_have_the_naive_loss(name: str, problem: Problem) -> None:
     assert value(name, problem) == pytest.approx(value("naive", problem), rel=1e-5)
     assert value("naive", problem) == pytest.approx(exact(problem, masked=False)[0], rel=1e-5)
@@ -118,7 +119,7 @@ def test_the_training_benchmark_times_presets_and_says_what_it_skipped(tmp_path:
     assert "image_folder: skipped" in done.stdout
     document = json.loads(out.read_text())
     found = document["presets"]["tones"]["records_on"]
-    assert {"data and features", "encoders", "context", "loss", "optimiser"} <= found["sections_ms"].keys()
+    assert {"data and features", "encoders", "context", "loss", "optimizer"} <= found["sections_ms"].keys()
     assert 0 < found["loss_share"] + found["encoder_share"] < 1
     assert "`tones`" in tables.section(tmp_path)
 

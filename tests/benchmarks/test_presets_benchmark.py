@@ -8,20 +8,20 @@ import pytest
 
 from benchmarks import presets
 from cpc_engine.errors import RunError
-from tests.tiny import tiny
+from tests.support.tiny import tiny
 
 
 def _run(rank: float, first: float = 5.0) -> dict[str, object]:
     return {"ranks": {"audio": rank, "image": 20.0}, "classes": 4, "first_map": first, "whole": 30.0}
 
 
-def test_a_preset_is_spread_out_when_every_seed_and_sense_reaches_the_bar() -> None:
-    found = presets.summarise([_run(4.5), _run(5.5, 9.0)])
+def test_a_preset_is_spread_out_when_every_seed_and_modality_reaches_the_bar() -> None:
+    found = presets.summarize([_run(4.5), _run(5.5, 9.0)])
     assert found["bar"] == 4
     assert found["spread_out"]
     assert found["effective_rank"]["audio"]["mean"] == 5.0
     assert found["seconds_to_first_map"] == 9.0
-    assert not presets.summarise([_run(9.0), _run(3.9)])["spread_out"]
+    assert not presets.summarize([_run(9.0), _run(3.9)])["spread_out"]
 
 
 def test_a_preset_for_folders_names_the_benchmark_that_has_some(tmp_path: Path) -> None:
@@ -33,10 +33,10 @@ def test_a_preset_for_folders_names_the_benchmark_that_has_some(tmp_path: Path) 
 
 @pytest.mark.slow
 def test_a_run_tells_its_ranks_and_when_its_first_map_came(tmp_path: Path) -> None:
-    config = tiny(data__dataset="tones_bars", optimiser__steps=6, evaluation__every=2)
+    config = tiny(data__dataset="tones_bars", optimizer__steps=6, evaluation__every=2)
     found = presets.train(config, tmp_path)
     assert set(found["ranks"]) == {"audio", "image"}
     assert all(1 <= rank <= config.context.hidden_dim for rank in found["ranks"].values())
     assert 0 < found["first_map"] < found["whole"]
-    document = {"presets": {"tones_bars": presets.summarise([found])}}
+    document = {"presets": {"tones_bars": presets.summarize([found])}}
     assert "first map after" in presets.text(document)

@@ -125,7 +125,7 @@ _SOUNDS: dict[str, Callable[[Random, int, int], np.ndarray]] = {
 }
 _PICTURES: dict[str, Callable[[Random], np.ndarray]] = {
     "noise": _noise,
-    "flat colours": _flat,
+    "flat colors": _flat,
     "gratings": _grating,
     "rendered digits": _digit,
     "crops of photographs": _photograph,

@@ -52,7 +52,7 @@ def test_surroundings_follow_their_seed_and_no_two_are_alike(tmp_path: Path) -> 
 @pytest.mark.slow
 def test_voices_are_trained_and_told_beside_their_baselines(recordings: Path, tmp_path: Path) -> None:
     small = {name: value for name, value in QUICK.items() if not name.startswith("data.")}
-    found = folders.measure("sounds", tmp_path, recordings, 1, {**small, "optimiser.batch_size": 4})
+    found = folders.measure("sounds", tmp_path, recordings, 1, {**small, "optimizer.batch_size": 4})
     (arm,) = found["summary"].values()
     assert 0 <= arm["chosen"]["mean"] <= 1
     assert arm["baseline"]["mean"] >= max(arm[name]["mean"] for name in arm if name.startswith("baseline."))

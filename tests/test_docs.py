@@ -1,0 +1,75 @@
+"""Documents: what code cites exists, and nothing points outside the project."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+from tests.support.paths import REPOSITORY
+
+TRACKED = subprocess.run(
+    ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+    capture_output=True,
+    text=True,
+    cwd=REPOSITORY,
+    check=True,
+).stdout.split()
+TEXTS = [
+    name
+    for name in TRACKED
+    if (REPOSITORY / name).is_file() and name.endswith((".py", ".md", ".js", ".toml", ".cff", ".yml", "Makefile"))
+]
+
+
+def read(name: str) -> str:
+    return (REPOSITORY / name).read_text(encoding="utf-8")
+
+
+def anchors(document: str) -> set[str]:
+    """GitHub's anchors of a Markdown document's headings."""
+    headings = re.findall(r"^#+ (.+)$", read(document), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_cited_sections_of_the_method_exist() -> None:
+    there = anchors("docs/method.md")
+    cited = {
+        anchor
+        for name in TEXTS
+        for anchor in re.findall(r"method\.md#([\w-]+)", read(name))
+        if name != "tests/test_docs.py"
+    }
+    assert len(cited) > 8
+    assert cited <= there
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for name in TEXTS:
+        if not name.endswith(".md"):
+            continue
+        for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", read(name)):
+            assert ((REPOSITORY / name).parent / target).exists(), f"{name} links to {target}"
+
+
+def test_old_words_are_gone() -> None:
+    """One language: the field's terms, American spelling."""
+    words = re.compile(
+        r"\b(knobs?|strangers?|noisy cop(y|ies)|senses|other sense|colours?|cent(re|res|red)"
+        r"|optimis(e|er|ers|ed|ing|ation)|neighbours?|normalis\w+|behaviours?|misspelt|the account|the seed's"
+        r"|picking the true future|seed\.md|design\.md)\b",
+        re.IGNORECASE,
+    )
+    allowed = (
+        "cpc_engine/config/aliases.py",
+        "cpc_engine/storage/format.py",
+        "cpc_engine/cli/parser.py",
+        "ui/shell/address.py",
+        "CHANGELOG.md",
+    )
+    found = {
+        f"{name}: {match[0]}"
+        for name in TEXTS
+        if not name.startswith("tests/") and name not in allowed
+        for match in words.finditer(read(name))
+    }
+    assert found == set()

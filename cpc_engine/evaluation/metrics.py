@@ -61,9 +61,7 @@ def geometry_metrics(
     pooled = {m: encoding.contexts.float().mean(1) for m, encoding in encodings.items()}
     for modality, encoding in encodings.items():
         prefix = f"{modality}." if len(encodings) > 1 else ""
-        numbers = _modality_metrics(
-            encoding, pooled[modality], config.loss.similarity == "cosine", model.log_scale.exp()
-        )
+        numbers = _modality_metrics(encoding, pooled[modality], config.loss.similarity == "cosine", model.scale())
         metrics |= {prefix + name: value for name, value in numbers.items()}
     if len(encodings) > 1:
         audio, image = pooled["audio"], pooled["image"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -85,8 +86,10 @@ class MultiModalCPC(nn.Module):
                 for owner in owners
             }
         )
-        scale = torch.tensor(1.0 / config.loss.temperature)
-        self.log_scale = nn.Parameter(scale.log(), requires_grad=config.loss.learnable_temperature)
+        loss = config.loss
+        scale = torch.tensor(1.0 / loss.temperature)
+        self.log_scale = nn.Parameter(scale.log(), requires_grad=loss.learnable_temperature)
+        self._temperatures = (loss.temperature_min, loss.temperature_max) if loss.learnable_temperature else None
 
     @property
     def audio_features(self) -> AudioFeatures:
@@ -98,6 +101,21 @@ class MultiModalCPC(nn.Module):
         features = self.features["audio"]
         assert isinstance(features, AudioFeatures)
         return features
+
+    def scale(self) -> Tensor:
+        """The scalar 1/τ, with a gradient where τ is learned."""
+        return self.log_scale.exp()
+
+    @torch.no_grad()
+    def clamp_temperature(self) -> None:
+        """Move a learned τ that has left its bounds back to the nearest one.
+
+        The parameter is clamped, not its value in the loss: there the gradient beyond a bound would be 0, and τ could
+        never come back.
+        """
+        if self._temperatures is not None:
+            low, high = self._temperatures
+            self.log_scale.clamp_(-math.log(high), -math.log(low))
 
     def encode(self, modality: Modality, features: Tensor) -> Tensor:
         """Encode features of one modality to latents (B, T, d)."""
@@ -129,6 +147,7 @@ class MultiModalCPC(nn.Module):
         """
         filters = {name: tensor for name, tensor in self.state_dict().items() if ".mel." in name}
         self.load_state_dict({**filters, **weights})
+        self.clamp_temperature()  # weights of earlier versions may hold a τ beyond its bounds
 
     @property
     def parameter_count(self) -> int:

@@ -157,7 +157,7 @@ class Trainer:
         encodings: dict[Modality, Encoding] = self.network(inputs)
         views = self._features(batch, self.generator) if config.context.other_view else inputs
         keys = {m: self._keys(m, views[m], encodings[m], items, batch.labels) for m in encodings}
-        scale = self._scale()
+        scale = self.model.scale()
         results, queued = {}, {m: len(self.samplers[m].queue) for m in keys}
         for m in keys:
             results[m] = self._modality_loss(m, inputs[m], encodings[m], keys, items, batch.labels, scale, record)
@@ -171,6 +171,7 @@ class Trainer:
         check_finite = record or self.generator.device.type == "cpu"
         if not check_finite or bool(torch.isfinite(loss) & torch.isfinite(norm)):
             self.optimizer.step()
+            self.model.clamp_temperature()
             self._update_momentum_encoders()
             first = min(self.model.horizons)
             for m in keys:
@@ -275,13 +276,6 @@ class Trainer:
         logits = pooled[0] @ pooled[1].T / self.config.loss.pair_temperature
         targets = torch.arange(len(logits), device=logits.device)
         return 0.5 * (F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets))
-
-    def _scale(self) -> Tensor:
-        """Scalar 1/τ; a learned temperature is clamped to its bounds."""
-        bounds = self.config.loss
-        if not bounds.learnable_temperature:
-            return self.model.log_scale.detach().exp()
-        return self.model.log_scale.exp().clamp(1 / bounds.temperature_max, 1 / bounds.temperature_min)
 
     def _bound(self) -> float | None:
         """An upper bound of the logits that needs no synchronization; None unless vectors have unit length."""

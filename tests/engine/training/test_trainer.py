@@ -148,6 +148,39 @@ def test_a_learned_temperature_changes_and_stays_within_its_bounds() -> None:
     assert all(0.15 - 1e-6 <= t <= 0.25 + 1e-6 for t in temperatures)
 
 
+def test_a_temperature_at_its_bound_still_learns() -> None:
+    """Beyond a bound the loss once passed no gradient, so that τ stayed there whatever the loss said."""
+    run = trainer(
+        loss__learnable_temperature=True,
+        loss__temperature=0.2,
+        loss__temperature_min=0.19,
+        loss__temperature_max=0.21,
+        optimizer__learning_rate=0.5,
+        optimizer__warmup_steps=0,
+    )
+    at_a_bound = 0
+    for _ in range(8):
+        before = run.model.scale().item()
+        run.step()
+        gradient = run.model.log_scale.grad
+        assert gradient is not None
+        assert gradient.item() != 0
+        at_a_bound += before == pytest.approx(1 / 0.19) or before == pytest.approx(1 / 0.21)
+    assert at_a_bound > 3
+
+
+def test_evaluation_uses_the_temperature_of_training() -> None:
+    """Weights of earlier versions may hold a τ beyond its bounds, which training clamped and evaluation did not."""
+    run = trainer(loss__learnable_temperature=True, loss__temperature_min=0.15, loss__temperature_max=0.25)
+    weights = {name: tensor.clone() for name, tensor in run.model.weights().items()}
+    weights["log_scale"].fill_(math.log(1 / 0.01))
+    run.model.load_weights(weights)
+    assert 1 / run.model.scale().item() == pytest.approx(0.15)
+    record = run.step()
+    assert record is not None
+    assert record.temperature == pytest.approx(0.15)
+
+
 def test_pair_term_and_cross_modal_negatives_need_two_modalities() -> None:
     with pytest.raises(ConfigError, match="sound and pictures"):
         trainer(loss__pair_weight=1.0)

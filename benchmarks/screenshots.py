@@ -2,7 +2,7 @@
 
     python -m benchmarks.screenshots [--out DIR] [--runs DIR] [--whole] [PAGE …]
 
-Shows the shipped examples beside four short runs (two settings, two seeds), which it trains first; `--runs` keeps them
+Shows the shipped examples beside ten short runs (two settings, five seeds), which it trains first; `--runs` keeps them
 there for the next time. `--whole` makes each picture as high as its page, to look for what is ugly. Needs Chromium.
 """
 
@@ -20,6 +20,7 @@ if not __package__:  # run as a file
 
 from benchmarks.timing import ROOT
 from cpc_engine import preset
+from cpc_engine.comparison.arms import MIN_SEEDS
 from cpc_engine.execution.evaluate import evaluate_run
 from cpc_engine.execution.execute import execute
 from cpc_engine.storage.folder import RunFolder
@@ -60,9 +61,9 @@ READY = {
 
 
 def make_runs(root: Path) -> list[str]:
-    """Ids of two settings with two seeds each, trained unless they are there, and a copy of each shipped example."""
+    """Ids of two settings with the seeds that a verdict needs, trained unless they are there; examples are copied."""
     ids = []
-    for seed in (0, 1):
+    for seed in range(MIN_SEEDS):
         for name, perturbed in (("Keypad", False), ("Keypad with perturbed negatives", True)):
             ids.append(f"{RUNS}{'noisy' if perturbed else 'plain'}-{seed}")
             if (root / ids[-1]).is_dir():

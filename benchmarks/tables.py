@@ -33,7 +33,7 @@ _PAIRS = ("retrieval_class", "modality_gap", "modality_gap_ratio")
 
 def section(results: Path) -> str:
     """The text between the markers, from `loss-*.json` and `training-*.json` (one pair per machine), `presets.json`,
-    `ui.json`, `place.json`, `typicality.json`, `experiment-*.json` and `folders.json`."""
+    `ui.json`, `place.json`, `typicality.json`, `false_alarms.json`, `experiment-*.json` and `folders.json`."""
     parts = [
         "## Performance",
         "Written by `python -m benchmarks.tables` from the files in `benchmarks/results/`; never edited by hand.",
@@ -42,7 +42,14 @@ def section(results: Path) -> str:
     for kind, tables in (("loss", _loss), ("training", _training)):
         for file in sorted(results.glob(f"{kind}-*.json")):
             parts += tables(json.loads(file.read_text()))
-    for name, tables in (("presets", _presets), ("ui", _app), ("place", _placing), ("typicality", _typicality)):
+    kinds = {
+        "presets": _presets,
+        "ui": _app,
+        "place": _placing,
+        "typicality": _typicality,
+        "false_alarms": _false_alarms,
+    }
+    for name, tables in kinds.items():
         file = results / f"{name}.json"
         if file.exists():
             parts += tables(json.loads(file.read_text()))
@@ -219,6 +226,40 @@ def _typicality(d: Document) -> list[str]:
         "AUROC of typicality, held-out items against unlike items, with 95 % bootstrap intervals over items of one run "
         "each (`python -m benchmarks.typicality`; the bar is 0.9).",
         _table(["run", "unlike items", "AUROC", "95 % interval", 'called "unlike"'], rows),
+    ]
+
+
+def _false_alarms(d: Document) -> list[str]:
+    def share(found: Document) -> str:
+        low, high = found["interval"]
+        return f"{found['share']:.1%} ({low:.1%} to {high:.1%})"
+
+    equal, different = ([case for case in d["cases"] if bool(case["gap"]) == gap] for gap in (False, True))
+    kinds = [
+        [
+            f"{case['shape']}, ρ = {case['correlation']:g}",
+            str(case["arms"]),
+            f"{case['seeds']}, {'the same' if case['same_seeds'] else 'others'}",
+        ]
+        for case in equal
+    ]
+    return [
+        "### How often does a comparison of equal settings name a better arm?",
+        f"Simulated comparisons of {d['metrics']} metrics whose values over seeds are correlated by ρ, "
+        f"{equal[0]['comparisons']} each, with 95 % Wilson intervals (`{d['command']}`; the bar is 5 %). Uncorrected: "
+        "any of the same tests with p < 5 %.",
+        _table(
+            ["values", "arms", "seeds", "a verdict anywhere", "uncorrected"],
+            [
+                [*kind, share(case["any_verdict"]), share(case["any_uncorrected"])]
+                for kind, case in zip(kinds, equal, strict=True)
+            ],
+        ),
+        "How often is a true difference of the primary metric found (two arms, normal values, the same seeds)?",
+        _table(
+            ["difference in standard deviations", "seeds", "found"],
+            [[f"{case['gap']:g}", str(case["seeds"]), share(case["primary_found"])] for case in different],
+        ),
     ]
 
 

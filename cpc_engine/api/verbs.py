@@ -127,7 +127,9 @@ def runs(root: Path | str | None = None) -> list[Run]:
     return [Run(RunFolder(root / info.id)) for info in list_runs(root)]
 
 
-def compare(runs: AnyRun | Sequence[AnyRun], root: Path | str | None = None, every: bool = False) -> pd.DataFrame:
+def compare(
+    runs: AnyRun | Sequence[AnyRun], root: Path | str | None = None, primary: str = "probe", every: bool = False
+) -> pd.DataFrame:
     """Final metrics of runs side by side, with verdicts: one row per metric.
 
     Runs that differ in nothing but their seed are one arm (A, B, …), in the order in which they are given. The first
@@ -135,7 +137,8 @@ def compare(runs: AnyRun | Sequence[AnyRun], root: Path | str | None = None, eve
 
     Args:
         runs: runs, their folders, or their ids; a single one needs no list, and a repeated one counts once.
-        every: also the metrics of single modalities and horizons.
+        primary: the metric that decides, chosen before: half of the 5 % of error that is allowed is its own.
+        every: also the metrics of single modalities and horizons, which get no verdict.
 
     Returns:
         A table indexed by the metrics' titles. Each arm has two columns of floats, "A" (mean over seeds) and "A ±"
@@ -144,6 +147,7 @@ def compare(runs: AnyRun | Sequence[AnyRun], root: Path | str | None = None, eve
         runs as "arms", and a DataFrame of the settings that differ as "settings".
 
     Raises:
+        ConfigError: no such metric.
         RunError: a run does not exist, or its folder is broken.
 
     Example:
@@ -158,9 +162,9 @@ def compare(runs: AnyRun | Sequence[AnyRun], root: Path | str | None = None, eve
     """
     import pandas as pd
 
+    from ..comparison.arms import group
     from ..comparison.collect import load_compared
     from ..comparison.tables import differences, metrics_csv_columns, shown_metrics
-    from ..comparison.verdicts import group
     from ..evaluation.metric_info import describe_metric
 
     given = [runs] if isinstance(runs, AnyRun) else runs
@@ -173,8 +177,8 @@ def compare(runs: AnyRun | Sequence[AnyRun], root: Path | str | None = None, eve
     for letter in (first, *others):
         columns |= {f"{letter} mean": letter, f"{letter} half width 95 %": f"{letter} ±"}
     verdicts = {f"{first} − {other} verdict": f"{first} or {other}?" for other in others}
-    names = shown_metrics(arms, every)
-    numbers = pd.DataFrame(metrics_csv_columns(arms, arms[0])).set_index("metric").loc[names]
+    names = shown_metrics(arms, primary, every)
+    numbers = pd.DataFrame(metrics_csv_columns(arms, arms[0], primary)).set_index("metric").loc[names]
     table = numbers[[*columns, *verdicts]].astype(dict.fromkeys(columns, float)).rename(columns=columns | verdicts)
     described = [describe_metric(name) for name in names]
     table.index = pd.Index([metric.title for metric in described], name="Metric")

@@ -120,9 +120,9 @@ def embed(options: Options) -> int:
 
 def compare(options: Options) -> int:
     """Compare runs: the arms, verdicts, and differing settings that the Compare page shows."""
+    from ..comparison.arms import group, settings_table
     from ..comparison.collect import load_compared
     from ..comparison.tables import differences, metrics_csv_columns, metrics_table, overview
-    from ..comparison.verdicts import group, settings_table
 
     runs = list(dict.fromkeys(api.open_run(run, options.runs) for run in (options.run, *options.others)))
     compared = [load_compared(run.folder) for run in runs]
@@ -135,7 +135,8 @@ def compare(options: Options) -> int:
         "seeds": [run.seed for run in compared],
         "settings": {path: [row[arm_of[run.id]] for run in compared] for path, row in settings_table(arms).items()},
         "metrics": {name: [run.metrics.get(name) for run in compared] for name in names},
-        "comparison": _rows(metrics_csv_columns(arms, arms[0])),
+        "primary": options.primary,
+        "comparison": _rows(metrics_csv_columns(arms, arms[0], options.primary)),
     }
     lines = [
         *(f"{arm.letter} = {', '.join(run.id for run in arm.runs)}" for arm in arms),
@@ -145,7 +146,11 @@ def compare(options: Options) -> int:
         "settings that differ",
         *(aligned(differences(arms)) or ["none"]),
     ]
-    lines += ["", "final metrics, with verdicts", *aligned(metrics_table(arms, arms[0]), skip=("Meaning",))]
+    lines += [
+        "",
+        "final metrics, with verdicts",
+        *aligned(metrics_table(arms, arms[0], options.primary), skip=("Meaning",)),
+    ]
     _print(options, document, lines)
     return 0
 

@@ -79,6 +79,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     compare = add("compare", "differing settings and metrics of runs, side by side")
     compare.add_argument("run", metavar="RUN", help=RUN_HELP)
     compare.add_argument("others", nargs="+", metavar="RUN", help="runs to compare it with")
+    compare.add_argument("--primary", metavar="METRIC", default="probe", help="the metric chosen before (probe)")
 
     experiment = add("experiment", "rerun a whole experiment: train its arms, evaluate them, write a report")
     experiment.add_argument("name", metavar="NAME", help=experiments)

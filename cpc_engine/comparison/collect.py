@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from statistics import fmean
+from typing import Any
 
 from ..storage.folder import RunFolder
-from .verdicts import ComparedRun
+from .arms import ComparedRun
 
 
 def final_metrics(folder: RunFolder) -> dict[str, float | None]:
     """Return the final metrics of a run by name; see `evaluation.metric_info` for their meaning.
 
-    Loss, training time, contrastive accuracy, and geometry metrics come from the newest records; "probe.FEATURE" is the
-    test accuracy of a probe, once the run was evaluated.
+    Loss, training time, contrastive accuracy, and geometry metrics come from the newest records. Once the run was
+    evaluated, "probe.FEATURE" is the test accuracy of a probe, and "probe" that of the feature with the best validation
+    accuracy, the mean over modalities.
 
     Raises:
         RunError: the folder is broken.
@@ -26,8 +30,22 @@ def final_metrics(folder: RunFolder) -> dict[str, float | None]:
     metrics |= next((r["geometry"] for r in reversed(records) if r.get("geometry")), {})
     evaluation = folder.json("evaluation")
     probes = evaluation.get("probe", {}) if isinstance(evaluation, dict) else {}
-    metrics |= {f"probe.{name}": row["trained"] for name, row in probes.items() if "trained" in row}
+    metrics |= {f"probe.{name}": row["trained"] for name, row in probes.items()}
+    if chosen := chosen_probes(probes):
+        metrics["probe"] = fmean(row["trained"] for row in chosen.values())
     return metrics
+
+
+def chosen_probes(probes: Mapping[str, Mapping[str, Any]], by: str = "validation") -> dict[str, Mapping[str, Any]]:
+    """Return {modality: the row with the best validation accuracy}; the modality is "" where there is one.
+
+    Args:
+        probes: `ProbeRow` as a dict by feature ("mean_context" or "audio.mean_context"). by: the accuracy that chooses.
+    """
+    by_modality: dict[str, list[Mapping[str, Any]]] = {}
+    for name, row in probes.items():
+        by_modality.setdefault(name.rpartition(".")[0], []).append(row)
+    return {modality: max(rows, key=lambda row: row[by]) for modality, rows in by_modality.items()}
 
 
 def load_compared(folder: RunFolder) -> ComparedRun:

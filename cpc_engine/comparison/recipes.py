@@ -9,7 +9,7 @@ from typing import Any
 from ..config import RunConfig
 from ..errors import ConfigError
 from ..sources import SOURCES
-from .verdicts import Arm
+from .arms import Arm
 
 MOST_RUNS = 60  # largest number of runs queued by one click
 

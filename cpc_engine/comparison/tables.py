@@ -7,10 +7,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..evaluation.intervals import mean_interval
-from ..evaluation.metric_info import METRICS, describe_metric
-from .verdicts import Arm, compare, metric_names, settings_table
+from ..evaluation.metric_info import describe_metric
+from .arms import Arm, metric_names, settings_table
+from .judge import PRIMARY, is_tested, judge
+from .verdicts import Verdict
 
 Columns = dict[str, list[Any]]
+# Columns of a verdict in CSV files: attribute and title.
+_NUMBERS = {
+    "text": "verdict",
+    "difference": "difference",
+    "low": "low",
+    "high": "high",
+    "p": "p",
+    "adjusted": "p adjusted",
+    "method": "method",
+}
 
 
 def overview(arms: Sequence[Arm]) -> Columns:
@@ -46,39 +58,38 @@ def differences(arms: Sequence[Arm], every: bool = False) -> Columns:
     return columns
 
 
-def shown_metrics(arms: Sequence[Arm], every: bool) -> list[str]:
-    """Return the names of the metrics of a table; those per modality and horizon only with `every`."""
-    names = metric_names(arms)
-    return names if every else [name for name in names if name in METRICS or name.startswith("probe.")]
+def shown_metrics(arms: Sequence[Arm], primary: str = PRIMARY, every: bool = False) -> list[str]:
+    """Return the names of the metrics of a table, the primary one first; those without verdicts only with `every`."""
+    names = [name for name in metric_names(arms) if every or is_tested(name)]
+    return sorted(names, key=lambda name: name != primary)
 
 
-def metrics_table(arms: Sequence[Arm], reference: Arm, every: bool = False) -> Columns:
-    """Return one row per metric: verdicts of every other arm against the reference arm, and mean ± half width per arm.
+def metrics_table(arms: Sequence[Arm], reference: Arm, primary: str = PRIMARY, every: bool = False) -> Columns:
+    """Return one row per metric, the primary one first: verdicts and differences against the reference arm, means.
 
     Args:
-        reference: one of `arms`.
-        every: also list the metrics per modality and horizon.
+        reference: one of `arms`. primary: the metric that was chosen before, see `judge`.
+        every: also list the metrics per modality and horizon, without verdicts.
     """
-    names = shown_metrics(arms, every)
+    names = shown_metrics(arms, primary, every)
     described = [describe_metric(name) for name in names]
+    verdicts = judge(arms, reference, primary)
     columns: Columns = {"Metric": [metric.title for metric in described]}
     for other in arms:
         if other is not reference:
-            columns[_versus(reference, other)] = [
-                compare(
-                    reference.values(name), other.values(name), metric.better, (reference.letter, other.letter)
-                ).text
-                for name, metric in zip(names, described, strict=True)
-            ]
+            found = [verdicts.get((name, other.letter)) for name in names]
+            columns[f"{reference.letter} or {other.letter}?"] = [verdict.text if verdict else "" for verdict in found]
+            columns[f"{reference.letter} − {other.letter}"] = [_difference_text(verdict) for verdict in found]
     for arm in arms:
         columns[arm.letter] = [_mean_text(arm.values(name)) for name in names]
+    columns["Role"] = [_role(name, primary) for name in names]
     columns["Unit"] = [metric.unit for metric in described]
     columns["Better"] = [f"{metric.arrow} {metric.better}".strip() for metric in described]
     columns["Meaning"] = [metric.meaning for metric in described]
     return columns
 
 
-def metrics_csv_columns(arms: Sequence[Arm], reference: Arm) -> Columns:
+def metrics_csv_columns(arms: Sequence[Arm], reference: Arm, primary: str = PRIMARY) -> Columns:
     """Return one row per metric with all numbers behind `metrics_table`, for CSV files."""
     names = metric_names(arms)
     described = [describe_metric(name) for name in names]
@@ -87,6 +98,7 @@ def metrics_csv_columns(arms: Sequence[Arm], reference: Arm) -> Columns:
         "title": [metric.title for metric in described],
         "unit": [metric.unit for metric in described],
         "better": [metric.better for metric in described],
+        "role": [_role(name, primary) for name in names],
     }
     for arm in arms:
         rows = [arm.values(name) for name in names]
@@ -94,21 +106,26 @@ def metrics_csv_columns(arms: Sequence[Arm], reference: Arm) -> Columns:
         columns[f"{arm.letter} mean"] = [mean for mean, _ in pairs]
         columns[f"{arm.letter} half width 95 %"] = [half for _, half in pairs]
         columns[f"{arm.letter} n"] = [len(values) for values in rows]
+    verdicts = judge(arms, reference, primary)
     for other in arms:
         if other is not reference:
-            letters = (reference.letter, other.letter)
-            verdicts = [
-                compare(reference.values(name), other.values(name), metric.better, letters)
-                for name, metric in zip(names, described, strict=True)
-            ]
-            for field in ("text", "difference", "low", "high", "method"):
-                title = "verdict" if field == "text" else field
-                columns[f"{letters[0]} − {letters[1]} {title}"] = [getattr(verdict, field) for verdict in verdicts]
+            found = [verdicts.get((name, other.letter)) for name in names]
+            for field, title in _NUMBERS.items():
+                columns[f"{reference.letter} − {other.letter} {title}"] = [
+                    getattr(verdict, field) if verdict else None for verdict in found
+                ]
     return columns
 
 
-def _versus(reference: Arm, other: Arm) -> str:
-    return f"{reference.letter} or {other.letter}?"
+def _role(name: str, primary: str) -> str:
+    return "primary" if name == primary else "exploratory" if is_tested(name) else "detail"
+
+
+def _difference_text(verdict: Verdict | None) -> str:
+    """The difference with its 95 % interval, such as "+0.031 (-0.01 to 0.072)"; empty without one."""
+    if verdict is None or verdict.difference is None:
+        return ""
+    return f"{verdict.difference:+.3g} ({verdict.low:.3g} to {verdict.high:.3g})"
 
 
 def _mean_text(values: dict[int, float]) -> str:

@@ -113,7 +113,11 @@ METRICS: dict[str, MetricInfo] = {
         "Retrieval R@1 (pair)", "share", "higher", "Share of audio clips whose nearest image is their own partner."
     ),
     "probe": MetricInfo(
-        "Linear probe", "share", "higher", "Test accuracy of logistic regression on features of the fixed network."
+        "Linear probe",
+        "share",
+        "higher",
+        "Test accuracy of logistic regression on features of the fixed network: of one kind of feature, or of the kind "
+        "with the best validation accuracy, the mean over modalities.",
     ),
     "seconds": MetricInfo("Training time", "s", "neither", "Depends on the machine and on its load."),
 }

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ..comparison.arms import MIN_SEEDS
 from .results import Document, suffixes
 from .tables import difference, interval, verdict_of
 
 SEPARABLE = 0.95  # probe accuracy from which classes count as "almost linearly separable"
 APART = 0.75  # accuracy of the modality classifier from which modalities do not "intermingle"
 _FEW = 4  # with more arms, ranges are reported instead of one sentence per arm
+_FEW_SEEDS = f"no verdict below {MIN_SEEDS} seeds"
 _WORDS = {".audio": "sounds", ".image": "pictures", "": "items"}
 _NO_CLAIM = (
     "Nothing: these data were added by this project, because those of the recipe do not show what training adds."
@@ -55,10 +57,12 @@ def measured(document: Document) -> Iterator[str]:
 def _ranges(document: Document) -> Iterator[str]:
     summary = document["summary"]
     for suffix in suffixes(next(iter(summary.values()))):
-        better = [arm for arm in summary if verdict_of(document, arm, "untrained", suffix)["outcome"] == "a"]
+        outcomes = [verdict_of(document, arm, "untrained", suffix)["outcome"] for arm in summary]
+        judged = sum(outcome != "too_few_seeds" for outcome in outcomes)
+        beats = f" in {outcomes.count('a')} of {judged} arms" if judged else f": {_FEW_SEEDS}"
         yield (
             f"{_WORDS[suffix].capitalize()}: a linear probe is right in {_extremes(summary, f'chosen{suffix}')} of "
-            f"held-out cases; training beats the untrained network in {len(better)} of {len(summary)} arms."
+            f"held-out cases; {'' if judged else 'whether '}training beats the untrained network{beats}."
         )
     yield f"The effective rank of contexts goes from {_extremes(summary, 'effective_rank')}."
 
@@ -134,7 +138,9 @@ def _ablation(document: Document) -> Iterator[str]:
         harm[suffix], sentence = _against_the_first(document, suffix)
         yield sentence
     harsh = sorted(harm[".image"] - harm[".audio"])
-    if harsh:
+    if not _is_judged(document):
+        yield f"The claim stays open: {_FEW_SEEDS}."
+    elif harsh:
         yield f"Too harsh for pictures and not for sounds: {', '.join(harsh)}. The results agree with the claim."
     else:
         yield "No arm is too harsh for pictures and not for sounds. The results do not support the claim."
@@ -143,7 +149,9 @@ def _ablation(document: Document) -> Iterator[str]:
 def _ablation_of_photographs(document: Document) -> Iterator[str]:
     harsh, sentence = _against_the_first(document, "")
     yield sentence
-    if harsh:
+    if not _is_judged(document):
+        yield f"The claim stays open: {_FEW_SEEDS}."
+    elif harsh:
         yield f"Too harsh for photographs: {', '.join(sorted(harsh))}. The results agree with the claim."
     else:
         yield "No arm is too harsh for photographs."
@@ -155,9 +163,16 @@ def _ablation_of_photographs(document: Document) -> Iterator[str]:
             )
 
 
+def _is_judged(document: Document) -> bool:
+    """Return whether any arm has seeds enough for a verdict against the first one."""
+    return any(v["outcome"] != "too_few_seeds" for v in document["verdicts"] if " against " in v["question"])
+
+
 def _against_the_first(document: Document, suffix: str) -> tuple[set[str], str]:
     """Return the arms whose probes are worse than the first arm's, and a sentence on worse and better arms."""
     reference, *others = document["summary"]
+    if not _is_judged(document):
+        return set(), f"Features of {_WORDS[suffix]} against those of `{reference}`: {_FEW_SEEDS}."
     outcomes = {label: verdict_of(document, reference, label, suffix)["outcome"] for label in others}
     worse = [f"`{label}`" for label, outcome in outcomes.items() if outcome == "a"]
     better = [f"`{label}`" for label, outcome in outcomes.items() if outcome == "b"]

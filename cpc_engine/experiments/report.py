@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ..comparison.arms import MIN_SEEDS
 from ..comparison.html import Image, Section, html_report
 from ..storage.files import write_bytes, write_json
 from .figures import Png, all_figures
@@ -30,8 +31,8 @@ PROBES = (
     "interval over seeds."
 )
 VERDICTS = (
-    "Two arms differ if the 95 % interval of their difference leaves out zero. Of twenty such tests about one does so "
-    "by chance."
+    f"With {MIN_SEEDS} or more seeds each, two arms differ if the 95 % interval of their difference leaves out zero. "
+    "Of twenty such tests about one does so by chance."
 )
 _TABLES = {
     "Geometry": "On held-out items: alignment of predictions with true futures, and geometry of mean contexts.",

@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from ..comparison.collect import final_metrics
+from ..comparison.collect import chosen_probes, final_metrics
 from ..comparison.verdicts import Verdict, compare
 from ..errors import RunError
 from ..evaluation.intervals import mean_interval
@@ -121,16 +121,14 @@ def _metrics(folder: RunFolder, baselines: Mapping[str, float]) -> dict[str, flo
     metrics = {name: value for name, value in final_metrics(folder).items() if value is not None}
     evaluation = folder.json("evaluation") or {"probe": {}}
     metrics |= {name: value for name, value in evaluation.items() if isinstance(value, float)}
-    by_modality: dict[str, dict[str, Any]] = {}
-    for name, row in evaluation["probe"].items():
-        metrics[f"untrained.{name}"] = row["untrained"]
-        modality, dot, _ = name.rpartition(".")
-        by_modality.setdefault(f"{dot}{modality}", {})[name] = row
-    for suffix, rows in by_modality.items():
-        best = max(rows.values(), key=lambda row: row["validation"])
-        other = max(rows.values(), key=lambda row: row["untrained_validation"])
-        metrics[f"chosen{suffix}"], metrics[f"untrained{suffix}"] = best["trained"], other["untrained"]
-        own = {n: v for n, v in baselines.items() if n.rpartition(".")[0] == suffix.removeprefix(".")}
+    probes = evaluation["probe"]
+    metrics |= {f"untrained.{name}": row["untrained"] for name, row in probes.items()}
+    untrained = chosen_probes(probes, "untrained_validation")
+    for modality, row in chosen_probes(probes).items():
+        suffix = f".{modality}" if modality else ""
+        metrics[f"chosen{suffix}"] = row["trained"]
+        metrics[f"untrained{suffix}"] = untrained[modality]["untrained"]
+        own = {n: v for n, v in baselines.items() if n.rpartition(".")[0] == modality}
         metrics |= {f"baseline.{name}": value for name, value in own.items()}
         if own:
             metrics[f"baseline{suffix}"] = max(own.values())

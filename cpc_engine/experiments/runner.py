@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..comparison.verdicts import arm_key
+from ..comparison.arms import arm_key
 from ..config import RunConfig, paths_with_role
 from ..data import load_dataset
 from ..data.splits import balanced_rows

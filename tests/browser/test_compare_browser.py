@@ -153,5 +153,5 @@ def test_curves_of_runs_that_go_on_grow_in_place(
     page.wait_for_function(f"{count} > {before} + 1", timeout=60_000)
     assert page.evaluate(zoom) == pytest.approx(zoomed)
     assert page.evaluate(f"document.querySelector({LOSS!r}).mark") == "same"
-    assert len(page.evaluate("new URL(location).searchParams.get('runs')").split(",")) == 4
+    assert len(page.evaluate("new URL(location).searchParams.get('runs')").split(",")) == 10
     assert seen.errors == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cpc_engine.comparison.verdicts import ComparedRun
+from cpc_engine.comparison.arms import ComparedRun
 from cpc_engine.config import RunConfig
 
 

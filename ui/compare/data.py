@@ -13,7 +13,7 @@ from ..shell.errors import literal
 from ..shell.session import has_ended, manager, open_run, root
 
 if TYPE_CHECKING:
-    from cpc_engine.comparison.verdicts import Arm, ComparedRun
+    from cpc_engine.comparison.arms import Arm, ComparedRun
     from cpc_engine.storage.folder import RunInfo
 
 Known = dict[tuple[str, int], str]  # {(arm's key, seed): id}
@@ -100,7 +100,7 @@ def known_arms(infos: Iterable[RunInfo]) -> Known:
 
 def siblings(arms: Iterable[Arm], known: Known) -> list[str]:
     """Runs of the same arms with seeds that are not chosen yet."""
-    from cpc_engine.comparison.verdicts import arm_key
+    from cpc_engine.comparison.arms import arm_key
 
     chosen = {arm_key(arm.config, arm.changes): {run.seed for run in arm.runs} for arm in arms}
     return [run for (key, seed), run in known.items() if key in chosen and seed not in chosen[key]]
@@ -128,8 +128,8 @@ def _load(run: str, root: str, stamp: tuple[int, ...]) -> ComparedRun:
 
 @st.cache_data(max_entries=5000, show_spinner=False)
 def _arm(run: str, root: str, stamp: tuple[int, ...]) -> tuple[str, int]:
+    from cpc_engine.comparison.arms import arm_key
     from cpc_engine.comparison.collect import changes_of
-    from cpc_engine.comparison.verdicts import arm_key
 
     folder = open_run(run).folder
     config = folder.config()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from cpc_engine.comparison.arms import MIN_SEEDS
 from cpc_engine.datasets import DATASETS
 from cpc_engine.errors import RunError
 from cpc_engine.settings import Setting, read_text
@@ -27,7 +28,7 @@ from ..shell.session import manager, root
 from .data import Known, show_also
 
 if TYPE_CHECKING:
-    from cpc_engine.comparison.verdicts import Arm, ComparedRun
+    from cpc_engine.comparison.arms import Arm, ComparedRun
     from cpc_engine.config import RunConfig
     from cpc_engine.execution.evaluations import Evaluations
 
@@ -44,15 +45,16 @@ def queue(configs: Sequence[RunConfig], known: Known) -> None:
 
 def existing(configs: Sequence[RunConfig], known: Known) -> list[str | None]:
     """The run that each configuration already has."""
-    from cpc_engine.comparison.verdicts import arm_key
+    from cpc_engine.comparison.arms import arm_key
 
     return [known.get((arm_key(config), config.run.seed)) for config in configs]
 
 
 def missing(arms: Sequence[Arm], known: Known) -> None:
-    """One click that gives every arm the same seeds, three or more."""
+    """One click that gives every arm the same seeds, as many as a verdict needs."""
+    from cpc_engine.comparison.arms import missing_seeds
+    from cpc_engine.comparison.judge import SEEDS_NEEDED
     from cpc_engine.comparison.recipes import seed_configs
-    from cpc_engine.comparison.verdicts import SEEDS_NEEDED, missing_seeds
 
     repeatable = [arm for arm in arms if not arm.changes]
     seeds = missing_seeds(repeatable)
@@ -99,7 +101,7 @@ def sweep(arms: Sequence[Arm], known: Known) -> None:
             help="Every value of the one with every value of the other.",
         )
     with fourth:
-        count = int(st.number_input("Seeds", 1, 10, max(3, len(arm.seeds)), key="repeat-seeds"))
+        count = int(st.number_input("Seeds", 1, 10, max(MIN_SEEDS, min(10, len(arm.seeds))), key="repeat-seeds"))
     with plain_errors():
         changes = _choices(path, settings.get(path), base)
         if across:

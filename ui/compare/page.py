@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from cpc_engine.comparison.arms import MIN_SEEDS
+
 from ..shell.compat import inside_app
 from ..shell.errors import plain_errors
 from ..shell.session import manager, runs
 from .data import choose, known_arms, load, show_also, siblings
 
 if TYPE_CHECKING:
-    from cpc_engine.comparison.verdicts import Arm
+    from cpc_engine.comparison.arms import Arm
     from cpc_engine.storage.folder import RunInfo
 
     from .data import Known
@@ -39,7 +41,8 @@ def _first_comparison(infos: Sequence[RunInfo]) -> None:
         return
     there = "There is one run of yours, and nothing to hold it against" if own else "There is no run of yours yet"
     st.info(
-        f"{there}. Two settings with two seeds each give a first verdict, in a few minutes.", icon=":material/balance:"
+        f"{there}. Two settings with {MIN_SEEDS} seeds each give a verdict: {2 * MIN_SEEDS} runs of half a minute.",
+        icon=":material/balance:",
     )
     if st.button("Train two settings to compare", type="primary", icon=":material/play_arrow:", key="begin"):
         with plain_errors():
@@ -47,19 +50,19 @@ def _first_comparison(infos: Sequence[RunInfo]) -> None:
 
 
 def _begin() -> None:
-    """Two settings of the 60-second run, two seeds each."""
+    """Two settings of the 60-second run, with as many seeds each as a verdict needs."""
     from cpc_engine import preset
     from cpc_engine.comparison.recipes import changed_configs
 
     base = preset("tones").config().replace({"optimizer.steps": 120, "evaluation.every": 25})
     changes = [{"sampler.perturbed": False}, {"sampler.perturbed": True}]
     names = ["Tones", "Tones with perturbed negatives"]
-    show_also([manager().start(config) for config in changed_configs(base, changes, (0, 1), names)])
+    show_also([manager().start(config) for config in changed_configs(base, changes, range(MIN_SEEDS), names)])
 
 
 def _chosen_arms(infos: list[RunInfo], known: Known) -> list[Arm]:
     """The arms of the runs that the reader picks."""
-    from cpc_engine.comparison.verdicts import group
+    from cpc_engine.comparison.arms import group
 
     seeds = {run: seed for (_, seed), run in known.items()}
     arms = group(load(choose(infos, seeds)))
@@ -87,7 +90,7 @@ def _compare(arms: list[Arm], known: Known) -> None:
     launch.missing(arms, known)
 
     st.header("Which is better", anchor="better")
-    baseline = view.metrics(arms)
+    baseline, primary = view.metrics(arms)
     launch.probes([run for arm in arms for run in arm.runs])
 
     if len(arms) > 1:
@@ -108,4 +111,4 @@ def _compare(arms: list[Arm], known: Known) -> None:
 
     st.header("Export", anchor="export")
     with plain_errors():
-        view.export(arms, baseline)
+        view.export(arms, baseline, primary)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from cpc_engine.comparison.arms import Arm
 from cpc_engine.comparison.commands import cli_command
 from cpc_engine.comparison.html import Chart, Section, html_report
+from cpc_engine.comparison.judge import EXPLANATION
 from cpc_engine.comparison.tables import differences, metrics_csv_columns, metrics_table, overview
-from cpc_engine.comparison.verdicts import EXPLANATION, Arm
 
 from ..drawing.charts import Figure
 from ..drawing.curves import spoken
@@ -32,7 +33,9 @@ def configurations(arms: Sequence[Arm]) -> str:
     return json.dumps({run.id: run.config.to_dict() for arm in arms for run in arm.runs}, indent=2)
 
 
-def report(arms: Sequence[Arm], baseline: Arm, curves: Sequence[Figure], maps: Sequence[tuple[Figure, str]]) -> str:
+def report(
+    arms: Sequence[Arm], baseline: Arm, primary: str, curves: Sequence[Figure], maps: Sequence[tuple[Figure, str]]
+) -> str:
     """The report: `maps` are figures with their text alternatives; `curves` speak for themselves."""
     names = " against ".join(arm.name for arm in arms[:4])
     sections = [
@@ -42,14 +45,14 @@ def report(arms: Sequence[Arm], baseline: Arm, curves: Sequence[Figure], maps: S
             "" if len(arms) > 1 else "There is only one arm.",
             tables=[differences(arms)] if len(arms) > 1 else [],
         ),
-        Section("Which is better", EXPLANATION, tables=[metrics_table(arms, baseline, every=True)]),
+        Section("Which is better", EXPLANATION, tables=[metrics_table(arms, baseline, primary, every=True)]),
         Section("Curves", charts=[Chart(figure, spoken(figure)) for figure in curves]),
     ]
     if maps:
         text = "Held-out items where each run puts them. Distances between groups mean little."
         sections.append(Section("Maps", text, charts=[Chart(figure, alt, 480) for figure, alt in maps]))
     sections += [
-        Section("All numbers", tables=[metrics_csv_columns(arms, baseline)]),
+        Section("All numbers", tables=[metrics_csv_columns(arms, baseline, primary)]),
         Section("Do it again", "Commands, one per run, in the folder of CPC Lab:", code=[("Shell", commands(arms))]),
         Section("Configurations", code=[(run.id, run.config.to_json()) for arm in arms for run in arm.runs]),
     ]

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from cpc_engine.comparison.tables import differences, metrics_csv_columns, metrics_table
-from cpc_engine.comparison.verdicts import EXPLANATION
+from cpc_engine.comparison.judge import EXPLANATION, PRIMARY
+from cpc_engine.comparison.tables import differences, metrics_csv_columns, metrics_table, shown_metrics
 from cpc_engine.errors import CpcError
+from cpc_engine.evaluation.metric_info import describe_metric
 from cpc_engine.terms import MODALITIES
 from cpc_engine.training.plan import modalities
 
@@ -27,7 +28,7 @@ from .curves import CURVES, Axis, Bundle, Seeds, curves_figure, run_curve
 from .data import records_of
 
 if TYPE_CHECKING:
-    from cpc_engine.comparison.verdicts import Arm
+    from cpc_engine.comparison.arms import Arm
 
     from ..drawing.charts import Figure
 
@@ -46,8 +47,8 @@ def settings_diff(arms: Sequence[Arm]) -> None:
         st.info("These runs differ in nothing but their seed: they are one arm.", icon=":material/equal:")
 
 
-def metrics(arms: Sequence[Arm]) -> Arm:
-    """Final metrics with intervals and verdicts; gives the baseline, which the other arms are judged against."""
+def metrics(arms: Sequence[Arm]) -> tuple[Arm, str]:
+    """Final metrics with intervals and verdicts; gives the baseline of the verdicts and the primary metric."""
     by_letter = {arm.letter: arm for arm in arms}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         letter = st.selectbox(
@@ -58,12 +59,25 @@ def metrics(arms: Sequence[Arm]) -> Arm:
             bind="query-params",
             width=320,
         )
+        primary = st.selectbox(
+            "Primary metric",
+            list(dict.fromkeys([PRIMARY, *shown_metrics(arms)])),
+            format_func=lambda name: describe_metric(name).title,
+            key="primary",
+            bind="query-params",
+            width=320,
+            help="The metric that decides. Choose it before you look at the numbers.",
+        )
         every = st.toggle("Every modality and horizon", key="all-metrics", bind="query-params")
     baseline = by_letter[letter]
-    columns = metrics_table(arms, baseline, every)
+    columns = metrics_table(arms, baseline, primary, every)
     if not columns["Metric"]:
         st.info("No run has finished yet, so there is nothing to measure.", icon=":material/hourglass_empty:")
-        return baseline
+        return baseline, primary
+    if primary not in shown_metrics(arms):
+        st.info(
+            f"{describe_metric(primary).title}, the primary metric, is not measured yet.", icon=":material/straighten:"
+        )
     # As wide as the longest text: cut short, "not distinguishable" would read as "not".
     wide = st.column_config.TextColumn(width=270)
     verdicts = {name: wide for name in columns if name == "Metric" or name.endswith("?")}
@@ -72,14 +86,14 @@ def metrics(arms: Sequence[Arm]) -> Arm:
     st.caption(EXPLANATION)
     st.download_button(
         "Metrics (CSV)",
-        columns_csv(metrics_csv_columns(arms, baseline)),
+        columns_csv(metrics_csv_columns(arms, baseline, primary)),
         "metrics.csv",
         "text/csv",
         key="metrics-csv",
         icon=":material/download:",
         on_click="ignore",
     )
-    return baseline
+    return baseline, primary
 
 
 def curve_choices(both: bool) -> tuple[Axis, Seeds, bool, bool]:
@@ -171,7 +185,7 @@ def mapped(arms: Sequence[Arm]) -> dict[str, str]:
     return {run: names[run] for run in [*first, *names]}
 
 
-def export(arms: Sequence[Arm], baseline: Arm) -> None:
+def export(arms: Sequence[Arm], baseline: Arm, primary: str) -> None:
     """The report, commands and configurations."""
     from .report import commands, configurations
 
@@ -179,7 +193,7 @@ def export(arms: Sequence[Arm], baseline: Arm) -> None:
     with st.container(horizontal=True):
         st.download_button(
             "Report (one HTML file)",
-            lambda: _report(arms, baseline),
+            lambda: _report(arms, baseline, primary),
             "comparison.html",
             "text/html",
             key="report",
@@ -200,7 +214,7 @@ def export(arms: Sequence[Arm], baseline: Arm) -> None:
     st.caption("Each chart's own toolbar saves it as PNG or SVG; each table and map has its CSV beside it.")
 
 
-def _report(arms: Sequence[Arm], baseline: Arm) -> str:
+def _report(arms: Sequence[Arm], baseline: Arm, primary: str) -> str:
     from .maps import load_side
     from .pairs import aligned, pair_figures
     from .report import report
@@ -211,4 +225,4 @@ def _report(arms: Sequence[Arm], baseline: Arm) -> str:
         sides = aligned([load_side(run, name, "pca") for run, name in names])
         for side, figure in zip(sides, pair_figures(sides), strict=True):
             maps.append((figure, f"PCA map of {len(side.labels)} held-out items of {side.name}, colored by class."))
-    return report(arms, baseline, list(curve_figures(arms, "step", "range", True).values()), maps)
+    return report(arms, baseline, primary, list(curve_figures(arms, "step", "range", True).values()), maps)

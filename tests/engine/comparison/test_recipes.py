@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cpc_engine import RunConfig
+from cpc_engine.comparison.arms import group, missing_seeds
 from cpc_engine.comparison.recipes import changed_configs, seed_configs
-from cpc_engine.comparison.verdicts import group, missing_seeds
 from cpc_engine.errors import ConfigError
 from tests.support.compared import compared
 
@@ -15,8 +15,8 @@ def test_missing_seeds_give_all_arms_the_same_seeds() -> None:
     arms = group(
         [compared("a", 4), compared("b", 5), compared("c", 4, loss__temperature=0.3), compared("d", 0, "failed")]
     )
-    assert missing_seeds(arms) == {"A": [0], "B": [0, 5]}
-    assert missing_seeds(group([compared(str(i), i) for i in range(3)])) == {}
+    assert missing_seeds(arms) == {"A": [0, 1, 2], "B": [0, 1, 2, 5]}
+    assert missing_seeds(group([compared(str(i), i) for i in range(5)])) == {}
     (arm,) = group([compared("a", 4)])
     assert [c.run.seed for c in seed_configs(arm, [7, 8])] == [7, 8]
     (changed,) = group([compared("a", changes=[(1, "loss.temperature", "1.0")])])

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from cpc_engine.comparison.arms import MIN_SEEDS, group, metric_names, settings_table
 from cpc_engine.comparison.collect import is_evaluated
-from cpc_engine.comparison.verdicts import compare, group, metric_names, settings_table
+from cpc_engine.comparison.verdicts import compare
 from tests.support.compared import compared
 
 numbers = st.floats(-100, 100).map(lambda x: round(x, 3))
@@ -23,12 +24,13 @@ def test_paired_verdicts_equal_scipys(pairs: list[tuple[float, float]]) -> None:
     differences = np.array([x - y for x, y in pairs])
     assert verdict.difference == pytest.approx(differences.mean(), abs=1e-9)
     if np.ptp(differences) < 1e-9:
-        assert verdict.text.startswith("not") == (abs(differences[0]) == 0)
+        assert verdict.p == (abs(differences[0]) == 0)
         return
     oracle = stats.ttest_rel(list(a.values()), list(b.values()))
     interval = oracle.confidence_interval(0.95)
     assert (verdict.low, verdict.high) == pytest.approx((interval.low, interval.high), rel=1e-9, abs=1e-9)
-    assert (verdict.text in ("A better", "B better")) == (oracle.pvalue < 0.05)
+    assert verdict.p == pytest.approx(oracle.pvalue, rel=1e-6, abs=1e-12)
+    assert (verdict.text in ("A better", "B better")) == (len(pairs) >= MIN_SEEDS and oracle.pvalue < 0.05)
 
 
 @given(st.lists(numbers, min_size=2, max_size=7), st.lists(numbers, min_size=2, max_size=7))
@@ -41,18 +43,20 @@ def test_unpaired_verdicts_equal_welchs_test(first: list[float], second: list[fl
     oracle = stats.ttest_ind(first, second, equal_var=False)
     interval = oracle.confidence_interval(0.95)
     assert (verdict.low, verdict.high) == pytest.approx((interval.low, interval.high), rel=1e-7, abs=1e-7)
-    assert verdict.text.startswith("not") == (oracle.pvalue >= 0.05)
+    assert verdict.p == pytest.approx(oracle.pvalue, rel=1e-6, abs=1e-12)
+    assert (verdict.outcome in "ab") == (min(len(a), len(b)) >= MIN_SEEDS and oracle.pvalue < 0.05)
 
 
 def test_verdicts_follow_the_direction_of_the_metric() -> None:
-    high, low = {0: 5.0, 1: 5.1, 2: 5.05}, {0: 1.0, 1: 1.2, 2: 1.1}
+    high, low = dict(enumerate([5.0, 5.1, 5.05, 5.02, 5.08])), dict(enumerate([1.0, 1.2, 1.1, 1.05, 1.15]))
+    others = dict(enumerate([5.0, 5.3, 5.1, 4.9, 5.0, 5.1], start=7))
     assert compare(high, low, "higher").text == "A better"
     assert compare(high, low, "lower").text == "B better"
     assert compare(low, high, "lower", ("B", "D")).text == "B better"
     assert compare(high, low, "neither").text == "A higher"
-    assert compare(high, high, "higher").text == "not distinguishable, n = 3"
-    assert compare(high, {7: 5.0, 8: 5.3}, "higher").text == "not distinguishable, n = 3 and 2"
-    assert compare(high, {7: 5.0, 8: 5.3, 9: 5.1}, "higher").text == "not distinguishable, n = 3"
+    assert compare(high, high, "higher").text == "not distinguishable, n = 5"
+    assert compare(high, others, "higher").text == "not distinguishable, n = 5 and 6"
+    assert compare(high, {7: 5.0, 8: 5.3}, "higher").text == "no verdict below 5 seeds, n = 5 and 2"
 
 
 def test_pairing_needs_the_seeds_of_one_arm_among_the_others() -> None:

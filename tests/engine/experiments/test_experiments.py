@@ -314,6 +314,13 @@ def test_the_document_is_generated_from_results(tmp_path: Path, monkeypatch: pyt
     text = (tmp_path / "docs" / "experiments.md").read_text()
     assert "by `reference`: differs; trained 70.0" in text
     assert "**the untrained wins**" in text
+    few = invented("ablation", 0.9375, 0.8625)
+    few["verdicts"] = [row | {"outcome": "too_few_seeds", "text": "none, n = 3"} for row in few["verdicts"]]
+    (tmp_path / "benchmarks/results/experiment-ablation.json").write_text(json.dumps(few))
+    assert write_document([]) == 0
+    text = (tmp_path / "docs" / "experiments.md").read_text()
+    assert "whether training beats the untrained network: no verdict below 5 seeds." in text
+    assert "The claim stays open: no verdict below 5 seeds." in text
     (tmp_path / "benchmarks/results/experiment-fsdd.json").unlink()
     assert write_document([]) == 0
     assert (

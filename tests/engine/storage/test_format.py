@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import cpc_engine as cpc
+from cpc_engine.comparison.arms import group
 from cpc_engine.comparison.collect import changes_of, load_compared
-from cpc_engine.comparison.verdicts import group
 from cpc_engine.errors import RunError
 from cpc_engine.media import Sound
 from cpc_engine.storage.files import read_json

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from cpc_engine.comparison.arms import MIN_SEEDS, group
 from cpc_engine.comparison.collect import load_compared
 from cpc_engine.comparison.html import Chart, Section, html_report
 from cpc_engine.comparison.tables import differences, metrics_csv_columns, metrics_table, overview
-from cpc_engine.comparison.verdicts import group
 from cpc_engine.config import all_settings
 from cpc_engine.execution.execute import execute
 from cpc_engine.storage.folder import RunFolder, list_runs
@@ -67,7 +67,7 @@ def test_without_runs_it_says_what_to_do(runs: Path) -> None:
     assert "no run of yours yet" in test.info[0].value
     test.button(key="begin").click().run()
     assert not test.exception
-    assert len(ids(runs)) == 4
+    assert len(ids(runs)) == 2 * MIN_SEEDS, "as many as a verdict needs"
     assert set(shown(test)) == set(ids(runs))
 
 
@@ -95,9 +95,23 @@ def test_two_settings_are_held_against_each_other(runs: Path, finished: Path) ->
     assert list(tables[0]["Seeds"]) == ["0, 1", "0, 1"]
     assert "A or B?" in tables[1].columns
     assert list(tables[2]["Setting"]) == ["sampler.perturbed"]
-    assert "Run the missing seeds (2 runs)" in test.button(key="missing").label
+    assert "Run the missing seeds (6 runs)" in test.button(key="missing").label
     test.toggle(key="all-settings").set_value(True).run()
     assert len(test.dataframe[2].value) > 60
+
+
+def test_the_primary_metric_comes_first_and_two_seeds_give_no_verdict(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs)
+    test = page(runs=",".join(ids(runs)))
+    assert "Linear probe, the primary metric, is not measured yet" in " ".join(info.value for info in test.info)
+    test.selectbox(key="primary").select("uniformity").run()
+    assert not test.exception
+    table = test.dataframe[1].value
+    assert (table["Metric"][0], table["Role"][0]) == ("Uniformity", "primary")
+    assert set(table["A or B?"]) == {"no verdict below 5 seeds, n = 2"}
+    assert all("(" in text for text in table["A − B"]), "differences with intervals"
+    assert "Linear probe, the primary" not in " ".join(info.value for info in test.info)
+    assert page(runs=",".join(ids(runs)), primary="Uniformity").dataframe[1].value["Role"][0] == "primary"
 
 
 def test_one_run_can_be_repeated_with_a_change(runs: Path, finished: Path) -> None:
@@ -149,8 +163,8 @@ def test_missing_seeds_are_started_once(runs: Path, finished: Path) -> None:
     assert "Add their 1 other seed" in test.button(key="siblings").label
     test.button(key="missing").click().run()
     assert not test.exception
-    assert len(ids(runs)) == 6, "the fourth run is there already, though it was not chosen"
-    assert len(shown(test)) == 6
+    assert len(ids(runs)) == 2 * MIN_SEEDS, "the fourth run is there already, though it was not chosen"
+    assert len(shown(test)) == 2 * MIN_SEEDS
     assert not [button for button in test.button if button.key == "missing"]
 
 
@@ -315,7 +329,7 @@ def test_the_report_needs_nothing_else_and_escapes_everything(finished: Path) ->
     x = np.arange(5.0)
     curve = curves_figure([Bundle(EVIL, series_style(0), [Curve(x, x)])], "loss", "step", "each", False)
     figures = pair_figures([side(EVIL, np.random.rand(6, 2), [EVIL] * 6, [EVIL, "b"])])
-    text = report(arms, arms[0], [curve], [(figures[0], EVIL)])
+    text = report(arms, arms[0], "probe", [curve], [(figures[0], EVIL)])
     reader = Reader()
     reader.feed(text)
     assert reader.links == []

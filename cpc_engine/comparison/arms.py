@@ -1,0 +1,151 @@
+"""Arms of a comparison: runs of one configuration at different seeds, and the settings in which arms differ."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from ..config import RunConfig, paths_with_role
+from ..evaluation.metric_info import METRICS
+
+MIN_SEEDS = 5  # of each arm for a verdict; with fewer, tests of real metrics err more often than they say
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """One run of a comparison.
+
+    Attributes:
+        complete: whether it finished all its steps; only complete runs enter means and verdicts.
+        metrics: final values by name, see `evaluation.metric_info.METRICS`.
+        changes: (step, setting, value as JSON) of settings changed during training.
+    """
+
+    id: str
+    config: RunConfig
+    status: str
+    complete: bool
+    metrics: Mapping[str, float | None]
+    changes: tuple[tuple[int, str, str], ...] = ()
+
+    @property
+    def seed(self) -> int:
+        return self.config.run.seed
+
+    @property
+    def label(self) -> str:
+        """Its name, or its id if it has none."""
+        return self.config.run.name or self.id
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Runs of one configuration at different seeds; `letter` names the arm in tables and curves."""
+
+    letter: str
+    runs: tuple[ComparedRun, ...]
+
+    @property
+    def config(self) -> RunConfig:
+        return self.runs[0].config
+
+    @property
+    def changes(self) -> tuple[tuple[int, str, str], ...]:
+        return self.runs[0].changes
+
+    @property
+    def seeds(self) -> list[int]:
+        return sorted({run.seed for run in self.runs})
+
+    @property
+    def name(self) -> str:
+        return f"{self.letter} · {self.runs[0].label}"
+
+    def values(self, metric: str) -> dict[int, float]:
+        """Return {seed: value} of a metric over complete runs; of a repeated seed the first run with a value counts."""
+        by_seed: dict[int, float] = {}
+        for run in self.runs:
+            value = run.metrics.get(metric)
+            if run.complete and value is not None and math.isfinite(value):
+                by_seed.setdefault(run.seed, float(value))
+        return dict(sorted(by_seed.items()))
+
+
+def arm_key(config: RunConfig, changes: Iterable[tuple[int, str, str]] = ()) -> str:
+    """Return a key that is equal for runs of the same arm."""
+    values = {path: value for path, value in config.flat().items() if path not in repetition_settings()}
+    return json.dumps([values, list(changes)], sort_keys=True)
+
+
+@cache
+def repetition_settings() -> frozenset[str]:
+    """Return the settings in which runs of one arm may differ: seed, machine, name, and note."""
+    return paths_with_role("machine", "label", "seed")
+
+
+def group(runs: Iterable[ComparedRun]) -> list[Arm]:
+    """Group runs into arms, in the order of their first runs, with the letters A to Z, then A2, B2, …
+
+    Example:
+        >>> runs = [ComparedRun(f"run-{seed}", RunConfig().replace({"run.seed": seed}), "finished", True, {})
+        ...         for seed in (1, 0)]
+        >>> [(arm.letter, arm.seeds) for arm in group(runs)]
+        [('A', [0, 1])]
+    """
+    groups: dict[str, list[ComparedRun]] = {}
+    for run in runs:
+        groups.setdefault(arm_key(run.config, run.changes), []).append(run)
+    return [
+        Arm(f"{chr(65 + i % 26)}{i // 26 + 1 if i >= 26 else ''}", tuple(sorted(members, key=lambda run: run.seed)))
+        for i, members in enumerate(groups.values())
+    ]
+
+
+def settings_table(arms: Sequence[Arm], every: bool = False) -> dict[str, list[Any]]:
+    """Return {"section.setting": its value in each arm}.
+
+    Settings that were changed during training come last, as "section.setting from step n".
+
+    Args:
+        every: return all settings, not only those that differ between arms.
+    """
+    flat = [arm.config.flat() for arm in arms]
+    for values, arm in zip(flat, arms, strict=True):
+        values |= {f"{setting} from step {step}": json.loads(value) for step, setting, value in arm.changes}
+    paths = dict.fromkeys(path for values in flat for path in values if path not in repetition_settings())
+    table = {path: [values.get(path) for values in flat] for path in paths}
+    return {p: row for p, row in table.items() if every or any(value != row[0] for value in row)}
+
+
+def metric_names(arms: Sequence[Arm]) -> list[str]:
+    """Return the metrics of all complete runs: those in `METRICS` in order, then those per modality and horizon."""
+    runs = [run for arm in arms for run in arm.runs if run.complete]
+    names = {name for run in runs for name, value in run.metrics.items() if value is not None}
+    order = list(METRICS)
+
+    def rank(name: str) -> tuple[bool, int, str]:
+        base = "probe" if name.startswith("probe.") else name
+        return base not in METRICS, order.index(base) if base in METRICS else 0, name
+
+    return sorted(names, key=rank)
+
+
+def missing_seeds(arms: Sequence[Arm]) -> dict[str, list[int]]:
+    """Return {letter: seeds to run} so that all arms have the same seeds, as many as a verdict needs.
+
+    Seeds of queued, running, and paused runs count as present; seeds of runs that ended early are run again.
+    """
+    present = {
+        arm.letter: {run.seed for run in arm.runs if run.complete or run.status in ("queued", "running", "paused")}
+        for arm in arms
+    }
+    target = set().union(*present.values())
+    unused = 0
+    while len(target) < MIN_SEEDS:
+        target.add(unused)
+        unused += 1
+    return {letter: sorted(target - seeds) for letter, seeds in present.items() if target - seeds}

@@ -22,11 +22,11 @@ from scipy.special import ndtr
 import cpc_engine  # noqa: F401  (before torch: it settles how torch's threads wait)
 from benchmarks.timing import deliver, machine
 from cpc_engine.comparison.arms import Arm, ComparedRun, group
-from cpc_engine.comparison.judge import PRIMARY, judge
+from cpc_engine.comparison.judge import judge
 from cpc_engine.comparison.verdicts import ALPHA
 from cpc_engine.config import RunConfig
 from cpc_engine.evaluation.intervals import wilson_interval
-from cpc_engine.evaluation.metric_info import METRICS
+from cpc_engine.evaluation.metric_info import METRICS, PRIMARY
 
 EXTRA = ("probe.mean_context", "probe.last_context", "probe.mean_latent", "probe.quarters")
 NAMES = (*METRICS, *EXTRA)

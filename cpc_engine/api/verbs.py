@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import RunConfig
 from ..errors import DataError, RunError
+from ..evaluation.metric_info import PRIMARY
 from ..presets import preset
 from ..storage.folder import RunFolder, default_root, list_runs
 from .run import Run
@@ -128,7 +129,7 @@ def runs(root: Path | str | None = None) -> list[Run]:
 
 
 def compare(
-    runs: AnyRun | Sequence[AnyRun], root: Path | str | None = None, primary: str = "probe", every: bool = False
+    runs: AnyRun | Sequence[AnyRun], root: Path | str | None = None, primary: str = PRIMARY, every: bool = False
 ) -> pd.DataFrame:
     """Final metrics of runs side by side, with verdicts: one row per metric.
 

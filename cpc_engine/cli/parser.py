@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import ConfigError
+from ..evaluation.metric_info import PRIMARY
 
 PROGRAM = "cpc"
 RUN_HELP = "a run's folder or id"
@@ -79,7 +80,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     compare = add("compare", "differing settings and metrics of runs, side by side")
     compare.add_argument("run", metavar="RUN", help=RUN_HELP)
     compare.add_argument("others", nargs="+", metavar="RUN", help="runs to compare it with")
-    compare.add_argument("--primary", metavar="METRIC", default="probe", help="the metric chosen before (probe)")
+    compare.add_argument("--primary", metavar="METRIC", default=PRIMARY, help=f"the metric chosen before ({PRIMARY})")
 
     experiment = add("experiment", "rerun a whole experiment: train its arms, evaluate them, write a report")
     experiment.add_argument("name", metavar="NAME", help=experiments)

@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..evaluation.metric_info import METRICS, describe_metric
+from ..evaluation.metric_info import METRICS, PRIMARY, describe_metric
 from ..settings import unknown
 from .arms import MIN_SEEDS, Arm, metric_names
 from .verdicts import ALPHA, Verdict, compare
 
-PRIMARY = "probe"  # where the reader names no other
 PRIMARY_SHARE = 0.5  # of the allowed error
 
 SEEDS_NEEDED = f"A verdict needs {MIN_SEEDS} seeds on each side, best the same ones; fewer give numbers only."

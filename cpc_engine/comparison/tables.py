@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..evaluation.intervals import mean_interval
-from ..evaluation.metric_info import describe_metric
+from ..evaluation.metric_info import PRIMARY, describe_metric
 from .arms import Arm, metric_names, settings_table
-from .judge import PRIMARY, is_tested, judge
+from .judge import is_tested, judge
 from .verdicts import Verdict
 
 Columns = dict[str, list[Any]]

@@ -121,6 +121,7 @@ METRICS: dict[str, MetricInfo] = {
     ),
     "seconds": MetricInfo("Training time", "s", "neither", "Depends on the machine and on its load."),
 }
+PRIMARY = "probe"  # the metric that decides a comparison where the reader names no other
 _UNKNOWN = MetricInfo("", "", "neither", "Not described.")
 
 

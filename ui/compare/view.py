@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from cpc_engine.comparison.judge import EXPLANATION, PRIMARY
+from cpc_engine.comparison.judge import EXPLANATION
 from cpc_engine.comparison.tables import differences, metrics_csv_columns, metrics_table, shown_metrics
 from cpc_engine.errors import CpcError
-from cpc_engine.evaluation.metric_info import describe_metric
+from cpc_engine.evaluation.metric_info import PRIMARY, describe_metric
 from cpc_engine.terms import MODALITIES
 from cpc_engine.training.plan import modalities
 

@@ -28,7 +28,7 @@ from benchmarks.timing import ROOT, deliver, machine
 from benchmarks.typicality import FILES
 from cpc_engine.config import RunConfig
 from cpc_engine.data import load_dataset
-from cpc_engine.data.splits import balanced_rows
+from cpc_engine.data.splits import sample_rows
 from cpc_engine.errors import CpcError, RunError
 from cpc_engine.evaluation.intervals import mean_interval
 from cpc_engine.evaluation.metrics import geometry_metrics
@@ -65,7 +65,7 @@ def train(config: RunConfig, root: Path) -> dict[str, Any]:
     if end.status != "finished":
         raise RunError(f"{config.data.dataset}, seed {config.run.seed}: {end.status} {end.message}")
     data = load_dataset(config)
-    shown = data.test.take(balanced_rows(data.test.labels, max(config.evaluation.items, 512)))
+    shown = data.test.take(sample_rows(data.test, max(config.evaluation.items, 512), config.data.seed))
     found = geometry_metrics(load_model(folder), shown, config)
     ranks = {
         m: found["effective_rank" if len(data.modalities) == 1 else f"{m}.effective_rank"] for m in data.modalities

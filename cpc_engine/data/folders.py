@@ -152,7 +152,9 @@ def _load_folder(
             cap = need + 8 * len(classes) if all(caps) else 0
         files = class_folders(part)
         labeled = [(path, label) for label, name in enumerate(classes) for path in files.get(name, [])]
-        labeled = [labeled[row] for row in balanced([label for _, label in labeled], cap, config.data.seed)]
+        groups_of_files = [_group(path, part) for path, _ in labeled]
+        chosen = balanced([label for _, label in labeled], groups_of_files, cap, config.data.seed)
+        labeled = [labeled[row] for row in chosen]
         paths = [path for path, _ in labeled]
         if modality == "audio":
             loaded = load_sounds(paths, root, config, device, progress)
@@ -175,8 +177,13 @@ def _split(loaded: Loaded, labeled: Sequence[tuple[Path, int]], root: Path, moda
         image=loaded.values if modality == "image" else None,
         labels=labels_tensor([labeled[row][1] for row in loaded.rows]).to(loaded.values.device),
         names=tuple(name.as_posix() for name in names),
-        groups=tuple(name.with_suffix("").as_posix() for name in names),
+        groups=tuple(_group(labeled[row][0], root) for row in loaded.rows),
     )
+
+
+def _group(path: Path, root: Path) -> str:
+    """The group of a file: files whose paths differ only in the suffix belong together."""
+    return path.relative_to(root).with_suffix("").as_posix()
 
 
 def _paired(audio: Split, image: Split, seed: int, part: int) -> Split:

@@ -64,11 +64,13 @@ def take_validation(train: Split, config: DataConfig, *, grouped: bool = True) -
     return train.take(torch.tensor(kept, dtype=torch.int64)), train.take(torch.tensor(held, dtype=torch.int64))
 
 
-def balanced(labels: Sequence[int], limit: int, seed: int) -> list[int]:
-    """Select at most `limit` rows at random, spread as evenly over the classes as possible.
+def balanced(labels: Sequence[int], groups: Sequence[str], limit: int, seed: int) -> list[int]:
+    """Select at most `limit` rows at random, spread as evenly as possible over the classes, and within a class over its
+    groups. The order of the rows decides nothing but which random number each row gets.
 
     Args:
         labels: class of each row.
+        groups: group of each row, for example a speaker.
         limit: number of rows; 0 selects all.
         seed: random seed.
 
@@ -76,26 +78,43 @@ def balanced(labels: Sequence[int], limit: int, seed: int) -> list[int]:
         The selected rows, ascending.
 
     Example:
-        >>> [[0, 0, 0, 0, 1][row] for row in balanced([0, 0, 0, 0, 1], limit=2, seed=0)]
-        [0, 1]
+        >>> labels, groups = [0, 0, 0, 0, 1], ["a", "a", "a", "b", "c"]
+        >>> [groups[row] for row in balanced(labels, groups, limit=3, seed=0)][1:]
+        ['b', 'c']
     """
     if not limit or limit >= len(labels):
         return list(range(len(labels)))
     order = np.random.default_rng([seed, 0xCA9]).permutation(len(labels))
-    # Sort by rank within the class: the first row of every class comes before the second row of any class.
-    counts: Counter[int] = Counter()
-    ranked: list[tuple[int, int, int]] = []
-    for row in order.tolist():
-        ranked.append((counts[labels[row]], len(ranked), row))
-        counts[labels[row]] += 1
+    # Sort by rank twice: in a class the first row of every group comes before the second row of any group, and of the
+    # rows so ordered the first of every class comes before the second of any class.
+    rounds: Counter[tuple[int, str]] = Counter()
+    of_class: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
+    for place, row in enumerate(order.tolist()):
+        key = (labels[row], groups[row])
+        of_class[labels[row]].append((rounds[key], place, row))
+        rounds[key] += 1
+    ranked = [
+        (rank, place, row) for members in of_class.values() for rank, (_, place, row) in enumerate(sorted(members))
+    ]
     return sorted(row for _, _, row in sorted(ranked)[:limit])
 
 
+def sample_rows(split: Split, limit: int, seed: int) -> Tensor:
+    """Select at most `limit` items (0: all) of a split at random, balanced over classes and groups (see `balanced`).
+
+    Wherever a part of a split stands for all of it, for example in probes, metrics, and maps, this is the part.
+
+    Returns:
+        (n,) int64 rows, ascending, on the CPU.
+    """
+    return torch.tensor(balanced(split.labels.tolist(), split.groups, limit, seed), dtype=torch.int64)
+
+
 def capped(split: Split, limit: int, seed: int) -> Split:
-    """Select at most `limit` items of `split` (0: all) at random, balanced over the classes (see `balanced`)."""
+    """Select at most `limit` items of `split` (0: all), see `sample_rows`."""
     if not limit or limit >= len(split):
         return split
-    return split.take(torch.tensor(balanced(split.labels.tolist(), limit, seed)))
+    return split.take(sample_rows(split, limit, seed))
 
 
 def chosen_classes(config: DataConfig, valid: Sequence[str]) -> tuple[str, ...]:
@@ -155,27 +174,3 @@ def check_enough(name: str, classes: Sequence[str], parts: dict[str, Split], ski
             )
     if len(parts["train"]) < 8:
         raise DataError(f"{name}: too few items, {len(parts['train'])} to train on where 8 are needed{hint}")
-
-
-def balanced_rows(labels: Tensor, limit: int) -> Tensor:
-    """Select the first items of every class, at most `limit` in total and spread evenly over the classes.
-
-    Args:
-        labels: (N,) int64 class of each item.
-        limit: largest number of rows.
-
-    Returns:
-        (n,) int64 rows, ascending, on the CPU.
-
-    Example:
-        >>> balanced_rows(torch.tensor([0, 0, 0, 1, 1]), limit=4)
-        tensor([0, 1, 3, 4])
-    """
-    labels = labels.cpu()
-    if len(labels) <= limit:
-        return torch.arange(len(labels))
-    rank = torch.zeros_like(labels)
-    for label in labels.unique():
-        members = labels == label
-        rank[members] = torch.arange(int(members.sum()))
-    return torch.sort(torch.argsort(rank, stable=True)[:limit]).values

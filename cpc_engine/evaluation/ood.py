@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..data.dataset import Split
-from ..data.splits import balanced_rows
+from ..data.splits import sample_rows
 from ..errors import DataError
 from ..model import MultiModalCPC
 from ..model.frontends import AudioFeatures
@@ -183,14 +183,16 @@ def verdict(percentile: float) -> Verdict:
     return "borderline" if percentile < BORDERLINE else "typical"
 
 
-def fit_ood_reference(model: MultiModalCPC, train: Split, validation: Split) -> dict[Modality, OODReference]:
-    """Fit one reference per modality, on at most 1000 training and 600 validation items, balanced over classes.
+def fit_ood_reference(model: MultiModalCPC, train: Split, validation: Split, seed: int) -> dict[Modality, OODReference]:
+    """Fit one reference per modality, on at most 1000 training and 600 validation items.
+
+    They are drawn with `seed` and balanced over classes and groups.
 
     Raises:
         DataError: see `OODReference.fit`.
     """
     splits = [
-        split.take(balanced_rows(split.labels, limit))
+        split.take(sample_rows(split, limit, seed))
         for split, limit in ((train, TRAINING_ITEMS), (validation, VALIDATION_ITEMS))
     ]
     features = [embed(model, split) for split in splits]

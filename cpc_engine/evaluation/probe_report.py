@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from ..config import EvaluationConfig
+from ..config import RunConfig
 from ..data.dataset import Dataset
-from ..data.splits import balanced_rows
+from ..data.splits import sample_rows
 from ..model import MultiModalCPC
 from ..terms import Modality
 from .baselines import raw_features
@@ -59,7 +59,7 @@ def probe_report(
     model: MultiModalCPC,
     untrained: MultiModalCPC,
     data: Dataset,
-    config: EvaluationConfig,
+    config: RunConfig,
     progress: Callable[[str, float], None] = lambda text, share: None,
 ) -> Report:
     """Fit a probe for every feature on training items, choose its C on validation items, and measure it on test items.
@@ -69,7 +69,7 @@ def probe_report(
         untrained: the same architecture from the same seed, before its first step.
         progress: called with a description of the current work and the share done, 0 to 1.
     """
-    train = data.train.take(balanced_rows(data.train.labels, config.probe_items))
+    train = data.train.take(sample_rows(data.train, config.evaluation.probe_items, config.data.seed))
     splits = (train, data.validation, data.test)
     labels = [split.labels.cpu().numpy() for split in splits]
     names = [field.name for field in fields(Features)]
@@ -81,7 +81,7 @@ def probe_report(
         progress("fitting probes", done / total)
         done += 1
         x = [column.numpy() for column in columns]
-        return fit_probe(x[0], labels[0], x[1], labels[1], config.strengths, len(data.classes))
+        return fit_probe(x[0], labels[0], x[1], labels[1], config.evaluation.strengths, len(data.classes))
 
     progress("embedding", 0.0)
     trained_features = [embed(model, split) for split in splits]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..data import load_dataset
-from ..data.splits import balanced_rows
+from ..data.splits import sample_rows
 from ..errors import DataError, RunError
 from ..evaluation.metrics import geometry_metrics
 from ..evaluation.probe_report import probe_report
@@ -47,8 +47,8 @@ def evaluate_run(
     if list(data.classes) != trained_on["classes"]:
         raise DataError(f"{folder.id} learned {trained_on['classes']}, these data have {list(data.classes)}")
     model = load_model(folder).to(device)
-    report = probe_report(model, new_model(config, data), data, config.evaluation, progress)
-    items = data.test.take(balanced_rows(data.test.labels, max(config.evaluation.items, 512)))
+    report = probe_report(model, new_model(config, data), data, config, progress)
+    items = data.test.take(sample_rows(data.test, max(config.evaluation.items, 512), config.data.seed))
     evaluation: dict[str, Any] = {
         "run": folder.id,
         **geometry_metrics(model, items, config),

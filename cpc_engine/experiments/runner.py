@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..comparison.arms import arm_key
 from ..config import RunConfig, paths_with_role
 from ..data import load_dataset
-from ..data.splits import balanced_rows
+from ..data.splits import sample_rows
 from ..errors import ConfigError, CpcError
 from ..execution.evaluate import evaluate_run
 from ..settings import unknown
@@ -155,7 +155,7 @@ def _save_baselines(folder: Path, config: RunConfig) -> None:
     from ..execution.device import pick_device
 
     data = load_dataset(config, pick_device(config.run.device))
-    rows = balanced_rows(data.train.labels, config.evaluation.probe_items)
+    rows = sample_rows(data.train, config.evaluation.probe_items, config.data.seed)
     path = _baseline_path(folder, config)
     with storing(path):
         path.parent.mkdir(exist_ok=True)

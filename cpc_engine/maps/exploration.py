@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from ..data import item_media, load_dataset
 from ..data.dataset import Dataset, Split
-from ..data.splits import balanced_rows
+from ..data.splits import sample_rows
 from ..errors import CpcError, DataError
 from ..evaluation.embed import Features, embed
 from ..media import Picture, Sound
@@ -194,7 +194,7 @@ class Exploration:
         splits = ["test"] * len(labels)
         if self.training:
             train = self._data.train
-            chosen = balanced_rows(train.labels, self.config.evaluation.map_items)
+            chosen = sample_rows(train, self.config.evaluation.map_items, self.config.data.seed)
             names = [train.names[row] for row in chosen.tolist()]
             for modality in train.modalities:
                 labels = np.concatenate([labels, train.labels[chosen].cpu().numpy()])

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from ..config import RunConfig
 from ..data.dataset import Dataset, Split
-from ..data.splits import balanced_rows
+from ..data.splits import sample_rows
 from ..errors import RunError
 from ..model import Encoding
 from ..storage.folder import RunFolder
@@ -73,9 +73,9 @@ class SnapshotRecorder:
 
     def __init__(self, folder: RunFolder, data: Dataset, config: RunConfig) -> None:
         self.folder = folder
-        labels = data.validation.labels
-        self.measured_rows = balanced_rows(labels, config.evaluation.items)
-        self._rows = balanced_rows(labels, min(config.evaluation.items, ITEMS))  # a part of the measured ones
+        items, seed = config.evaluation.items, config.data.seed
+        self.measured_rows = sample_rows(data.validation, items, seed)
+        self._rows = sample_rows(data.validation, min(items, ITEMS), seed)  # a part of the measured ones
         self._within = torch.searchsorted(self.measured_rows, self._rows)
         self._shown = data.validation.take(self._rows)
         self._modalities, self._classes = data.modalities, data.classes
@@ -88,6 +88,8 @@ class SnapshotRecorder:
             return
         try:
             stored = self.folder.tensors("evolution")
+            if not torch.equal(stored["rows"], self._rows.repeat(len(self._modalities))):
+                raise ValueError("they show other items")
             pairs = zip(stored["steps"].tolist(), stored["features"], strict=True)
             self._taken = {taken: features for taken, features in pairs if taken <= step}
         except (RunError, KeyError, ValueError) as error:  # a picture less is no reason to lose a run

@@ -11,7 +11,7 @@ import torch
 
 from ..config import RunConfig
 from ..data.dataset import Dataset
-from ..data.splits import balanced_rows
+from ..data.splits import sample_rows
 from ..errors import DataError, RunError
 from ..evaluation.embed import embed
 from ..model import MultiModalCPC
@@ -57,7 +57,7 @@ def check_mappable(data: Dataset) -> None:
 
 def save_maps(folder: RunFolder, model: MultiModalCPC, data: Dataset, config: RunConfig) -> RunMap:
     """Embed held-out items, fit the quick maps (PCA, t-SNE), and keep them with the run."""
-    rows = balanced_rows(data.test.labels, config.evaluation.map_items)
+    rows = sample_rows(data.test, config.evaluation.map_items, config.data.seed)
     shown = data.test.take(rows)
     features = {m: f.mean_context for m, f in embed(model, shown).items()}
     run_map = RunMap(

@@ -64,7 +64,7 @@ def save_ood_reference(folder: RunFolder, model: MultiModalCPC, data: Dataset) -
     Raises:
         DataError: no validation items, or features that are not finite. StorageError: the file cannot be written.
     """
-    references = fit_ood_reference(model, data.train, data.validation)
+    references = fit_ood_reference(model, data.train, data.validation, folder.config().data.seed)
     tensors = {
         f"{modality}.{key}": tensor
         for modality, reference in references.items()

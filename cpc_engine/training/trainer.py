@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from ..config import RunConfig
 from ..data.dataset import Dataset, Split
+from ..data.splits import sample_rows
 from ..errors import ConfigError
 from ..model import Encoding, MultiModalCPC
 from ..model.frontends import shuffle_frames, shuffle_tiles
@@ -31,6 +32,7 @@ from .batches import BatchSampler
 from .records import ModalityRecord, StepRecord
 from .schedule import learning_rate
 
+CALIBRATION_CLIPS = 512  # that mean and standard deviation of the mel bands are computed on
 SHUFFLE_TILE = 8  # px; smaller than a patch, so that shuffled input differs within patches too
 _seed_lock = threading.Lock()  # initial weights are drawn from PyTorch's global generator, which threads share
 
@@ -39,13 +41,14 @@ def new_model(config: RunConfig, data: Dataset) -> MultiModalCPC:
     """Create an untrained network on the device of the data.
 
     Its weights depend on `run.seed` and the settings only. The audio front end is calibrated on up to 512 training
-    clips.
+    clips, balanced over classes and groups.
     """
     with _seed_lock, torch.random.fork_rng():
         torch.manual_seed(config.run.seed)
         model = MultiModalCPC(config, data.modalities).to(data.train.labels.device)
     if data.train.audio is not None:
-        model.audio_features.calibrate(data.train.audio[:512])
+        rows = sample_rows(data.train, CALIBRATION_CLIPS, config.data.seed)
+        model.audio_features.calibrate(data.train.audio[rows.to(data.train.audio.device)])
     return model
 
 

@@ -219,7 +219,7 @@ def test_holdout_of_single_items_is_stratified() -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 3), max_size=60), st.integers(0, 70))
 def test_balanced_cap(labels: list[int], limit: int) -> None:
-    rows = balanced(labels, limit, 0)
+    rows = balanced(labels, [str(row) for row in range(len(labels))], limit, 0)
     assert len(rows) == (min(limit, len(labels)) or len(labels))
     assert rows == sorted(set(rows))
     selected, available = Counter(labels[row] for row in rows), Counter(labels)

@@ -171,14 +171,21 @@ class ImageFeatures(nn.Module):
 
     def resized(self, images: Tensor) -> Tensor:
         """Resize images (B, 3, H, W) uint8 to float pixels (B, 3, S, S) within 0 and 1, before normalization."""
-        pixels, side = images.float() / 255, self.config.size
+        return self._to_side(images.float() / 255)
+
+    def _to_side(self, pixels: Tensor) -> Tensor:
+        """Resize pixels (B, 3, H, W) to (B, 3, S, S), with antialiasing where they shrink."""
+        side = self.config.size
         if pixels.shape[-1] != side:
             pixels = F.interpolate(pixels, (side, side), mode="bilinear", antialias=pixels.shape[-1] > side)
         return pixels
 
     def _crop_and_flip(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
-        """Crop a random square window, flip half of the images horizontally, and resize, all in one resampling step."""
-        batch, side = len(pixels), self.config.size
+        """Crop a random square window, flip half of the images horizontally, and resize.
+
+        An image that has to shrink keeps its own side here, and then shrinks as it does in evaluation.
+        """
+        batch, side = len(pixels), max(pixels.shape[-1], self.config.size)
         draw = torch.rand(4, batch, generator=generator, device=pixels.device)
         zoom = 1 - self.config.crop * draw[0]
         room = 1 - zoom
@@ -186,7 +193,8 @@ class ImageFeatures(nn.Module):
         zero = torch.zeros_like(zoom)
         rows = [zoom * flip, zero, room * (2 * draw[1] - 1), zero, zoom, room * (2 * draw[2] - 1)]
         grid = F.affine_grid(torch.stack(rows, 1).view(batch, 2, 3), [batch, 3, side, side], align_corners=False)
-        return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+        cropped = F.grid_sample(pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+        return self._to_side(cropped)
 
     def _recolor(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
         """Change brightness, contrast, and color cast at random, and remove the color at random.

@@ -348,3 +348,17 @@ def test_standard_library_wav_is_read() -> None:
     sound = media.decode(buffer.getvalue(), "x")
     assert isinstance(sound, Sound)
     np.testing.assert_allclose(sound.samples, 0.25)
+
+
+@pytest.mark.parametrize(("rate", "target"), [(48000, 8000), (44100, 16000), (44100, 8000), (22050, 16000)])
+def test_resampling_keeps_what_is_audible_and_lets_no_alias_through(rate: int, target: int) -> None:
+    def level(hertz: float) -> float:
+        sine = np.sin(2 * np.pi * hertz * np.arange(rate) / rate).astype(np.float32) * 0.5
+        clip = media.fit_clip(sine, rate, target, target)[target // 10 : -target // 10] / 32768
+        return float(20 * np.log10(clip.std() / sine.std() + 1e-9))
+
+    for share in (0.05, 0.3, 0.6, 0.85):
+        assert abs(level(share * target / 2)) < 0.1
+    for share in (1.01, 1.025, 1.05, 1.125, 1.3):  # 1.025 to 1.125: 4.1 to 4.5 kHz at 8 kHz
+        if share * target < rate:
+            assert level(share * target / 2) < -50

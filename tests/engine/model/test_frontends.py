@@ -127,3 +127,14 @@ def test_shuffled_input_has_the_same_parts_in_another_order() -> None:
     assert np.allclose(np.sort(shuffled_images.flatten(1)), np.sort(images.flatten(1)))
     tiles = [images[0, :, r : r + 8, c : c + 8] for r in (0, 8) for c in (0, 8)]
     assert any(torch.equal(shuffled_images[0, :, :8, :8], tile) for tile in tiles)
+
+
+@pytest.mark.parametrize(("native", "size"), [(32, 32), (24, 32), (64, 32), (96, 32), (80, 32)])
+def test_training_sees_the_pixels_that_evaluation_sees(native: int, size: int) -> None:
+    front = ImageFeatures(ImageConfig(size=size, crop=0.0, flip=False, jitter=0.0, color_drop=0.0))
+    draw = torch.Generator().manual_seed(0)
+    noise = torch.randint(0, 256, (4, 3, native, native), generator=draw, dtype=torch.uint8)
+    stripes = (255 * (torch.arange(native) % 2)).byte().expand(4, 3, native, native)
+    for images in (noise, stripes):
+        trained, evaluated = front(images, generator=draw), front(images)
+        assert torch.allclose(trained, evaluated, atol=1e-4)

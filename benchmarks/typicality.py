@@ -25,7 +25,7 @@ if not __package__:  # run as a file
 
 from benchmarks.timing import ROOT, deliver, machine
 from benchmarks.unlike import pictures, sounds
-from cpc_engine.data import load_dataset
+from cpc_engine.data import item_media, load_dataset
 from cpc_engine.data.dataset import Split
 from cpc_engine.errors import CpcError, RunError
 from cpc_engine.evaluation.ood import BORDERLINE, UNLIKE
@@ -41,11 +41,7 @@ _RESAMPLES = 1000
 def held_out(split: Split, count: int, rate: int, seed: int) -> list[Sound | Picture]:
     """`count` test items as a person would bring them."""
     rows = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:count]
-    chosen = split.take(rows)
-    if chosen.audio is not None:
-        return [Sound(clip.numpy().astype(np.float32) / 32768, rate) for clip in chosen.audio]
-    assert chosen.image is not None
-    return [Picture(picture.permute(1, 2, 0).numpy()) for picture in chosen.image]
+    return [item_media(split, row, split.modalities[0], rate) for row in rows.tolist()]
 
 
 def auroc(known: np.ndarray, strange: np.ndarray) -> float:

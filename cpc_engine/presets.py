@@ -133,6 +133,7 @@ PRESETS: dict[str, Preset] = {
             "data.test_items": 0,
             "audio.sample_rate": 8000,
             "audio.clip_seconds": 0.8,
+            "audio.recording_seconds": 0.8,  # one digit; what a few longer recordings have around it is silence
             "audio.mel_bands": 32,  # too few to distinguish the pitch of voices
             "audio.center": True,
             "audio.warp": 0.15,

@@ -15,7 +15,19 @@ class AudioConfig(Section):
     sample_rate: int = setting(
         16000, "Every clip is resampled to this rate.", unit="Hz", ge=2000, le=48000, low="high pitches vanish"
     )
-    clip_seconds: float = setting(1.0, "Clips are cut or padded to this length.", unit="s", ge=0.1, le=10)
+    clip_seconds: float = setting(
+        1.0, "Length of the clips that the network reads; shorter sounds are padded.", unit="s", ge=0.1, le=10
+    )
+    recording_seconds: float = setting(
+        10.0,
+        "Length kept of every recording, where it is loudest. Training hears random clips of it, evaluation several.",
+        unit="s",
+        ge=0.1,
+        le=60,
+        low="only the loudest moments are heard, which a click may be",
+        high="more memory; most clips may be of silence",
+        label="Kept of a recording",
+    )
     mel_bands: int = setting(64, "Bands of the mel spectrogram.", unit="bands", ge=8, le=128, label="Mel bands")
     window_ms: float = setting(25.0, "Length of one spectrum's window.", unit="ms", ge=4, le=128, label="Window")
     hop_ms: float = setting(10.0, "Time between two spectra.", unit="ms", ge=2, le=64, label="Hop")

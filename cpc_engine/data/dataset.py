@@ -16,12 +16,14 @@ class Split:
     """Items of one split. Row i of every field belongs to the same item.
 
     Attributes:
-        audio: (N, L) int16 mono clips at the data set's sample rate, cut or padded to the clip length; None if the
+        audio: (N, W) int16 mono recordings at the data set's sample rate, padded with zeros at the end; None if the
             data set has no audio.
         image: (N, 3, H, W) uint8 RGB images at the data set's native size; None if the data set has no images.
         labels: (N,) int64 indices into the data set's classes.
         names: N unique ids that state the origin of each item (a relative path, or "tones/train/17").
         groups: N group ids, for example a speaker or a source recording. Items of one group stay in one split.
+        lengths: (N,) int64 samples of each recording, at least those of a clip, if some have more (see
+            `data.windows`). None if W is the length of a clip.
 
     Example:
         >>> clips, names = torch.zeros(3, 800, dtype=torch.int16), ("a", "b", "c")
@@ -35,6 +37,7 @@ class Split:
     labels: Tensor
     names: tuple[str, ...]
     groups: tuple[str, ...]
+    lengths: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -48,6 +51,11 @@ class Split:
         """The tensor of one modality, or None if the items lack it."""
         return self.audio if modality == "audio" else self.image
 
+    def recording(self, row: int) -> Tensor:
+        """The samples of one item, without padding."""
+        assert self.audio is not None
+        return self.audio[row] if self.lengths is None else self.audio[row, : int(self.lengths[row])]
+
     def take(self, rows: Tensor) -> Split:
         """Select the items at `rows` ((n,) int64), in that order."""
         picked = rows.tolist()
@@ -58,6 +66,7 @@ class Split:
             labels=self.labels[rows],
             names=tuple(self.names[i] for i in picked),
             groups=tuple(self.groups[i] for i in picked),
+            lengths=None if self.lengths is None else self.lengths[rows],
         )
 
     def to(self, device: torch.device | str) -> Split:
@@ -67,6 +76,7 @@ class Split:
             audio=None if self.audio is None else self.audio.to(device),
             image=None if self.image is None else self.image.to(device),
             labels=self.labels.to(device),
+            lengths=None if self.lengths is None else self.lengths.to(device),
         )
 
 

@@ -178,6 +178,7 @@ def _split(loaded: Loaded, labeled: Sequence[tuple[Path, int]], root: Path, moda
         labels=labels_tensor([labeled[row][1] for row in loaded.rows]).to(loaded.values.device),
         names=tuple(name.as_posix() for name in names),
         groups=tuple(_group(labeled[row][0], root) for row in loaded.rows),
+        lengths=loaded.lengths,
     )
 
 
@@ -209,4 +210,5 @@ def _paired(audio: Split, image: Split, seed: int, part: int) -> Split:
         labels=clips.labels,
         names=tuple(f"{clip} + {image_name}" for clip, image_name in zip(clips.names, images.names, strict=True)),
         groups=clips.groups,
+        lengths=clips.lengths,
     )

@@ -63,6 +63,7 @@ def fsdd(config: RunConfig, device: torch.device | str, progress: Progress | Non
         labels=labels_tensor([classes.index(match[1]) for match in matches]).to(loaded.values.device),
         names=tuple(match[0] for match in matches),
         groups=tuple(match[2] for match in matches),
+        lengths=loaded.lengths,
     )
     in_test = [match[2] == config.data.held_out if by_speaker else int(match[3]) < TEST_TAKES for match in matches]
     seed = config.data.seed

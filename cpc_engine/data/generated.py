@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from ..config import RunConfig
 from ..errors import DataError
 from .dataset import Dataset, Split
-from .loading import Progress, clip_length
+from .loading import MAX_BYTES, Progress, clip_length
 from .signals import KEYS, SHAPES, Array, check_rate, chirp, dtmf, key_pair, to_int16, tone
 from .splits import chosen_classes, holdout, labels_tensor, take_validation
 
@@ -31,7 +31,6 @@ BARS = {  # name: (direction of the wave in degrees, cycles per side)
 BARS_SIDE, DIGIT_SIDE = 64, 32  # px
 DETUNE = 0.02  # largest relative deviation of a tone's frequency
 CHIRP_BASE, CHIRP_OCTAVES = (200.0, 500.0), (1.2, 2.0)  # Hz, octaves
-MAX_BYTES = 8 * 2**30
 _BLOCK = 256  # clips or images computed at once; bounds the memory for float intermediates
 
 Rng = np.random.Generator

@@ -15,11 +15,13 @@ from torch import Tensor
 
 from ..config import RunConfig
 from ..errors import DataError, MediaError
-from ..media import decode_audio, decode_image, fit_clips, fit_picture, loudest_window, native_window, read_file
+from ..media import decode_audio, decode_image, fit_picture, fit_recordings, loudest_window, native_window, read_file
 
+MAX_BYTES = 8 * 2**30  # that the items of one data set may take
+SHORTER = "lower audio.recording_seconds or data.train_items"
 Progress = Callable[[str, float], None]  # (description, fraction done from 0 to 1)
 Fitted = TypeVar("Fitted")
-_CHUNK = 512  # files decoded before they are resampled together; bounds the memory for decoded audio
+_CHUNK = 128  # files decoded before they are resampled together; bounds the memory for decoded audio
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,13 @@ class Loaded:
 
     Attributes:
         values: (n, …), one row per usable file.
+        lengths: (n,) int64 samples of each recording, if some are longer than a clip; otherwise None.
         rows: n indices into the list of paths, in the order of `values`.
         skipped: one line "relative/path: reason" for each of the other files.
     """
 
     values: Tensor
+    lengths: Tensor | None
     rows: list[int]
     skipped: list[str]
 
@@ -74,27 +78,43 @@ def _files_below(folder: Path) -> list[Path]:
 def load_sounds(
     paths: Sequence[Path], root: Path, config: RunConfig, device: torch.device | str, progress: Progress | None
 ) -> Loaded:
-    """Decode audio files to clips (n, L) int16 on `device`, L = `clip_length(config)`.
+    """Decode audio files to recordings (n, W) int16 on `device`, padded with zeros at the end.
+
+    W is the length of the longest recording, at least `clip_length(config)` and at most `audio.recording_seconds`.
 
     Args:
         paths: files to decode.
         root: folder that paths in messages are relative to.
+
+    Raises:
+        DataError: the recordings would need more than 8 GiB.
     """
     rate, length = config.audio.sample_rate, clip_length(config)
+    longest = max(length, round(config.audio.recording_seconds * rate))
 
     def read(path: Path, name: str) -> tuple[np.ndarray, int]:
         sound = decode_audio(read_file(path), name)
-        # Cut before resampling, so that a long recording keeps only the length of one clip in memory.
-        return loudest_window(sound.samples, native_window(sound.rate, rate, length)), sound.rate
+        # Cut before resampling, so that a long recording takes no more memory than it will be kept of.
+        window = native_window(sound.rate, rate, longest)
+        return sound.samples if len(sound.samples) <= window else loudest_window(sound.samples, window), sound.rate
 
-    blocks: list[Tensor] = []
+    blocks: list[tuple[Tensor, Tensor]] = []
     rows: list[int] = []
     skipped: list[str] = []
     for chunk in _decoded(paths, root, read, skipped, progress):
-        blocks.append(fit_clips([clip for _, clip in chunk], rate, length, device))
+        blocks.append(fit_recordings([clip for _, clip in chunk], rate, length, longest, device))
         rows += [row for row, _ in chunk]
-    empty = torch.zeros(0, length, dtype=torch.int16, device=device)
-    return Loaded(torch.cat(blocks) if blocks else empty, rows, skipped)
+        width = max(values.shape[1] for values, _ in blocks)
+        if 2 * width * len(paths) > MAX_BYTES:
+            raise DataError(f"{len(paths)} recordings of {width / rate:.1f} s need more than 8 GiB; {SHORTER}")
+    width = max((values.shape[1] for values, _ in blocks), default=length)
+    everything = torch.zeros(len(rows), width, dtype=torch.int16, device=device)
+    begin = 0
+    for values, _ in blocks:
+        everything[begin : begin + len(values), : values.shape[1]] = values
+        begin += len(values)
+    lengths = torch.cat([part for _, part in blocks]) if width > length else None
+    return Loaded(everything, lengths, rows, skipped)
 
 
 def load_pictures(
@@ -118,7 +138,7 @@ def load_pictures(
         blocks.append(torch.stack([picture for _, picture in chunk]).to(device))
         rows += [row for row, _ in chunk]
     empty = torch.zeros(0, 3, side, side, dtype=torch.uint8, device=device)
-    return Loaded(torch.cat(blocks) if blocks else empty, rows, skipped)
+    return Loaded(torch.cat(blocks) if blocks else empty, None, rows, skipped)
 
 
 def _decoded(

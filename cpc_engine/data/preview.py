@@ -73,7 +73,7 @@ def _sound(split: Split, row: int) -> np.ndarray:
     """Samples (L,) int16 of one item."""
     if split.audio is None:
         raise DataError("these items have no sound")
-    return split.audio[row].cpu().numpy()
+    return split.recording(row).cpu().numpy()
 
 
 def _pixels(split: Split, row: int) -> np.ndarray:

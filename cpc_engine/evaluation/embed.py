@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..data.dataset import Split
+from ..data.windows import all_windows, mean_over_windows
 from ..model import MultiModalCPC
 from ..terms import Modality
 
@@ -37,9 +38,19 @@ class Features:
     mean_std_context: Tensor
 
 
+def clips_of(model: MultiModalCPC, modality: Modality, split: Split) -> tuple[Tensor, Tensor]:
+    """Return the images or the windows of the recordings of N items: values (R, …) and the item (R,) of each, R ≥ N."""
+    windows, items = all_windows(split, model.audio_features.config) if modality == "audio" else (split, None)
+    values = windows.values(modality)
+    assert values is not None
+    return values, torch.arange(len(split), device=values.device) if items is None else items
+
+
 @torch.no_grad()
 def embed(model: MultiModalCPC, split: Split, batch_size: int = 256) -> dict[Modality, Features]:
     """Compute the features of every item, without augmentation and with the network in evaluation mode.
+
+    A recording longer than a clip gets the mean over its windows (see `data.windows.all_windows`).
 
     Args:
         split: N items; a modality that the split lacks is left out.
@@ -48,21 +59,20 @@ def embed(model: MultiModalCPC, split: Split, batch_size: int = 256) -> dict[Mod
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
-    parts: dict[Modality, list[Features]] = {m: [] for m in model.modalities if split.values(m) is not None}
+    parts: dict[Modality, list[list[Tensor]]] = {m: [] for m in model.modalities if split.values(m) is not None}
     for modality, collected in parts.items():
-        values = split.values(modality)
-        assert values is not None
-        for begin in range(0, len(values), batch_size):
-            inputs = model.features[modality](values[begin : begin + batch_size].to(device))
-            encoding = model({modality: inputs})[modality]
-            collected.append(_features(modality, encoding.latents, encoding.contexts))
+        for begin in range(0, len(split), batch_size):
+            batch = split.take(torch.arange(begin, min(begin + batch_size, len(split))))
+            values, items = clips_of(model, modality, batch)
+            encoding = model({modality: model.features[modality](values.to(device))})[modality]
+            windows = _features(modality, encoding.latents, encoding.contexts)
+            collected.append([mean_over_windows(column, items) for column in windows])
     model.train(was_training)
-    return {
-        m: Features(*(torch.cat(columns) for columns in zip(*map(_tensors, p), strict=True))) for m, p in parts.items()
-    }
+    return {m: Features(*(torch.cat(columns) for columns in zip(*p, strict=True))) for m, p in parts.items()}
 
 
-def _features(modality: Modality, latents: Tensor, contexts: Tensor) -> Features:
+def _features(modality: Modality, latents: Tensor, contexts: Tensor) -> list[Tensor]:
+    """The values of `Features`, in its order."""
     tensors = (
         contexts.mean(1),
         contexts[:, -1],
@@ -72,7 +82,7 @@ def _features(modality: Modality, latents: Tensor, contexts: Tensor) -> Features
         _mean_std(latents),
         _mean_std(contexts),
     )
-    return Features(*(t.float().cpu() for t in tensors))
+    return [t.float().cpu() for t in tensors]
 
 
 def _pooled(modality: Modality, sequence: Tensor) -> Tensor:
@@ -87,7 +97,3 @@ def _pooled(modality: Modality, sequence: Tensor) -> Tensor:
 def _mean_std(sequence: Tensor) -> Tensor:
     """(B, T, f) → (B, 2 · f): mean and standard deviation over positions."""
     return torch.cat([sequence.mean(1), sequence.std(1, correction=0)], 1)
-
-
-def _tensors(features: Features) -> tuple[Tensor, ...]:
-    return tuple(getattr(features, field.name) for field in fields(features))

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..config import RunConfig
 from ..data.dataset import Split
+from ..data.windows import cut, latent_stride, mean_over_windows
 from ..model import Encoding, MultiModalCPC
 from ..negatives.identity import NO_POSITION, item_index
 from ..terms import Modality
 from ..training.trainer import Trainer
 from . import geometry
+from .embed import clips_of
 
 QUEUE_SAMPLE = 64  # queued latents compared, evenly spaced from the oldest to the newest
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """What the network makes of N items of one modality.
+
+    Attributes:
+        encoding: of R ≥ N rows: an item that is longer than a clip has several (see `data.windows`).
+        items: (R,) int64 item of each row.
+        contexts: (N, h) float32 mean context of each item.
+    """
+
+    encoding: Encoding
+    items: Tensor
+    contexts: Tensor
+
+
 @torch.no_grad()
-def encode(model: MultiModalCPC, split: Split) -> dict[Modality, Encoding]:
+def encode(model: MultiModalCPC, split: Split) -> dict[Modality, Encoded]:
     """Encode all items of a split in one batch, without augmentation and in evaluation mode.
 
     Args:
@@ -27,18 +46,19 @@ def encode(model: MultiModalCPC, split: Split) -> dict[Modality, Encoding]:
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
-    encodings: dict[Modality, Encoding] = {}
+    encodings: dict[Modality, Encoded] = {}
     for modality in model.modalities:
-        values = split.values(modality)
-        assert values is not None
-        encodings |= model({modality: model.features[modality](values.to(device))})
+        values, items = clips_of(model, modality, split)
+        encoding = model({modality: model.features[modality](values.to(device))})[modality]
+        contexts = mean_over_windows(encoding.contexts.float().mean(1), items)
+        encodings[modality] = Encoded(encoding, items, contexts)
     model.train(was_training)
     return encodings
 
 
 @torch.no_grad()
 def geometry_metrics(
-    model: MultiModalCPC, split: Split, config: RunConfig, encodings: dict[Modality, Encoding] | None = None
+    model: MultiModalCPC, split: Split, config: RunConfig, encodings: dict[Modality, Encoded] | None = None
 ) -> dict[str, float]:
     """Compute the geometry metrics of a network on a split.
 
@@ -58,10 +78,10 @@ def geometry_metrics(
     if encodings is None:
         encodings = encode(model, split)
     metrics: dict[str, float] = {}
-    pooled = {m: encoding.contexts.float().mean(1) for m, encoding in encodings.items()}
-    for modality, encoding in encodings.items():
+    pooled = {m: encoded.contexts for m, encoded in encodings.items()}
+    for modality, encoded in encodings.items():
         prefix = f"{modality}." if len(encodings) > 1 else ""
-        numbers = _modality_metrics(encoding, pooled[modality], config.loss.similarity == "cosine", model.scale())
+        numbers = _modality_metrics(encoded, config.loss.similarity == "cosine", model.scale())
         metrics |= {prefix + name: value for name, value in numbers.items()}
     if len(encodings) > 1:
         audio, image = pooled["audio"], pooled["image"]
@@ -78,8 +98,9 @@ def geometry_metrics(
     return metrics
 
 
-def _modality_metrics(encoding: Encoding, pooled: Tensor, cosine: bool, scale: Tensor) -> dict[str, float]:
-    """Metrics of one modality; `pooled` (N, h) are its mean contexts, `scale` is 1/τ."""
+def _modality_metrics(encoded: Encoded, cosine: bool, scale: Tensor) -> dict[str, float]:
+    """Metrics of one modality; `scale` is 1/τ."""
+    encoding, pooled = encoded.encoding, encoded.contexts
     numbers: dict[str, float] = {}
     latents = encoding.latents.float()
     for k, predictions in encoding.predictions.items():
@@ -91,15 +112,18 @@ def _modality_metrics(encoding: Encoding, pooled: Tensor, cosine: bool, scale: T
         "effective_rank": geometry.effective_rank(pooled),
         "effective_rank_uncentered": geometry.effective_rank(pooled, centered=False),
         "spread": geometry.spread(latents.flatten(0, 1)),
-        "information_bound": _information_bound(encoding, cosine, scale),
+        "information_bound": _information_bound(encoded, cosine, scale),
     }
 
 
-def _information_bound(encoding: Encoding, cosine: bool, scale: Tensor) -> float:
+def _information_bound(encoded: Encoded, cosine: bool, scale: Tensor) -> float:
     """InfoNCE bound for the smallest horizon: the middle position of every item against that of all items."""
+    encoding = encoded.encoding
+    first = torch.ones_like(encoded.items, dtype=torch.bool)
+    first[1:] = encoded.items[1:] != encoded.items[:-1]  # one row per item
     k = min(encoding.predictions)
     position = encoding.predictions[k].shape[1] // 2
-    anchors, futures = encoding.predictions[k][:, position].float(), encoding.latents[:, position + k].float()
+    anchors, futures = encoding.predictions[k][first, position].float(), encoding.latents[first, position + k].float()
     if cosine:
         anchors, futures = F.normalize(anchors, dim=1), F.normalize(futures, dim=1)
     logits = anchors @ futures.T * scale
@@ -125,9 +149,15 @@ def queue_drift(trainer: Trainer, modality: Modality) -> float | None:
     sampled = torch.linspace(0, count - 1, min(QUEUE_SAMPLE, count)).long().to(entries["ids"].device)
     ids = entries["ids"][sampled]
     items, positions = item_index(ids), ids & NO_POSITION
-    values = trainer.data.train.values(modality)
+    split = trainer.data.train.take(items.cpu())
+    if modality == "audio" and split.lengths is not None:  # the window of each recording around the latent
+        stride, length = latent_stride(trainer.config.audio), trainer.model.audio_features.length
+        first = torch.minimum((positions - length // stride // 2).clamp(min=0), (split.lengths - length) // stride)
+        split = cut(split, torch.arange(len(items), device=first.device), first * stride, length)
+        positions = positions - first
+    values = split.values(modality)
     assert values is not None
     encoders = trainer.ema if trainer.ema is not None else trainer.model.encoders
-    latents = encoders[modality](trainer.model.features[modality](values[items]))
+    latents = encoders[modality](trainer.model.features[modality](values))
     renewed = latents[torch.arange(len(items)), positions].float()
     return geometry.drift(entries["vectors"][sampled], renewed)

@@ -22,11 +22,12 @@ from torch.nn import functional as F
 
 from ..data.dataset import Split
 from ..data.splits import sample_rows
+from ..data.windows import mean_over_windows
 from ..errors import DataError
 from ..model import MultiModalCPC
 from ..model.frontends import AudioFeatures
 from ..terms import Modality
-from .embed import embed
+from .embed import clips_of, embed
 
 Verdict = Literal["typical", "borderline", "unlike anything trained on: position not meaningful"]
 # By construction 1 in 20 held-out items is called borderline or worse, and 1 in 100 unlike the training data.
@@ -213,14 +214,13 @@ def input_statistics(modality: Modality, split: Split, model: MultiModalCPC) -> 
     Returns:
         (N, F) float32 on the CPU: statistics of log-mel bands or of pixels.
     """
-    values = split.values(modality)
-    assert values is not None
+    values, items = clips_of(model, modality, split)
     front = model.features[modality]
     parts = [
         _audio_statistics(front(block)) if isinstance(front, AudioFeatures) else _image_statistics(block)
         for block in values.split(256)
     ]
-    return torch.cat(parts).float().cpu()
+    return mean_over_windows(torch.cat(parts).float().cpu(), items)
 
 
 def _audio_statistics(bands: Tensor) -> Tensor:

@@ -255,6 +255,7 @@ def data_facts(data: Dataset) -> dict[str, object]:
         "classes": list(data.classes),
         "modalities": list(data.modalities),
         "sample_rate": data.sample_rate,
+        "recording_length": 0 if data.train.audio is None else data.train.audio.shape[1],  # samples
         "image_side": data.image_side,
         "items": {name: len(split) for name, split in data.splits()},
         "skipped": len(data.skipped),

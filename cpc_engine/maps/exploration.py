@@ -7,7 +7,7 @@ training items, sounds and pictures need the data set, which is opened where it 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -178,8 +178,7 @@ class Exploration:
             DataError: the data set is not there.
         """
         split, row, _ = self.item(index)
-        assert split.audio is not None
-        return self.model.audio_features.log_mel(waveform(split.audio[row : row + 1]))[0].cpu().numpy()
+        return self.model.audio_features.log_mel(waveform(split.recording(row)[None]))[0].cpu().numpy()
 
     @property
     def _data(self) -> Dataset:
@@ -289,5 +288,4 @@ def _same_data(folder: RunFolder, stored: RunMap) -> Dataset:
 
 def _only(split: Split, modality: Modality) -> Split:
     """The split without its other modality."""
-    audio, image = (split.audio, None) if modality == "audio" else (None, split.image)
-    return Split(audio, image, split.labels, split.names, split.groups)
+    return replace(split, image=None) if modality == "audio" else replace(split, audio=None, lengths=None)

@@ -21,7 +21,7 @@ from ..config import RunConfig
 from ..data.dataset import Dataset, Split
 from ..data.splits import sample_rows
 from ..errors import RunError
-from ..model import Encoding
+from ..evaluation.metrics import Encoded
 from ..storage.folder import RunFolder
 from ..terms import Modality
 from .projection import Floats, principal, rotation_onto
@@ -109,14 +109,14 @@ class SnapshotRecorder:
         """Whether this step is one of those to keep."""
         return step in self._planned and step not in self._taken
 
-    def add(self, step: int, encodings: Mapping[Modality, Encoding]) -> None:
+    def add(self, step: int, encodings: Mapping[Modality, Encoded]) -> None:
         """Keep mean contexts of what was encoded: the measured items, or `items`.
 
         Of earlier steps only the planned ones stay, so that stops on the way do not add up.
         """
         unit = []
         for modality in self._modalities:
-            pooled = F.normalize(encodings[modality].contexts.float().mean(1), dim=1).cpu()
+            pooled = F.normalize(encodings[modality].contexts, dim=1).cpu()
             unit.append(pooled if len(pooled) == len(self._rows) else pooled[self._within])
         self._taken = {taken: kept for taken, kept in self._taken.items() if taken in self._planned and taken < step}
         self._taken[step] = torch.cat(unit).half()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .file_bytes import MAX_FILE_BYTES, SUPPORTED, read_file, sniff
 from .picture import Picture, decode_image
-from .resample import fit_clip, fit_clips, fit_picture, loudest_window, native_window
+from .resample import fit_clips, fit_picture, fit_recordings, loudest_window, native_window
 from .sandbox import decode_sandboxed, start_sandbox
 from .sound import Sound, decode_audio
 
@@ -22,9 +22,9 @@ __all__ = [
     "decode_audio",
     "decode_image",
     "decode_sandboxed",
-    "fit_clip",
     "fit_clips",
     "fit_picture",
+    "fit_recordings",
     "loudest_window",
     "native_window",
     "read_file",

@@ -60,18 +60,62 @@ def native_window(rate: int, target_rate: int, length: int) -> int:
     return math.ceil(length * rate / target_rate)
 
 
-def fit_clips(
-    clips: Sequence[tuple[np.ndarray, int]], target_rate: int, length: int, device: torch.device | str = "cpu"
-) -> Tensor:
-    """Resample clips of any length and rate to one length and rate.
+def fit_recordings(
+    clips: Sequence[tuple[np.ndarray, int]],
+    target_rate: int,
+    shortest: int,
+    longest: int,
+    device: torch.device | str = "cpu",
+) -> tuple[Tensor, Tensor]:
+    """Resample recordings of any length and rate to one rate.
 
-    A longer clip is cut to the window with the most energy. A shorter clip is centered and padded with zeros.
+    A recording longer than `longest` is cut to the window with the most energy. One shorter than `shortest` is centered
+    and padded with zeros. Between them, zeros at the beginning and the end are cut off first.
 
     Args:
         clips: n pairs of samples ((L,) float32 mono within ±1) and sample rate in Hz.
         target_rate: sample rate of the result in Hz.
-        length: samples per clip at `target_rate`.
+        shortest, longest: bounds of the length in samples at `target_rate`.
         device: device to resample on.
+
+    Returns:
+        (n, W) int16, padded with zeros at the end, and (n,) int64 lengths, both on `device`; W is the largest length.
+
+    Example:
+        >>> values, lengths = fit_recordings([(np.ones(16000, np.float32), 8000)], 8000, shortest=8000, longest=12000)
+        >>> values.shape, lengths
+        (torch.Size([1, 12000]), tensor([12000]))
+    """
+    import torch
+
+    fitted: list[Tensor] = [torch.zeros(0)] * len(clips)
+    by_rate: dict[int, list[int]] = defaultdict(list)
+    for row, (_, rate) in enumerate(clips):
+        by_rate[rate].append(row)
+    for rate, rows in by_rate.items():
+        bounds = native_window(rate, target_rate, shortest), native_window(rate, target_rate, longest)
+        for start in range(0, len(rows), 256):  # bounds the memory for padding and resampling
+            cuts = [_between(clips[row][0], *bounds) for row in rows[start : start + 256]]
+            block = np.zeros((len(cuts), max(map(len, cuts))), np.float32)
+            for padded, samples in zip(block, cuts, strict=True):
+                padded[: len(samples)] = samples
+            resampled = _resample(torch.from_numpy(block).to(device), rate, target_rate)
+            # with a factor of 32768, 16-bit files at the target rate are kept exactly
+            levels = (resampled * 32768).round_().clamp_(-32768, 32767).to(torch.int16)
+            for row, line, samples in zip(rows[start : start + 256], levels, cuts, strict=True):
+                length = min(max(len(samples) * target_rate // rate, shortest), longest)
+                fitted[row] = line[:length]
+    lengths = torch.tensor([max(len(line), shortest) for line in fitted], dtype=torch.int64, device=device)
+    values = torch.zeros(len(clips), int(lengths.amax()) if clips else shortest, dtype=torch.int16, device=device)
+    for row, recording in zip(values, fitted, strict=True):
+        row[: len(recording)] = recording
+    return values, lengths
+
+
+def fit_clips(
+    clips: Sequence[tuple[np.ndarray, int]], target_rate: int, length: int, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Resample clips of any length and rate to one length and rate, as `fit_recordings` does.
 
     Returns:
         (n, length) int16 on `device`.
@@ -80,31 +124,16 @@ def fit_clips(
         >>> fit_clips([(np.zeros(44100, np.float32), 44100), (np.zeros(800, np.float32), 8000)], 16000, 16000).shape
         torch.Size([2, 16000])
     """
-    import torch
-
-    fitted = torch.zeros(len(clips), length, dtype=torch.int16, device=device)
-    by_rate: dict[int, list[int]] = defaultdict(list)
-    for row, (_, rate) in enumerate(clips):
-        by_rate[rate].append(row)
-    for rate, rows in by_rate.items():
-        window = native_window(rate, target_rate, length)
-        for start in range(0, len(rows), 256):  # bounds the memory for padding and resampling
-            batch = rows[start : start + 256]
-            block = np.stack([loudest_window(clips[row][0], window) for row in batch]).astype(np.float32, copy=False)
-            resampled = _resample(torch.from_numpy(block).to(device), rate, target_rate)[:, :length]
-            # with a factor of 32768, 16-bit files at the target rate are kept exactly
-            levels = (resampled * 32768).round_().clamp_(-32768, 32767).to(torch.int16)
-            fitted[torch.tensor(batch, device=device), : levels.shape[1]] = levels
-    return fitted
+    return fit_recordings(clips, target_rate, length, length, device)[0]
 
 
-def fit_clip(samples: np.ndarray, rate: int, target_rate: int, length: int) -> np.ndarray:
-    """Resample one clip like `fit_clips`, so that inference preprocesses audio in the same way as training.
-
-    Returns:
-        (length,) int16.
-    """
-    return fit_clips([(samples, rate)], target_rate, length)[0].numpy()
+def _between(samples: np.ndarray, shortest: int, longest: int) -> np.ndarray:
+    """Bring samples to a length between two bounds, in samples at their own rate."""
+    if shortest < len(samples) and shortest < longest:
+        sounding = np.flatnonzero(samples)
+        if len(sounding):
+            samples = samples[sounding[0] : sounding[-1] + 1]
+    return loudest_window(samples, min(max(len(samples), shortest), longest))
 
 
 def _resample(clips: Tensor, rate: int, target_rate: int) -> Tensor:

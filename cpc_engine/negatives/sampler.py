@@ -16,7 +16,9 @@ from .identity import NO_POSITION, pack
 from .queue import LatentQueue
 
 
-def keys_of(modality: Modality, latents: Tensor, items: Tensor, labels: Tensor, cosine: bool) -> Keys:
+def keys_of(
+    modality: Modality, latents: Tensor, items: Tensor, labels: Tensor, cosine: bool, first: Tensor | None = None
+) -> Keys:
     """Make keys from the latents of a batch, with identities and labels per position.
 
     Args:
@@ -24,6 +26,7 @@ def keys_of(modality: Modality, latents: Tensor, items: Tensor, labels: Tensor, 
         items: (B,) int64 item numbers.
         labels: (B,) int64 classes.
         cosine: scale the vectors to unit length.
+        first: (B,) int64 position of the first latent of each row in its item; 0 if None.
 
     Returns:
         Keys with B·T rows in item-major order.
@@ -34,11 +37,11 @@ def keys_of(modality: Modality, latents: Tensor, items: Tensor, labels: Tensor, 
         (torch.Size([6, 4]), [0, 0, 0, 1, 1, 1], [0, 0, 1, 1])
     """
     batch, length, dim = latents.shape
-    positions = torch.arange(length, device=latents.device)
+    positions = torch.arange(length, device=latents.device)[None] + (0 if first is None else first[:, None])
     vectors = latents.reshape(-1, dim).float()
     return Keys(
         vectors=F.normalize(vectors, dim=1) if cosine else vectors,
-        ids=pack(modality, items[:, None], positions[None]).reshape(-1),
+        ids=pack(modality, items[:, None], positions).reshape(-1),
         labels=labels[:, None].expand(batch, length).reshape(-1),
         length=length,
     )

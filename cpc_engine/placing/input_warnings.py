@@ -29,11 +29,10 @@ def sound_warnings(sound: Sound, clip_seconds: float) -> list[str]:
     return notes
 
 
-def long_sound_warning(sound: Sound, clip_seconds: float, windows: int) -> str:
-    return (
-        f"{sound.seconds:.1f} s long: placed by its loudest {clip_seconds:g} s; "
-        f"{windows} windows of that length make its path"
-    )
+def long_sound_warning(sound: Sound, heard_seconds: float, clip_seconds: float, windows: int) -> str:
+    """On a sound longer than a clip, of which `heard_seconds` are used and `windows` clips make a path."""
+    part = f"its loudest {heard_seconds:.3g} s" if heard_seconds < 0.99 * sound.seconds else "all of it"
+    return f"{sound.seconds:.1f} s long: placed by {part}; {windows} windows of {clip_seconds:g} s make its path"
 
 
 def picture_warnings(picture: Picture, side: int) -> list[str]:

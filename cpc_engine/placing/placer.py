@@ -21,9 +21,9 @@ from ..media import (
     Picture,
     Sound,
     decode_sandboxed,
-    fit_clip,
     fit_clips,
     fit_picture,
+    fit_recordings,
     native_window,
     read_file,
 )
@@ -66,6 +66,8 @@ class Placer:
         self.modalities: tuple[Modality, ...] = self.model.modalities
         self.classes: list[str] = facts["classes"]
         self.sample_rate, self.image_side = facts["sample_rate"], facts["image_side"]
+        kept = round(self.config.audio.recording_seconds * self.sample_rate)
+        self._longest = min(int(facts.get("recording_length", 0)), kept)  # earlier versions kept one clip
         self.map: RunMap = load_map(folder, self.methods[0])
         self.maps: dict[str, Map] = {method: self._fitted(method) for method in self.methods}
         self.probes = load_probes(folder)
@@ -125,17 +127,16 @@ class Placer:
         if modality not in self.modalities:
             known, new = ITEM_NOUNS[self.modalities[0]][1], ITEM_NOUNS[modality][1]
             raise DataError(f"this run learned from {known}, it cannot place {new}")
-        starts, values, notes = self._clips(item) if isinstance(item, Sound) else self._pictures(item)
-        split = _split(modality, values)
+        starts, split, notes = self._clips(item) if isinstance(item, Sound) else self._pictures(item)
         features = embed(self.model, split)[modality]
         # The item, then its windows; of the perturbed copies only contexts and classes are asked.
         contexts = features.mean_context.numpy()
-        shown = len(values) - PERTURBED_COPIES
+        shown = len(split) - PERTURBED_COPIES
         positions = self._positions(contexts[:shown])
         typicality = self._typicality(modality, split.take(torch.arange(shown)), features.pooled_latent[:shown])
         probabilities = self._probabilities(modality, features)
         likely: dict[str, float] | None = None
-        predicted: list[str | None] = [None] * len(values)
+        predicted: list[str | None] = [None] * len(split)
         if probabilities is not None:
             predicted = [self.classes[row] for row in probabilities.argmax(1)]
             likely = dict(zip(self.classes, probabilities[0].tolist(), strict=True))
@@ -162,12 +163,12 @@ class Placer:
         )
 
     def heard(self, sound: Sound) -> HeardSound:
-        """What the network hears of a sound: of a longer one the window with the most energy.
+        """What the network hears of a sound: of one longer than the run's recordings the part with the most energy.
 
         Raises:
             KeyError: the run never learned from sounds.
         """
-        return preview_clip(self.model, self._clip(sound))
+        return preview_clip(self.model, self._recording(sound))
 
     def seen(self, picture: Picture) -> SeenPicture:
         """What the network sees of a picture: its center square at the encoder's side.
@@ -187,34 +188,42 @@ class Placer:
         except CpcError as error:
             return Placed(name, None, str(error))
 
-    def _clips(self, sound: Sound) -> tuple[list[float], Tensor, list[str]]:
-        """(start of each window in s, the item and its windows and its perturbed copies (n, L) int16, notes)."""
+    def _clips(self, sound: Sound) -> tuple[list[float], Split, list[str]]:
+        """(start of each window in s, the item and its windows and its perturbed copies, notes)."""
         length = self.model.audio_features.length
-        clip = self._clip(sound)
+        recording = self._recording(sound)
         window = native_window(sound.rate, self.sample_rate, length)
         notes = sound_warnings(sound, self.clip_seconds)
         starts: list[int] = []
-        blocks = [clip[None]]
+        parts = [recording[None], perturbed_clips(recording)]
         if len(sound.samples) > window:
             starts = _starts(len(sound.samples), window)
             cuts = [(sound.samples[start : start + window], sound.rate) for start in starts]
-            blocks.append(fit_clips(cuts, self.sample_rate, length))
-            notes.append(long_sound_warning(sound, self.clip_seconds, len(starts)))
-        return [start / sound.rate for start in starts], torch.cat([*blocks, perturbed_clips(clip)]), notes
+            windows = fit_clips(cuts, self.sample_rate, length)
+            parts.insert(1, functional.pad(windows, (0, len(recording) - length)))
+            heard = len(recording) / self.sample_rate
+            notes.append(long_sound_warning(sound, heard, self.clip_seconds, len(starts)))
+        values = torch.cat(parts)
+        lengths = torch.full((len(values),), len(recording))
+        lengths[1 : len(starts) + 1] = length
+        split = _split("audio", values, None if len(recording) == length else lengths)
+        return [start / sound.rate for start in starts], split, notes
 
-    def _clip(self, sound: Sound) -> Tensor:
-        """(L,) int16: cut as the data set's own files were, to the window with the most energy."""
+    def _recording(self, sound: Sound) -> Tensor:
+        """(W,) int16: cut as the data set's own files were."""
         length = self.model.audio_features.length
-        return torch.from_numpy(fit_clip(sound.samples, sound.rate, self.sample_rate, length))
+        longest = max(length, self._longest)
+        return fit_recordings([(sound.samples, sound.rate)], self.sample_rate, length, longest)[0][0]
 
     def _square(self, picture: Picture) -> Tensor:
         """(3, S, S) uint8 at the data set's own side."""
         return fit_picture(picture.pixels, self.image_side)
 
-    def _pictures(self, picture: Picture) -> tuple[list[float], Tensor, list[str]]:
-        """(no windows, the item and its perturbed copies (n, 3, S, S) uint8, notes)."""
+    def _pictures(self, picture: Picture) -> tuple[list[float], Split, list[str]]:
+        """(no windows, the item and its perturbed copies, notes)."""
         square = self._square(picture)
-        return [], torch.cat([square[None], perturbed_pictures(square)]), picture_warnings(picture, self.image_side)
+        split = _split("image", torch.cat([square[None], perturbed_pictures(square)]))
+        return [], split, picture_warnings(picture, self.image_side)
 
     def _positions(self, contexts: np.ndarray) -> list[Positions]:
         """Where each of contexts (n, h) lies on every map."""
@@ -256,11 +265,11 @@ class Placer:
         return probe.probabilities(getattr(features, name).numpy())
 
 
-def _split(modality: Modality, values: Tensor) -> Split:
+def _split(modality: Modality, values: Tensor, lengths: Tensor | None = None) -> Split:
     """Items as a split, to be treated exactly as the data set's own."""
     sources = ("item",) * len(values)
     audio, image = (values, None) if modality == "audio" else (None, values)
-    return Split(audio, image, torch.zeros(len(values), dtype=torch.int64), sources, sources)
+    return Split(audio, image, torch.zeros(len(values), dtype=torch.int64), sources, sources, lengths)
 
 
 def _starts(length: int, window: int) -> list[int]:

@@ -37,6 +37,20 @@ def check_format(values: Mapping[str, Any], run: str) -> None:
         raise RunError(f"{run}: its format is {number!r}; this version reads formats up to {FORMAT}")
 
 
+def current_config(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the settings that a configuration of an earlier version lacks, where today's default means something else.
+
+    Example:
+        >>> current_config({"audio": {"clip_seconds": 0.5}})
+        {'audio': {'clip_seconds': 0.5, 'recording_seconds': 0.5}}
+    """
+    current = dict(values)
+    audio = current.get("audio")
+    if isinstance(audio, Mapping) and "clip_seconds" in audio:  # only the loudest clip of a recording was kept
+        current["audio"] = {**audio, "recording_seconds": audio.get("recording_seconds", audio["clip_seconds"])}
+    return current
+
+
 def current_event(event: Mapping[str, Any]) -> dict[str, Any]:
     """Migrate one event of events.jsonl to the current format.
 

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from ..config import RunConfig
 from ..data.dataset import Dataset, Split
 from ..data.splits import sample_rows
+from ..data.windows import all_windows, random_windows
 from ..errors import ConfigError
 from ..model import Encoding, MultiModalCPC
 from ..model.frontends import shuffle_frames, shuffle_tiles
@@ -48,7 +49,9 @@ def new_model(config: RunConfig, data: Dataset) -> MultiModalCPC:
         model = MultiModalCPC(config, data.modalities).to(data.train.labels.device)
     if data.train.audio is not None:
         rows = sample_rows(data.train, CALIBRATION_CLIPS, config.data.seed)
-        model.audio_features.calibrate(data.train.audio[rows.to(data.train.audio.device)])
+        clips = all_windows(data.train.take(rows), config.audio)[0].audio
+        assert clips is not None
+        model.audio_features.calibrate(clips)
     return model
 
 
@@ -116,7 +119,7 @@ class Trainer:
             raise ConfigError(
                 f"cross-modal negatives and the pair term need sound and pictures; {self.data.name} has one"
             )
-        one_item = self.data.train.take(torch.zeros(1, dtype=torch.int64))
+        one_item = all_windows(self.data.train.take(torch.zeros(1, dtype=torch.int64)), self.config.audio)[0]
         with torch.no_grad():
             for modality, encoding in self.model(self._features(one_item.to(self.generator.device), None)).items():
                 if not encoding.predictions:
@@ -155,11 +158,11 @@ class Trainer:
         rows = self.order.rows(step)
         rows = rows[self._labels[rows].argsort(stable=True)]  # by class, as the source statistics need candidates
         items = rows.to(self.generator.device)
-        batch = self.data.train.take(rows)
+        batch, places = random_windows(self.data.train.take(rows), config.audio, self.generator)
         inputs = self._features(batch, self.generator)
         encodings: dict[Modality, Encoding] = self.network(inputs)
         views = self._features(batch, self.generator) if config.context.other_view else inputs
-        keys = {m: self._keys(m, views[m], encodings[m], items, batch.labels) for m in encodings}
+        keys = {m: self._keys(m, views[m], encodings[m], items, batch.labels, places) for m in encodings}
         scale = self.model.scale()
         results, queued = {}, {m: len(self.samplers[m].queue) for m in keys}
         for m in keys:
@@ -210,15 +213,21 @@ class Trainer:
         """The features of a batch, with augmentation if a generator is given."""
         return {m: self.model.features[m](batch.values(m), generator) for m in self.model.modalities}
 
-    def _keys(self, modality: Modality, features: Tensor, encoding: Encoding, items: Tensor, labels: Tensor) -> Keys:
-        """The keys of one modality: latents of the momentum encoder, of a second view, or of the batch itself."""
+    def _keys(
+        self, modality: Modality, features: Tensor, encoding: Encoding, items: Tensor, labels: Tensor, places: Tensor
+    ) -> Keys:
+        """The keys of one modality: latents of the momentum encoder, of a second view, or of the batch itself.
+
+        `places` (B,) is the place of each clip's first latent in its recording.
+        """
         latents = encoding.latents
         if self.ema is not None:
             with torch.no_grad():
                 latents = self.ema[modality](features)
         elif self.config.context.other_view:
             latents = self.model.encode(modality, features)
-        return keys_of(modality, latents, items, labels, self.config.loss.similarity == "cosine")
+        cosine = self.config.loss.similarity == "cosine"
+        return keys_of(modality, latents, items, labels, cosine, places if modality == "audio" else None)
 
     def _modality_loss(
         self,

@@ -50,8 +50,13 @@ def check_format(data: Dataset) -> None:
         assert split.labels.dtype == torch.int64
         assert set(split.labels.tolist()) == set(range(len(data.classes)))
         if split.audio is not None:
-            assert split.audio.shape == (count, 16000)
+            lengths = split.lengths
             assert split.audio.dtype == torch.int16
+            assert lengths is not None or split.audio.shape == (count, 16000)
+            if lengths is not None:
+                assert split.audio.shape[1] >= lengths.max()
+                assert lengths.min() >= 16000
+                assert all((split.audio[row, length:] == 0).all() for row, length in enumerate(lengths.tolist()))
         if split.image is not None:
             assert split.image.shape == (count, 3, data.image_side, data.image_side)
             assert split.image.dtype == torch.uint8
@@ -479,7 +484,7 @@ def test_previews_contain_the_item() -> None:
     assert data.train.image is not None
     sound = media.decode_audio(preview_wav(data.train, 3, data.sample_rate), "x.wav")
     assert sound.rate == 16000
-    np.testing.assert_array_equal(media.fit_clip(sound.samples, 16000, 16000, 16000), data.train.audio[3].numpy())
+    assert torch.equal(media.fit_clips([(sound.samples, 16000)], 16000, 16000)[0], data.train.audio[3])
     picture = media.decode_image(preview_png(data.train, 3), "x.png")
     assert torch.equal(media.fit_picture(picture.pixels, data.image_side), data.train.image[3])
 

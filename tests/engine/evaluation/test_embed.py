@@ -17,7 +17,8 @@ def test_every_feature_against_plain_loops() -> None:
     data = dataset(audio=True, image=True)
     model = new_model(RunConfig().replace(TINY), data).eval()
     features = embed(model, data.validation, batch_size=3)
-    for modality, encoding in encode(model, data.validation).items():
+    for modality, encoded in encode(model, data.validation).items():
+        encoding = encoded.encoding
         latents, contexts = encoding.latents.numpy(), encoding.contexts.numpy()
         expected = {
             "mean_context": contexts.mean(1),

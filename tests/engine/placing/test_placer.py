@@ -235,7 +235,7 @@ def test_a_long_clip_is_a_path_and_lies_where_it_is_loudest(tones: Placer) -> No
     assert tones.clip_seconds == 0.5
     alone = tones.place(tone(0.5, 900, level=0.6))
     np.testing.assert_allclose(found.windows[4].positions["pca"], alone.positions["pca"], atol=1e-3)
-    assert any("2.0 s long: placed by its loudest 0.5 s; 7 windows" in note for note in found.notes)
+    assert any("2.0 s long: placed by its loudest 0.5 s; 7 windows of 0.5 s" in note for note in found.notes)
 
 
 def test_the_last_window_ends_with_the_clip(tones: Placer) -> None:

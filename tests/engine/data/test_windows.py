@@ -15,7 +15,8 @@ from lightning_fabric import Fabric
 from cpc_engine.config import RunConfig
 from cpc_engine.data import load_dataset
 from cpc_engine.data.dataset import Dataset, Split
-from cpc_engine.data.windows import MOST_WINDOWS, all_windows, latent_stride, mean_over_windows, random_windows
+from cpc_engine.data.windows import MOST_WINDOWS, all_windows, cut, latent_stride, mean_over_windows, random_windows
+from cpc_engine.evaluation import metrics
 from cpc_engine.evaluation.embed import embed
 from cpc_engine.evaluation.metrics import encode, geometry_metrics, queue_drift
 from cpc_engine.negatives.identity import NO_POSITION
@@ -104,21 +105,27 @@ def test_features_of_an_item_are_the_mean_over_its_windows() -> None:
     assert geometry_metrics(model, data.test, CONFIG)["information_bound"] <= np.log(4)
 
 
-def test_queued_latents_keep_their_place_in_the_recording() -> None:
-    """Encoded again at once, with the same weights and no augmentation, every queued latent is what it was."""
+def test_queued_latents_keep_their_place_in_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encoded again at once, with the same weights and no augmentation, every queued latent is what it was.
+
+    Nearly: a spectrum at the edge of a clip does not see what lies beyond.
+    """
     config = CONFIG.replace(
         {"audio.shift": 0.0, "audio.gain_db": 0.0, "audio.noise": 0.0, "optimizer.learning_rate": 1e-8}
     )
-    trainer = Trainer(
-        config, data_of([5 * CLIP + 123 * row for row in range(24)]), Fabric(accelerator="cpu", devices=1)
-    )
+    data = data_of([5 * CLIP + 123 * row for row in range(24)])
+    trainer = Trainer(config, data, Fabric(accelerator="cpu", devices=1))
     for _ in range(4):
         trainer.step()
     state = trainer.samplers["audio"].queue.state()
     assert int((state["ids"] & NO_POSITION).max()) > CLIP // latent_stride(config.audio)
     drift = queue_drift(trainer, "audio")
     assert drift is not None
-    assert drift > 0.999
+    assert drift > 0.97
+    monkeypatch.setattr(metrics, "cut", lambda split, rows, starts, n: cut(split, rows, (starts - 80).clamp(min=0), n))
+    misplaced = queue_drift(trainer, "audio")
+    assert misplaced is not None
+    assert misplaced < drift - 0.1
 
 
 @pytest.fixture

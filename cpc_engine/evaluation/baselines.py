@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from ..config import RunConfig
 from ..data.dataset import Dataset, Split
+from ..data.windows import all_windows, mean_over_windows
 from ..model.frontends import AudioFeatures, waveform
 from ..terms import Modality
 from .embed import CELLS, SEGMENTS
@@ -41,18 +42,13 @@ def raw_features(modality: Modality, split: Split, audio: AudioFeatures | None) 
 
     Returns:
         (N, F) float32 on the CPU. Image: pixels at 32 × 32 from 0 to 1, F = 3072. Audio: mean and standard deviation of
-        each log-mel band over time, F = 2 · bands.
+        each log-mel band over the whole recording, F = 2 · bands.
     """
-    values = split.values(modality)
-    assert values is not None
     if modality == "image":
-        return (_pixels(values) / 255).flatten(1).cpu()
+        assert split.image is not None
+        return (_pixels(split.image) / 255).flatten(1).cpu()
     assert audio is not None
-    parts = []
-    for clips in values.split(256):
-        bands = audio.log_mel(waveform(clips))
-        parts.append(torch.cat([bands.mean(2), bands.std(2)], 1).cpu())
-    return torch.cat(parts)
+    return torch.cat([torch.cat([bands.mean(2), bands.std(2)], 1).cpu() for bands in _log_mel(split, audio)])
 
 
 @torch.no_grad()
@@ -99,12 +95,17 @@ def _features(data: Dataset, train: Split, modality: Modality, config: RunConfig
     else:
         front = AudioFeatures(config.audio).to(data.train.labels.device)
         yield "log_mel", [raw_features(modality, split, front) for split in splits]
-        yield "log_mel_segments", [_segments(_reader(split, front), len(split)) for split in splits]
+        yield "log_mel_segments", [_segments(split, front) for split in splits]
         size, floor, cells = (config.audio.mel_bands, _AUDIO_PATCH), _AUDIO_FLOOR, {"global": (1, 1)}
         cells["segments"] = (1, SEGMENTS)
-    patches = fit_patches(_reader(data.train, front), len(data.train), size, floor, config.run.seed)
+    clips = all_windows(data.train, config.audio)[0]
+    patches = fit_patches(_reader(clips, front), len(clips), size, floor, config.run.seed)
     grids = tuple(cells.values())
-    pooled = [encode_items(patches, _reader(split, front), len(split), grids) for split in splits]
+    pooled = []
+    for split in splits:
+        clips, items = all_windows(split, config.audio)
+        encoded = encode_items(patches, _reader(clips, front), len(clips), grids)
+        pooled.append([mean_over_windows(columns, items) for columns in encoded])
     for index, name in enumerate(cells):
         yield f"kmeans_{name}", [columns[index] for columns in pooled]
 
@@ -124,11 +125,20 @@ def _reader(split: Split, front: AudioFeatures | None) -> Reader:
     return read
 
 
-def _segments(read: Reader, items: int) -> Tensor:
-    """(items, bands · SEGMENTS): mean of each band in equal stretches of time."""
-    parts = [
-        F.adaptive_avg_pool2d(maps := read(rows), (maps.shape[2], SEGMENTS)) for rows in torch.arange(items).split(256)
-    ]
+def _log_mel(split: Split, audio: AudioFeatures) -> Iterator[Tensor]:
+    """Yield the log-mel power of whole recordings in blocks (n, bands, frames), all of one length."""
+    assert split.audio is not None
+    if split.lengths is None:
+        blocks = list(split.audio.split(256))
+    else:
+        blocks = [split.recording(row)[None] for row in range(len(split))]
+    for block in blocks:
+        yield audio.log_mel(waveform(block))
+
+
+def _segments(split: Split, audio: AudioFeatures) -> Tensor:
+    """(N, bands · SEGMENTS): mean of each band in equal stretches of the whole recording."""
+    parts = [F.adaptive_avg_pool2d(bands, (bands.shape[1], SEGMENTS)) for bands in _log_mel(split, audio)]
     return torch.cat(parts).flatten(1).cpu()
 
 

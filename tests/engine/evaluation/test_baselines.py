@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cpc_engine.config import RunConfig
 from cpc_engine.data import load_dataset
+from cpc_engine.data.dataset import Split
 from cpc_engine.evaluation import patches as module
 from cpc_engine.evaluation.baselines import BASELINES, _segments, baseline_accuracies, raw_features
 from cpc_engine.evaluation.patches import Patches, encode_items, fit_patches
@@ -99,11 +100,27 @@ def test_segments_are_means_over_equal_stretches_of_time() -> None:
     front = AudioFeatures(config.audio)
     split = load_dataset(config).test
     bands = front.log_mel(split.audio.float() / 32768)
-    features = _segments(lambda rows: bands[rows][:, None], len(split))
+    features = _segments(split, front)
     assert features.shape == (len(split), 32 * 8)
     first = bands[0, 3, : -(-bands.shape[2] // 8)].mean()
     assert features[0].view(32, 8)[3, 0] == pytest.approx(first.item(), abs=1e-5)
     assert raw_features("audio", split, front).shape == (len(split), 64)
+
+
+def test_log_mel_is_that_of_the_whole_recording() -> None:
+    """As a user would compute it from the file, whatever length of clip the network reads."""
+    front = AudioFeatures(RunConfig().replace(TINY).audio)
+    draw = torch.Generator().manual_seed(0)
+    lengths = torch.tensor([2000, 5000, 9000])
+    audio = torch.zeros(3, 9000, dtype=torch.int16)
+    for row, length in enumerate(lengths.tolist()):
+        audio[row, :length] = torch.randint(-9000, 9000, (length,), generator=draw) * torch.linspace(0, 1, length)
+    split = Split(audio, None, torch.zeros(3).long(), ("a", "b", "c"), ("a", "b", "c"), lengths)
+    features, segments = raw_features("audio", split, front), _segments(split, front)
+    for row, length in enumerate(lengths.tolist()):
+        bands = front.log_mel(audio[row : row + 1, :length] / 32768)[0]
+        torch.testing.assert_close(features[row], torch.cat([bands.mean(1), bands.std(1)]))
+        torch.testing.assert_close(segments[row].view(16, 8)[:, -1], bands[:, bands.shape[1] * 7 // 8 :].mean(1))
 
 
 @pytest.mark.slow

@@ -88,7 +88,8 @@ def _modality_metrics(encoding: Encoding, pooled: Tensor, cosine: bool, scale: T
     numbers: dict[str, float] = {}
     latents = encoding.latents.float()
     for k, predictions in encoding.predictions.items():
-        numbers[f"alignment_{k}"] = geometry.alignment(predictions.float().flatten(0, 1), latents[:, k:].flatten(0, 1))
+        futures = encoding.futures(k).float()
+        numbers[f"alignment_{k}"] = geometry.alignment(predictions.float().flatten(0, 1), futures.flatten(0, 1))
     return {
         "alignment": sum(numbers.values()) / len(numbers),
         **numbers,
@@ -109,7 +110,7 @@ def _information_bound(encoding: Encoding, cosine: bool, scale: Tensor) -> float
     """InfoNCE bound for the smallest horizon: the middle position of every item against that of the others."""
     k = min(encoding.predictions)
     position = encoding.predictions[k].shape[1] // 2
-    anchors, futures = encoding.predictions[k][:, position].float(), encoding.latents[:, position + k].float()
+    anchors, futures = encoding.predictions[k][:, position].float(), encoding.futures(k)[:, position].float()
     if cosine:
         anchors, futures = F.normalize(anchors, dim=1), F.normalize(futures, dim=1)
     bounds = []

@@ -33,7 +33,7 @@ from ..config import RunConfig
 from ..errors import ConfigError, CpcError, RunError, StorageError
 from ..settings import nearest
 from .files import append_line, read_json, read_lines, read_tensors, storing, write_json, write_lines, write_tensors
-from .format import FORMAT, check_format, current_event, current_json, current_record, current_tensors
+from .format import FORMAT, check_format, current_config, current_event, current_json, current_record, current_tensors
 from .process import is_alive, started
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class RunFolder:
         try:
             if isinstance(values, dict):
                 check_format(values, self.id)
-                values = {name: value for name, value in values.items() if name != "format"}
+                values = current_config(values)
             return RunConfig.from_dict(values)
         except ConfigError as error:
             raise RunError(f"{self.id}: config.json does not fit this version: {error}") from None

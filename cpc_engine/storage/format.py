@@ -1,8 +1,9 @@
 """Format number of a run folder's files, and migration of files of earlier formats.
 
 Files of format 1 have no format number. They spell "effective_rank_uncentred" and "optimiser" the British way, name a
-setting "knob" in events, and name the sampler mode "reference" "seed". They are migrated in memory when they are read;
-a file is written in the current format the next time it changes.
+setting "knob" in events, and name the sampler mode "reference" "seed". Configurations of both formats may lack settings
+of later versions, which then get the value that the run was trained with. Files are migrated in memory when they are
+read; a file is written in the current format the next time it changes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..config import current_path
+from ..datasets import DATASETS
 from ..errors import RunError
 
 FORMAT = 2
@@ -35,6 +37,21 @@ def check_format(values: Mapping[str, Any], run: str) -> None:
     number = values.get("format", 1)
     if not isinstance(number, int) or not 1 <= number <= FORMAT:
         raise RunError(f"{run}: its format is {number!r}; this version reads formats up to {FORMAT}")
+
+
+def current_config(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Migrate the content of config.json: runs with images from before `image.wrap` predicted across the end of a row.
+
+    Example:
+        >>> current_config({"format": 2, "data": {"dataset": "bars"}, "image": {"grid": 4}})["image"]
+        {'grid': 4, 'wrap': True}
+    """
+    values = {name: value for name, value in values.items() if name != "format"}
+    data, image = values.get("data", {}), values.get("image", {})
+    name = data.get("dataset") if isinstance(data, Mapping) else None
+    if name in DATASETS and "image" in DATASETS[name].modalities and isinstance(image, Mapping):
+        values["image"] = {**image, "wrap": image.get("wrap", True)}
+    return values
 
 
 def current_event(event: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ def encoded(items: int, modalities: tuple[Modality, ...] = ("audio",)) -> dict[M
         modality: Encoding(
             latents=torch.randn(items, 3, 40, generator=draw),
             contexts=torch.randn(items, 3, 40, generator=draw),
+            anchors={1: torch.arange(2)},
             predictions={1: torch.randn(items, 2, 40, generator=draw)},
         )
         for modality in modalities

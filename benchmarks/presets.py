@@ -102,7 +102,7 @@ def text(document: dict[str, Any]) -> str:
     lines = []
     for name, found in document["presets"].items():
         parts = [f"{m} {rank['mean']:.1f} ± {rank['half'] or 0:.1f}" for m, rank in found["effective_rank"].items()]
-        said = "spread out" if found["spread_out"] else "COLLAPSED"
+        said = "reached" if found["spread_out"] else "MISSED"
         lines.append(
             f"{name}: effective rank {', '.join(parts)} (bar {found['bar']:g}: {said}); first map after "
             f"{found['seconds_to_first_map']:.0f} s, all of it {found['seconds']:.0f} s"

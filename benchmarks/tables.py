@@ -169,8 +169,8 @@ def _presets(d: Document) -> list[str]:
     seeds, threads = next(iter(d["presets"].values()))["seeds"], d["machine"]["threads"]
     return [
         "### Presets that make their own data: spread, and the first map",
-        f"Effective rank of mean contexts of held-out items (1: collapsed), mean ± 95 % interval over {seeds} seeds; "
-        f"the slowest seed's times, from the start of the run, with {threads} thread{'s' * (threads > 1)} "
+        f"Effective rank of mean contexts of held-out items, their mean subtracted, mean ± 95 % interval over {seeds} "
+        f"seeds; the slowest seed's times, from the start of the run, with {threads} thread{'s' * (threads > 1)} "
         f"(`{d['command']}`). A first map within 60 s was asked for.",
         _table(["preset", "effective rank", "bar", "first map", "whole run"], rows),
     ]

@@ -58,7 +58,7 @@ def with_interval(known: np.ndarray, strange: np.ndarray, seed: int) -> dict[str
     return {
         "auroc": round(auroc(known, strange), 4),
         "interval": [round(float(low), 4), round(float(high), 4)],
-        "called_unlike": round(float((strange < UNLIKE).mean()), 4),
+        "called_unlike": round(float((strange <= UNLIKE).mean()), 4),
         "items": len(strange),
     }
 
@@ -101,8 +101,8 @@ def measure(folder: RunFolder, data: Path, count: int, seed: int = 0) -> dict[st
         "steps": folder.info().steps_done,
         "held_out": {
             "items": len(known),
-            "called_unlike": round(float((known < UNLIKE).mean()), 4),
-            "called_borderline": round(float(((known >= UNLIKE) & (known < BORDERLINE)).mean()), 4),
+            "called_unlike": round(float((known <= UNLIKE).mean()), 4),
+            "called_borderline": round(float(((known > UNLIKE) & (known <= BORDERLINE)).mean()), 4),
         },
         "kinds": {kind: with_interval(known, values, seed) for kind, values in found.items()},
         "overall": with_interval(known, np.concatenate(list(found.values())), seed),

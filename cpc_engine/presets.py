@@ -61,6 +61,7 @@ _REFERENCE: dict[str, Any] = {
     "audio.band_drop": 0.0,
     "image.encoder": "convnet",
     "image.grid": 8,
+    "image.wrap": True,  # the grid is read as one plain sequence
     "image.width": 32,
     "image.flip": False,
     "image.crop": 0.0,

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from ..config import RunConfig, paths_with_role
-from ..evaluation.metric_info import METRICS
+from ..evaluation.metric_info import METRICS, SIZE_DEPENDENT
 
 MIN_SEEDS = 5  # of each arm for a verdict; with fewer, tests of real metrics err more often than they say
 
@@ -73,6 +73,14 @@ class Arm:
             if run.complete and value is not None and math.isfinite(value):
                 by_seed.setdefault(run.seed, float(value))
         return dict(sorted(by_seed.items()))
+
+    def item_counts(self, metric: str) -> set[int | None]:
+        """Return on how many items complete runs took a metric that grows with them; None for older runs: unknown."""
+        runs = [run for run in self.runs if run.complete and run.metrics.get(metric) is not None]
+        if metric not in SIZE_DEPENDENT:
+            return set()
+        counts = [run.metrics.get("rank_items") for run in runs]
+        return {None if count is None else int(count) for count in counts}
 
 
 def arm_key(config: RunConfig, changes: Iterable[tuple[int, str, str]] = ()) -> str:

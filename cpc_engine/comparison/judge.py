@@ -47,12 +47,7 @@ def judge(arms: Sequence[Arm], reference: Arm, primary: str = PRIMARY) -> dict[t
     if not is_tested(primary):
         raise unknown("metric", primary, METRICS)
     tests = {
-        (metric, other.letter): compare(
-            reference.values(metric),
-            other.values(metric),
-            describe_metric(metric).better,
-            (reference.letter, other.letter),
-        )
+        (metric, other.letter): _compare(reference, other, metric)
         for metric in metric_names(arms)
         if is_tested(metric)
         for other in arms
@@ -69,6 +64,18 @@ def judge(arms: Sequence[Arm], reference: Arm, primary: str = PRIMARY) -> dict[t
             test, adjusted=adjusted, outcome=test.outcome if adjusted < ALPHA else "not_distinguishable"
         )
     return tests
+
+
+def _compare(reference: Arm, other: Arm, metric: str) -> Verdict:
+    """One test, uncorrected; none where the metric grows with the number of items and that number differs."""
+    values, names = (reference.values(metric), other.values(metric)), (reference.letter, other.letter)
+    better = describe_metric(metric).better
+    items = reference.item_counts(metric) | other.item_counts(metric)
+    if all(values) and len(items) > 1:
+        counts = (len(values[0]), len(values[1]))
+        ordered = tuple(sorted(items, key=lambda count: (count is None, count)))
+        return Verdict("different_items", names, better, counts, items=ordered)
+    return compare(*values, better, names)
 
 
 def weighted_holm(p: Sequence[float], weights: Sequence[float]) -> list[float]:

@@ -85,7 +85,9 @@ def metrics_table(arms: Sequence[Arm], reference: Arm, primary: str = PRIMARY, e
     columns["Role"] = [_role(name, primary) for name in names]
     columns["Unit"] = [metric.unit for metric in described]
     columns["Better"] = [f"{metric.arrow} {metric.better}".strip() for metric in described]
-    columns["Meaning"] = [metric.meaning for metric in described]
+    columns["Meaning"] = [
+        " ".join([metric.meaning, *_items_text(arms, name)]) for name, metric in zip(names, described, strict=True)
+    ]
     return columns
 
 
@@ -126,6 +128,15 @@ def _difference_text(verdict: Verdict | None) -> str:
     if verdict is None or verdict.difference is None:
         return ""
     return f"{verdict.difference:+.3g} ({verdict.low:.3g} to {verdict.high:.3g})"
+
+
+def _items_text(arms: Sequence[Arm], metric: str) -> list[str]:
+    """On how many items all arms took a metric that grows with their number; nothing where that differs or is unknown.
+
+    Where it differs, the verdict says so.
+    """
+    counts = set[int | None]().union(*(arm.item_counts(metric) for arm in arms))
+    return [f"Here on {counts.pop()} items."] if len(counts) == 1 and None not in counts else []
 
 
 def _mean_text(values: dict[int, float]) -> str:

@@ -20,7 +20,7 @@ from .arms import MIN_SEEDS
 ALPHA = 0.05
 
 
-Outcome = Literal["a", "b", "not_distinguishable", "too_few_seeds", "not_measured"]
+Outcome = Literal["a", "b", "not_distinguishable", "too_few_seeds", "not_measured", "different_items"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Verdict:
             four None with fewer than two seeds of an arm.
         adjusted: p corrected for all metrics and arms of the comparison, see `judge`; None without a verdict.
         method: "paired t" or "Welch"; empty without a test.
+        items: different numbers of items that runs took the metric on, None for unknown, so that they cannot be
+            compared; empty otherwise.
     """
 
     outcome: Outcome
@@ -47,6 +49,7 @@ class Verdict:
     p: float | None = None
     adjusted: float | None = None
     method: str = ""
+    items: tuple[int | None, ...] = ()
 
     @property
     def winner(self) -> str | None:
@@ -62,6 +65,9 @@ class Verdict:
         if self.outcome == "not_measured":
             missing = [name for name, count in pairs if not count]
             return "not measured" if len(missing) == 2 else f"not measured in {missing[0]}"
+        if self.outcome == "different_items":
+            counts = [str(count) for count in self.items if count is not None]
+            return f"different numbers of items ({' and '.join([*counts, *['unknown'] * (None in self.items)])})"
         single = [name for name, count in pairs if count < 2]
         if single:
             return f"one seed {'each' if len(single) == 2 else f'of {single[0]}'}: no verdict"

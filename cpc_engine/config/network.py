@@ -99,6 +99,13 @@ class ImageConfig(Section):
     grid: int = setting(
         4, "Latents per side; the sequence is grid × grid in raster order.", ge=2, le=16, label="Latents per side"
     )
+    wrap: bool = setting(
+        False,
+        "Also predict across the end of a row, a cell on the other side of the picture, as a plain sequence would.",
+        low="some horizons have fewer anchors",
+        high="such a cell is no neighbor: one anchor in four at horizon 1 on a 4 × 4 grid",
+        label="Wrap at row ends",
+    )
     width: int = setting(48, "Channels of the encoder.", unit="channels", ge=8, le=512)
     depth: int = setting(4, "Convolutions of the encoder.", ge=1, le=8, label="Convolutions")
     flip: bool = setting(True, "Mirror half of the pictures left to right.", label="Mirror")
@@ -113,6 +120,21 @@ class ImageConfig(Section):
         label="Brightness and contrast jitter",
     )
     color_drop: float = setting(0.25, "Chance that a patch loses its color.", ge=0, le=1, label="Grayscale patches")
+
+    def anchors(self, horizon: int) -> list[int]:
+        """Return the positions t in raster order from which cell t + horizon is predicted, for horizon < grid².
+
+        Without `wrap` that cell lies horizon mod grid columns further to the right, in the same row or a later one; a
+        multiple of the grid is straight below.
+
+        Example:
+            >>> ImageConfig(grid=4).anchors(1), ImageConfig(grid=4).anchors(14)
+            ([0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14], [0, 1])
+            >>> ImageConfig(grid=4).anchors(4) == list(range(12))
+            True
+        """
+        side = self.grid
+        return [t for t in range(side**2 - horizon) if self.wrap or t % side + horizon % side < side]
 
     @model_validator(mode="after")
     def _grid_fits(self) -> ImageConfig:

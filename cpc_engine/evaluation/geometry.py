@@ -17,6 +17,8 @@ from torch.nn.functional import normalize
 
 from ..errors import DataError
 
+RANK_ITEMS = 128  # the effective rank and the information bound grow with the items, so they are taken on so many
+_MOST_SUBSETS = 4
 _FLOAT32_EPS = torch.finfo(torch.float32).eps
 
 
@@ -85,9 +87,10 @@ def uniformity_floor(d: int, t: float = 2.0) -> float:
 def effective_rank(x: Tensor, centered: bool = True) -> float:
     """Return RankMe: exp of the entropy of the normalized singular values of x, from 1 to min(N, d).
 
-    Uncentered, one offset that all rows share dominates and hides how many directions the rows use, so both values are
-    reported. Equal rows have no direction left after centering and give 0. Source: Garrido et al. 2023
-    (arXiv 2210.02885).
+    It grows with N. Uncentered, one offset that all rows share dominates and hides how many directions the rows use; 1
+    means that all are nearly one vector, as after collapse. Centered, equal rows have no direction left and give 0, but
+    nearly equal ones show the directions of their small differences, of which there can be many: a high value does not
+    exclude collapse. Therefore both are reported. Source: Garrido et al. 2023 (arXiv 2210.02885).
 
     Args:
         x: (N, d), one row per item.
@@ -106,6 +109,25 @@ def effective_rank(x: Tensor, centered: bool = True) -> float:
         return 0.0
     shares = values / values.sum()
     return math.exp(float(-(shares * shares.log()).sum()))
+
+
+def item_subsets(count: int, size: int = RANK_ITEMS) -> list[Tensor]:
+    """Return up to four disjoint random sets of `size` rows, the same at every call; all rows where there are fewer.
+
+    The mean over such sets of a metric that grows with the number of items can be compared between runs that have
+    different numbers of them.
+
+    Args:
+        count: N, number of rows.
+
+    Example:
+        >>> [len(rows) for rows in item_subsets(300)], [len(rows) for rows in item_subsets(100)]
+        ([128, 128], [100])
+    """
+    if count <= size:
+        return [torch.arange(count)]
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
+    return list(order[: min(_MOST_SUBSETS, count // size) * size].split(size))
 
 
 def spread(x: Tensor) -> float:

@@ -67,14 +67,16 @@ METRICS: dict[str, MetricInfo] = {
         "Effective rank",
         "directions",
         "higher",
-        "Number of directions that mean contexts use (RankMe), after their mean is subtracted.",
+        "Number of directions in which mean contexts differ (RankMe, after their mean is subtracted), on 128 items or, "
+        "where there are fewer, on all. A collapsed network can have a high value from tiny differences: see spread.",
         "held_out",
     ),
     "effective_rank_uncentered": MetricInfo(
         "Effective rank, uncentered",
         "directions",
         "higher",
-        "Number of directions that mean contexts use (RankMe), without subtracting their mean.",
+        "Number of directions that mean contexts use (RankMe, without subtracting their mean), on 128 items or, where "
+        "there are fewer, on all. 1 means that all are nearly one vector, as after collapse.",
     ),
     "spread": MetricInfo(
         "Spread", "0…1", "higher", "How evenly latents use all directions: 1 is an even sphere, 0 is collapse."
@@ -83,7 +85,8 @@ METRICS: dict[str, MetricInfo] = {
         "InfoNCE bound on MI",
         "nats",
         "higher",
-        "Lower bound on the mutual information of context and future. It never exceeds ln K for K items.",
+        "Lower bound on the mutual information of context and future. It never exceeds ln K for K items; K is 128 or, "
+        "where there are fewer, all.",
     ),
     "queue_drift": MetricInfo(
         "Queue staleness",
@@ -121,7 +124,12 @@ METRICS: dict[str, MetricInfo] = {
     ),
     "seconds": MetricInfo("Training time", "s", "neither", "Depends on the machine and on its load."),
 }
+# Metrics that grow with the number of items they are taken on; it is stored beside them as "rank_items".
+SIZE_DEPENDENT = ("effective_rank", "effective_rank_uncentered", "information_bound")
 PRIMARY = "probe"  # the metric that decides a comparison where the reader names no other
+_RANK_ITEMS = MetricInfo(
+    "Items of the effective rank", "items", "neither", "Number of items that the ranks and the bound are taken on."
+)
 _UNKNOWN = MetricInfo("", "", "neither", "Not described.")
 
 
@@ -155,6 +163,9 @@ def describe_metric(name: str) -> MetricInfo:
     elif match := re.fullmatch(r"(alignment)_(\d+)", rest):
         metric = METRICS[match[1]]
         title = f"{metric.title}, k = {match[2]}"
+    elif rest == "rank_items":
+        metric = _RANK_ITEMS
+        title = metric.title
     else:
         metric = _UNKNOWN
         title = rest.replace("_", " ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -64,8 +65,10 @@ def geometry_metrics(
 
     Per modality: `alignment` (mean over horizons) and `alignment_k`; `uniformity`, `effective_rank`, and
     `effective_rank_uncentered` of mean contexts; `spread` of latents; `information_bound` from independent in-batch
-    negatives, one position per item. Across modalities: `alignment` (mean), `uniformity` and `effective_rank` of both
-    together, `modality_gap`, `modality_accuracy`, `pair_alignment`, `retrieval_class`, `retrieval_pair`.
+    negatives, one position per item. The ranks and the bound are means over subsets of `rank_items` = 128 items, or all
+    where there are fewer, see `geometry.item_subsets`. Across modalities: `alignment` (mean), `uniformity`,
+    `effective_rank`, and `rank_items` of both together, `modality_gap`, `modality_accuracy`, `pair_alignment`,
+    `retrieval_class`, `retrieval_pair`.
 
     Args:
         split: held-out items with every modality of the network.
@@ -89,7 +92,8 @@ def geometry_metrics(
         together = torch.cat([audio, image])
         metrics["alignment"] = sum(metrics[f"{m}.alignment"] for m in encodings) / len(encodings)
         metrics["uniformity"] = geometry.uniformity(together)
-        metrics["effective_rank"] = geometry.effective_rank(together)
+        metrics["effective_rank"] = _rank(together)
+        metrics["rank_items"] = min(len(together), geometry.RANK_ITEMS)
         metrics["modality_gap"] = geometry.modality_gap(audio, image)
         metrics["modality_accuracy"] = geometry.modality_accuracy(audio, image, config.run.seed)
         metrics["pair_alignment"] = geometry.alignment(audio, image)
@@ -104,31 +108,40 @@ def _modality_metrics(encoded: Encoded, cosine: bool, scale: Tensor) -> dict[str
     numbers: dict[str, float] = {}
     latents = encoding.latents.float()
     for k, predictions in encoding.predictions.items():
-        numbers[f"alignment_{k}"] = geometry.alignment(predictions.float().flatten(0, 1), latents[:, k:].flatten(0, 1))
+        futures = encoding.futures(k).float()
+        numbers[f"alignment_{k}"] = geometry.alignment(predictions.float().flatten(0, 1), futures.flatten(0, 1))
     return {
         "alignment": sum(numbers.values()) / len(numbers),
         **numbers,
         "uniformity": geometry.uniformity(pooled),
-        "effective_rank": geometry.effective_rank(pooled),
-        "effective_rank_uncentered": geometry.effective_rank(pooled, centered=False),
+        "effective_rank": _rank(pooled),
+        "effective_rank_uncentered": _rank(pooled, centered=False),
+        "rank_items": min(len(pooled), geometry.RANK_ITEMS),
         "spread": geometry.spread(latents.flatten(0, 1)),
         "information_bound": _information_bound(encoded, cosine, scale),
     }
 
 
+def _rank(pooled: Tensor, centered: bool = True) -> float:
+    return fmean(geometry.effective_rank(pooled[rows], centered) for rows in geometry.item_subsets(len(pooled)))
+
+
 def _information_bound(encoded: Encoded, cosine: bool, scale: Tensor) -> float:
-    """InfoNCE bound for the smallest horizon: the middle position of every item against that of all items."""
+    """InfoNCE bound for the smallest horizon: the middle position of every item against that of the others."""
     encoding = encoded.encoding
     first = torch.ones_like(encoded.items, dtype=torch.bool)
     first[1:] = encoded.items[1:] != encoded.items[:-1]  # one row per item
     k = min(encoding.predictions)
     position = encoding.predictions[k].shape[1] // 2
-    anchors, futures = encoding.predictions[k][first, position].float(), encoding.latents[first, position + k].float()
+    anchors, futures = encoding.predictions[k][first, position].float(), encoding.futures(k)[first, position].float()
     if cosine:
         anchors, futures = F.normalize(anchors, dim=1), F.normalize(futures, dim=1)
-    logits = anchors @ futures.T * scale
-    loss = F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
-    return geometry.information_bound(loss.item(), len(logits))
+    bounds = []
+    for rows in geometry.item_subsets(len(anchors)):
+        logits = anchors[rows] @ futures[rows].T * scale
+        loss = F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
+        bounds.append(geometry.information_bound(loss.item(), len(logits)))
+    return fmean(bounds)
 
 
 @torch.no_grad()

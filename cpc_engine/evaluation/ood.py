@@ -5,13 +5,19 @@ segments of time or quarters of the image, which tell what is where. In each vie
 the mean squared distance to the five nearest training items along principal components, plus the squared distance from
 the subspace of these components relative to its mean over training items. Each component is divided by the square root
 of its standard deviation, half-way to whitening: without it two components would dominate, with full whitening noise
-would. The view's score is the logarithm of the distance, standardized by validation items: median 0, 84th percentile 1.
-The OOD score of an item is the sum over both views. Its percentile among validation items is a conformal p-value:
-uniform from 0 to 100 for items from the same distribution. No labels are used. See `docs/method.md#typicality`.
+would. The view's score is the logarithm of the distance, standardized by training items that were held out of the fit
+in turn: median 0, 84th percentile 1. The OOD score of an item is the sum over both views.
+
+Nothing in the score depends on validation items, so a new item from their distribution is as likely as any of them to
+have the k-th highest score. With r of n validation items scoring at least as high, 100·(r+1)/(n+1) is therefore a
+conformal p-value in percent: it is at most α in at most α of such items, for every n, and uniform but for its steps of
+100/(n+1). Ties count as at least as high, which makes it conservative and no longer uniform. No labels are used.
+Source: Vovk et al. 2005, Algorithmic Learning in a Random World. See `docs/method.md#typicality`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Literal
@@ -29,19 +35,26 @@ from ..model.frontends import AudioFeatures
 from ..terms import Modality
 from .embed import clips_of, embed
 
-Verdict = Literal["typical", "borderline", "unlike anything trained on: position not meaningful"]
-# By construction 1 in 20 held-out items is called borderline or worse, and 1 in 100 unlike the training data.
-BORDERLINE, UNLIKE = 5.0, 1.0  # percentiles
+Verdict = Literal[
+    "typical",
+    "borderline",
+    "unlike anything trained on: position not meaningful",
+    "cannot be told: too few validation items",
+]
+# At most 1 in 20 held-out items is called borderline or worse, and at most 1 in 100 unlike the training data.
+BORDERLINE, UNLIKE = 5.0, 1.0  # highest typicality of each
 TRAINING_ITEMS, VALIDATION_ITEMS = 1000, 600
 _COMPONENTS = 32
 _NEIGHBORS = 5
+_FOLDS = 5
+_LEAST_SPREAD = 0.1  # of log distances; below it two views would not be weighed alike but one would decide
 _FLOOR = -1.0  # lowest score of a view
 _CONTRAST_FLOOR = 0.003  # for pixels from 0 to 1: about one gray level
 
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """Reference of one view with F features: the training items, and the log distances of validation items.
+    """Reference of one view with F features: the training items, and the log distances usual among them.
 
     The names of the fields are part of the file format.
 
@@ -49,8 +62,8 @@ class _View:
         mean, scale: (F,), mean and standard deviation of training items.
         axes: (k, F), principal axes of standardized training items, each divided by the square root of its deviation.
         items: (n, k), training items along these axes. rest: variance outside them, summed over dimensions.
-        median, spread: median of the log distances of validation items, and from there to the 84th percentile (one
-            standard deviation of a Gaussian).
+        median, spread: median of the log distances of training items from the others, each fifth of them left out of
+            the fit in turn, and from there to the 84th percentile (one standard deviation of a Gaussian).
     """
 
     mean: Tensor
@@ -62,8 +75,16 @@ class _View:
     spread: Tensor
 
     @classmethod
-    def fit(cls, train: Tensor, validation: Tensor) -> _View:
-        """Fit the reference on training items (n, F) and validation items (m, F)."""
+    def fit(cls, train: Tensor) -> _View:
+        """Fit the reference on training items (n, F), n ≥ 2."""
+        folds = torch.arange(len(train)) % min(_FOLDS, len(train))
+        logs = torch.cat([cls._bare(train[folds != fold]).score(train[folds == fold]) for fold in folds.unique()])
+        median = logs.median()
+        return replace(cls._bare(train), median=median, spread=(logs.quantile(0.84) - median).clamp(min=_LEAST_SPREAD))
+
+    @classmethod
+    def _bare(cls, train: Tensor) -> _View:
+        """Fit on training items (n, F), with a score that is the log distance: median 0 and spread 1."""
         mean, deviation = train.mean(0), train.std(0, correction=0)
         scale = torch.where(deviation > 1e-4 * (1 + mean.abs()), deviation, 1.0)
         standard = (train - mean) / scale
@@ -73,10 +94,7 @@ class _View:
         axes = _rounded((rows / deviations[:, None].sqrt())[:kept])
         rest = (singular[kept:].square().sum() / len(train)).clamp(min=1e-3)
         zero, one = torch.tensor(0.0), torch.tensor(1.0)
-        view = cls(mean, scale, axes, _rounded(standard @ axes.T), rest, zero, one)
-        logs = view.score(validation)  # log distances, since the median is still 0 and the spread 1
-        median = logs.median()
-        return replace(view, median=median, spread=(logs.quantile(0.84) - median).clamp(min=1e-3))
+        return cls(mean, scale, axes, _rounded(standard @ axes.T), rest, zero, one)
 
     def distance(self, x: Tensor) -> Tensor:
         """Return δ (N,), the squared distance of items (N, F) from the training items."""
@@ -88,7 +106,7 @@ class _View:
         return near + outside.square().sum(1) / self.rest
 
     def score(self, x: Tensor) -> Tensor:
-        """Return (N,) standardized log distances of items (N, F): 0 at the median of validation items."""
+        """Return (N,) standardized log distances of items (N, F): 0 at the median of left-out training items."""
         return (self.distance(x).clamp(min=1e-9).log() - self.median) / self.spread
 
 
@@ -105,8 +123,8 @@ class OODReference:
         >>> train, validation = (torch.randn(200, 8, generator=draw) for _ in range(2))
         >>> reference = OODReference.fit((train, train), (validation, validation))
         >>> far = torch.full((1, 8), 30.0)
-        >>> reference.percentile(far, far)
-        tensor([0.])
+        >>> reference.percentile(far, far)  # 100 / (200 + 1)
+        tensor([0.4975])
     """
 
     inputs: _View
@@ -121,14 +139,15 @@ class OODReference:
             train, validation: (input statistics (N, F), pooled latents (N, p·d)) of the items.
 
         Raises:
-            DataError: no validation items, or features that are not finite.
+            DataError: no validation items, fewer than two training items, or features that are not finite.
         """
         if not len(validation[0]):
             raise DataError("typicality needs validation items to compare with")
+        if len(train[0]) < 2:
+            raise DataError("typicality needs at least two training items")
         if not all(bool(torch.isfinite(x).all()) for x in (*train, *validation)):
             raise DataError("some features are not finite; the network has diverged")
-        views = [_View.fit(*columns) for columns in zip(train, validation, strict=True)]
-        reference = cls(views[0], views[1], torch.zeros(0))
+        reference = cls(_View.fit(train[0]), _View.fit(train[1]), torch.zeros(0))
         return replace(reference, validation_scores=reference.score(*validation).sort().values)
 
     def score(self, inputs: Tensor, latents: Tensor) -> Tensor:
@@ -141,13 +160,14 @@ class OODReference:
         return self.inputs.score(inputs).clamp(min=_FLOOR) + self.latents.score(latents).clamp(min=_FLOOR)
 
     def percentile(self, inputs: Tensor, latents: Tensor) -> Tensor:
-        """Return the typicality (N,) from 0 to 100: percent of validation items whose score is at least the item's.
+        """Return the typicality (N,), 100·(r+1)/(n+1): r of n validation items have at least the item's score.
 
         Args:
             inputs: (N, F) input statistics. latents: (N, p·d) pooled latents.
         """
         references = self.validation_scores
-        return 100 * (1 - torch.searchsorted(references, self.score(inputs, latents)) / len(references))
+        at_least = len(references) - torch.searchsorted(references, self.score(inputs, latents))
+        return 100 * (at_least + 1) / (len(references) + 1)
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Return all fields as tensors, for safetensors; axes and items in half precision."""
@@ -172,16 +192,36 @@ def _rounded(x: Tensor) -> Tensor:
     return x.half().float()
 
 
-def verdict(percentile: float) -> Verdict:
-    """Return the verdict in words for a typicality percentile.
+def validation_items_needed(percentile: float) -> int:
+    """Return the smallest n at which typicality can be as low as `percentile`: 100/(n+1) ≤ percentile.
 
     Example:
-        >>> verdict(42.0), verdict(3.0)
-        ('typical', 'borderline')
+        >>> validation_items_needed(BORDERLINE), validation_items_needed(UNLIKE)
+        (19, 99)
     """
-    if percentile < UNLIKE:
+    return math.ceil(100 / percentile) - 1
+
+
+def verdict(percentile: float, validation_items: int) -> Verdict:
+    """Return the verdict in words for a typicality among so many validation items.
+
+    An item that scores above all of fewer than 19 validation items is not called anything, since 1 in every n + 1
+    items from the same distribution does so too; with fewer than 99, none is called unlike.
+
+    Example:
+        >>> verdict(42.0, 200), verdict(3.0, 200), verdict(1.0, 99)
+        ('typical', 'borderline', 'unlike anything trained on: position not meaningful')
+        >>> verdict(10.0, 9), verdict(20.0, 9)
+        ('cannot be told: too few validation items', 'typical')
+    """
+    if percentile <= UNLIKE:
         return "unlike anything trained on: position not meaningful"
-    return "borderline" if percentile < BORDERLINE else "typical"
+    if percentile <= BORDERLINE:
+        return "borderline"
+    beyond_all = percentile < 150 / (validation_items + 1)  # r = 0, whatever the rounding
+    if beyond_all and validation_items < validation_items_needed(BORDERLINE):
+        return "cannot be told: too few validation items"
+    return "typical"
 
 
 def fit_ood_reference(model: MultiModalCPC, train: Split, validation: Split, seed: int) -> dict[Modality, OODReference]:

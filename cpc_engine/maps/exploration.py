@@ -241,7 +241,7 @@ class Exploration:
                 nearest = min(encoding.predictions)
                 vectors[some] = encoding.predictions[nearest].mean(1).numpy()
                 cosines = [
-                    F.cosine_similarity(predicted, encoding.latents[:, k:], dim=2)
+                    F.cosine_similarity(predicted, encoding.futures(k), dim=2)
                     for k, predicted in encoding.predictions.items()
                 ]
                 agreement[some] = torch.cat(cosines, 1).mean(1).numpy()

@@ -22,12 +22,19 @@ class Encoding:
     Attributes:
         latents: (B, T, d).
         contexts: (B, T, h); contexts[:, t] depends on latents[:, : t + 1] only.
-        predictions: {horizon k: (B, T − k, d)}; position t predicts latents[:, t + k]. Horizons k ≥ T are left out.
+        anchors: {horizon k: (n,) positions t whose latents[:, t + k] is predicted}: all T − k, but for images without
+            `image.wrap` those in whose row t + k lies k mod grid columns further. Horizons k ≥ T are left out.
+        predictions: {horizon k: (B, n, d)}, one per anchor position.
     """
 
     latents: Tensor
     contexts: Tensor
+    anchors: dict[int, Tensor]
     predictions: dict[int, Tensor]
+
+    def futures(self, k: int) -> Tensor:
+        """Return the latents (B, n, d) that the predictions of horizon k are of."""
+        return self.latents[:, self.anchors[k] + k]
 
 
 class LatentEncoder(nn.Module):
@@ -86,6 +93,11 @@ class MultiModalCPC(nn.Module):
                 for owner in owners
             }
         )
+        self._wrap = config.image.wrap
+        for k in self.horizons:  # made once: a list would be copied to a GPU in every step
+            self.register_buffer(
+                f"image_anchors_{k}", torch.tensor(config.image.anchors(k), dtype=torch.int64), persistent=False
+            )
         loss = config.loss
         scale = torch.tensor(1.0 / loss.temperature)
         self.log_scale = nn.Parameter(scale.log(), requires_grad=loss.learnable_temperature)
@@ -131,9 +143,16 @@ class MultiModalCPC(nn.Module):
         contexts, _ = self.gru(latents)
         predictors: nn.Module = self.predictors[modality if modality in self.predictors else "shared"]
         length = latents.shape[1]
-        usable = [k for k in self.horizons if k < length]
-        predictions = {k: predictors.get_submodule(str(k))(contexts[:, : length - k]) for k in usable}
-        return Encoding(latents, contexts, predictions)
+        anchors: dict[int, Tensor] = {}
+        predictions: dict[int, Tensor] = {}
+        for k in (k for k in self.horizons if k < length):
+            chosen = contexts[:, : length - k]
+            anchors[k] = torch.arange(length - k, device=latents.device)
+            if modality == "image" and not self._wrap:
+                anchors[k] = self.get_buffer(f"image_anchors_{k}")
+                chosen = contexts[:, anchors[k]]
+            predictions[k] = predictors.get_submodule(str(k))(chosen)
+        return Encoding(latents, contexts, anchors, predictions)
 
     def weights(self) -> dict[str, Tensor]:
         """The tensors to store: parameters and buffers, without the mel filters, which follow from the settings."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..evaluation.ood import Verdict
+from ..evaluation.ood import BORDERLINE, UNLIKE, Verdict, validation_items_needed
 from ..terms import Modality
 
 Positions = dict[str, tuple[float, float]]  # (x, y) by map
@@ -59,8 +59,9 @@ class Placement:
         probabilities: of each class, by the run's calibrated probe; None before the run was evaluated.
         predicted: the likeliest class.
         overlap: by map, share of its dots nearest to the item that are among as many nearest in the original space.
-        typicality: the out-of-distribution score, a percentile from 0 (unlike) to 100 (typical) against held-out
-            items; None where the run never measured it.
+        typicality: the out-of-distribution score, a conformal p-value in percent, up to 100 (typical), against the
+            run's n validation items; at least 100 / (n + 1). None where the run never measured it.
+        validation_items: n; None where the run never measured typicality.
         windows: the path of a clip longer than one window; empty otherwise.
         notes: what was done to the input on the way in, and what is odd about it.
         embedding: (h,) float32 mean context.
@@ -74,11 +75,30 @@ class Placement:
     predicted: str | None
     overlap: dict[str, float]
     typicality: float | None
+    validation_items: int | None
     verdict: Verdict | None
     stability: Stability
     windows: list[Window]
     notes: tuple[str, ...]
     embedding: np.ndarray
+
+    @property
+    def typicality_words(self) -> str:
+        """Typicality, what it says, and what the validation items are too few to say; empty if never measured."""
+        typicality, count = self.typicality, self.validation_items
+        if typicality is None or count is None:
+            return ""
+        words = f"Typicality {typicality:.3g} of 100."
+        at_least = round(typicality * (count + 1) / 100) - 1
+        if typicality >= 50:
+            return f"{words} At least as usual as half of {count} validation items."
+        if at_least:
+            return f"{words} Of {count} validation items, {at_least} are as unusual as this or more."
+        words += f" None of {count} validation items is as unusual as this."
+        for percentile, call in ((BORDERLINE, "borderline"), (UNLIKE, "unlike")):
+            if count < (needed := validation_items_needed(percentile)):
+                return f"{words} To call it {call} would take at least {needed} of them."
+        return words
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +128,7 @@ class Placed:
             "predicted": placement.predicted,
             "overlap": placement.overlap,
             "typicality": placement.typicality,
+            "validation_items": placement.validation_items,
             "verdict": placement.verdict,
             "stability": vars(placement.stability),
             "windows": [vars(window) for window in placement.windows],

@@ -144,6 +144,7 @@ class Placer:
             Window(start, positions[row], predicted[row], typicality[row]) for row, start in enumerate(starts, 1)
         ]
         other = [m for m in self.modalities if m != modality]
+        items = len(self.typicality[modality].validation_scores) if modality in self.typicality else None
         return Placement(
             modality=modality,
             positions=positions[0],
@@ -153,7 +154,8 @@ class Placer:
             predicted=predicted[0],
             overlap=self._overlap(contexts[0], positions[0]),
             typicality=typicality[0],
-            verdict=None if typicality[0] is None else verdict(typicality[0]),
+            validation_items=items,
+            verdict=None if typicality[0] is None or items is None else verdict(typicality[0], items),
             stability=_stability(
                 features.mean_context[0], features.mean_context[shown:], predicted[0], predicted[shown:]
             ),

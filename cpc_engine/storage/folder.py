@@ -172,7 +172,7 @@ class RunFolder:
         try:
             if isinstance(values, dict):
                 check_format(values, self.id)
-                values = current_config({name: value for name, value in values.items() if name != "format"})
+                values = current_config(values)
             return RunConfig.from_dict(values)
         except ConfigError as error:
             raise RunError(f"{self.id}: config.json does not fit this version: {error}") from None

@@ -1,8 +1,9 @@
 """Format number of a run folder's files, and migration of files of earlier formats.
 
 Files of format 1 have no format number. They spell "effective_rank_uncentred" and "optimiser" the British way, name a
-setting "knob" in events, and name the sampler mode "reference" "seed". They are migrated in memory when they are read;
-a file is written in the current format the next time it changes.
+setting "knob" in events, and name the sampler mode "reference" "seed". Configurations of both formats may lack settings
+of later versions, which then get the value that the run was trained with. Files are migrated in memory when they are
+read; a file is written in the current format the next time it changes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..config import current_path
+from ..datasets import DATASETS
 from ..errors import RunError
 
 FORMAT = 2
@@ -38,17 +40,22 @@ def check_format(values: Mapping[str, Any], run: str) -> None:
 
 
 def current_config(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the settings that a configuration of an earlier version lacks, where today's default means something else.
+    """Migrate the content of config.json: add settings of later versions whose default is not what the run did.
+
+    Runs with images predicted across the end of a row, and only the loudest clip of a recording was heard.
 
     Example:
-        >>> current_config({"audio": {"clip_seconds": 0.5}})
-        {'audio': {'clip_seconds': 0.5, 'recording_seconds': 0.5}}
+        >>> current_config({"format": 2, "data": {"dataset": "bars"}, "image": {"grid": 4}})["image"]
+        {'grid': 4, 'wrap': True}
     """
-    current = dict(values)
-    audio = current.get("audio")
-    if isinstance(audio, Mapping) and "clip_seconds" in audio:  # only the loudest clip of a recording was kept
-        current["audio"] = {**audio, "recording_seconds": audio.get("recording_seconds", audio["clip_seconds"])}
-    return current
+    values = {name: value for name, value in values.items() if name != "format"}
+    data, image, audio = (values.get(section, {}) for section in ("data", "image", "audio"))
+    name = data.get("dataset") if isinstance(data, Mapping) else None
+    if name in DATASETS and "image" in DATASETS[name].modalities and isinstance(image, Mapping):
+        values["image"] = {**image, "wrap": image.get("wrap", True)}
+    if isinstance(audio, Mapping) and "clip_seconds" in audio:
+        values["audio"] = {**audio, "recording_seconds": audio.get("recording_seconds", audio["clip_seconds"])}
+    return values
 
 
 def current_event(event: Mapping[str, Any]) -> dict[str, Any]:

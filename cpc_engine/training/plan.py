@@ -127,7 +127,7 @@ def plan(config: RunConfig, device: str = "cpu") -> list[ModalityPlan]:
     for modality, length in lengths.items():
         horizons = tuple(sorted(k for k in config.context.horizons if k < length))
         futures = length - min(horizons, default=length)
-        anchors = sum(batch * (length - k) for k in horizons)
+        anchors = batch * sum(len(config.image.anchors(k)) if modality == "image" else length - k for k in horizons)
         shape = StepShape(batch, length, futures, sum(n for m, n in lengths.items() if m != modality))
         counts = {source.name: source.count(sampler, shape) for source in SOURCES.values()}
         candidates = {name: count for name, count in counts.items() if count}

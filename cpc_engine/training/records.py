@@ -19,7 +19,7 @@ class ModalityRecord:
         positive_mass: softmax probability p₊ of the positive, averaged over anchors.
         positive_similarity: similarity between anchors and their positives, averaged over anchors.
         queue: number of latents in the modality's queue before this step.
-        latents_per_item: number of positions per item that are the positive of some anchor.
+        latents_per_item: number of positions per item that are candidates, those from the smallest horizon on.
         horizons: loss per horizon, keyed by the horizon as text.
         sources: statistics per source of negatives.
     """

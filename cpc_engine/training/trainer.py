@@ -254,7 +254,7 @@ class Trainer:
         batch, length = len(items), futures.length
         anchors, positives, weights = [], [], []
         for k, predictions in encoding.predictions.items():
-            columns = torch.arange(k - first, length, device=items.device)
+            columns = encoding.anchors[k] + (k - first)
             rows = torch.arange(batch, device=items.device)[:, None] * length + columns
             anchors.append(predictions.reshape(rows.numel(), -1).float())
             positives.append(rows.reshape(-1))

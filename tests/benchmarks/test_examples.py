@@ -105,6 +105,8 @@ def test_synthesized_sounds_are_typical_and_of_the_right_class(name: str, sound:
 def test_noise_and_silence_are_out_of_distribution_for_audio_runs(name: str) -> None:
     noise = np.random.default_rng(0).normal(0, 0.2, 16000).clip(-1, 1).astype(np.float32)
     for samples in (noise, np.zeros(16000, np.float32)):
-        verdict = placers(name).place(Sound(samples, 16000)).verdict
-        assert verdict is not None
-        assert verdict.startswith("unlike")
+        placement = placers(name).place(Sound(samples, 16000))
+        assert placement.verdict is not None
+        assert placement.validation_items is not None
+        # With fewer than 99 validation items no more than "borderline" can be said.
+        assert placement.verdict.startswith("unlike" if placement.validation_items >= 99 else "borderline")

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from cpc_engine.maps.exploration import Exploration
     from cpc_engine.placing import Neighbor, Placement
 
-COLORS: dict[str, Literal["green", "orange"]] = {"typical": "green", "borderline": "orange"}
+COLORS: dict[str, Literal["green", "orange", "red", "gray"]] = {
+    "typical": "green",
+    "borderline": "orange",
+    "unlike anything trained on: position not meaningful": "red",
+    "cannot be told: too few validation items": "gray",
+}
 MOST = 5  # classes listed
 
 
@@ -31,7 +36,7 @@ def show_card(result: Result, place: Place) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{item.number} · {literal(item.name)}**")
             if placement and placement.verdict:
-                st.badge(placement.verdict, color=COLORS.get(placement.verdict, "red"))
+                st.badge(placement.verdict, color=COLORS[placement.verdict])
             st.button(
                 "Remove",
                 icon=":material/close:",
@@ -107,20 +112,13 @@ def _numbers(placement: Placement) -> None:
             hide_index=True,
             column_config={"Probability": share},
         )
-    if placement.typicality is not None:
-        st.markdown(f"**Typicality {placement.typicality:.0f} of 100.** {typicality_words(placement.typicality)}")
+    if placement.typicality_words:
+        st.markdown(placement.typicality_words)
     stability = placement.stability
     kept = "" if stability.agreement is None else f", {stability.agreement:.0%} of them in the same class"
     st.caption(f"Stability: {stability.copies} perturbed copies stay at cosine {stability.cosine:.2f}{kept}.")
     overlaps = ", ".join(f"{METHODS[m]} {placement.overlap[m]:.0%}" for m in METHODS if m in placement.overlap)
     st.caption(f"Of its 15 nearest dots, truly among its 15 nearest: {overlaps}.")
-
-
-def typicality_words(percentile: float) -> str:
-    """What the out-of-distribution score says."""
-    if percentile >= 50:
-        return "More usual than most held-out items."
-    return f"About {max(percentile, 1):.0f} % of the held-out items are as unusual as this or more."
 
 
 def _neighbors(title: str, near: list[Neighbor], exploration: Exploration, key: str) -> None:

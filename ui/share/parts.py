@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from cpc_engine.placing import Neighbor, Placed, Placement, Placer
 
 METHOD: Method = "tsne"
-KNOWN = {"typical": "typical", "borderline": "borderline", None: "unknown"}  # verdicts that are not a warning
+BOXES = {
+    "typical": "typical",
+    "borderline": "borderline",
+    "unlike anything trained on: position not meaningful": "odd",
+    "cannot be told: too few validation items": "unknown",
+    None: "unknown",
+}
 CSS = """
 .cpc-map { padding: 0.25rem 0.5rem; }
 .cpc-map .js-plotly-plot text { fill: var(--body-text-color) !important; }
@@ -60,11 +66,11 @@ def verdict_html(placed: Placed) -> str:
     lines = ["<p>No class: this run was never evaluated.</p>"]
     if placement.predicted is not None:
         lines = [f"<p>Class: <strong>{escape(placement.predicted)}</strong></p>"]
-    if placement.typicality is not None and placement.verdict is not None:
+    if placement.verdict:
         lines.append(f"<p><strong>{_sentence(placement.verdict)}</strong> ")
-        lines.append(f"Typicality {placement.typicality:.0f} of 100 (100: as usual as held-out items get).</p>")
+        lines.append(f"{placement.typicality_words}</p>")
     lines += [f"<p>{_sentence(note)}</p>" for note in placement.notes]
-    return _box(KNOWN.get(placement.verdict, "odd"), "".join(lines))
+    return _box(BOXES[placement.verdict], "".join(lines))
 
 
 def near_html(placement: Placement) -> str:

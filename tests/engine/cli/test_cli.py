@@ -15,7 +15,7 @@ import wave
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 import numpy as np
 import pytest
@@ -26,6 +26,7 @@ from cpc_engine.cli import main
 from cpc_engine.cli.commands import _configured
 from cpc_engine.cli.parser import parse
 from cpc_engine.config import RunConfig
+from cpc_engine.evaluation.ood import Verdict
 from cpc_engine.execution.execute import execute
 from cpc_engine.experiments.definitions import EXPERIMENTS
 from cpc_engine.presets import PRESETS
@@ -253,7 +254,7 @@ def test_embed(cli: Cli, root: Path, tones: str, tmp_path: Path) -> None:
     assert np.isfinite([item["x"], item["y"], *item["embedding"]]).all()
     assert len(item["neighbors"]) == 5
     assert item["probabilities"] is None, "not evaluated yet"
-    assert item["verdict"] in ("typical", "borderline", "unlike anything trained on: position not meaningful")
+    assert item["verdict"] in get_args(Verdict)
     assert "good.wav: x " in cli("embed", tones, good, "--runs", root).out
 
 
@@ -270,8 +271,8 @@ def test_embed_on_an_evaluated_run_gives_probabilities_and_a_verdict(
     assert sum(tone["probabilities"].values()) == pytest.approx(1)
     assert tone["predicted"] in classes
     assert 0 <= tone["stability"]["cosine"] <= 1
-    assert noise["typicality"] == 0
-    assert noise["verdict"] == "unlike anything trained on: position not meaningful"
+    assert noise["typicality"] == pytest.approx(100 / (noise["validation_items"] + 1))
+    assert noise["verdict"] == "cannot be told: too few validation items"
     line = cli("embed", run, "noise.wav").out
     assert noise["verdict"] in line
     assert f"class {noise['predicted']} (" in line

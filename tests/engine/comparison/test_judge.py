@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain, combinations
 
 import numpy as np
@@ -122,3 +123,47 @@ def test_the_primary_probe_is_the_feature_that_validation_chose() -> None:
     }
     assert {modality: row["trained"] for modality, row in chosen_probes(rows).items()} == {"audio": 0.7, "image": 0.5}
     assert list(chosen_probes({"mean_context": rows["audio.mean_context"]})) == [""]
+
+
+def sized(items: list[int | None], seeds: int = 5) -> list[Arm]:
+    """One arm per number of items that the ranks were taken on; arms differ widely in rank."""
+    return group(
+        compared(
+            f"{arm}-{seed}",
+            seed,
+            metrics={"effective_rank": 10.0 * arm + seed / 10, "spread": 0.5}
+            | ({} if n is None else {"rank_items": n}),
+            loss__temperature=0.2 + arm / 10,
+        )
+        for arm, n in enumerate(items)
+        for seed in range(seeds)
+    )
+
+
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        ([128, 64], "different numbers of items (64 and 128)"),
+        ([None, 128], "different numbers of items (128 and unknown)"),
+        ([128, 128], "B better"),
+        ([None, None], "B better"),
+    ],
+)
+def test_ranks_on_different_numbers_of_items_are_not_compared(items: list[int | None], said: str) -> None:
+    pair = sized(items)
+    found = judge(pair, pair[0], "effective_rank")["effective_rank", "B"]
+    assert found.text == said
+    assert (found.winner is None) == (found.difference is None) == ("different" in said)
+    table = metrics_table(pair, pair[0])
+    row = table["Metric"].index("Effective rank")
+    assert table["A or B?"][row] == said
+    assert ("Here on 128 items." in table["Meaning"][row]) == (items == [128, 128])
+    assert metrics_csv_columns(pair, pair[0])["A − B verdict"][row] == said
+
+
+def test_runs_of_one_arm_on_different_numbers_of_items_are_not_compared() -> None:
+    """Old and new runs of one configuration: their mean would be of two quantities."""
+    pair = sized([128, 128])
+    mixed = [run if run.seed else replace(run, metrics={"effective_rank": 3.0}) for arm in pair for run in arm.runs]
+    found = judge(group(mixed), group(mixed)[0])["effective_rank", "B"]
+    assert found.outcome == "different_items"

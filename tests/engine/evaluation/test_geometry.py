@@ -14,6 +14,8 @@ from torch import Tensor
 
 from cpc_engine.errors import DataError
 from cpc_engine.evaluation import geometry as g
+from cpc_engine.evaluation.alarms import alarms
+from cpc_engine.evaluation.metric_info import METRICS
 
 SIZES = {"n": st.integers(2, 40), "d": st.integers(1, 20), "seed": st.integers(0, 99)}
 quick = settings(max_examples=25, deadline=None)
@@ -60,6 +62,31 @@ def test_effective_rank_is_the_entropy_of_singular_values(n: int, d: int, seed: 
     values = np.linalg.svd(wide - wide.mean(0) if centered else wide, compute_uv=False)
     shares = values[values > 1e-9] / values.sum()
     assert g.effective_rank(x, centered) == pytest.approx(np.exp(-(shares * np.log(shares)).sum()), rel=1e-6)
+
+
+@given(st.integers(1, 900), st.integers(1, 200))
+def test_subsets_are_disjoint_equal_in_size_and_the_same_every_time(count: int, size: int) -> None:
+    subsets = g.item_subsets(count, size)
+    rows = torch.cat(subsets).tolist()
+    assert len(set(rows)) == len(rows)
+    assert set(rows) <= set(range(count))
+    assert {len(subset) for subset in subsets} == {min(size, count)}
+    assert len(subsets) == max(1, min(4, count // size))
+    assert all(map(torch.equal, subsets, g.item_subsets(count, size)))
+
+
+def test_collapse_with_a_little_noise_has_uncentered_rank_1_and_any_centered_rank() -> None:
+    """A constant vector and tiny noise: only spread and the uncentered rank tell; the alarm is raised."""
+    draw = torch.Generator().manual_seed(0)
+    collapsed = torch.randn(1, 64, generator=draw) + 1e-4 * torch.randn(128, 64, generator=draw)
+    assert g.effective_rank(collapsed, centered=False) == pytest.approx(1, abs=0.1)
+    assert g.effective_rank(collapsed) > 50
+    part = {"sources": {}, "queue": 0, "latents_per_item": 16}
+    geometry = {"spread": g.spread(collapsed), "effective_rank": g.effective_rank(collapsed)}
+    (alarm,) = alarms([{"loss": 2.1, "modalities": {"audio": part}, "geometry": geometry}], 200)
+    assert alarm.kind == "collapse"
+    assert "collapsed network can have a high value" in METRICS["effective_rank"].meaning
+    assert "1 means" in METRICS["effective_rank_uncentered"].meaning
 
 
 def test_effective_rank_of_known_sets() -> None:

@@ -14,12 +14,15 @@ from torch import Tensor
 from cpc_engine.config import RunConfig
 from cpc_engine.errors import DataError
 from cpc_engine.evaluation.ood import (
+    BORDERLINE,
     TRAINING_ITEMS,
+    UNLIKE,
     VALIDATION_ITEMS,
     OODReference,
     _View,
     fit_ood_reference,
     input_statistics,
+    validation_items_needed,
     verdict,
 )
 from cpc_engine.training.trainer import new_model
@@ -60,24 +63,67 @@ def test_an_item_far_off_in_either_view_has_a_low_percentile(reference: OODRefer
     assert reference.percentile(*near).mean() > 30
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(4, 40), st.integers(1, 30), st.integers(0, 99))
-def test_percentiles_follow_their_definition(train: int, validation: int, seed: int) -> None:
-    """Against a slow count over validation items, at every size down to one item."""
-    held, new = views(validation, seed + 1), views(7, seed + 2, offset=0.3)
-    fitted = OODReference.fit(views(train, seed), held)
+@pytest.mark.parametrize("validation", [9, 30, 100])
+def test_so_low_a_typicality_is_as_rare_as_it_says(validation: int) -> None:
+    """Conformal validity, over the draw of validation and new items: at most a share α is at most 100·α.
+
+    The views are nearly flat in one direction and have outliers, and training items are few, as in small data.
+    """
+    draw = torch.Generator().manual_seed(validation)
+
+    def items(count: int) -> tuple[Tensor, Tensor]:
+        heavy = 1 / torch.rand(count, 1, generator=draw).clamp(min=0.01)
+        return torch.randn(count, 3, generator=draw) * heavy, torch.randn(count, 40, generator=draw)
+
+    rounds = 300
+    shares = {0.05: np.zeros(rounds), 0.2: np.zeros(rounds)}
+    for each in range(rounds):
+        fitted = OODReference.fit(items(25), items(validation))
+        percentiles = fitted.percentile(*items(40)).numpy()
+        for alpha, found in shares.items():
+            found[each] = (percentiles <= 100 * alpha).mean()
+    for alpha, found in shares.items():
+        error = 3 * found.std() / rounds**0.5
+        assert found.mean() <= alpha + error
+        # On the steps of 1 / (n + 1) and without ties the share is exact, so nothing is lost either.
+        assert found.mean() == pytest.approx(np.floor(alpha * (validation + 1)) / (validation + 1), abs=error + 1e-9)
+
+
+def test_the_score_does_not_depend_on_the_items_it_is_compared_with() -> None:
+    train, new = views(30, 1), views(9, 2)
+    one, other = (OODReference.fit(train, views(9, seed)) for seed in (3, 4))
+    assert torch.equal(one.score(*new), other.score(*new))
+
+
+def _slow_logs(train: Tensor, items: Tensor) -> np.ndarray:
+    return np.log(np.maximum(_View.fit(train).distance(items).numpy(), 1e-9))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(4, 30), st.integers(1, 30), st.integers(0, 99))
+def test_typicality_follows_its_definition(train: int, validation: int, seed: int) -> None:
+    """Against a slow count over validation items and a slow cross-fit, at every size down to one item."""
+    known, held, new = views(train, seed), views(validation, seed + 1), views(7, seed + 2, offset=0.3)
+    fitted = OODReference.fit(known, held)
 
     def scores(items: tuple[Tensor, Tensor]) -> list[float]:
         total = np.zeros(len(items[0]))
-        for view, columns, held_columns in zip((fitted.inputs, fitted.latents), items, held, strict=True):
-            logs, held_logs = (np.log(np.maximum(view.distance(x).numpy(), 1e-9)) for x in (columns, held_columns))
-            median = np.sort(held_logs)[(validation - 1) // 2]
-            total += np.maximum((logs - median) / max(np.quantile(held_logs, 0.84) - median, 1e-3), -1)
+        for columns, own in zip(items, known, strict=True):
+            parts = [[row for row in range(train) if row % 5 == fold] for fold in range(min(5, train))]
+            left_out = np.concatenate(
+                [_slow_logs(own[[row for row in range(train) if row not in part]], own[part]) for part in parts]
+            )
+            median = np.sort(left_out)[(train - 1) // 2]
+            usual = max(np.quantile(left_out, 0.84) - median, 0.1)
+            total += np.maximum((_slow_logs(own, columns) - median) / usual, -1)
         return total.tolist()
 
     held_scores = scores(held)
-    slow = [100 * sum(value >= score - 1e-4 for value in held_scores) / validation for score in scores(new)]
-    np.testing.assert_allclose(fitted.percentile(*new).numpy(), slow, atol=1e-3)
+    np.testing.assert_allclose(fitted.score(*new).numpy(), scores(new), rtol=1e-3, atol=1e-3)
+    exact = fitted.score(*new).tolist()
+    slow = [100 * (1 + sum(v >= score for v in fitted.score(*held).tolist())) / (validation + 1) for score in exact]
+    np.testing.assert_allclose(fitted.percentile(*new).numpy(), slow, rtol=1e-6)
+    np.testing.assert_allclose(fitted.validation_scores.numpy(), sorted(held_scores), rtol=1e-3, atol=1e-3)
 
 
 @settings(max_examples=20, deadline=None)
@@ -94,7 +140,7 @@ def test_distance_is_that_to_the_nearest_training_items(items: int, width: int, 
     near = NearestNeighbors(n_neighbors=min(5, items)).fit(references @ along).kneighbors(queries @ along)[0]
     inside = vectors[:, kept] @ vectors[:, kept].T
     outside = np.square(queries - queries @ inside).sum(1) / max(variances[order[len(kept) :]].sum(), 1e-3)
-    distances = _View.fit(train, new).distance(new).numpy()
+    distances = _View.fit(train).distance(new).numpy()
     np.testing.assert_allclose(distances, np.square(near).mean(1) + outside, rtol=0.03, atol=0.03)
 
 
@@ -102,7 +148,13 @@ def test_constant_columns_and_equal_items_give_finite_percentiles() -> None:
     flat = (torch.ones(20, 3), torch.zeros(20, 4))
     fitted = OODReference.fit(flat, flat)
     assert torch.equal(fitted.percentile(*flat), torch.full((20,), 100.0))
-    assert fitted.percentile(flat[0] + 5, flat[1]).max() == 0
+    assert fitted.percentile(flat[0] + 5, flat[1]).max() == pytest.approx(100 / 21)
+
+
+def test_ties_are_conservative() -> None:
+    """Equal items are called fully typical, so a low value is rarer than it says, never more frequent."""
+    same = (torch.zeros(12, 3), torch.zeros(12, 4))
+    assert OODReference.fit(same, same).percentile(*same).min() == 100
 
 
 def test_stored_reference_gives_the_same_percentiles_and_is_small() -> None:
@@ -127,11 +179,31 @@ def test_missing_or_non_finite_items_are_refused() -> None:
         OODReference.fit(broken, views(9, 0))
 
 
+def test_too_few_training_items_are_refused() -> None:
+    with pytest.raises(DataError, match="two training items"):
+        OODReference.fit(views(1, 0), views(9, 0))
+    assert torch.isfinite(OODReference.fit(views(2, 0), views(9, 0)).validation_scores).all()
+
+
 @pytest.mark.parametrize(
-    ("percentile", "start"), [(0, "unlike"), (0.99, "unlike"), (1, "borderline"), (4.99, "borderline"), (5, "typical")]
+    ("percentile", "start"), [(0.2, "unlike"), (1, "unlike"), (1.2, "borderline"), (5, "borderline"), (5.2, "typical")]
 )
 def test_verdicts(percentile: float, start: str) -> None:
-    assert verdict(percentile).startswith(start)
+    assert verdict(percentile, 500).startswith(start)
+
+
+@pytest.mark.parametrize("items", [1, 2, 9, 18, 19, 20, 50, 98, 99, 100, 600])
+def test_no_verdict_says_more_than_the_validation_items_can(items: int) -> None:
+    """Over all values that typicality can take: each call is as rare as it says, or is not made."""
+    values = [100 * (r + 1) / (items + 1) for r in range(items + 1)]
+    calls = [verdict(value, items) for value in values]
+    assert sum(call.startswith("unlike") for call in calls) / len(calls) <= 0.01
+    assert sum(call != "typical" for call in calls if "told" not in call) / len(calls) <= 0.05
+    assert calls[0].startswith("cannot be told") == (items < 19)
+    assert calls[0].startswith("unlike") == (items >= 99)
+    assert not any("told" in call for call in calls[1:])
+    assert validation_items_needed(BORDERLINE) == 19
+    assert validation_items_needed(UNLIKE) == 99
 
 
 def test_noise_silence_and_flat_colors_are_far_from_training_items() -> None:

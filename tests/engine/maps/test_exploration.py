@@ -54,9 +54,9 @@ def test_features_and_agreement_of_one_item_by_hand(explored: Exploration) -> No
         nearest = predictions[min(predictions)].mean(0).numpy()
         np.testing.assert_allclose(explored.features("predictions")[index], nearest, atol=1e-5)
         cosines = [
-            float(predicted[t] @ latents[t + k] / predicted[t].norm() / latents[t + k].norm())
+            float(vector @ latents[t + k] / vector.norm() / latents[t + k].norm())
             for k, predicted in predictions.items()
-            for t in range(len(predicted))
+            for vector, t in zip(predicted, encoding.anchors[k].tolist(), strict=True)
         ]
         assert explored.agreement[index] == pytest.approx(np.mean(cosines), abs=1e-5)
         path = explored.trajectory(index)

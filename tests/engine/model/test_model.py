@@ -75,6 +75,42 @@ def test_contexts_do_not_depend_on_the_future() -> None:
     assert not torch.equal(a[:, 10:], b[:, 10:])
 
 
+@pytest.mark.parametrize("grid", [2, 4, 8])
+@pytest.mark.parametrize("wrap", [False, True])
+def test_images_are_predicted_within_the_picture(grid: int, wrap: bool) -> None:
+    """Against a brute-force list of cells (t, t + k), k mod grid columns to the right, k // grid rows below."""
+    horizons = tuple(range(1, grid**2))[:12]
+    model = network("image", image__grid=grid, image__wrap=wrap, context__horizons=horizons)
+    with torch.no_grad():
+        encoding = model({"image": torch.randn(2, 3, 64, 64)})["image"]
+    for k in horizons:
+        pairs = []
+        for row in range(grid):
+            for column in range(grid):
+                across = row * grid + column + k  # as a plain sequence
+                below, right = row + k // grid, column + k % grid
+                if wrap and across < grid**2:
+                    pairs.append((row * grid + column, across))
+                elif not wrap and below < grid and right < grid:
+                    pairs.append((row * grid + column, below * grid + right))
+        positions = encoding.anchors[k].tolist()
+        assert [(t, t + k) for t in positions] == pairs
+        assert torch.equal(encoding.futures(k), torch.stack([encoding.latents[:, t] for _, t in pairs], 1))
+        mapped = model.predictors["image"].get_submodule(str(k))(encoding.contexts[:, positions])
+        torch.testing.assert_close(encoding.predictions[k], mapped)
+    if grid == 4 and not wrap:
+        assert len(encoding.anchors[1]) == 12, "3 of 15 targets lay across a row's end"
+        assert len(encoding.anchors[4]) == 12, "straight below"
+
+
+def test_sounds_are_a_plain_sequence() -> None:
+    with torch.no_grad():
+        encoding = network("audio")({"audio": torch.randn(1, 64, 101)})["audio"]
+    assert {k: anchors.tolist() for k, anchors in encoding.anchors.items()} == {
+        k: list(range(16 - k)) for k in (1, 2, 4)
+    }
+
+
 def test_latents_have_negative_components() -> None:
     """With a ReLU after the last layer no cosine could be negative."""
     for modality in ("audio", "image"):

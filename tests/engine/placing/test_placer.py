@@ -7,6 +7,7 @@ import json
 import shutil
 import threading
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -19,17 +20,18 @@ from cpc_engine.data import load_dataset
 from cpc_engine.data.dataset import Split
 from cpc_engine.errors import DataError, RunError
 from cpc_engine.evaluation.embed import embed
+from cpc_engine.evaluation.ood import Verdict
 from cpc_engine.execution.evaluate import evaluate_run
 from cpc_engine.execution.execute import State, execute
 from cpc_engine.media import Picture, Sound
-from cpc_engine.placing import Placement, Placer
+from cpc_engine.placing import Placed, Placement, Placer
 from cpc_engine.placing.perturbations import PERTURBED_COPIES, perturbed_clips, perturbed_pictures
 from cpc_engine.storage.artifacts import load_ood_reference
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
 from tests.support.tiny import tiny
 
-TYPICAL = ("typical", "borderline", "unlike anything trained on: position not meaningful")
+TYPICAL = get_args(Verdict)
 
 
 def trained(root: Path, **changes: object) -> RunFolder:
@@ -257,8 +259,31 @@ def test_what_the_run_knows_is_typical_and_noise_is_not(tones: Placer) -> None:
     noise = np.random.default_rng(0).normal(0, 0.2, 4000).clip(-1, 1).astype(np.float32)
     for samples in (noise, np.zeros(4000, np.float32)):
         found = tones.place(Sound(samples, 8000))
-        assert found.typicality == 0
-        assert found.verdict == TYPICAL[2]
+        known = found.validation_items
+        assert known == 40
+        assert found.typicality == pytest.approx(100 / (known + 1)), "beyond all of them"
+        assert found.verdict == "borderline", "40 validation items cannot say more"
+        assert found.typicality_words == (
+            "Typicality 2.44 of 100. None of 40 validation items is as unusual as this. "
+            "To call it unlike would take at least 99 of them."
+        )
+
+
+@pytest.mark.parametrize(("items", "verdict"), [(9, TYPICAL[3]), (19, TYPICAL[1]), (99, TYPICAL[2])])
+def test_noise_is_called_only_what_the_validation_items_can_tell(
+    tones: Placer, tmp_path: Path, items: int, verdict: str
+) -> None:
+    """A run's stored reference, cut or repeated to so many validation items."""
+    copy = RunFolder(Path(shutil.copytree(tones.folder.path, tmp_path / "copy")))
+    tensors = dict(copy.tensors("typicality"))
+    tensors["audio.known"] = tensors["audio.known"].repeat(3)[:items].sort().values
+    copy.save_tensors("typicality", tensors)
+    noise = np.random.default_rng(0).normal(0, 0.2, 4000).clip(-1, 1).astype(np.float32)
+    found = Placer(copy).place(Sound(noise, 8000))
+    assert (found.validation_items, found.verdict) == (items, verdict)
+    assert found.typicality == pytest.approx(100 / (items + 1))
+    assert ("would take" in found.typicality_words) == (items < 99)
+    assert Placed("noise", found).to_dict()["validation_items"] == items
 
 
 def test_evaluation_keeps_what_typical_items_are_like(bars: Placer, tmp_path: Path) -> None:
@@ -269,7 +294,8 @@ def test_evaluation_keeps_what_typical_items_are_like(bars: Placer, tmp_path: Pa
         Placer(copy)
     (copy.path / "typicality.safetensors").unlink()
     found = Placer(copy).place(noise_picture())
-    assert (found.typicality, found.verdict) == (None, None)
+    assert (found.typicality, found.validation_items, found.verdict) == (None, None, None)
+    assert found.typicality_words == ""
     copy.forget_after(0)
     assert not copy.has_tensors("typicality")
 

@@ -12,6 +12,7 @@ import pytest
 import cpc_engine as cpc
 from cpc_engine.comparison.arms import group
 from cpc_engine.comparison.collect import changes_of, load_compared
+from cpc_engine.config import RunConfig
 from cpc_engine.errors import RunError
 from cpc_engine.media import Sound
 from cpc_engine.storage.files import read_json
@@ -38,6 +39,18 @@ def test_old_names_of_settings_are_migrated(root: Path) -> None:
         (4, "loss.temperature", "0.1"),
         (4, "optimizer.learning_rate", "0.0005"),
     )
+
+
+def test_runs_from_before_predict_across_the_end_of_a_row(root: Path) -> None:
+    """Whether image rows wrap was no setting; runs with images did, for others nothing changes."""
+    run = RunFolder(root / "stopped")
+    assert run.config().image.wrap
+    path = run.path / "config.json"
+    for dataset, stored, expected in (("bars", {}, True), ("bars", {"wrap": False}, False), ("tones", {}, False)):
+        config = RunConfig().replace({"data.dataset": dataset}).to_dict()
+        del config["image"]["wrap"]
+        path.write_text(json.dumps({"format": 2, **config, "image": {**config["image"], **stored}}))
+        assert run.config().image.wrap == expected
 
 
 def test_opening_changes_no_file(root: Path) -> None:

@@ -60,6 +60,9 @@ def test_the_plan_describes_the_actual_step(preset: str, more: dict[str, object]
         assert {name: source.count for name, source in actual.sources.items()} == planned.candidates
         assert planned.horizons == tuple(int(k) for k in actual.horizons)
         assert before[modality] == 300
+        some = trainer.data.train.take(torch.arange(6))
+        predictions = trainer.model(trainer._features(some, None))[modality].predictions.values()
+        assert planned.anchors == sum(vectors.shape[0] * vectors.shape[1] for vectors in predictions)
         assert actual.latents_per_item == planned.length - min(planned.horizons)
         enqueued = min(3, actual.latents_per_item) * 6
         assert planned.queue_steps == pytest.approx(300 / enqueued)

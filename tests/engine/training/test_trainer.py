@@ -200,6 +200,32 @@ def test_loss_is_the_mean_of_both_modalities_plus_the_pair_term() -> None:
     assert record.loss == pytest.approx(sum(losses) / 2 + 0.5 * record.pair_loss, rel=1e-5)
 
 
+@pytest.mark.parametrize("wrap", [False, True])
+def test_every_horizon_weighs_the_same_and_only_its_own_anchors_count(wrap: bool) -> None:
+    """The image loss against a softmax over all pairs (t, t + k) of a 4 × 4 grid, written out."""
+    changes = {"image.grid": 4, "image.wrap": wrap, "context.horizons": [1, 2, 4], "loss.similarity": "dot"}
+    run = trainer(False, True, **{k.replace(".", "__"): v for k, v in changes.items()}, sampler__mode="reference")
+    rows = run.order.rows(0)
+    rows = rows[run._labels[rows].argsort(stable=True)]
+    generator = torch.Generator().manual_seed(run.config.run.seed)
+    with torch.no_grad():
+        encoding = run.model(run._features(run.data.train.take(rows), generator))["image"]
+    keys = encoding.latents[:, 1:].flatten(0, 1)
+    per_horizon = []
+    for k in (1, 2, 4):
+        losses = []
+        positions = [t for t in range(16 - k) if wrap or t % 4 + k % 4 < 4]
+        for item in range(len(rows)):
+            for index, t in enumerate(positions):
+                logits = keys @ encoding.predictions[k][item, index] / run.config.loss.temperature
+                losses.append(float(logits.logsumexp(0) - logits[item * 15 + t + k - 1]))
+        per_horizon.append(sum(losses) / len(losses))
+    record = run.step()
+    assert record is not None
+    assert list(record.modalities["image"].horizons.values()) == pytest.approx(per_horizon, rel=1e-3)
+    assert record.loss == pytest.approx(sum(per_horizon) / 3, rel=1e-3)
+
+
 def test_queue_drift_is_smaller_with_a_momentum_encoder() -> None:
     """See docs/method.md#queue-staleness."""
     drifts = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ui.components.run_map import trust_words
-from ui.place.card import typicality_words
 
 
 def test_quality_in_words() -> None:
@@ -11,5 +10,3 @@ def test_quality_in_words() -> None:
     assert "Most neighbors" in trust_words(0.9, 0.5)
     assert "misplaces much" in trust_words(0.6, 0.1)
     assert "10%" in trust_words(0.6, 0.1)
-    assert "More usual" in typicality_words(60)
-    assert "About 3 %" in typicality_words(3)

@@ -10,10 +10,11 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import numpy as np
@@ -28,6 +29,7 @@ from starlette.testclient import TestClient
 import share
 from cpc_engine.data.signals import synthesize
 from cpc_engine.errors import ConfigError, RunError
+from cpc_engine.evaluation.ood import Verdict
 from cpc_engine.execution.evaluate import evaluate_run
 from cpc_engine.execution.execute import execute
 from cpc_engine.media import Sound
@@ -228,9 +230,13 @@ def test_the_star_lies_where_the_engine_put_it(keys: Placer) -> None:
 
 def test_verdicts_are_told_in_words(keys: Placer) -> None:
     silence = keys.place(Sound(np.zeros(24_000, np.float32), 48_000))
-    said = verdict_html(Placed("x", silence))
+    unlike = replace(silence, typicality=0.5, validation_items=199, verdict=get_args(Verdict)[2])
+    said = verdict_html(Placed("x", unlike))
     assert "cpc-odd" in said
     assert "Unlike anything trained on: position not meaningful." in said
+    few = replace(silence, typicality=10.0, validation_items=9, verdict=get_args(Verdict)[3])
+    assert "cpc-unknown" in verdict_html(Placed("x", few))
+    assert "To call it borderline would take at least 19 of them" in verdict_html(Placed("x", few))
     assert "This is silence" in said
     near = near_html(silence)
     assert "Nearest pictures" in near

@@ -1,4 +1,4 @@
-"""How often does a 95 % interval of an accuracy hold the true one? Simulated networks, judged by the code of the reports.
+"""How often does a 95 % interval of an accuracy hold the true one? Simulated networks, judged by the reports' code.
 
     python -m benchmarks.coverage [--draws 2000] [--json] [--out FILE]
 

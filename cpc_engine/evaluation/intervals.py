@@ -53,6 +53,21 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float | None]:
     return mean, float(half_widths(np.asarray(values, dtype=np.float64))) if len(values) > 1 else None
 
 
+def single_values(values: Mapping[int, float]) -> dict[int, list[Floats]]:
+    """Return {seed: value} as `Cells` of one value each, whose interval is that over seeds alone."""
+    return {seed: [np.array([value], dtype=np.float64)] for seed, value in values.items()}
+
+
+def from_digits(digits: str) -> Floats:
+    """Return values (N,) from one digit per item, "1" where it is right and "0" where it is wrong.
+
+    Example:
+        >>> from_digits("101").tolist()
+        [1.0, 0.0, 1.0]
+    """
+    return np.frombuffer(digits.encode(), dtype=np.uint8) - np.float64(ord("0"))
+
+
 def half_widths(values: Floats) -> Floats:
     """Return the half widths (…) of the 95 % Student-t intervals of means over the first axis of values (n, …), n ≥ 2.
 

@@ -26,7 +26,8 @@ BEGIN, END = "<!-- performance -->", "<!-- /performance -->"
 Document = dict[str, Any]
 PAIRS_TEXT = (
     "Do sounds and pictures share one space? In how many cases the picture nearest to a held-out sound has its class, "
-    "and how far the centers of the two modalities lie apart, of unit vectors."
+    "and how far the centers of the two modalities lie apart, of unit vectors. Mean ± half width of a 95 % Student-t "
+    "interval over seeds; it does not cover the choice of test items or split."
 )
 _PAIRS = ("retrieval_class", "modality_gap", "modality_gap_ratio")
 
@@ -87,7 +88,10 @@ def _features(results: Path) -> list[str]:
         f"{PROBES} Of each experiment our recipe; [docs/experiments.md](docs/experiments.md) has all of them, with the "
         "reference recipe's, and what they mean (`python -m cpc_engine experiment NAME`, "
         "`python -m benchmarks.folders`).",
-        _table(["data", "of", "trained", "untrained", "best baseline", "against untrained", "against baseline"], rows),
+        _table(
+            ["data", "of", "trained", "untrained", "best baseline", "± over", "against untrained", "against baseline"],
+            rows,
+        ),
         *(
             [PAIRS_TEXT, _table(["data", "class found", "gap", "gap ÷ gap without the pair term"], pairs)]
             if pairs
@@ -169,7 +173,8 @@ def _presets(d: Document) -> list[str]:
     seeds, threads = next(iter(d["presets"].values()))["seeds"], d["machine"]["threads"]
     return [
         "### Presets that make their own data: spread, and the first map",
-        f"Effective rank of mean contexts of held-out items (1: collapsed), mean ± 95 % interval over {seeds} seeds; "
+        f"Effective rank of mean contexts of held-out items (1: collapsed), mean ± half width of a 95 % Student-t "
+        f"interval over {seeds} seeds; "
         f"the slowest seed's times, from the start of the run, with {threads} thread{'s' * (threads > 1)} "
         f"(`{d['command']}`). A first map within 60 s was asked for.",
         _table(["preset", "effective rank", "bar", "first map", "whole run"], rows),

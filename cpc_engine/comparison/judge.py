@@ -26,8 +26,8 @@ SEEDS_NEEDED = f"A verdict needs {MIN_SEEDS} seeds on each side, best the same o
 EXPLANATION = (
     "Mean ± half width of the 95 % Student-t interval of finished runs. The column Interval says what it covers. "
     "Seeds: it does not cover the choice of test items or split. Seeds × items: it covers the choice of test items, "
-    f"but not of the split. {SEEDS_NEEDED} Differences come seed by seed and item by item where seeds and items are the "
-    "same, else from Welch's interval. Choose the primary metric before you look: half of the 5 % of allowed error is "
+    f"but not of the split. {SEEDS_NEEDED} Differences come seed by seed and item by item where both are the same, "
+    "else from Welch's interval. Choose the primary metric before you look: half of the 5 % of allowed error is "
     "its own. All others are exploratory and share the other half (Holm's correction), so at most 1 of 20 comparisons "
     "of equal settings names a better arm anywhere."
 )

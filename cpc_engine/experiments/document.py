@@ -32,9 +32,11 @@ What the reference recipe claimed, what was measured, where the two agree and di
 
 An arm is one configuration. `ours` is this project's preset, `reference` the reference recipe with its algorithms as
 published. Every arm was trained with the same seeds. Accuracies are those of logistic regression on frozen features,
-on test items; ± is the half width of a 95 % Student-t interval over seeds. Two arms are called different only with
-{MIN_SEEDS} or more seeds each and if the 95 % interval of their difference leaves out zero. Of twenty such verdicts
-about one is wrong by chance; they are not corrected for their number. Fewer seeds give numbers and no verdict."""
+on test items; ± is the half width of a 95 % Student-t interval. The tables say what it covers. Over seeds alone it does
+not cover the choice of test items or split; over seeds × items not that of the split; over seeds × speakers the speaker
+held out is drawn anew too. A verdict needs {MIN_SEEDS} or more seeds of each arm; fewer give numbers and no verdict.
+One metric is primary, the others are exploratory, and all verdicts of a table are corrected together (Holm): of twenty
+tables of equal arms at most one names a better arm anywhere. See [the method](method.md#comparison-statistics)."""
 
 
 def keep_results(folder: Path, results: Path) -> Path:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..comparison.arms import arm_key
 from ..config import RunConfig, paths_with_role
@@ -129,10 +129,15 @@ def find_run(root: Path, config: RunConfig) -> RunFolder | None:
     return RunFolder(root / matches[0].id) if matches else None
 
 
-def baselines_of(folder: Path, config: RunConfig) -> dict[str, float] | None:
-    """Return the accuracies of the baselines for a run's data and seed; None if they were not computed."""
+def baselines_of(folder: Path, config: RunConfig) -> dict[str, dict[str, Any]] | None:
+    """Return the baselines for a run's data and seed, {name: {"accuracy", …}}; None if they were not computed.
+
+    Folders of earlier versions keep the accuracies alone.
+    """
     path = _baseline_path(folder, config)
-    return dict(read_json(path)) if path.is_file() else None
+    if not path.is_file():
+        return None
+    return {name: row if isinstance(row, dict) else {"accuracy": row} for name, row in read_json(path).items()}
 
 
 def _trained(folder: RunFolder | None, root: Path, run: PlannedRun, train: Train) -> RunFolder:

@@ -23,6 +23,7 @@ from scipy.special import ndtri
 import cpc_engine  # noqa: F401  (before torch: it settles how torch's threads wait)
 from benchmarks.timing import deliver, machine
 from cpc_engine.evaluation.intervals import Estimate, Floats, hierarchical_interval, mean_interval, wilson_interval
+from cpc_engine.experiments.recipe import recipe
 
 SIZES = ((5, 1, 300), (5, 6, 100), (10, 1, 60))  # seeds, folds, items of a fold
 EFFECTS = {"items differ": (0.2, 0.5, 2.0), "folds differ": (0.2, 0.5, 0.5)}
@@ -115,12 +116,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print the document instead of its text")
     parser.add_argument("--out", type=Path, help="also keep the document here")
     given = parser.parse_args(arguments)
-    document = {
+    document: dict[str, Any] = {
         "cases": [measure(case, given.draws) for case in CASES],
         "machine": machine(torch.device("cpu")),
         "command": f"python -m benchmarks.coverage --draws {given.draws}",
     }
-    deliver(document, text(document), given.json, given.out)
+    parameters = {"draws": given.draws, "seed": 0, "effects": EFFECTS, "cases": [vars(case) for case in CASES]}
+    made = recipe(document["command"], {}, {}, parameters)
+    deliver(document, made, text(document), given.json, given.out)
 
 
 if __name__ == "__main__":

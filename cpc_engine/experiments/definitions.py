@@ -71,6 +71,24 @@ class Experiment:
     without_pair: str | None = None
     quick: Changes = field(default_factory=lambda: QUICK)
 
+    def configs(self) -> dict[str, RunConfig]:
+        """Return {"arm" or "arm (fold)": configuration}, with the random seeds of the presets."""
+        return {
+            run_title(arm.label, fold): arm.config().replace(changes)
+            for arm in self.arms
+            for fold, changes in self.folds.items()
+        }
+
+
+def run_title(arm: str, fold: str) -> str:
+    """Return the title of the runs of an arm and a fold.
+
+    Example:
+        >>> run_title("ours", "george"), run_title("ours", "")
+        ('ours (george)', 'ours')
+    """
+    return f"{arm} ({fold})" if fold else arm
+
 
 _NO_PAIR: Changes = {"loss.pair_weight": 0.0}
 _ALL_ITEMS: Changes = {"evaluation.probe_items": 10_000}  # as in the preset of the same data

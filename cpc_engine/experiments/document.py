@@ -3,7 +3,8 @@
     python -m cpc_engine.experiments.document [FOLDER ...] [--results DIR] [--out FILE] [--check]
 
 Each FOLDER is the report folder of an experiment. Its results are first copied to DIR (benchmarks/results), and its
-figures to a folder beside FILE. `--check` writes nothing and exits 1 if FILE differs from the generated text.
+figures to a folder beside FILE. `--check` writes nothing and exits 1 if FILE differs from the generated text, or if
+results were measured with settings that have changed since.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ..errors import CpcError, RunError
 from ..storage.files import read_json, storing, write_bytes, write_json
 from .definitions import EXPERIMENTS, Experiment
 from .figures import ALT
+from .outdated import outdated
 from .prose import READINGS, measured
 from .report import tables
 from .results import Document
@@ -155,9 +157,11 @@ def main(arguments: Sequence[str]) -> int:
         text = markdown(options.results, figures)
         if options.check:
             stale = not options.out.is_file() or options.out.read_text(encoding="utf-8") != text
-            if stale:
-                print(f"{options.out} is stale: run python -m cpc_engine.experiments.document", file=sys.stderr)
-            return int(stale)
+            errors, warnings = outdated(options.results, "experiment-*.json")
+            errors += [f"{options.out} is stale: run python -m cpc_engine.experiments.document"] if stale else []
+            for line in (*(f"warning: {text}" for text in warnings), *errors):
+                print(line, file=sys.stderr)
+            return int(bool(errors))
         write_bytes(options.out, text.encode())
     except CpcError as error:
         print(f"error: {error}", file=sys.stderr)

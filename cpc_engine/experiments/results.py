@@ -5,6 +5,7 @@
 experiment, title, question       from the definition
 command, quick, seeds, folds      how the runs were made
 machine                           devices of the runs, versions of Python and torch
+recipe                            see `recipe.recipe`; trained: the code, versions, and devices that trained the runs
 without_pair                      arm whose modality gap the other gaps are divided by, or null
 arms: label, preset, overrides, steps
 primary                           metric that decides which arm is better
@@ -31,9 +32,10 @@ from ..errors import RunError
 from ..evaluation.intervals import Cells, hierarchical_interval, single_values
 from ..evaluation.metric_info import Direction, describe_metric
 from ..storage.folder import RunFolder
-from .definitions import Experiment
+from .definitions import Experiment, run_title
 from .items import Rows, accuracies, cells_of, pack
-from .runner import PlannedRun, baselines_of, find_run
+from .recipe import Recipe, recipe
+from .runner import PlannedRun, baselines_of, find_run, fingerprint_of, source_of
 
 Document = dict[str, Any]
 Values = dict[int, float]  # by seed
@@ -77,6 +79,7 @@ def collect(experiment: Experiment, planned: Sequence[PlannedRun], folder: Path,
         "command": command,
         "quick": quick,
         "machine": _machine(planned, folder),
+        "recipe": _recipe(experiment, planned, runs, folder, command),
         "seeds": sorted({run.seed for run in planned}),
         "folds": list(experiment.folds),
         "without_pair": experiment.without_pair,
@@ -210,6 +213,24 @@ def _row(question: str, a: str, b: str, metric: str, role: str, verdict: Verdict
     fields = ("outcome", "counts", "difference", "low", "high", "p", "adjusted", "method")
     numbers = {name: getattr(verdict, name) for name in fields}
     return {"question": question, "a": a, "b": b, "metric": metric, "role": role, **numbers, "text": verdict.text}
+
+
+def _recipe(
+    experiment: Experiment, planned: Sequence[PlannedRun], runs: Sequence[Document], folder: Path, command: str
+) -> Recipe:
+    """Return the recipe of the finished runs."""
+    presets = {arm.label: arm.preset for arm in experiment.arms}
+    configs: dict[str, tuple[str, RunConfig]] = {}
+    data: dict[str, str | None] = {}
+    sources: list[Recipe | None] = []
+    for run, row in zip(planned, runs, strict=True):
+        if row["status"] == "finished":
+            title = run_title(run.arm, run.fold)
+            configs[title] = presets[run.arm], run.config
+            data[title] = fingerprint_of(folder, run.config)
+            if (found := source_of(folder, row["run"])) not in sources:
+                sources.append(found)
+    return {**recipe(command, configs, data), "trained": sources}
 
 
 def _because(row: Document) -> str:

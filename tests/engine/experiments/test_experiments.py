@@ -182,7 +182,7 @@ def test_accuracies_cover_test_items_where_the_evaluations_keep_them(run: Run, t
                 right[row["seed"], name, key] = np.array([float(digit) for digit in probe[key]])
         run_folder.save_json("evaluation", evaluation)
     for path in (folder / "baselines").iterdir():
-        items = {name: "1" * evaluation["test_items"] for name in json.loads(path.read_text())}
+        items = dict.fromkeys(json.loads(path.read_text()), "1" * evaluation["test_items"])
         rows = {name: {"accuracy": 1.0, "validation": 1.0, "correct": digits} for name, digits in items.items()}
         path.write_text(json.dumps(rows))
     assert run(*arguments, "--report-only")[0] == 0

@@ -27,6 +27,7 @@ from cpc_engine.comparison.verdicts import ALPHA
 from cpc_engine.config import RunConfig
 from cpc_engine.evaluation.intervals import wilson_interval
 from cpc_engine.evaluation.metric_info import METRICS, PRIMARY
+from cpc_engine.experiments.recipe import recipe
 
 EXTRA = ("probe.mean_context", "probe.last_context", "probe.mean_latent", "probe.quarters")
 NAMES = (*METRICS, *EXTRA)
@@ -128,13 +129,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print the document instead of its text")
     parser.add_argument("--out", type=Path, help="also keep the document here")
     given = parser.parse_args(arguments)
-    document = {
+    document: dict[str, Any] = {
         "cases": [measure(case, given.comparisons) for case in CASES],
         "metrics": len(NAMES),
         "machine": machine(torch.device("cpu")),
         "command": f"python -m benchmarks.false_alarms --comparisons {given.comparisons}",
     }
-    deliver(document, text(document), given.json, given.out)
+    parameters = {"comparisons": given.comparisons, "metrics": list(NAMES), "items": ITEMS, "seed": 0}
+    made = recipe(document["command"], {}, {}, parameters | {"cases": [vars(case) for case in CASES]})
+    deliver(document, made, text(document), given.json, given.out)
 
 
 if __name__ == "__main__":

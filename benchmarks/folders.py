@@ -1,6 +1,6 @@
 """Do the presets for folders of one's own learn, with nothing changed but where the data lie?
 
-    python -m benchmarks.folders [--data DIR] [--work DIR] [--seeds 3] [--tasks A,B] [--json] [--out FILE]
+    python -m benchmarks.folders [--data DIR] [--work DIR] [--seeds 5] [--tasks A,B] [--json] [--out FILE]
 
 - pictures: `image_folder` on scikit-learn's scans of handwritten digits.
 - sounds: `audio_folder` on the voices of six people (the class is who speaks), from the spoken digits in DIR.
@@ -36,7 +36,8 @@ from benchmarks.timing import ROOT, deliver, machine
 from benchmarks.typicality import FILES
 from cpc_engine.api.foreground import execute_here
 from cpc_engine.errors import CpcError, RunError
-from cpc_engine.experiments.definitions import Experiment, PlannedArm
+from cpc_engine.experiments.definitions import SEEDS, Experiment, PlannedArm
+from cpc_engine.experiments.recipe import Recipe, recipe
 from cpc_engine.experiments.results import collect
 from cpc_engine.experiments.runner import plan_runs, run_all
 from cpc_engine.experiments.tables import PAIRS, Table, baselines_table, metrics_table, probes_table
@@ -113,8 +114,17 @@ def measure(name: str, work: Path, recordings: Path, seeds: int, changes: Change
     planned = plan_runs(experiment, seeds)
     run_all(planned, work / name, execute_here, lambda line: print(f"{name}: {line}", file=sys.stderr, flush=True))
     found = collect(experiment, planned, work / name, "", quick=bool(changes))
-    wanted = ("summary", "verdicts", "seeds")
+    wanted = ("summary", "verdicts", "seeds", "recipe")
     return {"preset": preset, "steps": found["arms"][0]["steps"], **{key: found[key] for key in wanted}}
+
+
+def merged(recipes: dict[str, Recipe]) -> Recipe:
+    """What the recipes of all tasks hold, by the name of the task."""
+    one = {
+        part: {name: next(iter(own[part].values())) for name, own in recipes.items()} for part in ("configs", "data")
+    }
+    trained = [source for own in recipes.values() for source in own["trained"]]
+    return {**one, "trained": [source for row, source in enumerate(trained) if source not in trained[:row]]}
 
 
 def text(document: dict[str, Any]) -> str:
@@ -140,7 +150,7 @@ def main() -> None:
     shared = Path(os.environ.get("CPC_SHARED", ROOT.parent / "shared")) / "data"
     parser.add_argument("--data", type=Path, default=shared, metavar="DIR", help="where the spoken digits are")
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep folders and runs there")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N")
+    parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N")
     parser.add_argument("--tasks", default=",".join(TASKS), metavar="A,B", help="only these")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--out", type=Path, help="also write the document there")
@@ -156,7 +166,8 @@ def main() -> None:
             parser.exit(2, f"error: {error}\n")
     command = f"python -m benchmarks.folders --seeds {given.seeds} --tasks {given.tasks}"
     document = {"tasks": found, "machine": machine(torch.device("cpu")), "command": command}
-    deliver(document, text(document), given.json, given.out)
+    made = {**recipe(command, {}, {}), **merged({name: one.pop("recipe") for name, one in found.items()})}
+    deliver(document, made, text(document), given.json, given.out)
 
 
 if __name__ == "__main__":

@@ -20,11 +20,13 @@ if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks import memory, peers
-from benchmarks.problem import Problem, Shape, exact, make_problem
+from benchmarks.problem import TAU, Problem, Shape, exact, make_problem
 from benchmarks.timing import alternate, deliver, machine, milliseconds, ratio
+from cpc_engine.experiments.recipe import recipe
 from cpc_engine.negatives.infonce import info_nce
 
 SMALL = 256  # most anchors for peers that hold N²·M numbers
+PEER_PACKAGES = ("info-nce-pytorch", "lightly", "pytorch-metric-learning")
 SWEEP = tuple(2**power for power in range(11, 19))
 SWEEP_SHAPE = Shape(8, 65, 64)  # 512 anchors, so that 4 sources of 512 leave room for a queue of any size
 Times = dict[str, list[float]]
@@ -187,7 +189,10 @@ def main() -> None:
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     given = parser.parse_args()
     document = run(given.shape, given.device, given.quick)
-    deliver(document, text(document), given.json, given.out)
+    shapes = {"shape": str(given.shape), "sweep_shape": str(SWEEP_SHAPE), "temperature": TAU}
+    parameters = shapes | {"rounds": document["rounds"], "sweep": [row["M"] for row in document["sweep"]], "seed": 0}
+    made = recipe(document["command"], {}, {}, parameters, str(given.device), PEER_PACKAGES)
+    deliver(document, made, text(document), given.json, given.out)
 
 
 if __name__ == "__main__":

@@ -35,8 +35,11 @@ if not __package__:  # run as a file
 
 from benchmarks.timing import ROOT, deliver, machine
 from cpc_engine import RunManager, preset
+from cpc_engine.comparison.commands import nearest_preset
+from cpc_engine.data import load_dataset
 from cpc_engine.data.signals import synthesize
 from cpc_engine.errors import CpcError, RunError
+from cpc_engine.experiments.recipe import recipe
 from cpc_engine.media import decode_sandboxed, start_sandbox
 from cpc_engine.placing import Placer
 from cpc_engine.storage.folder import RunFolder, list_runs
@@ -212,7 +215,12 @@ def main() -> None:
         parser.exit(2, f"error: {error}\n")
     command = f"python -m benchmarks.place{' --page' if given.page else ''}"
     document |= {"bars_p50_s": BARS, "machine": facts, "command": command}
-    deliver(document, text(document), given.json, given.out)
+    config = folder.config()
+    configs = {folder.id: (nearest_preset(config)[0], config), TRAINS: (TRAINS, preset(TRAINS).config())}
+    data = {title: load_dataset(one).fingerprint() for title, (_, one) in configs.items()}
+    parameters = {"items": given.items, "page": given.page, "recording_s": SECONDS}
+    made = recipe(command, configs, data, parameters, packages=("streamlit",) if given.page else ())
+    deliver(document, made, text(document), given.json, given.out)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from cpc_engine.errors import CpcError, RunError
 from cpc_engine.evaluation.intervals import mean_interval
 from cpc_engine.evaluation.metrics import geometry_metrics
 from cpc_engine.execution.execute import Phase, State, execute
+from cpc_engine.experiments.recipe import recipe
 from cpc_engine.maps.snapshots import load_snapshots
 from cpc_engine.presets import PRESETS, preset
 from cpc_engine.storage.artifacts import load_model
@@ -44,7 +45,7 @@ FIRST_MAP_BAR = 60.0  # seconds
 
 
 def train(config: RunConfig, root: Path) -> dict[str, Any]:
-    """One run: `ranks` by modality, `classes`, `first_map` and `whole` in seconds.
+    """One run: `data` (fingerprint), `ranks` by modality, `classes`, `first_map` and `whole` in seconds.
 
     Raises:
         RunError: it did not finish.
@@ -70,7 +71,13 @@ def train(config: RunConfig, root: Path) -> dict[str, Any]:
     ranks = {
         m: found["effective_rank" if len(data.modalities) == 1 else f"{m}.effective_rank"] for m in data.modalities
     }
-    return {"ranks": ranks, "classes": len(data.classes), "first_map": first[0], "whole": whole}
+    return {
+        "data": data.fingerprint(),
+        "ranks": ranks,
+        "classes": len(data.classes),
+        "first_map": first[0],
+        "whole": whole,
+    }
 
 
 def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -120,18 +127,20 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--out", type=Path, help="also write the document there")
     given = parser.parse_args()
-    found = {}
+    found, configs, data = {}, {}, {}
     with tempfile.TemporaryDirectory() as root:
         try:
             for name in given.presets.split(","):
                 runs = [train(configuration(name, given.data, seed), Path(root)) for seed in range(given.seeds)]
                 found[name] = summarize(runs)
+                configs[name], data[name] = (name, configuration(name, given.data, 0)), runs[0]["data"]
                 print(text({"presets": {name: found[name]}}), file=sys.stderr, flush=True)
         except CpcError as error:
             parser.exit(2, f"error: {error}\n")
     command = f"python -m benchmarks.presets --seeds {given.seeds} --presets {given.presets}"
     document = {"presets": found, "machine": machine(torch.device("cpu")), "command": command}
-    deliver(document, text(document), given.json, given.out)
+    made = recipe(command, configs, data, {"seeds": given.seeds, "bar": BAR})
+    deliver(document, made, text(document), given.json, given.out)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
     python -m benchmarks.tables [--check] [--readme FILE] [--results FOLDER]
 
-`--check` writes nothing and exits 1 where the section is not what the files say.
+`--check` writes nothing and exits 1 where the section is not what the files say, or a file was measured with settings
+that have changed since; it warns of files that do not say how they were measured.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if not __package__:  # run as a file
 
 from benchmarks.timing import ROOT
 from cpc_engine.experiments.definitions import EXPERIMENTS
+from cpc_engine.experiments.outdated import outdated
 from cpc_engine.experiments.report import PROBES
 from cpc_engine.experiments.tables import Table, metrics_table, probes_table
 
@@ -26,14 +28,16 @@ BEGIN, END = "<!-- performance -->", "<!-- /performance -->"
 Document = dict[str, Any]
 PAIRS_TEXT = (
     "Do sounds and pictures share one space? In how many cases the picture nearest to a held-out sound has its class, "
-    "and how far the centers of the two modalities lie apart, of unit vectors."
+    "and how far the centers of the two modalities lie apart, of unit vectors. Mean ± half width of a 95 % Student-t "
+    "interval over seeds; it does not cover the choice of test items or split."
 )
 _PAIRS = ("retrieval_class", "modality_gap", "modality_gap_ratio")
 
 
 def section(results: Path) -> str:
     """The text between the markers, from `loss-*.json` and `training-*.json` (one pair per machine), `presets.json`,
-    `ui.json`, `place.json`, `typicality.json`, `false_alarms.json`, `experiment-*.json` and `folders.json`."""
+    `ui.json`, `place.json`, `typicality.json`, `false_alarms.json`, `coverage.json`,
+    `experiment-*.json` and `folders.json`."""
     parts = [
         "## Performance",
         "Written by `python -m benchmarks.tables` from the files in `benchmarks/results/`; never edited by hand.",
@@ -48,6 +52,7 @@ def section(results: Path) -> str:
         "place": _placing,
         "typicality": _typicality,
         "false_alarms": _false_alarms,
+        "coverage": _coverage,
     }
     for name, tables in kinds.items():
         file = results / f"{name}.json"
@@ -87,7 +92,10 @@ def _features(results: Path) -> list[str]:
         f"{PROBES} Of each experiment our recipe; [docs/experiments.md](docs/experiments.md) has all of them, with the "
         "reference recipe's, and what they mean (`python -m cpc_engine experiment NAME`, "
         "`python -m benchmarks.folders`).",
-        _table(["data", "of", "trained", "untrained", "best baseline", "against untrained", "against baseline"], rows),
+        _table(
+            ["data", "of", "trained", "untrained", "best baseline", "± over", "against untrained", "against baseline"],
+            rows,
+        ),
         *(
             [PAIRS_TEXT, _table(["data", "class found", "gap", "gap ÷ gap without the pair term"], pairs)]
             if pairs
@@ -169,8 +177,9 @@ def _presets(d: Document) -> list[str]:
     seeds, threads = next(iter(d["presets"].values()))["seeds"], d["machine"]["threads"]
     return [
         "### Presets that make their own data: spread, and the first map",
-        f"Effective rank of mean contexts of held-out items, their mean subtracted, mean ± 95 % interval over {seeds} "
-        f"seeds; the slowest seed's times, from the start of the run, with {threads} thread{'s' * (threads > 1)} "
+        "Effective rank of mean contexts of held-out items, their mean subtracted, mean ± half width of a 95 % Student-t "
+        f"interval over {seeds} seeds; the slowest seed's times, from the start of the run, with {threads} "
+        f"thread{'s' * (threads > 1)} "
         f"(`{d['command']}`). A first map within 60 s was asked for.",
         _table(["preset", "effective rank", "bar", "first map", "whole run"], rows),
     ]
@@ -263,6 +272,29 @@ def _false_alarms(d: Document) -> list[str]:
     ]
 
 
+def _coverage(d: Document) -> list[str]:
+    rows = []
+    for case in d["cases"]:
+        size = f"{case['seeds']} × {case['folds']} × {case['items']}"
+        share = f"{case['accuracy']:.0%}" + ("" if case["against"] is None else f" − {case['against']:.0%}")
+        shares = [
+            f"{case[name]['share']:.1%} (± {100 * case[name]['half']:.1f} points)"
+            for name in ("hierarchical", "seeds_only")
+        ]
+        rows.append([size, case["effects"], share, case["covers"], *shares])
+    draws = d["cases"][0]["draws"]
+    return [
+        "### Do the intervals of accuracies hold the true one?",
+        "Simulated networks whose right and wrong answers on test items depend on seed, fold, and item; in every draw "
+        f"all three are new (`{d['command']}`). Share of {draws} draws in which the 95 % interval holds the true "
+        "accuracy, or the true difference on the same items, and its mean half width. Few folds of very different "
+        "difficulty are not normal, which a t interval cannot know.",
+        _table(
+            ["seeds × folds × items", "simulated", "true", "our interval is over", "ours", "over seeds alone"], rows
+        ),
+    ]
+
+
 def _where(d: Document) -> str:
     facts = d["machine"]
     place = facts.get("gpu", f"{facts['cpu']}, {facts['threads']} threads")
@@ -291,9 +323,12 @@ def main() -> int:
     before = given.readme.read_text()
     after = with_section(before, section(given.results))
     if given.check:
+        errors, warnings = outdated(given.results)
         if before != after:
-            print("README's performance section is stale: run `python -m benchmarks.tables`", file=sys.stderr)
-        return int(before != after)
+            errors.append("README's performance section is stale: run `python -m benchmarks.tables`")
+        for line in (*(f"warning: {text}" for text in warnings), *errors):
+            print(line, file=sys.stderr)
+        return int(bool(errors))
     given.readme.write_text(after)
     return 0
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import platform
 import random
 import statistics
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from cpc_engine.experiments.recipe import Recipe, cpu_name
 
 ROOT = Path(__file__).resolve().parents[1]
 MEGABYTE = 1 << 20
@@ -79,7 +80,7 @@ def _resident(field: str) -> int:
 
 def machine(device: torch.device) -> dict[str, Any]:
     """What the numbers were measured on."""
-    facts: dict[str, Any] = {"cpu": _cpu(), "threads": torch.get_num_threads(), "torch": torch.__version__}
+    facts: dict[str, Any] = {"cpu": cpu_name(), "threads": torch.get_num_threads(), "torch": torch.__version__}
     facts["load_average"] = round(os.getloadavg()[0], 2)  # well above `threads`: the numbers are not to be trusted
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
@@ -87,14 +88,9 @@ def machine(device: torch.device) -> dict[str, Any]:
     return facts
 
 
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    models = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.is_file() else []
-    return models[0].partition(":")[2].strip() if models else platform.processor() or platform.machine()
-
-
-def deliver(document: dict[str, Any], text: str, as_json: bool, out: Path | None) -> None:
-    """Print the document or its text, and keep the document where `out` says."""
+def deliver(document: dict[str, Any], recipe: Recipe, text: str, as_json: bool, out: Path | None) -> None:
+    """Print the document with its recipe, or its text, and keep the document where `out` says."""
+    document = {**document, "recipe": recipe}
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(document, indent=2) + "\n")

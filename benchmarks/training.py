@@ -27,6 +27,7 @@ from cpc_engine.config import RunConfig
 from cpc_engine.data import load_dataset
 from cpc_engine.errors import CpcError
 from cpc_engine.execution.device import pick_precision, precision_plugin
+from cpc_engine.experiments.recipe import Recipe, recipe
 from cpc_engine.presets import PRESETS
 from cpc_engine.training.trainer import Trainer
 
@@ -64,6 +65,7 @@ def measure(config: RunConfig, device: torch.device, rounds: int) -> dict[str, A
             **_shares(trainer, record=name == "records_on", rounds=rounds, device=device),
         }
     found = {
+        "data": data.fingerprint(),
         "batch_size": items,
         "parameters": trainer.model.parameter_count,
         "precision": precision,
@@ -109,29 +111,33 @@ def _gpu(trainer: Trainer, device: torch.device) -> dict[str, Any]:
     }
 
 
-def run(names: list[str], device: torch.device, quick: bool) -> dict[str, Any]:
-    """The whole document."""
-    found, skipped = {}, {}
+def run(names: list[str], device: torch.device, quick: bool) -> tuple[dict[str, Any], Recipe]:
+    """The whole document, and its recipe."""
+    rounds = 5 if quick else 15
+    found, skipped, configs = {}, {}, {}
     for name in names:
         config = configuration(name)
         if config is None:
             skipped[name] = "no data here: set CPC_SHARED (cifar10, fsdd), or train on folders of your own"
             continue
         try:
-            found[name] = measure(config, device, 5 if quick else 15)
+            found[name] = measure(config, device, rounds)
+            configs[name] = (name, config)
         except CpcError as error:
             skipped[name] = str(error)
-    document = {
+    document: dict[str, Any] = {
         "quick": quick,
         "presets": found,
         "skipped": skipped,
         "machine": machine(device),
-        "command": f"python -m benchmarks.training --device {device}{' --quick' if quick else ''}",
+        "command": f"python -m benchmarks.training --device {device}{' --quick' if quick else ''}"
+        f"{'' if names == list(PRESETS) else ' --presets ' + ','.join(names)}",
     }
     if "cifar10" in found:
         speeds = (found["cifar10"]["records_on"], found["cifar10"]["records_off"])
         document["cifar10_loss_below_encoders"] = all(s["loss_share"] < s["encoder_share"] for s in speeds)
-    return document
+    data = {name: preset.pop("data") for name, preset in found.items()}
+    return document, recipe(document["command"], configs, data, {"rounds": rounds}, str(device))
 
 
 def text(document: dict[str, Any]) -> str:
@@ -158,8 +164,9 @@ def main() -> None:
     parser.add_argument("--presets", help="names with commas between them; all when not given")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     given = parser.parse_args()
-    document = run(given.presets.split(",") if given.presets else list(PRESETS), given.device, given.quick)
-    deliver(document, text(document), given.json, given.out)
+    names = given.presets.split(",") if given.presets else list(PRESETS)
+    document, made = run(names, given.device, given.quick)
+    deliver(document, made, text(document), given.json, given.out)
 
 
 if __name__ == "__main__":

@@ -25,10 +25,12 @@ if not __package__:  # run as a file
 
 from benchmarks.timing import ROOT, deliver, machine
 from benchmarks.unlike import pictures, sounds
+from cpc_engine.comparison.commands import nearest_preset
 from cpc_engine.data import item_media, load_dataset
 from cpc_engine.data.dataset import Split
 from cpc_engine.errors import CpcError, RunError
 from cpc_engine.evaluation.ood import BORDERLINE, UNLIKE
+from cpc_engine.experiments.recipe import recipe
 from cpc_engine.media import Picture, Sound
 from cpc_engine.placing import Placer
 from cpc_engine.storage.folder import RunFolder, list_runs
@@ -96,6 +98,7 @@ def measure(folder: RunFolder, data: Path, count: int, seed: int = 0) -> dict[st
     )
     found = {kind: percentiles(items) for kind, items in unlike.items()}
     return {
+        "data": dataset.fingerprint(),
         "run": folder.id,
         "dataset": dataset.name,
         "steps": folder.info().steps_done,
@@ -137,11 +140,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write the document there")
     given = parser.parse_args()
     try:
-        found = [measure(RunFolder.open(run), given.data, given.items) for run in given.run or newest()]
+        runs = [RunFolder.open(run) for run in given.run or newest()]
+        found = [measure(run, given.data, given.items) for run in runs]
     except CpcError as error:
         parser.exit(2, f"error: {error}\n")
-    document = {"machine": machine(torch.device("cpu")), "runs": found}
-    deliver(document, text(document), given.json, given.out)
+    command = f"python -m benchmarks.typicality --items {given.items} --run {' '.join(run.id for run in runs)}"
+    document = {"machine": machine(torch.device("cpu")), "runs": found, "command": command}
+    configs = {run.id: (nearest_preset(run.config())[0], run.config()) for run in runs}
+    data = {one["run"]: one.pop("data") for one in found}
+    made = recipe(command, configs, data, {"items": given.items, "resamples": _RESAMPLES, "seed": 0})
+    deliver(document, made, text(document), given.json, given.out)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,9 @@ if not __package__:  # run as a file
 
 from benchmarks.timing import ROOT, deliver, machine
 from cpc_engine import preset
+from cpc_engine.data import load_dataset
 from cpc_engine.execution.execute import execute
+from cpc_engine.experiments.recipe import recipe
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
 from tests.support.browser import FLAGS, chromium_path, streamlit_server
@@ -56,6 +58,8 @@ SMALL = {
     "evaluation.items": 16,
     "evaluation.map_items": 32,
 }
+ENDLESS = {"optimizer.steps": 1_000_000}
+TRAINING = "preset=tones" + "".join(f"&set={path}={value}" for path, value in ENDLESS.items())
 LENGTHS = (1_000, 10_000, 100_000)
 STORED_RUNS = 500
 POINTS = 50_000
@@ -89,7 +93,7 @@ PAN = """(selector) => {
 def training(browser: Browser, root: Path, url: str, seconds: float, rounds: int) -> dict[str, Any]:
     """Steps per second of one run of the preset `tones` with its page open and closed, phase by phase."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
-    with running(context.new_page(), root, url, "preset=tones&set=optimizer.steps=1000000") as (page, metrics):
+    with running(context.new_page(), root, url, TRAINING) as (page, metrics):
         address = page.url
         speeds: dict[str, list[float]] = {"open": [], "closed": []}
         for number in range(2 * rounds):
@@ -120,7 +124,7 @@ def training(browser: Browser, root: Path, url: str, seconds: float, rounds: int
 def clicks(browser: Browser, root: Path, url: str, count: int) -> dict[str, Any]:
     """Milliseconds from click to paint on the page Train, in another session than the one that trains."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
-    with running(context.new_page(), root, url, "preset=tones&set=optimizer.steps=1000000") as (page, _):
+    with running(context.new_page(), root, url, TRAINING) as (page, _):
         watcher = page.url
         page.goto(f"{url}/train")
         page.locator(".st-key-group button").first.wait_for(timeout=60_000)
@@ -307,7 +311,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write the document there")
     given = parser.parse_args()
     document = run(given.quick)
-    deliver(document, text(document), given.json, given.out)
+    config = preset("tones").config().replace(SMALL)
+    parameters = {"quick": given.quick, "recorded_steps": LENGTHS, "stored_runs": STORED_RUNS}
+    configs = {"small tones": ("tones", config), "tones": ("tones", preset("tones").config().replace(ENDLESS))}
+    data = {title: load_dataset(one).fingerprint() for title, (_, one) in configs.items()}
+    made = recipe(document["command"], configs, data, parameters, packages=("streamlit", "playwright"))
+    deliver(document, made, text(document), given.json, given.out)
 
 
 if __name__ == "__main__":

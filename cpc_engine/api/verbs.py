@@ -143,9 +143,10 @@ def compare(
 
     Returns:
         A table indexed by the metrics' titles. Each arm has two columns of floats, "A" (mean over seeds) and "A ±"
-        (half width of its 95 % interval, NaN for one seed); then come the verdicts "A or B?", "A or C?", … in words.
-        `attrs` holds "units", "better" ("higher", "lower" or "neither") and "meaning" by title, the ids of each arm's
-        runs as "arms", and a DataFrame of the settings that differ as "settings".
+        (half width of its 95 % Student-t interval, NaN for one seed); then come the verdicts "A or B?", "A or C?", …
+        in words. `attrs` holds by title "units", "better" ("higher", "lower" or "neither"), "meaning", and "interval"
+        (what the interval covers: "seeds", or "seeds × items" where test items are kept; neither covers the split of
+        the data), the ids of each arm's runs as "arms", and a DataFrame of the settings that differ as "settings".
 
     Raises:
         ConfigError: no such metric.
@@ -186,6 +187,7 @@ def compare(
     table.attrs["units"] = {metric.title: metric.unit for metric in described}
     table.attrs["better"] = {metric.title: metric.better for metric in described}
     table.attrs["meaning"] = {metric.title: metric.meaning for metric in described}
+    table.attrs["interval"] = dict(zip(table.index, numbers["interval"], strict=True))
     table.attrs["arms"] = {arm.letter: [run.id for run in arm.runs] for arm in arms}
     table.attrs["settings"] = pd.DataFrame(differences(arms)).set_index("Setting")
     return table

@@ -122,6 +122,7 @@ def compare(options: Options) -> int:
     """Compare runs: the arms, verdicts, and differing settings that the Compare page shows."""
     from ..comparison.arms import group, settings_table
     from ..comparison.collect import load_compared
+    from ..comparison.judge import EXPLANATION
     from ..comparison.tables import differences, metrics_csv_columns, metrics_table, overview
 
     runs = list(dict.fromkeys(api.open_run(run, options.runs) for run in (options.run, *options.others)))
@@ -150,6 +151,8 @@ def compare(options: Options) -> int:
         "",
         "final metrics, with verdicts",
         *aligned(metrics_table(arms, arms[0], options.primary), skip=("Meaning",)),
+        "",
+        EXPLANATION,
     ]
     _print(options, document, lines)
     return 0

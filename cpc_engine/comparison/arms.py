@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import RunConfig, paths_with_role
 from ..evaluation.metric_info import METRICS, SIZE_DEPENDENT
+
+if TYPE_CHECKING:
+    from ..evaluation.intervals import Cells, Floats
 
 MIN_SEEDS = 5  # of each arm for a verdict; with fewer, tests of real metrics err more often than they say
 
@@ -23,6 +26,7 @@ class ComparedRun:
         complete: whether it finished all its steps; only complete runs enter means and verdicts.
         metrics: final values by name, see `evaluation.metric_info.METRICS`.
         changes: (step, setting, value as JSON) of settings changed during training.
+        items: value per test item of the metrics that are means over test items and whose items are known.
     """
 
     id: str
@@ -31,6 +35,7 @@ class ComparedRun:
     complete: bool
     metrics: Mapping[str, float | None]
     changes: tuple[tuple[int, str, str], ...] = ()
+    items: Mapping[str, Floats] = field(default_factory=dict, compare=False)
 
     @property
     def seed(self) -> int:
@@ -67,11 +72,20 @@ class Arm:
 
     def values(self, metric: str) -> dict[int, float]:
         """Return {seed: value} of a metric over complete runs; of a repeated seed the first run with a value counts."""
-        by_seed: dict[int, float] = {}
+        return {seed: value for seed, (value, _) in self._counted(metric).items()}
+
+    def items(self, metric: str) -> dict[int, list[Floats]] | None:
+        """Return the values of a metric per test item; None if it has none in a run, or other numbers of items."""
+        found = {seed: run.items.get(metric) for seed, (_, run) in self._counted(metric).items()}
+        cells = {seed: [values] for seed, values in found.items() if values is not None}
+        return cells if len(cells) == len(found) and len({len(row[0]) for row in cells.values()}) == 1 else None
+
+    def _counted(self, metric: str) -> dict[int, tuple[float, ComparedRun]]:
+        by_seed: dict[int, tuple[float, ComparedRun]] = {}
         for run in self.runs:
             value = run.metrics.get(metric)
             if run.complete and value is not None and math.isfinite(value):
-                by_seed.setdefault(run.seed, float(value))
+                by_seed.setdefault(run.seed, (float(value), run))
         return dict(sorted(by_seed.items()))
 
     def item_counts(self, metric: str) -> set[int | None]:
@@ -140,6 +154,16 @@ def metric_names(arms: Sequence[Arm]) -> list[str]:
         return base not in METRICS, order.index(base) if base in METRICS else 0, name
 
     return sorted(names, key=rank)
+
+
+def cells_of(arms: Sequence[Arm], metric: str) -> list[Cells]:
+    """Return the values of a metric of each arm: per test item if all arms that have the metric know them, else one."""
+    from ..evaluation.intervals import single_values
+
+    values = [arm.values(metric) for arm in arms]
+    items = [arm.items(metric) if own else {} for arm, own in zip(arms, values, strict=True)]
+    known = [cells for cells in items if cells is not None]
+    return list(known) if len(known) == len(arms) else [single_values(own) for own in values]
 
 
 def missing_seeds(arms: Sequence[Arm]) -> dict[str, list[int]]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..storage.folder import RunFolder
 from .arms import ComparedRun
+
+if TYPE_CHECKING:
+    from ..evaluation.intervals import Floats
 
 
 def final_metrics(folder: RunFolder) -> dict[str, float | None]:
@@ -28,12 +31,36 @@ def final_metrics(folder: RunFolder) -> dict[str, float | None]:
     if accuracies and None not in accuracies:
         metrics["accuracy"] = sum(accuracies) / len(accuracies)
     metrics |= next((r["geometry"] for r in reversed(records) if r.get("geometry")), {})
-    evaluation = folder.json("evaluation")
-    probes = evaluation.get("probe", {}) if isinstance(evaluation, dict) else {}
+    probes = _probes(folder)
     metrics |= {f"probe.{name}": row["trained"] for name, row in probes.items()}
     if chosen := chosen_probes(probes):
         metrics["probe"] = fmean(row["trained"] for row in chosen.values())
     return metrics
+
+
+def item_results(folder: RunFolder) -> dict[str, Floats]:
+    """Return the values per test item (N,) of the metrics of probes in `final_metrics`; of those whose items are kept.
+
+    1 where the probe is right and 0 where it is wrong; of two modalities the mean.
+
+    Raises:
+        RunError: the folder is broken.
+    """
+    import numpy as np
+
+    from ..evaluation.intervals import from_digits
+
+    probes = _probes(folder)
+    found = {f"probe.{name}": from_digits(row["correct"]) for name, row in probes.items() if "correct" in row}
+    chosen = list(chosen_probes(probes).values())
+    if chosen and all("correct" in row for row in chosen):
+        found["probe"] = np.mean([from_digits(row["correct"]) for row in chosen], axis=0)
+    return found
+
+
+def _probes(folder: RunFolder) -> Mapping[str, Mapping[str, Any]]:
+    evaluation = folder.json("evaluation")
+    return evaluation.get("probe", {}) if isinstance(evaluation, dict) else {}
 
 
 def chosen_probes(probes: Mapping[str, Mapping[str, Any]], by: str = "validation") -> dict[str, Mapping[str, Any]]:
@@ -56,7 +83,8 @@ def load_compared(folder: RunFolder) -> ComparedRun:
     """
     info = folder.info()
     complete = info.status == "finished"
-    return ComparedRun(info.id, folder.config(), info.status, complete, final_metrics(folder), changes_of(folder))
+    config, metrics, changes = folder.config(), final_metrics(folder), changes_of(folder)
+    return ComparedRun(info.id, config, info.status, complete, metrics, changes, item_results(folder))
 
 
 def changes_of(folder: RunFolder) -> tuple[tuple[int, str, str], ...]:

@@ -8,22 +8,28 @@ the metrics. `python -m benchmarks.false_alarms` measures it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
+from ..evaluation.intervals import Cells
 from ..evaluation.metric_info import METRICS, PRIMARY, describe_metric
 from ..settings import unknown
-from .arms import MIN_SEEDS, Arm, metric_names
-from .verdicts import ALPHA, Verdict, compare
+from .arms import MIN_SEEDS, Arm, cells_of, metric_names
+from .verdicts import ALPHA, Verdict, compare_cells
+
+Key = TypeVar("Key", bound=Hashable)
 
 PRIMARY_SHARE = 0.5  # of the allowed error
 
 SEEDS_NEEDED = f"A verdict needs {MIN_SEEDS} seeds on each side, best the same ones; fewer give numbers only."
 EXPLANATION = (
-    f"Mean ± half width of the 95 % Student-t interval over seeds of finished runs. {SEEDS_NEEDED} Differences come "
-    "seed by seed where the seeds are the same, else from Welch's interval. Choose the primary metric before you look: "
-    "half of the 5 % of allowed error is its own. All others are exploratory and share the other half (Holm's "
-    "correction), so at most 1 of 20 comparisons of equal settings names a better arm anywhere."
+    "Mean ± half width of the 95 % Student-t interval of finished runs. The column Interval says what it covers. "
+    "Seeds: it does not cover the choice of test items or split. Seeds × items: it covers the choice of test items, "
+    f"but not of the split. {SEEDS_NEEDED} Differences come seed by seed and item by item where both are the same, "
+    "else from Welch's interval. Choose the primary metric before you look: half of the 5 % of allowed error is "
+    "its own. All others are exploratory and share the other half (Holm's correction), so at most 1 of 20 comparisons "
+    "of equal settings names a better arm anywhere."
 )
 
 
@@ -46,36 +52,56 @@ def judge(arms: Sequence[Arm], reference: Arm, primary: str = PRIMARY) -> dict[t
     """
     if not is_tested(primary):
         raise unknown("metric", primary, METRICS)
-    tests = {
-        (metric, other.letter): _compare(reference, other, metric)
-        for metric in metric_names(arms)
-        if is_tested(metric)
-        for other in arms
-        if other is not reference
-    }
+    tests: dict[tuple[str, str], Verdict] = {}
+    for metric in filter(is_tested, metric_names(arms)):
+        cells = {arm.letter: values for arm, values in zip(arms, cells_of(arms, metric), strict=True)}
+        for other in arms:
+            if other is not reference:
+                pair = cells[reference.letter], cells[other.letter]
+                tests[metric, other.letter] = _compare(reference, other, metric, pair)
+    return corrected(tests, lambda key: key[0] == primary)
+
+
+def corrected(tests: Mapping[Key, Verdict], is_primary: Callable[[Key], bool]) -> dict[Key, Verdict]:
+    """Correct verdicts for being made together; those of primary metrics have half of the allowed error, if any others.
+
+    Tests with too few seeds for a verdict do not count.
+
+    Example:
+        >>> close = Verdict("a", ("A", "B"), "higher", (5, 5), 0.1, 0.01, 0.2, 0.03, None, "paired t")
+        >>> both = corrected({"probe": close, "spread": close}, lambda name: name == "probe")
+        >>> [(verdict.text, verdict.adjusted) for verdict in both.values()]
+        [('not distinguishable, n = 5', 0.06), ('not distinguishable, n = 5', 0.06)]
+    """
     large = [key for key, test in tests.items() if test.p is not None and min(test.counts) >= MIN_SEEDS]
-    counts = {kind: sum((metric == primary) == kind for metric, _ in large) for kind in (True, False)}
+    primary = [is_primary(key) for key in large]
     shares = {True: PRIMARY_SHARE, False: 1 - PRIMARY_SHARE}
-    weights = [shares[metric == primary] / counts[metric == primary] for metric, _ in large]
+    weights = [shares[kind] / primary.count(kind) for kind in primary]
     values = [p for key in large if (p := tests[key].p) is not None]
+    found = dict(tests)
     for key, adjusted in zip(large, weighted_holm(values, weights), strict=True):
         test = tests[key]
-        tests[key] = replace(
+        found[key] = replace(
             test, adjusted=adjusted, outcome=test.outcome if adjusted < ALPHA else "not_distinguishable"
         )
-    return tests
+    return found
 
 
-def _compare(reference: Arm, other: Arm, metric: str) -> Verdict:
+def _same_items(a: Arm, b: Arm, cells: tuple[Cells, Cells]) -> bool:
+    """Return whether values at the same place are of the same test item, or there is one value for each seed."""
+    sizes = {len(row[0]) for arm in cells for row in arm.values()}
+    return sizes == {1} or (len(sizes) == 1 and a.config.data == b.config.data)
+
+
+def _compare(reference: Arm, other: Arm, metric: str, cells: tuple[Cells, Cells]) -> Verdict:
     """One test, uncorrected; none where the metric grows with the number of items and that number differs."""
-    values, names = (reference.values(metric), other.values(metric)), (reference.letter, other.letter)
-    better = describe_metric(metric).better
+    better, names = describe_metric(metric).better, (reference.letter, other.letter)
     items = reference.item_counts(metric) | other.item_counts(metric)
-    if all(values) and len(items) > 1:
-        counts = (len(values[0]), len(values[1]))
+    if all(cells) and len(items) > 1:
+        counts = (len(cells[0]), len(cells[1]))
         ordered = tuple(sorted(items, key=lambda count: (count is None, count)))
         return Verdict("different_items", names, better, counts, items=ordered)
-    return compare(*values, better, names)
+    return compare_cells(*cells, better, names, _same_items(reference, other, cells))
 
 
 def weighted_holm(p: Sequence[float], weights: Sequence[float]) -> list[float]:

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ..evaluation.intervals import mean_interval
+from ..evaluation.intervals import Estimate, hierarchical_interval
 from ..evaluation.metric_info import PRIMARY, describe_metric
-from .arms import Arm, metric_names, settings_table
+from .arms import Arm, cells_of, metric_names, settings_table
 from .judge import is_tested, judge
 from .verdicts import Verdict
 
@@ -80,8 +80,10 @@ def metrics_table(arms: Sequence[Arm], reference: Arm, primary: str = PRIMARY, e
             found = [verdicts.get((name, other.letter)) for name in names]
             columns[f"{reference.letter} or {other.letter}?"] = [verdict.text if verdict else "" for verdict in found]
             columns[f"{reference.letter} − {other.letter}"] = [_difference_text(verdict) for verdict in found]
-    for arm in arms:
-        columns[arm.letter] = [_mean_text(arm.values(name)) for name in names]
+    estimates = [_estimates(arms, name) for name in names]
+    for index, arm in enumerate(arms):
+        columns[arm.letter] = [_mean_text(found[index]) for found in estimates]
+    columns["Interval"] = [_covers(found) for found in estimates]
     columns["Role"] = [_role(name, primary) for name in names]
     columns["Unit"] = [metric.unit for metric in described]
     columns["Better"] = [f"{metric.arrow} {metric.better}".strip() for metric in described]
@@ -102,12 +104,13 @@ def metrics_csv_columns(arms: Sequence[Arm], reference: Arm, primary: str = PRIM
         "better": [metric.better for metric in described],
         "role": [_role(name, primary) for name in names],
     }
-    for arm in arms:
-        rows = [arm.values(name) for name in names]
-        pairs = [mean_interval(list(values.values())) if values else (None, None) for values in rows]
-        columns[f"{arm.letter} mean"] = [mean for mean, _ in pairs]
-        columns[f"{arm.letter} half width 95 %"] = [half for _, half in pairs]
-        columns[f"{arm.letter} n"] = [len(values) for values in rows]
+    estimates = [_estimates(arms, name) for name in names]
+    columns["interval"] = [_covers(found) for found in estimates]
+    for index, arm in enumerate(arms):
+        own = [found[index] for found in estimates]
+        columns[f"{arm.letter} mean"] = [found.mean if found else None for found in own]
+        columns[f"{arm.letter} half width 95 %"] = [found.half if found else None for found in own]
+        columns[f"{arm.letter} n"] = [len(arm.values(name)) for name in names]
     verdicts = judge(arms, reference, primary)
     for other in arms:
         if other is not reference:
@@ -139,8 +142,17 @@ def _items_text(arms: Sequence[Arm], metric: str) -> list[str]:
     return [f"Here on {counts.pop()} items."] if len(counts) == 1 and None not in counts else []
 
 
-def _mean_text(values: dict[int, float]) -> str:
-    if not values:
+def _estimates(arms: Sequence[Arm], metric: str) -> list[Estimate | None]:
+    """The mean of each arm with its interval; None for an arm that has no value."""
+    return [hierarchical_interval(cells) if cells else None for cells in cells_of(arms, metric)]
+
+
+def _covers(estimates: Sequence[Estimate | None]) -> str:
+    """What the intervals of one metric cover, which is the same in all arms."""
+    return next((found.covers for found in estimates if found is not None), "")
+
+
+def _mean_text(found: Estimate | None) -> str:
+    if found is None:
         return "–"
-    mean, half = mean_interval(list(values.values()))
-    return f"{mean:.4g}" if half is None else f"{mean:.4g} ± {half:.2g}"
+    return f"{found.mean:.4g}" if found.half is None else f"{found.mean:.4g} ± {found.half:.2g}"

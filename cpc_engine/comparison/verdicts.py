@@ -8,12 +8,11 @@ metrics. See `docs/method.md#comparison-statistics`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
+from ..evaluation.intervals import Cells, Estimate, hierarchical_interval, single_values
 from ..evaluation.metric_info import Direction
 from .arms import MIN_SEEDS
 
@@ -34,7 +33,7 @@ class Verdict:
         difference: mean of A minus mean of B. low, high: its 95 % interval. p: two-sided p value of no difference. All
             four None with fewer than two seeds of an arm.
         adjusted: p corrected for all metrics and arms of the comparison, see `judge`; None without a verdict.
-        method: "paired t" or "Welch"; empty without a test.
+        method: "paired t" or "Welch", with ", seeds × items" where it covers the choice of items; empty without a test.
         items: different numbers of items that runs took the metric on, None for unknown, so that they cannot be
             compared; empty otherwise.
     """
@@ -84,7 +83,7 @@ def compare(
     """Compare the values of two arms by a t test at 95 %; with fewer than five seeds, numbers without a verdict.
 
     Paired by seed where all seeds of one arm are among those of the other, else Welch. This is one test; `judge` makes
-    many of them and corrects for that.
+    many of them and corrects for that. It covers the choice of seeds alone; `compare_cells` covers more.
 
     Args:
         a, b: {seed: value} of each arm. better: direction of improvement of the metric. names: of the arms.
@@ -97,45 +96,68 @@ def compare(
         >>> few.text, round(few.difference, 3)
         ('no verdict below 5 seeds, n = 2', 0.105)
     """
+    return compare_cells(single_values(a), single_values(b), better, names)
+
+
+def compare_cells(
+    a: Cells,
+    b: Cells,
+    better: Direction,
+    names: tuple[str, str] = ("A", "B"),
+    same_items: bool = True,
+    folds: str = "folds",
+) -> Verdict:
+    """Compare two arms as `compare` does, with the choice of test items or folds where the values are per item.
+
+    Where the seeds can be paired and the items are the same, the differences are taken item by item; else the two
+    arms' variances are added, which is too wide an interval rather than too narrow where they share items.
+
+    Args:
+        a, b: see `evaluation.intervals.Cells`; the same folds for both. better, names: see `compare`.
+        same_items: whether items at the same place are the same in both. folds: what folds are, in the plural.
+
+    Raises:
+        ValueError: seeds of one arm with other folds or another number of items.
+
+    Example:
+        >>> import numpy as np
+        >>> draw = np.random.default_rng(0)
+        >>> a = {seed: [(draw.random(60) < 0.9).astype(float)] for seed in range(5)}
+        >>> b = {seed: [(draw.random(60) < 0.5).astype(float)] for seed in range(5)}
+        >>> verdict = compare_cells(a, b, "higher")
+        >>> verdict.text, verdict.method
+        ('A better', 'paired t, seeds × items')
+    """
     counts = (len(a), len(b))
     if not a or not b:
         return Verdict("not_measured", names, better, counts)
     if min(counts) < 2:
         return Verdict("too_few_seeds", names, better, counts)
     common = sorted(a.keys() & b.keys())
-    if len(common) == min(counts):
+    if len(common) == min(counts) and same_items:
         method, counts = "paired t", (len(common), len(common))
-        differences = [a[seed] - b[seed] for seed in common]
-        difference, squared_error, freedom = float(np.mean(differences)), _squared_error(differences), len(common) - 1.0
+        differences = {s: [x - y for x, y in zip(a[s], b[s], strict=True)] for s in common}
+        found = hierarchical_interval(differences, folds)
     else:
         method = "Welch"
-        difference, squared_error, freedom = _welch(list(a.values()), list(b.values()))
-    half, p = _interval_and_p(difference, math.sqrt(squared_error), freedom)
+        found = _welch(hierarchical_interval(a, folds), hierarchical_interval(b, folds))
+    half, p = found.half, found.p
+    assert half is not None
+    assert p is not None
     outcome: Outcome = "not_distinguishable"
     if min(counts) < MIN_SEEDS:
         outcome = "too_few_seeds"
     elif p < ALPHA:
-        outcome = "a" if (difference > 0) == (better != "lower") else "b"
-    return Verdict(outcome, names, better, counts, difference, difference - half, difference + half, p, None, method)
+        outcome = "a" if (found.mean > 0) == (better != "lower") else "b"
+    method = method if found.covers == "seeds" else f"{method}, {found.covers}"
+    return Verdict(outcome, names, better, counts, found.mean, found.mean - half, found.mean + half, p, None, method)
 
 
-def _squared_error(values: Sequence[float]) -> float:
-    """Return the squared standard error of their mean."""
-    return float(np.var(values, ddof=1)) / len(values)
-
-
-def _welch(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float]:
-    """Return (difference of means, its squared standard error, degrees of freedom) without assuming equal variances."""
-    errors = [_squared_error(values) for values in (a, b)]
-    spread = sum(e**2 / (len(v) - 1) for e, v in zip(errors, (a, b), strict=True))
-    freedom = sum(errors) ** 2 / spread if spread else float(len(a) + len(b) - 2)
-    return float(np.mean(a) - np.mean(b)), sum(errors), freedom
-
-
-def _interval_and_p(difference: float, error: float, freedom: float) -> tuple[float, float]:
-    """Return (half width of the 95 % Student-t interval, two-sided p value of no difference)."""
-    if error == 0:
-        return 0.0, 0.0 if difference else 1.0
-    from scipy.special import stdtr, stdtrit
-
-    return float(stdtrit(freedom, 1 - ALPHA / 2)) * error, float(2 * stdtr(freedom, -abs(difference) / error))
+def _welch(a: Estimate, b: Estimate) -> Estimate:
+    """Return the difference of independent means without assuming equal variances."""
+    assert a.error is not None
+    assert b.error is not None
+    squared = (a.error**2, b.error**2)
+    spread = sum(e**2 / found.freedom for e, found in zip(squared, (a, b), strict=True))
+    freedom = sum(squared) ** 2 / spread if spread else a.freedom + b.freedom
+    return Estimate(a.mean - b.mean, math.sqrt(sum(squared)), freedom, a.covers)

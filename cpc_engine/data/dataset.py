@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -114,6 +116,25 @@ class Dataset:
         yield "train", self.train
         yield "validation", self.validation
         yield "test", self.test
+
+    def fingerprint(self) -> str:
+        """Return 64 hexadecimal digits (SHA-256) that change with any item's content, label, or name, or its split.
+
+        Example:
+            >>> pictures, labels = torch.zeros(0, 3, 8, 8, dtype=torch.uint8), torch.zeros(0, dtype=torch.int64)
+            >>> empty = Split(None, pictures, labels, (), ())
+            >>> first = Dataset("bars", ("a", "b"), empty, empty, empty, image_side=8)
+            >>> first.fingerprint() == replace(first, classes=("a", "c")).fingerprint(), len(first.fingerprint())
+            (False, 64)
+        """
+        digest = hashlib.sha256(json.dumps([self.classes, self.sample_rate, self.image_side]).encode())
+        for name, split in self.splits():
+            digest.update(json.dumps([name, split.names]).encode())
+            for tensor in (split.audio, split.image, split.labels):
+                if tensor is not None:
+                    digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+                    digest.update(tensor.cpu().contiguous().numpy().data)
+        return digest.hexdigest()
 
     def to(self, device: torch.device | str) -> Dataset:
         """Copy all splits to `device`."""

@@ -1,14 +1,16 @@
-"""Confidence intervals of an accuracy on test items and of a mean over seeds."""
+"""Confidence intervals of an accuracy: over test items, over seeds, and over both or seeds and folds."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Cells = Mapping[int, Sequence[Floats]]  # {seed: one array of values per test item, for each fold}
 
 
 def wilson_interval(correct: int, n: int, z: float = 1.96) -> tuple[float, float]:
@@ -51,6 +53,21 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float | None]:
     return mean, float(half_widths(np.asarray(values, dtype=np.float64))) if len(values) > 1 else None
 
 
+def single_values(values: Mapping[int, float]) -> dict[int, list[Floats]]:
+    """Return {seed: value} as `Cells` of one value each, whose interval is that over seeds alone."""
+    return {seed: [np.array([value], dtype=np.float64)] for seed, value in values.items()}
+
+
+def from_digits(digits: str) -> Floats:
+    """Return values (N,) from one digit per item, "1" where it is right and "0" where it is wrong.
+
+    Example:
+        >>> from_digits("101").tolist()
+        [1.0, 0.0, 1.0]
+    """
+    return np.frombuffer(digits.encode(), dtype=np.uint8) - np.float64(ord("0"))
+
+
 def half_widths(values: Floats) -> Floats:
     """Return the half widths (…) of the 95 % Student-t intervals of means over the first axis of values (n, …), n ≥ 2.
 
@@ -62,3 +79,101 @@ def half_widths(values: Floats) -> Floats:
 
     half: Floats = stdtrit(len(values) - 1, 0.975) * np.std(values, axis=0, ddof=1) / math.sqrt(len(values))
     return half
+
+
+# Added to the variance between items: one more item, at distance 1 from the mean. Without it an accuracy of 100 % would
+# have no interval, and those near it too narrow ones (as the four items of Agresti & Coull 1998 do for one proportion).
+_SPARE = 1
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its standard error by components of variance.
+
+    Attributes:
+        mean: over seeds and folds of the mean over items.
+        error: standard error of `mean`; None where it cannot be known, from one seed.
+        freedom: Satterthwaite's degrees of freedom of `error`².
+        covers: what would vary in a repetition: "seeds", "seeds × items", or "seeds × folds".
+    """
+
+    mean: float
+    error: float | None
+    freedom: float
+    covers: str
+
+    @property
+    def half(self) -> float | None:
+        """Half width of the 95 % Student-t interval."""
+        from scipy.special import stdtrit
+
+        return None if self.error is None else float(stdtrit(self.freedom, 0.975)) * self.error if self.error else 0.0
+
+    @property
+    def p(self) -> float | None:
+        """Two-sided p value of a true mean of 0."""
+        from scipy.special import stdtr
+
+        if self.error is None:
+            return None
+        if self.error == 0:
+            return 0.0 if self.mean else 1.0
+        return float(2 * stdtr(self.freedom, -abs(self.mean) / self.error))
+
+
+def hierarchical_interval(cells: Cells, folds: str = "folds") -> Estimate:
+    """Estimate a mean accuracy, or a mean difference of accuracies, with the choice of seeds and of items or folds.
+
+    Seeds and items (of one fold), or seeds and folds, are two crossed random effects without repetition. With the mean
+    squares of the two-way table, V = V_seeds + V_items − V_interaction, and not less than either of the first two
+    (Searle, Casella & McCulloch 1992, *Variance Components*, chapter 4; degrees of freedom by Satterthwaite 1946). The
+    variance between folds includes that of their items. One value for each seed gives the interval over seeds alone.
+
+    Args:
+        cells: {seed: one array of values per item, for each fold}. Items may differ between folds; in one fold they are
+            the same, in the same order, for all seeds.
+        folds: what the folds are, in the plural, for `Estimate.covers`.
+
+    Raises:
+        ValueError: no seeds, no items, or seeds with other folds or another number of items.
+
+    Example:
+        >>> right = {0: [np.array([1.0, 1, 1, 0])], 1: [np.array([1.0, 1, 0, 0])], 2: [np.array([1.0, 1, 1, 0])]}
+        >>> found = hierarchical_interval(right)
+        >>> round(found.mean, 3), found.covers, round(found.error, 3)
+        (0.667, 'seeds × items', 0.289)
+        >>> hierarchical_interval({0: [np.array([0.80])], 1: [np.array([0.82])]}).covers
+        'seeds'
+    """
+    shapes = {tuple(len(values) for values in row) for row in cells.values()}
+    if len(shapes) != 1 or not (shape := next(iter(shapes))) or 0 in shape:
+        raise ValueError(f"every seed needs the same folds with the same items, not {sorted(shapes)}")
+    means = np.array([[np.mean(values) for values in row] for row in cells.values()], dtype=np.float64)
+    table = means if len(shape) > 1 else np.array([row[0] for row in cells.values()], dtype=np.float64)
+    other = folds if len(shape) > 1 else "items"
+    covers = "seeds" if table.shape[1] == 1 else f"seeds × {other}"
+    mean = float(means.mean())
+    if len(table) == 1:
+        return Estimate(mean, None, 0.0, covers)
+    error, freedom = _crossed(table, _SPARE if other == "items" else 0)
+    return Estimate(mean, error, freedom, covers)
+
+
+def _crossed(table: Floats, spare: int) -> tuple[float, float]:
+    """Return (standard error of the mean, degrees of freedom) of a table (seeds, units), ≥ 2 seeds, both random.
+
+    `spare` units at distance 1 from the mean are added to the variance between units.
+    """
+    seeds, units = table.shape
+    of_seeds = float(table.mean(1).var(ddof=1)) / seeds
+    if units == 1:
+        return math.sqrt(of_seeds), seeds - 1.0
+    squares = float(((table.mean(0) - table.mean()) ** 2).sum()) + spare
+    of_units = squares / (units + spare - 1) / (units + spare)
+    rest = table - table.mean(1, keepdims=True) - table.mean(0) + table.mean()
+    of_rest = float((rest**2).sum()) / ((seeds - 1) * (units - 1)) / table.size
+    parts = ((of_seeds, seeds - 1), (of_units, units - 1), (of_rest, (seeds - 1) * (units - 1)))
+    variance, floor = of_seeds + of_units - of_rest, max(parts[:2])
+    if variance <= floor[0]:
+        return math.sqrt(floor[0]), float(floor[1])
+    return math.sqrt(variance), variance**2 / sum(part**2 / freedom for part, freedom in parts)

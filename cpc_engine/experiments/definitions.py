@@ -17,7 +17,7 @@ from ..sources import SOURCES
 
 Changes = Mapping[str, Any]  # {"section.setting": value}
 
-SEEDS = 3
+SEEDS = 5  # as many as a verdict needs
 QUICK: Changes = {
     "data.train_items": 120,
     "data.test_items": 60,
@@ -55,7 +55,8 @@ class Experiment:
         name: on the command line. title: in reports.
         question: what the experiment answers, one sentence.
         folds: {name: changes}; every arm and seed is trained once per fold, and the value of a seed is the mean over
-            folds.
+            folds. unit: what the folds are, in the plural.
+        primary: the metric that decides which arm is better: "chosen" (the probe), or the name of another one.
         without_pair: for paired data, the arm with λ = 0, by whose modality gap the other gaps are divided.
         quick: changes of every run in a smoke test.
     """
@@ -65,8 +66,28 @@ class Experiment:
     question: str
     arms: tuple[PlannedArm, ...]
     folds: Mapping[str, Changes] = field(default_factory=lambda: {"": {}})
+    unit: str = "folds"
+    primary: str = "chosen"
     without_pair: str | None = None
     quick: Changes = field(default_factory=lambda: QUICK)
+
+    def configs(self) -> dict[str, RunConfig]:
+        """Return {"arm" or "arm (fold)": configuration}, with the random seeds of the presets."""
+        return {
+            run_title(arm.label, fold): arm.config().replace(changes)
+            for arm in self.arms
+            for fold, changes in self.folds.items()
+        }
+
+
+def run_title(arm: str, fold: str) -> str:
+    """Return the title of the runs of an arm and a fold.
+
+    Example:
+        >>> run_title("ours", "george"), run_title("ours", "")
+        ('ours (george)', 'ours')
+    """
+    return f"{arm} ({fold})" if fold else arm
 
 
 _NO_PAIR: Changes = {"loss.pair_weight": 0.0}
@@ -79,7 +100,7 @@ _ALONE: Changes = {
     **IN_BATCH_ALONE,
     "sampler.key_momentum": 0.0,
     **_NO_PAIR,  # the pair term would hide the effect of the negatives
-    "optimizer.steps": 60,  # 42 runs; few steps are enough for these data
+    "optimizer.steps": 60,  # 70 runs; few steps are enough for these data
     "evaluation.strengths": [0.1, 1.0],
     "evaluation.map_items": 60,
 }
@@ -93,7 +114,7 @@ _MASKS: Mapping[str, str] = {"masked": "exclude_positives", "unmasked": "referen
 
 _PHOTOGRAPHS: Changes = {
     **_ALONE,
-    "data.train_items": 2500,  # 27 runs; part of the photographs and steps shows the effect of the negatives
+    "data.train_items": 2500,  # 45 runs; part of the photographs and steps shows the effect of the negatives
     "data.test_items": 1000,
     "context.other_view": False,
     "optimizer.batch_size": 64,
@@ -170,6 +191,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "Do learned features of speech still tell digits when the speaker is new? Mean over six held-out speakers.",
             (PlannedArm("ours", "fsdd", _SHORTER),),
             folds={name: {"data.split": "speaker", "data.held_out": name} for name in _SPEAKERS},
+            unit="speakers",
         ),
         Experiment(
             "keypad",

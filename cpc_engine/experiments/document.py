@@ -3,7 +3,8 @@
     python -m cpc_engine.experiments.document [FOLDER ...] [--results DIR] [--out FILE] [--check]
 
 Each FOLDER is the report folder of an experiment. Its results are first copied to DIR (benchmarks/results), and its
-figures to a folder beside FILE. `--check` writes nothing and exits 1 if FILE differs from the generated text.
+figures to a folder beside FILE. `--check` writes nothing and exits 1 if FILE differs from the generated text, or if
+results were measured with settings that have changed since.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ..errors import CpcError, RunError
 from ..storage.files import read_json, storing, write_bytes, write_json
 from .definitions import EXPERIMENTS, Experiment
 from .figures import ALT
+from .outdated import outdated
 from .prose import READINGS, measured
 from .report import tables
 from .results import Document
@@ -32,9 +34,11 @@ What the reference recipe claimed, what was measured, where the two agree and di
 
 An arm is one configuration. `ours` is this project's preset, `reference` the reference recipe with its algorithms as
 published. Every arm was trained with the same seeds. Accuracies are those of logistic regression on frozen features,
-on test items; ± is the half width of a 95 % Student-t interval over seeds. Two arms are called different only with
-{MIN_SEEDS} or more seeds each and if the 95 % interval of their difference leaves out zero. Of twenty such verdicts
-about one is wrong by chance; they are not corrected for their number. Fewer seeds give numbers and no verdict."""
+on test items; ± is the half width of a 95 % Student-t interval. The tables say what it covers. Over seeds alone it does
+not cover the choice of test items or split; over seeds × items not that of the split; over seeds × speakers the speaker
+held out is drawn anew too. A verdict needs {MIN_SEEDS} or more seeds of each arm; fewer give numbers and no verdict.
+One metric is primary, the others are exploratory, and all verdicts of a table are corrected together (Holm): of twenty
+tables of equal arms at most one names a better arm anywhere. See [the method](method.md#comparison-statistics)."""
 
 
 def keep_results(folder: Path, results: Path) -> Path:
@@ -153,9 +157,11 @@ def main(arguments: Sequence[str]) -> int:
         text = markdown(options.results, figures)
         if options.check:
             stale = not options.out.is_file() or options.out.read_text(encoding="utf-8") != text
-            if stale:
-                print(f"{options.out} is stale: run python -m cpc_engine.experiments.document", file=sys.stderr)
-            return int(stale)
+            errors, warnings = outdated(options.results, "experiment-*.json")
+            errors += [f"{options.out} is stale: run python -m cpc_engine.experiments.document"] if stale else []
+            for line in (*(f"warning: {text}" for text in warnings), *errors):
+                print(line, file=sys.stderr)
+            return int(bool(errors))
         write_bytes(options.out, text.encode())
     except CpcError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -14,6 +14,7 @@ from ..maps.stored import RunMap, load_map
 from ..storage.folder import RunFolder
 from .results import Document, suffixes
 from .style import class_marker, line_style
+from .tables import covers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -155,7 +156,8 @@ def _probes(document: Document) -> Png | None:
         color, marker = class_marker(offset)
         axis.errorbar(means, at, xerr=errors, color=color, marker=marker, linestyle="none", capsize=3, label=words)
     axis.set(yticks=range(len(rows)), yticklabels=[row[0] for row in rows], xlabel="held-out accuracy (%)")
-    axis.set_title("Linear probe, mean and 95 % interval over seeds")
+    over = dict.fromkeys(covers(arm, [metric + suffix for metric, _ in kinds]) for _, arm, suffix in rows)
+    axis.set_title(f"Linear probe, mean and 95 % interval over {'; '.join(over)}")
     axis.set_ylim(len(rows) - 0.5, -0.5)
     low, high = axis.get_xlim()
     axis.set_xlim(low, min(high, 100 + 0.02 * (100 - low)))  # the interval may exceed 100 %, the accuracy cannot

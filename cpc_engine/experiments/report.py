@@ -27,12 +27,15 @@ from .tables import (
 
 PROBES = (
     "Test accuracy of logistic regression on frozen features. C and the feature are chosen on validation items, also "
-    "for the untrained network. The best baseline is the best on test items, which favors it. Mean ± 95 % Student-t "
-    "interval over seeds."
+    "for the untrained network. The best baseline is the best on test items, which favors it. Mean ± half width of a "
+    "95 % Student-t interval over what its column names: seeds alone do not cover the choice of test items or split, "
+    "seeds × items do not cover the split, seeds × speakers cover the choice of the held-out speaker too. The verdicts "
+    "are of the differences item by item where the items are kept, and corrected for being made together (Holm)."
 )
 VERDICTS = (
-    f"With {MIN_SEEDS} or more seeds each, two arms differ if the 95 % interval of their difference leaves out zero. "
-    "Of twenty such tests about one does so by chance."
+    f"A verdict needs {MIN_SEEDS} seeds of each arm. The primary metric was chosen before; it has half of the 5 % of "
+    "allowed error, and the exploratory metrics share the other half (Holm's correction, over the rows of this table), "
+    "so at most 1 of 20 such tables of equal arms names a better arm anywhere. Intervals are those of one test."
 )
 _TABLES = {
     "Geometry": "On held-out items: alignment of predictions with true futures, and geometry of mean contexts.",
@@ -61,23 +64,30 @@ def write_report(document: Document, folder: Path) -> list[Path]:
 
 def tables(document: Document) -> Iterator[tuple[str, str, Table]]:
     """Yield (heading, explanation, table) of every table of the report that has rows."""
+    over = f"Mean ± half width of a 95 % Student-t interval over {_over(document)}."
     candidates = (
         ("Arms", document["question"], arms_table(document)),
         ("Runs that did not finish", "They are left out of all means.", failures_table(document)),
         ("Probes", PROBES, probes_table(document)),
         (
             "Baselines",
-            "Features without a trained network, with the same logistic regression.",
+            f"Features without a trained network, with the same logistic regression. {over}",
             baselines_table(document),
         ),
-        ("Geometry", _TABLES["Geometry"], metrics_table(document, GEOMETRY)),
-        ("Pairs", _TABLES["Pairs"], metrics_table(document, PAIRS)),
+        ("Geometry", f"{_TABLES['Geometry']} {over}", metrics_table(document, GEOMETRY)),
+        ("Pairs", f"{_TABLES['Pairs']} {over}", metrics_table(document, PAIRS)),
         ("Which arm is better", VERDICTS, verdicts_table(document)),
-        ("Probes of every feature", "All poolings, without choosing one.", features_table(document)),
+        ("Probes of every feature", f"All poolings, without choosing one. {over}", features_table(document)),
     )
     for heading, text, table in candidates:
         if len(table) > 1 and any(table.values()):
             yield heading, text, table
+
+
+def _over(document: Document) -> str:
+    """Return what the intervals of all metrics but the accuracies per test item cover."""
+    kinds = {metric["interval"] for arm in document["summary"].values() for metric in arm.values()}
+    return next((kind for kind in sorted(kinds) if kind not in ("seeds", "seeds × items")), "seeds")
 
 
 def _sections(document: Document, figures: Sequence[Png]) -> Iterator[Section]:

@@ -5,11 +5,16 @@
 experiment, title, question       from the definition
 command, quick, seeds, folds      how the runs were made
 machine                           devices of the runs, versions of Python and torch
+recipe                            see `recipe.recipe`; trained: the code, versions, and devices that trained the runs
 without_pair                      arm whose modality gap the other gaps are divided by, or null
 arms: label, preset, overrides, steps
-runs: arm, seed, fold, run (id), status, message, metrics {name: value}
-summary: {arm: {metric: {"mean", "half", "values": {seed: value}}}}   half width of the 95 % t interval, or null
-verdicts: question, a, b, metric, outcome, counts, text, difference, low, high, method
+primary                           metric that decides which arm is better
+runs: arm, seed, fold, run (id), status, message, metrics {name: value},
+      correct {"chosen", "untrained", "baseline": right and wrong test items, see `items.pack`}
+summary: {arm: {metric: {"mean", "half", "interval", "values": {seed: value}}}}
+      half width of the 95 % t interval, or null; interval: what it covers, "seeds", "seeds × items", "seeds × speakers"
+verdicts: question, a, b, metric, role ("primary" or "exploratory"), outcome, counts, text, difference, low, high, p,
+      adjusted (p, corrected within the table), method
 """
 
 from __future__ import annotations
@@ -17,17 +22,20 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
-from ..comparison.collect import chosen_probes, final_metrics
-from ..comparison.verdicts import Verdict, compare
+from ..comparison.collect import final_metrics
+from ..comparison.judge import corrected
+from ..comparison.verdicts import Verdict, compare_cells
+from ..config import RunConfig
 from ..errors import RunError
-from ..evaluation.intervals import mean_interval
+from ..evaluation.intervals import Cells, hierarchical_interval, single_values
 from ..evaluation.metric_info import Direction, describe_metric
 from ..storage.folder import RunFolder
-from .definitions import Experiment
-from .runner import PlannedRun, baselines_of, find_run
+from .definitions import Experiment, run_title
+from .items import Rows, accuracies, cells_of, pack
+from .recipe import Recipe, recipe
+from .runner import PlannedRun, baselines_of, find_run, fingerprint_of, source_of
 
 Document = dict[str, Any]
 Values = dict[int, float]  # by seed
@@ -60,7 +68,8 @@ def collect(experiment: Experiment, planned: Sequence[PlannedRun], folder: Path,
         for arm in experiment.arms
         if arm.label in configs
     ]
-    summary = {arm["label"]: _summary(runs, arm["label"], list(experiment.folds)) for arm in arms}
+    of_arm = {arm["label"]: [run for run in runs if run["arm"] == arm["label"]] for arm in arms}
+    summary = {label: _summary(rows, experiment) for label, rows in of_arm.items()}
     if experiment.without_pair in summary:
         _add_gap_ratio(summary, summary[experiment.without_pair])
     return {
@@ -70,13 +79,18 @@ def collect(experiment: Experiment, planned: Sequence[PlannedRun], folder: Path,
         "command": command,
         "quick": quick,
         "machine": _machine(planned, folder),
+        "recipe": _recipe(experiment, planned, runs, folder, command),
         "seeds": sorted({run.seed for run in planned}),
         "folds": list(experiment.folds),
         "without_pair": experiment.without_pair,
+        "primary": experiment.primary,
         "arms": arms,
         "runs": runs,
         "summary": summary,
-        "verdicts": list(_verdicts(summary)),
+        "verdicts": [
+            *_against_no_training(of_arm, summary, experiment),
+            *_against_the_first(of_arm, configs, experiment),
+        ],
     }
 
 
@@ -102,56 +116,42 @@ def _run(run: PlannedRun, folder: Path) -> Document:
         "message": "",
     }
     if run_folder is None:
-        return {**row, "metrics": {}}
+        return {**row, "metrics": {}, "correct": {}}
     info = run_folder.info()
     row |= {"run": run_folder.id, "status": info.status, "message": info.message}
     if info.status != "finished":
-        return {**row, "metrics": {}}
-    baselines = baselines_of(folder, run.config) or {}
-    metrics = {name: float(f"{value:.6g}") for name, value in _metrics(run_folder, baselines).items()}
-    return {**row, "metrics": metrics}
+        return {**row, "metrics": {}, "correct": {}}
+    metrics, correct = _metrics(run_folder, baselines_of(folder, run.config) or {})
+    return {**row, "metrics": {name: float(f"{value:.6g}") for name, value in metrics.items()}, "correct": correct}
 
 
-def _metrics(folder: RunFolder, baselines: Mapping[str, float]) -> dict[str, float]:
-    """Return the metrics of a finished run: final metrics, geometry and probes on test items, and baselines.
+def _metrics(folder: RunFolder, baselines: Rows) -> tuple[dict[str, float], dict[str, str]]:
+    """Return the metrics of a finished run, and its right and wrong test items, packed, where they are kept.
 
-    chosen: probe accuracy of the trained network, with the feature that has the best validation accuracy. untrained:
-    likewise for the untrained network. baseline: the best baseline on test items, which favors the baselines.
+    The metrics are final metrics, geometry and probes on test items, baselines, and `items.accuracies`.
     """
     metrics = {name: value for name, value in final_metrics(folder).items() if value is not None}
     evaluation = folder.json("evaluation") or {"probe": {}}
     metrics |= {name: value for name, value in evaluation.items() if isinstance(value, float)}
     probes = evaluation["probe"]
     metrics |= {f"untrained.{name}": row["untrained"] for name, row in probes.items()}
-    untrained = chosen_probes(probes, "untrained_validation")
-    for modality, row in chosen_probes(probes).items():
-        suffix = f".{modality}" if modality else ""
-        metrics[f"chosen{suffix}"] = row["trained"]
-        metrics[f"untrained{suffix}"] = untrained[modality]["untrained"]
-        own = {n: v for n, v in baselines.items() if n.rpartition(".")[0] == modality}
-        metrics |= {f"baseline.{name}": value for name, value in own.items()}
-        if own:
-            metrics[f"baseline{suffix}"] = max(own.values())
-    return metrics
+    metrics |= {f"baseline.{name}": row["accuracy"] for name, row in baselines.items()}
+    found = accuracies(probes, baselines)
+    metrics |= {name: accuracy for name, (accuracy, _) in found.items()}
+    return metrics, {name: pack(digits) for name, (_, digits) in found.items() if digits is not None}
 
 
-def _summary(runs: Sequence[Document], arm: str, folds: Sequence[str]) -> Document:
-    """Summarize each metric of an arm over the seeds that have it in every fold."""
-    folded: dict[str, dict[int, list[float]]] = {}
-    for run in runs:
-        for name, value in run["metrics"].items() if run["arm"] == arm else ():
-            folded.setdefault(name, {}).setdefault(run["seed"], []).append(value)
-    complete = {
-        name: {seed: fmean(values) for seed, values in by_seed.items() if len(values) == len(folds)}
-        for name, by_seed in folded.items()
-    }
-    return {name: _interval(values) for name, values in complete.items() if values}
+def _summary(runs: Sequence[Document], experiment: Experiment) -> Document:
+    """Summarize each metric of one arm over the seeds that have it in every fold."""
+    names = dict.fromkeys(name for run in runs for name in run["metrics"])
+    tables = {name: cells_of([(runs, name)], list(experiment.folds))[0] for name in names}
+    return {name: _interval(cells, experiment.unit) for name, cells in tables.items() if cells}
 
 
-def _interval(values: Values) -> Document:
-    mean, half = mean_interval(list(values.values()))
-    rounded = {str(seed): float(f"{value:.6g}") for seed, value in values.items()}
-    return {"mean": mean, "half": half, "values": rounded}
+def _interval(cells: Cells, unit: str) -> Document:
+    found = hierarchical_interval(cells, unit)
+    values = {str(seed): float(f"{hierarchical_interval({seed: row}).mean:.6g}") for seed, row in cells.items()}
+    return {"mean": found.mean, "half": found.half, "interval": found.covers, "values": values}
 
 
 def _add_gap_ratio(summary: Document, reference: Document) -> None:
@@ -162,35 +162,75 @@ def _add_gap_ratio(summary: Document, reference: Document) -> None:
             seed: gap / divisors[seed] for seed, gap in values_of(arm, "modality_gap").items() if divisors.get(seed)
         }
         if ratios:
-            arm["modality_gap_ratio"] = _interval(ratios)
+            arm["modality_gap_ratio"] = _interval(single_values(ratios), "")
 
 
-def _verdicts(summary: Document) -> Iterator[Document]:
-    """Yield the verdicts: per arm, trained against untrained and best baseline; then the first arm against others."""
+def _against_no_training(
+    of_arm: Mapping[str, Sequence[Document]], summary: Document, experiment: Experiment
+) -> Iterator[Document]:
+    """Yield the verdicts of each arm against the untrained network and the best baseline, corrected together."""
+    tests = {}
     for label, arm in summary.items():
         for suffix in suffixes(arm):
-            for other in ("untrained", "baseline"):
-                question = f"Does training beat the {'untrained network' if other == 'untrained' else 'best baseline'}?"
-                names = ("trained", other if other == "untrained" else "best baseline")
-                pair = values_of(arm, f"chosen{suffix}"), values_of(arm, f"{other}{suffix}")
-                yield _row(question, label, names[1], f"chosen{suffix}", compare(*pair, "higher", names))
-    labels = list(summary)
-    for label in labels[1:]:
-        first, second = summary[labels[0]], summary[label]
-        for metric in first:
-            if metric.partition(".")[0] in JUDGED:
-                pair = values_of(first, metric), values_of(second, metric)
-                verdict = compare(*pair, _better(metric), (labels[0], label))
-                yield _row(f"{labels[0]} against {label}", labels[0], label, metric, verdict)
+            for kind, name in (("untrained", "untrained"), ("baseline", "best baseline")):
+                series = [(of_arm[label], f"{metric}{suffix}") for metric in ("chosen", kind)]
+                a, b = cells_of(series, list(experiment.folds))
+                verdict = compare_cells(a, b, "higher", ("trained", name), folds=experiment.unit)
+                tests[label, name, f"chosen{suffix}"] = verdict
+    for (label, name, metric), verdict in corrected(tests, lambda key: True).items():
+        question = f"Does training beat the {'untrained network' if name == 'untrained' else name}?"
+        yield _row(question, label, name, metric, "primary", verdict)
+
+
+def _against_the_first(
+    of_arm: Mapping[str, Sequence[Document]], configs: Mapping[str, RunConfig], experiment: Experiment
+) -> Iterator[Document]:
+    """Yield the verdicts of the first arm against each other arm, corrected together."""
+    first, *others = of_arm
+    names = dict.fromkeys(name for run in of_arm[first] for name in run["metrics"])
+    tests = {}
+    for label in others:
+        same = configs[first].data == configs[label].data  # else item n of one arm is not item n of the other
+        for metric in names:
+            if metric.partition(".")[0] in (*JUDGED, experiment.primary):
+                series = [(of_arm[arm], metric) for arm in (first, label)]
+                a, b = cells_of(series, list(experiment.folds), items=same)
+                tests[label, metric] = compare_cells(a, b, _better(metric), (first, label), folds=experiment.unit)
+
+    def is_primary(key: tuple[str, str]) -> bool:
+        return key[1].partition(".")[0] == experiment.primary
+
+    for key, verdict in corrected(tests, is_primary).items():
+        role = "primary" if is_primary(key) else "exploratory"
+        yield _row(f"{first} against {key[0]}", first, key[0], key[1], role, verdict)
 
 
 def _better(metric: str) -> Direction:
     return "higher" if metric.startswith("chosen") else describe_metric(metric).better
 
 
-def _row(question: str, a: str, b: str, metric: str, verdict: Verdict) -> Document:
-    numbers = {name: getattr(verdict, name) for name in ("outcome", "counts", "difference", "low", "high", "method")}
-    return {"question": question, "a": a, "b": b, "metric": metric, **numbers, "text": verdict.text}
+def _row(question: str, a: str, b: str, metric: str, role: str, verdict: Verdict) -> Document:
+    fields = ("outcome", "counts", "difference", "low", "high", "p", "adjusted", "method")
+    numbers = {name: getattr(verdict, name) for name in fields}
+    return {"question": question, "a": a, "b": b, "metric": metric, "role": role, **numbers, "text": verdict.text}
+
+
+def _recipe(
+    experiment: Experiment, planned: Sequence[PlannedRun], runs: Sequence[Document], folder: Path, command: str
+) -> Recipe:
+    """Return the recipe of the finished runs."""
+    presets = {arm.label: arm.preset for arm in experiment.arms}
+    configs: dict[str, tuple[str, RunConfig]] = {}
+    data: dict[str, str | None] = {}
+    sources: list[Recipe | None] = []
+    for run, row in zip(planned, runs, strict=True):
+        if row["status"] == "finished":
+            title = run_title(run.arm, run.fold)
+            configs[title] = presets[run.arm], run.config
+            data[title] = fingerprint_of(folder, run.config)
+            if (found := source_of(folder, row["run"])) not in sources:
+                sources.append(found)
+    return {**recipe(command, configs, data), "trained": sources}
 
 
 def _because(row: Document) -> str:

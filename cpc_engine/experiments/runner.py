@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..comparison.arms import arm_key
 from ..config import RunConfig, paths_with_role
@@ -18,13 +18,15 @@ from ..execution.evaluate import evaluate_run
 from ..settings import unknown
 from ..storage.files import read_json, storing, write_json
 from ..storage.folder import RunFolder, check_resumable, list_runs
-from .definitions import Experiment
+from .definitions import Experiment, run_title
+from .recipe import Recipe, source
 
 if TYPE_CHECKING:
     from ..execution.execute import State
 
 Train = Callable[[RunFolder, bool], "State"]  # (folder, whether to resume it) → the state it ended in
 _BASELINE_SECTIONS = ("data", "audio", "evaluation")
+_DATA_SECTIONS = ("data", "audio", "image")  # that `load_dataset` reads
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def plan_runs(
             if arms is not None and arm.label not in arms:
                 continue
             for fold, changes in experiment.folds.items():
-                name = f"{experiment.name}: {arm.label}{f' ({fold})' if fold else ''}"[:120]
+                name = f"{experiment.name}: {run_title(arm.label, fold)}"[:120]
                 more = {**changes, **(experiment.quick if quick else {}), "run.seed": seed, "run.name": name}
                 if data is not None and arm.needs_data:
                     more["data.path"] = data
@@ -108,6 +110,7 @@ def run_all(
         run_folder = find_run(root, run.config)
         if run_folder is None or run_folder.info().status != "finished":
             run_folder = _trained(run_folder, root, run, train)
+            _write(folder / "sources" / f"{run_folder.id}.json", source(run_folder.info().device))
         info = run_folder.info()
         if info.status != "finished":
             note(f"{run.title}: {info.status}{f', {info.message}' if info.message else ''}")
@@ -117,6 +120,9 @@ def run_all(
                 evaluate_run(run_folder, run.config.data.path)
             if baselines_of(folder, run.config) is None:
                 _save_baselines(folder, run.config)
+            if fingerprint_of(folder, run.config) is None:
+                fingerprint = load_dataset(run.config).fingerprint()
+                _write(_path(folder / "fingerprints", run.config, _DATA_SECTIONS), {"sha256": fingerprint})
         except CpcError as error:
             note(f"{run.title}: not evaluated, {error}")
 
@@ -129,9 +135,26 @@ def find_run(root: Path, config: RunConfig) -> RunFolder | None:
     return RunFolder(root / matches[0].id) if matches else None
 
 
-def baselines_of(folder: Path, config: RunConfig) -> dict[str, float] | None:
-    """Return the accuracies of the baselines for a run's data and seed; None if they were not computed."""
+def baselines_of(folder: Path, config: RunConfig) -> dict[str, dict[str, Any]] | None:
+    """Return the baselines for a run's data and seed, {name: {"accuracy", …}}; None if they were not computed.
+
+    Folders of earlier versions keep the accuracies alone.
+    """
     path = _baseline_path(folder, config)
+    if not path.is_file():
+        return None
+    return {name: row if isinstance(row, dict) else {"accuracy": row} for name, row in read_json(path).items()}
+
+
+def fingerprint_of(folder: Path, config: RunConfig) -> str | None:
+    """Return the fingerprint of a run's data; None if it was not computed."""
+    path = _path(folder / "fingerprints", config, _DATA_SECTIONS)
+    return str(read_json(path)["sha256"]) if path.is_file() else None
+
+
+def source_of(folder: Path, run: str) -> Recipe | None:
+    """Return the code, versions, and device that trained a run (see `recipe.source`); None if that is not known."""
+    path = folder / "sources" / f"{run}.json"
     return dict(read_json(path)) if path.is_file() else None
 
 
@@ -156,18 +179,25 @@ def _save_baselines(folder: Path, config: RunConfig) -> None:
 
     data = load_dataset(config, pick_device(config.run.device))
     rows = sample_rows(data.train, config.evaluation.probe_items, config.data.seed)
-    path = _baseline_path(folder, config)
+    _write(_baseline_path(folder, config), baseline_accuracies(data, config, rows))
+
+
+def _write(path: Path, value: Any) -> None:
     with storing(path):
         path.parent.mkdir(exist_ok=True)
-    write_json(path, baseline_accuracies(data, config, rows))
+    write_json(path, value)
 
 
 def _baseline_path(folder: Path, config: RunConfig) -> Path:
     """Return the file of a run's baselines; runs with the same data, front end, evaluation, and seed share it."""
+    return _path(folder / "baselines", config, _BASELINE_SECTIONS, config.run.seed)
+
+
+def _path(folder: Path, config: RunConfig, names: Sequence[str], *more: int) -> Path:
+    """Return the file of what follows from some sections of a configuration, wherever the data are."""
     sections = _without_location(config).to_dict()
-    parts = [sections[name] for name in _BASELINE_SECTIONS] + [config.run.seed]
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    return folder / "baselines" / f"{digest[:16]}.json"
+    digest = hashlib.sha256(json.dumps([*(sections[name] for name in names), *more], sort_keys=True).encode())
+    return folder / f"{digest.hexdigest()[:16]}.json"
 
 
 def _key(config: RunConfig) -> str:

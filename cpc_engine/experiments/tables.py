@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..evaluation.baselines import BASELINES
@@ -44,9 +44,11 @@ def probes_table(document: Document) -> Table:
     for label, arm in document["summary"].items():
         for suffix in suffixes(arm):
             verdicts = [verdict_of(document, label, other, suffix) for other in ("untrained", "best baseline")]
-            cells = [interval(arm, f"{name}{suffix}") for name in ("chosen", "untrained", "baseline")]
+            metrics = [f"{name}{suffix}" for name in ("chosen", "untrained", "baseline")]
+            cells = [*(interval(arm, metric) for metric in metrics), covers(arm, metrics)]
             rows.append([label, _MODALITIES[suffix], *cells, *(verdict["text"] for verdict in verdicts)])
-    head = ("arm", "of", "trained", "untrained", "best baseline", "against untrained", "against the best baseline")
+    means = ("trained", "untrained", "best baseline", "± over")
+    head = ("arm", "of", *means, "against untrained", "against the best baseline")
     return _table(head, rows)
 
 
@@ -86,20 +88,26 @@ def metrics_table(document: Document, metrics: Sequence[str]) -> Table:
 
 
 def verdicts_table(document: Document) -> Table:
-    """Return the verdicts of the first arm against each other arm."""
+    """Return the verdicts of the first arm against each other arm, those on the primary metric first."""
     rows = []
-    for verdict in document["verdicts"]:
+    for verdict in sorted(document["verdicts"], key=lambda verdict: verdict["role"] != "primary"):
         if " against " in verdict["question"]:
-            rows.append(
-                [
-                    verdict["question"],
-                    title(verdict["metric"]),
-                    verdict["text"],
-                    difference(verdict),
-                    verdict["method"],
-                ]
-            )
-    return _table(("arms", "metric", "verdict", "difference, 95 % interval", "test"), rows)
+            words = [verdict["question"], title(verdict["metric"]), verdict["role"], verdict["text"]]
+            rows.append([*words, difference(verdict), verdict["method"]])
+    return _table(("arms", "metric", "role", "verdict", "difference, 95 % interval", "test"), rows)
+
+
+def covers(arm: Document, metrics: Iterable[str]) -> str:
+    """Return what the intervals of some metrics cover, as text.
+
+    Args:
+        arm: a value of `document["summary"]`.
+
+    Example:
+        >>> covers({"chosen": {"interval": "seeds × items"}, "baseline": {"interval": "seeds"}}, ("chosen", "baseline"))
+        'seeds × items; seeds'
+    """
+    return "; ".join(dict.fromkeys(arm[metric]["interval"] for metric in metrics if metric in arm))
 
 
 def verdict_of(document: Document, a: str, b: str, suffix: str = "", metric: str = "chosen") -> dict[str, Any]:
@@ -109,7 +117,7 @@ def verdict_of(document: Document, a: str, b: str, suffix: str = "", metric: str
 
 
 def interval(arm: Document, metric: str) -> str:
-    """Return the mean and the 95 % half width of a metric over seeds as text; "–" if it was not measured.
+    """Return the mean and the 95 % half width of a metric as text; "–" if it was not measured.
 
     Args:
         arm: a value of `document["summary"]`.

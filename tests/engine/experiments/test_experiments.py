@@ -13,17 +13,19 @@ import pytest
 from PIL import Image
 
 from cpc_engine.cli import main
+from cpc_engine.comparison.judge import weighted_holm
 from cpc_engine.config import RunConfig
 from cpc_engine.evaluation import patches
-from cpc_engine.evaluation.intervals import mean_interval
+from cpc_engine.evaluation.intervals import hierarchical_interval, mean_interval
 from cpc_engine.experiments import definitions
 from cpc_engine.experiments.definitions import EXPERIMENTS, Experiment, PlannedArm, experiment
 from cpc_engine.experiments.document import main as write_document
 from cpc_engine.experiments.figures import band
+from cpc_engine.experiments.items import unpack
 from cpc_engine.experiments.prose import READINGS
-from cpc_engine.experiments.results import values_of
+from cpc_engine.experiments.results import _against_the_first, values_of
 from cpc_engine.experiments.runner import find_run, plan_runs
-from cpc_engine.experiments.tables import difference, interval
+from cpc_engine.experiments.tables import difference, interval, verdicts_table
 from cpc_engine.storage.folder import RunFolder
 from tests.support.paths import REPOSITORY
 from tests.support.tiny import CHANGES
@@ -151,6 +153,91 @@ def test_an_interrupted_run_is_resumed(run: Run, tmp_path: Path) -> None:
     assert [event["kind"] for event in folder.events()] == ["resume"]
 
 
+def test_accuracies_cover_test_items_where_the_evaluations_keep_them(run: Run, tmp_path: Path) -> None:
+    """Evaluations and baselines of earlier versions keep accuracies alone; their intervals are named as over seeds."""
+    folder = tmp_path / "report"
+    arguments = ("keypad", "--out", "report", "--seeds", "3", "--arms", "pair")
+    assert run(*arguments)[0] == 0
+    for path in (folder / "runs").glob("*/evaluation.json"):
+        evaluation = json.loads(path.read_text())
+        for probe in evaluation["probe"].values():
+            probe.pop("correct", None)
+            probe.pop("untrained_correct", None)
+        path.write_text(json.dumps(evaluation))
+    for path in (folder / "baselines").iterdir():
+        path.write_text(json.dumps(dict.fromkeys(json.loads(path.read_text()), 0.5)))
+    assert run(*arguments, "--report-only")[0] == 0
+    before = json.loads((folder / "results.json").read_text())
+    assert {metric["interval"] for metric in before["summary"]["pair"].values()} == {"seeds"}
+    assert before["summary"]["pair"]["baseline.audio"]["mean"] == 0.5
+    draw = np.random.default_rng(0)
+    right = {}
+    for row in before["runs"]:
+        run_folder = RunFolder(folder / "runs" / row["run"])
+        evaluation = run_folder.json("evaluation")
+        for name, probe in evaluation["probe"].items():
+            for key, accuracy in (("correct", "trained"), ("untrained_correct", "untrained")):
+                probe[key] = "".join(map(str, draw.integers(0, 2, evaluation["test_items"])))
+                probe[accuracy] = probe[key].count("1") / evaluation["test_items"]
+                right[row["seed"], name, key] = np.array([float(digit) for digit in probe[key]])
+        run_folder.save_json("evaluation", evaluation)
+    for path in (folder / "baselines").iterdir():
+        items = dict.fromkeys(json.loads(path.read_text()), "1" * evaluation["test_items"])
+        rows = {name: {"accuracy": 1.0, "validation": 1.0, "correct": digits} for name, digits in items.items()}
+        path.write_text(json.dumps(rows))
+    assert run(*arguments, "--report-only")[0] == 0
+    document = json.loads((folder / "results.json").read_text())
+    pair = document["summary"]["pair"]
+    headline = {f"{kind}.{m}" for kind in ("chosen", "untrained", "baseline") for m in ("audio", "image")}
+    assert {name for name, metric in pair.items() if metric["interval"] == "seeds × items"} == headline
+    chosen: dict[int, list[np.ndarray]] = {}
+    differences: dict[int, list[np.ndarray]] = {}
+    for row in document["runs"]:
+        probes = RunFolder(folder / "runs" / row["run"]).json("evaluation")["probe"]
+        own = {name: probe for name, probe in probes.items() if name.startswith("audio.")}
+        best = max(own, key=lambda name: own[name]["validation"])
+        plain = max(own, key=lambda name: own[name]["untrained_validation"])
+        chosen[row["seed"]] = [right[row["seed"], best, "correct"]]
+        differences[row["seed"]] = [
+            right[row["seed"], best, "correct"] - right[row["seed"], plain, "untrained_correct"]
+        ]
+        assert unpack(row["correct"]["chosen.audio"]).tolist() == chosen[row["seed"]][0].tolist()
+    expected = hierarchical_interval(chosen)
+    assert (pair["chosen.audio"]["mean"], pair["chosen.audio"]["half"]) == pytest.approx((expected.mean, expected.half))
+    (verdict,) = (v for v in document["verdicts"] if v["b"] == "untrained" and v["metric"] == "chosen.audio")
+    paired = hierarchical_interval(differences)
+    assert (verdict["difference"], verdict["p"]) == pytest.approx((paired.mean, paired.p))
+    assert verdict["method"] == "paired t, seeds × items"
+    assert verdict["outcome"] == "too_few_seeds"
+    assert "<td>seeds × items</td>" in (folder / "report.html").read_text()
+
+
+def test_the_verdicts_of_a_table_are_corrected_together_and_the_primary_metric_weighs_half() -> None:
+    draw = np.random.default_rng(1)
+
+    def runs(arm: str, shift: float) -> list[dict[str, Any]]:
+        return [
+            {"arm": arm, "seed": seed, "fold": "", "correct": {}}
+            | {"metrics": {name: float(draw.normal(shift, 1)) for name in ("chosen", "uniformity", "effective_rank")}}
+            for seed in range(6)
+        ]
+
+    labels = [arm.label for arm in EXPERIMENTS["ablation_cifar10"].arms][:3]
+    of_arm = {label: runs(label, 3.0 * index) for index, label in enumerate(labels)}
+    configs = {arm.label: arm.config() for arm in EXPERIMENTS["ablation_cifar10"].arms}
+    rows = list(_against_the_first(of_arm, configs, EXPERIMENTS["ablation_cifar10"]))
+    assert {(row["metric"], row["role"]) for row in rows} == {
+        ("chosen", "primary"),
+        ("uniformity", "exploratory"),
+        ("effective_rank", "exploratory"),
+    }
+    weights = [0.5 / 2 if row["role"] == "primary" else 0.5 / 4 for row in rows]
+    assert [row["adjusted"] for row in rows] == pytest.approx(weighted_holm([row["p"] for row in rows], weights))
+    assert all((row["outcome"] in "ab") == (row["adjusted"] < 0.05) for row in rows)
+    table = verdicts_table({"verdicts": rows})
+    assert table["role"] == ["primary"] * 2 + ["exploratory"] * 4
+
+
 def test_a_failed_arm_is_reported_and_the_others_continue(run: Run, tmp_path: Path) -> None:
     code, out, err = run("tones", "--seeds", "1", "--out", "report")
     assert code == 1
@@ -164,6 +251,8 @@ def test_a_failed_arm_is_reported_and_the_others_continue(run: Run, tmp_path: Pa
         for fold in ("first", "second")
     }
     assert document["summary"]["broken"] == {}
+    ours = document["summary"]["ours"]
+    assert {metric["interval"] for metric in ours.values()} == {"seeds × folds"}
     each = [row["metrics"]["chosen"] for row in document["runs"] if row["arm"] == "ours"]
     assert values_of(document["summary"]["ours"], "chosen") == pytest.approx({0: sum(each) / 2})  # mean over folds
     assert ["failed", "", ""] in [[row["status"], row["metric"], row["value"]] for row in read_csv(tmp_path / "report")]
@@ -238,7 +327,12 @@ def invented(name: str, trained: float, untrained: float) -> dict[str, Any]:
     suffixes = (".audio", ".image") if paired else ("",)
 
     def value(mean: float) -> dict[str, Any]:
-        return {"mean": mean, "half": 0.01, "values": {"0": mean - 0.01, "1": mean, "2": mean + 0.01}}
+        return {
+            "mean": mean,
+            "half": 0.01,
+            "interval": "seeds",
+            "values": {"0": mean - 0.01, "1": mean, "2": mean + 0.01},
+        }
 
     numbers = {"chosen": trained, "untrained": untrained, "baseline": 0.8125}
     arm = {f"{kind}{suffix}": value(mean) for kind, mean in numbers.items() for suffix in suffixes}
@@ -250,7 +344,14 @@ def invented(name: str, trained: float, untrained: float) -> dict[str, Any]:
     sides += [(labels[0], label) for label in labels[1:]]
     text = "trained better" if trained > untrained else "untrained better"
     verdicts = [
-        {"question": f"{a} against {b}", "a": a, "b": b, "metric": f"chosen{suffix}", "method": "paired t"}
+        {
+            "question": f"{a} against {b}",
+            "a": a,
+            "b": b,
+            "metric": f"chosen{suffix}",
+            "method": "paired t",
+            "role": "primary",
+        }
         | {"text": text if b == "untrained" else "not distinguishable, n = 3"}
         | {"outcome": ("a" if trained > untrained else "b") if b == "untrained" else "not_distinguishable"}
         | {"difference": trained - untrained, "low": trained - untrained - 0.01, "high": trained - untrained + 0.01}

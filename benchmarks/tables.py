@@ -177,8 +177,8 @@ def _presets(d: Document) -> list[str]:
     seeds, threads = next(iter(d["presets"].values()))["seeds"], d["machine"]["threads"]
     return [
         "### Presets that make their own data: spread, and the first map",
-        "Effective rank of mean contexts of held-out items, their mean subtracted, mean ± half width of a 95 % Student-t "
-        f"interval over {seeds} seeds; the slowest seed's times, from the start of the run, with {threads} "
+        "Effective rank of mean contexts of held-out items, their mean subtracted, mean ± half width of a 95 % "
+        f"Student-t interval over {seeds} seeds; the slowest seed's times, from the start of the run, with {threads} "
         f"thread{'s' * (threads > 1)} "
         f"(`{d['command']}`). A first map within 60 s was asked for.",
         _table(["preset", "effective rank", "bar", "first map", "whole run"], rows),

@@ -10,7 +10,7 @@ import torch
 from cpc_engine.config import RunConfig
 from cpc_engine.data.dataset import Split
 from cpc_engine.evaluation import geometry
-from cpc_engine.evaluation.metrics import geometry_metrics
+from cpc_engine.evaluation.metrics import Encoded, geometry_metrics
 from cpc_engine.model import Encoding, MultiModalCPC
 from cpc_engine.terms import Modality
 from cpc_engine.training.trainer import new_model
@@ -24,18 +24,20 @@ def model() -> MultiModalCPC:
     return new_model(CONFIG, dataset(audio=True, image=True))
 
 
-def encoded(items: int, modalities: tuple[Modality, ...] = ("audio",)) -> dict[Modality, Encoding]:
+def encoded(items: int, modalities: tuple[Modality, ...] = ("audio",)) -> dict[Modality, Encoded]:
     """Random items of one distribution: 3 positions, and horizon 1."""
     draw = torch.Generator().manual_seed(items)
-    return {
-        modality: Encoding(
+
+    def encode() -> Encoded:
+        encoding = Encoding(
             latents=torch.randn(items, 3, 40, generator=draw),
             contexts=torch.randn(items, 3, 40, generator=draw),
             anchors={1: torch.arange(2)},
             predictions={1: torch.randn(items, 2, 40, generator=draw)},
         )
-        for modality in modalities
-    }
+        return Encoded(encoding, torch.arange(items), encoding.contexts.mean(1))
+
+    return {modality: encode() for modality in modalities}
 
 
 def split(items: int) -> Split:
@@ -47,7 +49,7 @@ def test_ranks_and_bound_do_not_depend_on_the_number_of_items(model: MultiModalC
     """At 1000 items as at 128, where all rows would give more; with fewer items than 128 the number says so."""
     many, some, few = (geometry_metrics(model, split(n), CONFIG, encoded(n)) for n in (1000, 128, 64))
     assert (many["rank_items"], some["rank_items"], few["rank_items"]) == (128, 128, 64)
-    all_rows = encoded(1000)["audio"].contexts.mean(1)
+    all_rows = encoded(1000)["audio"].contexts
     for name, centered in (("effective_rank", True), ("effective_rank_uncentered", False)):
         assert many[name] == pytest.approx(some[name], abs=0.5)
         assert geometry.effective_rank(all_rows, centered) > some[name] + 1
@@ -57,7 +59,7 @@ def test_ranks_and_bound_do_not_depend_on_the_number_of_items(model: MultiModalC
 
 def test_ranks_are_means_over_disjoint_subsets(model: MultiModalCPC) -> None:
     found = geometry_metrics(model, split(300), CONFIG, encoded(300))
-    pooled = encoded(300)["audio"].contexts.mean(1)
+    pooled = encoded(300)["audio"].contexts
     slow = [geometry.effective_rank(pooled[rows.tolist()]) for rows in geometry.item_subsets(300)]
     assert len(slow) == 2
     assert found["effective_rank"] == pytest.approx(sum(slow) / 2)

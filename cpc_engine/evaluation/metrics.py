@@ -45,7 +45,8 @@ def geometry_metrics(
     Per modality: `alignment` (mean over horizons) and `alignment_k`; `uniformity`, `effective_rank`, and
     `effective_rank_uncentered` of mean contexts; `spread` of latents; `information_bound` from independent in-batch
     negatives, one position per item. Across modalities: `alignment` (mean), `uniformity` and `effective_rank` of both
-    together, `modality_gap`, `modality_accuracy`, `pair_alignment`, `retrieval_class`, `retrieval_pair`.
+    together, `modality_gap`, `modality_accuracy`, `pair_alignment`, `retrieval_class`, `retrieval_pair`. A sound or
+    picture that stands in several pairs counts once, except in the alignments and `spread`.
 
     Args:
         split: held-out items with every modality of the network.
@@ -59,27 +60,38 @@ def geometry_metrics(
         encodings = encode(model, split)
     metrics: dict[str, float] = {}
     pooled = {m: encoding.contexts.float().mean(1) for m, encoding in encodings.items()}
+    once = {m: _distinct(split, m) for m in encodings}
     for modality, encoding in encodings.items():
         prefix = f"{modality}." if len(encodings) > 1 else ""
-        numbers = _modality_metrics(encoding, pooled[modality], config.loss.similarity == "cosine", model.scale())
+        cosine = config.loss.similarity == "cosine"
+        numbers = _modality_metrics(encoding, pooled[modality], once[modality], cosine, model.scale())
         metrics |= {prefix + name: value for name, value in numbers.items()}
     if len(encodings) > 1:
-        audio, image = pooled["audio"], pooled["image"]
-        rows = torch.arange(len(audio), device=audio.device)
+        sounds, pictures = once["audio"], once["image"]
+        audio, image = pooled["audio"][sounds], pooled["image"][pictures]
+        labels, pairs = ((numbers[sounds], numbers[pictures]) for numbers in (split.labels, split.pairs))
         together = torch.cat([audio, image])
         metrics["alignment"] = sum(metrics[f"{m}.alignment"] for m in encodings) / len(encodings)
         metrics["uniformity"] = geometry.uniformity(together)
         metrics["effective_rank"] = geometry.effective_rank(together)
         metrics["modality_gap"] = geometry.modality_gap(audio, image)
         metrics["modality_accuracy"] = geometry.modality_accuracy(audio, image, config.run.seed)
-        metrics["pair_alignment"] = geometry.alignment(audio, image)
-        metrics["retrieval_class"] = geometry.retrieval_at_1(audio, image, split.labels, split.labels)
-        metrics["retrieval_pair"] = geometry.retrieval_at_1(audio, image, rows, rows)
+        metrics["pair_alignment"] = geometry.alignment(pooled["audio"], pooled["image"])
+        metrics["retrieval_class"] = geometry.retrieval_at_1(audio, image, *labels)
+        metrics["retrieval_pair"] = geometry.retrieval_at_1(audio, image, *pairs)
     return metrics
 
 
-def _modality_metrics(encoding: Encoding, pooled: Tensor, cosine: bool, scale: Tensor) -> dict[str, float]:
-    """Metrics of one modality; `pooled` (N, h) are its mean contexts, `scale` is 1/τ."""
+def _distinct(split: Split, modality: Modality) -> Tensor:
+    """The first row of each content; all rows where there is one content only, since metrics compare two rows."""
+    rows = split.distinct(modality)
+    return rows if len(rows) > 1 else torch.arange(len(split), device=rows.device)
+
+
+def _modality_metrics(
+    encoding: Encoding, pooled: Tensor, once: Tensor, cosine: bool, scale: Tensor
+) -> dict[str, float]:
+    """Metrics of one modality; `pooled` (N, h): its mean contexts, `once`: rows of distinct items, `scale`: 1/τ."""
     numbers: dict[str, float] = {}
     latents = encoding.latents.float()
     for k, predictions in encoding.predictions.items():
@@ -87,19 +99,19 @@ def _modality_metrics(encoding: Encoding, pooled: Tensor, cosine: bool, scale: T
     return {
         "alignment": sum(numbers.values()) / len(numbers),
         **numbers,
-        "uniformity": geometry.uniformity(pooled),
-        "effective_rank": geometry.effective_rank(pooled),
-        "effective_rank_uncentered": geometry.effective_rank(pooled, centered=False),
+        "uniformity": geometry.uniformity(pooled[once]),
+        "effective_rank": geometry.effective_rank(pooled[once]),
+        "effective_rank_uncentered": geometry.effective_rank(pooled[once], centered=False),
         "spread": geometry.spread(latents.flatten(0, 1)),
-        "information_bound": _information_bound(encoding, cosine, scale),
+        "information_bound": _information_bound(encoding, once, cosine, scale),
     }
 
 
-def _information_bound(encoding: Encoding, cosine: bool, scale: Tensor) -> float:
-    """InfoNCE bound for the smallest horizon: the middle position of every item against that of all items."""
+def _information_bound(encoding: Encoding, once: Tensor, cosine: bool, scale: Tensor) -> float:
+    """InfoNCE bound for the smallest horizon: the middle position of every distinct item against that of all."""
     k = min(encoding.predictions)
     position = encoding.predictions[k].shape[1] // 2
-    anchors, futures = encoding.predictions[k][:, position].float(), encoding.latents[:, position + k].float()
+    anchors, futures = encoding.predictions[k][once, position].float(), encoding.latents[once, position + k].float()
     if cosine:
         anchors, futures = F.normalize(anchors, dim=1), F.normalize(futures, dim=1)
     logits = anchors @ futures.T * scale

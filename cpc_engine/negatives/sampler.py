@@ -16,14 +16,17 @@ from .identity import NO_POSITION, pack
 from .queue import LatentQueue
 
 
-def keys_of(modality: Modality, latents: Tensor, items: Tensor, labels: Tensor, cosine: bool) -> Keys:
+def keys_of(
+    modality: Modality, latents: Tensor, items: Tensor, labels: Tensor, cosine: bool, pairs: Tensor | None = None
+) -> Keys:
     """Make keys from the latents of a batch, with identities and labels per position.
 
     Args:
         latents: (B, T, d).
-        items: (B,) int64 item numbers.
+        items: (B,) int64 item numbers, equal for items with the same content (`data.dataset.Split.contents`).
         labels: (B,) int64 classes.
         cosine: scale the vectors to unit length.
+        pairs: (B,) int64 pair numbers (`data.dataset.Split.pairs`); None where an item's number is its pair's.
 
     Returns:
         Keys with B·T rows in item-major order.
@@ -33,14 +36,15 @@ def keys_of(modality: Modality, latents: Tensor, items: Tensor, labels: Tensor, 
         >>> keys.vectors.shape, keys.labels.tolist(), keys.futures(1).labels.tolist()
         (torch.Size([6, 4]), [0, 0, 0, 1, 1, 1], [0, 0, 1, 1])
     """
-    batch, length, dim = latents.shape
+    _, length, dim = latents.shape
     positions = torch.arange(length, device=latents.device)
     vectors = latents.reshape(-1, dim).float()
     return Keys(
         vectors=F.normalize(vectors, dim=1) if cosine else vectors,
         ids=pack(modality, items[:, None], positions[None]).reshape(-1),
-        labels=labels[:, None].expand(batch, length).reshape(-1),
+        labels=labels.repeat_interleave(length),
         length=length,
+        pairs=None if pairs is None else pairs.repeat_interleave(length),
     )
 
 

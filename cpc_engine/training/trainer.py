@@ -103,6 +103,7 @@ class Trainer:
         )
         self.network, self.optimizer = fabric.setup(self.model, optimizer, move_to_device=False)
         self._labels = data.train.labels.cpu()
+        self._contents, self._pairs = data.train.contents, data.train.pairs
         self.steps_done = 0
         self.seconds = 0.0
         self._check()
@@ -151,18 +152,19 @@ class Trainer:
         self.network.train()
         rows = self.order.rows(step)
         rows = rows[self._labels[rows].argsort(stable=True)]  # by class, as the source statistics need candidates
-        items = rows.to(self.generator.device)
+        drawn = rows.to(self.generator.device)
+        items, pairs = {m: numbers[drawn] for m, numbers in self._contents.items()}, self._pairs[drawn]
         batch = self.data.train.take(rows)
         inputs = self._features(batch, self.generator)
         encodings: dict[Modality, Encoding] = self.network(inputs)
         views = self._features(batch, self.generator) if config.context.other_view else inputs
-        keys = {m: self._keys(m, views[m], encodings[m], items, batch.labels) for m in encodings}
+        keys = {m: self._keys(m, views[m], encodings[m], items[m], batch.labels, pairs) for m in encodings}
         scale = self.model.scale()
         results, queued = {}, {m: len(self.samplers[m].queue) for m in keys}
         for m in keys:
-            results[m] = self._modality_loss(m, inputs[m], encodings[m], keys, items, batch.labels, scale, record)
+            results[m] = self._modality_loss(m, inputs[m], encodings[m], keys, items[m], batch.labels, scale, record)
         loss = torch.stack([result.loss for result in results.values()]).mean()
-        pair = self._pair_loss(encodings)
+        pair = self._pair_loss(encodings, pairs)
         if pair is not None:
             loss = loss + config.loss.pair_weight * pair
         self.optimizer.zero_grad(set_to_none=True)
@@ -207,7 +209,15 @@ class Trainer:
         """The features of a batch, with augmentation if a generator is given."""
         return {m: self.model.features[m](batch.values(m), generator) for m in self.model.modalities}
 
-    def _keys(self, modality: Modality, features: Tensor, encoding: Encoding, items: Tensor, labels: Tensor) -> Keys:
+    def _keys(
+        self,
+        modality: Modality,
+        features: Tensor,
+        encoding: Encoding,
+        items: Tensor,
+        labels: Tensor,
+        pairs: Tensor,
+    ) -> Keys:
         """The keys of one modality: latents of the momentum encoder, of a second view, or of the batch itself."""
         latents = encoding.latents
         if self.ema is not None:
@@ -215,7 +225,7 @@ class Trainer:
                 latents = self.ema[modality](features)
         elif self.config.context.other_view:
             latents = self.model.encode(modality, features)
-        return keys_of(modality, latents, items, labels, self.config.loss.similarity == "cosine")
+        return keys_of(modality, latents, items, labels, self.config.loss.similarity == "cosine", pairs)
 
     def _modality_loss(
         self,
@@ -268,13 +278,19 @@ class Trainer:
             latents = self.model.encode(modality, shuffled)
         return keys_of(modality, latents, items, labels, self.config.loss.similarity == "cosine")
 
-    def _pair_loss(self, encodings: dict[Modality, Encoding]) -> Tensor | None:
-        """Symmetric InfoNCE between pooled contexts of paired items (see docs/method.md#pair-term); None if λ = 0."""
+    def _pair_loss(self, encodings: dict[Modality, Encoding], pairs: Tensor) -> Tensor | None:
+        """Symmetric InfoNCE between pooled contexts of paired items (see docs/method.md#pair-term); None if λ = 0.
+
+        Args:
+            pairs: (B,) int64 pair numbers; items with the same number are not pushed apart.
+        """
         if self.config.loss.pair_weight == 0 or len(encodings) < 2:
             return None
         pooled = [F.normalize(e.contexts.float().mean(1), dim=1) for e in encodings.values()]
         logits = pooled[0] @ pooled[1].T / self.config.loss.pair_temperature
         targets = torch.arange(len(logits), device=logits.device)
+        copies = (pairs[:, None] == pairs).fill_diagonal_(False)
+        logits = logits.masked_fill(copies, -torch.inf)
         return 0.5 * (F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets))
 
     def _bound(self) -> float | None:

@@ -116,7 +116,7 @@ class Split:
 def _first_equal(values: Tensor) -> Tensor:
     """For each row of `values` (N, …) the first row with the same bytes, (N,) int64 on the CPU."""
     first: dict[bytes, int] = {}
-    rows = values.reshape(len(values), -1).cpu().contiguous().numpy()
+    rows = values.flatten(1).cpu().contiguous().numpy()
     # 16 bytes: with a million items two different contents meet by chance once in 10²⁶ data sets
     digests = (hashlib.blake2b(row, digest_size=16).digest() for row in rows)
     return torch.tensor([first.setdefault(digest, row) for row, digest in enumerate(digests)], dtype=torch.int64)
@@ -159,6 +159,7 @@ class Dataset:
         sample_rate: sample rate of `audio` in Hz; 0 without audio.
         image_side: native height and width of `image` in px; 0 without images.
         skipped: one line "relative/path: reason" for each file that could not be used.
+        remarks: what else the user should know about the files, a line each: copies among them, and groups.
     """
 
     name: str
@@ -169,6 +170,7 @@ class Dataset:
     sample_rate: int = 0
     image_side: int = 0
     skipped: tuple[str, ...] = field(default=())
+    remarks: tuple[str, ...] = field(default=())
 
     @property
     def modalities(self) -> tuple[Modality, ...]:

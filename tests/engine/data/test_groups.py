@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from cpc_engine.config.name_pattern import GROUP, NamePattern
 from cpc_engine.data import Dataset
 from cpc_engine.data.groups import file_groups, hint
+from cpc_engine.execution.execute import data_facts
 from tests.engine.data.test_duplicates import load, picture, save, sound
 
 pieces = st.lists(st.sampled_from(["-", "_", "a", "-_"]), min_size=1, max_size=3)
@@ -114,7 +115,8 @@ def test_the_remark_is_shown_until_groups_are_set(tmp_path: Path) -> None:
         save_sounds(
             tmp_path, [f"{title}/{i}-{np.base_repr(i + 99, 36)}x-{take}.wav" for i in range(8) for take in "AB"]
         )
-    told = load("audio_folder", tmp_path).remarks
-    assert any(
-        re.fullmatch(r"32 of 32 files look like several takes .* set data\.groups to \{group\}-\* .*", s) for s in told
-    )
+    data = load("audio_folder", tmp_path)
+    shown = r"32 of 32 files look like several takes .* set data\.groups to \{group\}-\* .*"
+    assert any(re.fullmatch(shown, line) for line in data.remarks)
+    assert data_facts(data)["remarks"] == list(data.remarks)
+    assert load("audio_folder", tmp_path, groups="{group}-*").remarks == ()

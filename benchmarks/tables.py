@@ -36,7 +36,7 @@ _PAIRS = ("retrieval_class", "modality_gap", "modality_gap_ratio")
 
 def section(results: Path) -> str:
     """The text between the markers, from `loss-*.json` and `training-*.json` (one pair per machine), `presets.json`,
-    `ui.json`, `place.json`, `typicality.json`, `false_alarms.json`, `coverage.json`,
+    `ui.json`, `place.json`, `typicality.json`, `false_alarms.json`, `coverage.json`, `leaks.json`,
     `experiment-*.json` and `folders.json`."""
     parts = [
         "## Performance",
@@ -53,6 +53,7 @@ def section(results: Path) -> str:
         "typicality": _typicality,
         "false_alarms": _false_alarms,
         "coverage": _coverage,
+        "leaks": _leaks,
     }
     for name, tables in kinds.items():
         file = results / f"{name}.json"
@@ -292,6 +293,29 @@ def _coverage(d: Document) -> list[str]:
         _table(
             ["seeds × folds × items", "simulated", "true", "our interval is over", "ours", "over seeds alone"], rows
         ),
+    ]
+
+
+def _leaks(d: Document) -> list[str]:
+    met = [
+        [f"`{name}`", str(row["items"]), ", ".join(f"{n} {m}" for m, n in row["distinct"].items())]
+        + [f"{row[kind]:.1%}" for kind in ("by_row", "by_content")]
+        for name, row in d["unmasked"].items()
+    ]
+    scores = [
+        [name, str(row["files"]), str(row["groups"])]
+        + [f"{row[kind]['mean']:.1%} ± {row[kind]['spread']:.1%}" for kind in ("single", "grouped")]
+        for name, row in d["inflation"].items()
+    ]
+    return [
+        "### What would copies do?",
+        "Share of a batch's items whose own sound or picture is an unmasked negative of them, with items numbered by "
+        f"row and, as the engine does, by content (`{d['command']}`).",
+        _table(["data set", "pairs", "distinct", "by row", "by content"], met),
+        "Accuracy of the nearest training item on made-up files whose two classes cannot be told apart, so that 50 % "
+        "is right: a third of the pictures have a copy, the sounds are four takes of each recording. Mean and standard "
+        "deviation over random splits.",
+        _table(["files of", "files", "groups", "each file by itself", "copies and takes in one split"], scores),
     ]
 
 

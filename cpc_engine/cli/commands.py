@@ -218,6 +218,7 @@ def _report(options: Options, run: api.Run) -> int:
     ]
     if info.data.get("skipped"):
         lines.append(f"skipped {info.data['skipped']} files, for example {info.data['skipped_files'][0]}")
+    lines += info.data.get("remarks", ())
     _print(options, _summary(info, run.path), lines)
     return 1 if info.status == "diverged" else 0
 

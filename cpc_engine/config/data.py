@@ -8,6 +8,7 @@ from pydantic import field_validator
 
 from ..datasets import DATASETS
 from ..settings import Section, nearest, setting
+from .name_pattern import NamePattern
 
 
 class DataConfig(Section):
@@ -33,6 +34,15 @@ class DataConfig(Section):
         speed=False,
     )
     classes: tuple[str, ...] | None = setting(None, "Classes to use, by name; the data set's usual ones when not set.")
+    groups: str = setting(
+        "",
+        "Files that stay in one split: those of one folder (`folder`) or with the same {group} in their name, as in "
+        "`*_{group}_*`; each file by itself when empty.",
+        label="Groups of files",
+        speed=False,
+        low="takes of one recording stand in training and test, so scores are too good",
+        high="few groups: a class may have none to hold out",
+    )
     train_items: int = setting(
         1024,
         "Training items to generate, or to use at most (0: all).",
@@ -68,6 +78,13 @@ class DataConfig(Section):
     seed: int = setting(
         0, "Seed of generated items and of random splits.", label="Data seed", ge=0, le=2**31 - 1, speed=False
     )
+
+    @field_validator("groups")
+    @classmethod
+    def _pattern(cls, text: str) -> str:
+        if text not in ("", "folder"):
+            NamePattern.parse(text)
+        return text
 
     @field_validator("dataset")
     @classmethod

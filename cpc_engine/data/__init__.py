@@ -56,5 +56,5 @@ def load_dataset(config: RunConfig, device: torch.device | str = "cpu", progress
         data: Dataset = spec.loader(config, device, progress)
     except OSError as error:  # for example no permission to list a folder, or a disconnected drive
         raise DataError(f"{spec.name}: cannot read {error.filename or 'the data'}: {error.strerror or error}") from None
-    check_enough(spec.name, data.classes, dict(data.splits()), data.skipped)
+    check_enough(spec.name, data.classes, dict(data.splits()), data.skipped, data.remarks)
     return data.to(device)

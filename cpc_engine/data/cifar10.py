@@ -12,6 +12,7 @@ import torch
 from ..config import RunConfig
 from ..errors import DataError
 from .dataset import Dataset, Split
+from .duplicates import leave_out
 from .loading import Progress
 from .splits import capped, chosen_classes, labels_tensor, take_validation
 
@@ -47,8 +48,10 @@ def cifar10(config: RunConfig, device: torch.device | str, progress: Progress | 
     classes = chosen_classes(selection.data, names)
     train = capped(_split(arrays, "train", classes, names), config.data.train_items, config.data.seed)
     test = capped(_split(arrays, "test", classes, names), config.data.test_items, config.data.seed)
+    train, remarks = leave_out(train, test, "image")
     train, validation = take_validation(train, config.data)
-    return Dataset("cifar10", classes, train, validation, test, image_side=arrays["x_train"].shape[1])
+    side = arrays["x_train"].shape[1]
+    return Dataset("cifar10", classes, train, validation, test, image_side=side, remarks=remarks)
 
 
 def _split(arrays: Arrays, part: str, classes: tuple[str, ...], names: tuple[str, ...]) -> Split:

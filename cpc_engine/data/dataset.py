@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -58,6 +59,47 @@ class Split:
         assert self.audio is not None
         return self.audio[row] if self.lengths is None else self.audio[row, : int(self.lengths[row])]
 
+    @cached_property
+    def contents(self) -> dict[Modality, Tensor]:
+        """Per modality the number of each row's content, (N,) int64: the first row with equal values.
+
+        Example:
+            >>> clips, names = torch.tensor([[1, 2], [3, 4], [1, 2]], dtype=torch.int16), ("a", "b", "c")
+            >>> Split(clips, None, torch.zeros(3, dtype=torch.int64), names, names).contents
+            {'audio': tensor([0, 1, 0])}
+        """
+        found = {m: self.values(m) for m in MODALITIES}
+        device = self.labels.device
+        return {m: _first_equal(values).to(device) for m, values in found.items() if values is not None}
+
+    @cached_property
+    def pairs(self) -> Tensor:
+        """The number of the pairs that each row belongs to, (N,) int64: the first row that it is linked with.
+
+        Rows with the same sound or the same picture are linked, directly or through other rows. A sound that stands
+        beside three pictures makes one such set of three rows.
+
+        Example:
+            >>> clips, names = torch.tensor([[1], [2], [1]], dtype=torch.int16), ("a", "b", "c")
+            >>> pictures = torch.arange(3, dtype=torch.uint8).reshape(3, 1, 1, 1).expand(3, 3, 1, 1)
+            >>> Split(clips, pictures, torch.zeros(3, dtype=torch.int64), names, names).pairs
+            tensor([0, 1, 0])
+        """
+        rows = torch.arange(len(self))
+        links = [torch.stack([rows, numbers.cpu()]) for numbers in self.contents.values()]
+        return linked(len(self), torch.cat(links, 1)).to(self.labels.device)
+
+    def distinct(self, modality: Modality) -> Tensor:
+        """The rows (n,) int64, ascending, at which a content of one modality stands for the first time.
+
+        Example:
+            >>> clips, names = torch.tensor([[1, 2], [3, 4], [1, 2]], dtype=torch.int16), ("a", "b", "c")
+            >>> Split(clips, None, torch.zeros(3, dtype=torch.int64), names, names).distinct("audio")
+            tensor([0, 1])
+        """
+        rows: Tensor = self.contents[modality].unique()
+        return rows
+
     def take(self, rows: Tensor) -> Split:
         """Select the items at `rows` ((n,) int64), in that order."""
         picked = rows.tolist()
@@ -82,6 +124,39 @@ class Split:
         )
 
 
+def _first_equal(values: Tensor) -> Tensor:
+    """For each row of `values` (N, …) the first row with the same bytes, (N,) int64 on the CPU."""
+    first: dict[bytes, int] = {}
+    rows = values.flatten(1).cpu().contiguous().numpy()
+    # 16 bytes: with a million items two different contents meet by chance once in 10²⁶ data sets
+    digests = (hashlib.blake2b(row, digest_size=16).digest() for row in rows)
+    return torch.tensor([first.setdefault(digest, row) for row, digest in enumerate(digests)], dtype=torch.int64)
+
+
+def linked(count: int, links: Tensor) -> Tensor:
+    """Number the connected components of a graph with `count` nodes by their first node.
+
+    Args:
+        count: number of nodes.
+        links: (2, n) int64 nodes that are linked, column by column.
+
+    Returns:
+        (count,) int64, the first node of each node's component.
+
+    Example:
+        >>> linked(5, torch.tensor([[4, 2], [2, 1]]))
+        tensor([0, 1, 1, 3, 1])
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    ones = torch.ones(links.shape[1], dtype=torch.bool).numpy()
+    graph = coo_array((ones, tuple(links.cpu().numpy())), shape=(count, count))
+    component = torch.from_numpy(connected_components(graph, directed=False)[1]).long()
+    first = torch.full((count,), count)
+    return first.scatter_reduce(0, component, torch.arange(count), "amin")[component]
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Three splits, and the properties needed to preprocess a new item in the same way.
@@ -95,6 +170,7 @@ class Dataset:
         sample_rate: sample rate of `audio` in Hz; 0 without audio.
         image_side: native height and width of `image` in px; 0 without images.
         skipped: one line "relative/path: reason" for each file that could not be used.
+        remarks: what else the user should know about the files, a line each: copies among them, and groups.
     """
 
     name: str
@@ -105,6 +181,7 @@ class Dataset:
     sample_rate: int = 0
     image_side: int = 0
     skipped: tuple[str, ...] = field(default=())
+    remarks: tuple[str, ...] = field(default=())
 
     @property
     def modalities(self) -> tuple[Modality, ...]:

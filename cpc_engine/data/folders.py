@@ -2,7 +2,7 @@
 
 If the folder contains `train/` and `test/`, each with class folders, that split is used. Otherwise a fifth of every
 class is held out at random as test items. Files whose paths differ only in the suffix (dog/001.wav, dog/001.flac) form
-one group.
+one group, and so do copies (see `duplicates`) and the groups of `data.groups` (see `groups`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from ..config import DataConfig, RunConfig
 from ..errors import DataError
 from ..terms import Modality
 from .dataset import Dataset, Split
+from .duplicates import keep_together, leave_out
+from .groups import file_groups, hint
 from .loading import Loaded, Progress, class_folders, load_pictures, load_sounds
 from .splits import balanced, capped, chosen_classes, holdout, labels_tensor, take_validation
 
@@ -32,6 +34,7 @@ class _DecodedFolder:
     train: Split
     test: Split
     skipped: tuple[str, ...]
+    remarks: tuple[str, ...]
 
 
 def image_folder(config: RunConfig, device: torch.device | str, progress: Progress | None) -> Dataset:
@@ -82,6 +85,7 @@ def paired_folders(config: RunConfig, device: torch.device | str, progress: Prog
         sample_rate=config.audio.sample_rate,
         image_side=config.image.size,
         skipped=audio.skipped + image.skipped,
+        remarks=audio.remarks + image.remarks,
     )
 
 
@@ -107,6 +111,7 @@ def _single(
         sample_rate=config.audio.sample_rate if modality == "audio" else 0,
         image_side=config.image.size if modality == "image" else 0,
         skipped=folder.skipped,
+        remarks=folder.remarks,
     )
 
 
@@ -145,46 +150,57 @@ def _load_folder(
     """Decode the usable files of the given classes and split them into training and test items."""
     parts = _parts(root)
     caps = (config.data.train_items, config.data.test_items)
-    splits, skipped = [], []
+    splits: list[Split] = []
+    skipped: list[str] = []
+    remarks: list[str] = []
+    below: tuple[list[str], list[str]] = ([], [])  # paths of all usable files below their class, and their classes
     for part, cap in zip(parts, caps, strict=False):
         if len(parts) == 1:  # decode no more files than both splits can use, plus 8 per class to allow for rounding
             need = round(max(caps[0] / (1 - TEST_SHARE), caps[1] / TEST_SHARE))
             cap = need + 8 * len(classes) if all(caps) else 0
         files = class_folders(part)
         labeled = [(path, label) for label, name in enumerate(classes) for path in files.get(name, [])]
-        groups_of_files = [_group(path, part) for path, _ in labeled]
-        chosen = balanced([label for _, label in labeled], groups_of_files, cap, config.data.seed)
-        labeled = [labeled[row] for row in chosen]
-        paths = [path for path, _ in labeled]
+        titles = [classes[label] for _, label in labeled]
+        names = [path.relative_to(part / title).as_posix() for (path, _), title in zip(labeled, titles, strict=True)]
+        groups, told = file_groups(names, titles, config.data.groups)
+        chosen = balanced([label for _, label in labeled], groups, cap, config.data.seed)
+        paths = [labeled[row][0] for row in chosen]
         if modality == "audio":
             loaded = load_sounds(paths, root, config, device, progress)
         else:
             loaded = load_pictures(paths, root, config.image.size, device, progress)
-        splits.append(_split(loaded, labeled, root, modality))
+        usable = [chosen[row] for row in loaded.rows]
+        splits.append(
+            _split(loaded, [labeled[row] for row in usable], tuple(groups[row] for row in usable), root, modality)
+        )
+        below[0].extend(names[row] for row in usable)
+        below[1].extend(titles[row] for row in usable)
         skipped += loaded.skipped
+        remarks += told
     if len(splits) == 1:
-        labels, groups = splits[0].labels.tolist(), splits[0].groups
-        rows = holdout(labels, groups, TEST_SHARE, config.data.seed + 1)
-        splits = [splits[0].take(torch.tensor(part_rows, dtype=torch.int64)) for part_rows in rows]
-    return _DecodedFolder(splits[0], splits[1], tuple(skipped))
+        whole, told = keep_together(splits[0], modality)
+        rows = holdout(whole.labels.tolist(), whole.groups, TEST_SHARE, config.data.seed + 1)
+        splits = [whole.take(torch.tensor(part_rows, dtype=torch.int64)) for part_rows in rows]
+    else:
+        splits[0], told = leave_out(splits[0], splits[1], modality)
+    remarks += told
+    if not config.data.groups:
+        remarks += hint(*below)
+    return _DecodedFolder(splits[0], splits[1], tuple(skipped), tuple(remarks))
 
 
-def _split(loaded: Loaded, labeled: Sequence[tuple[Path, int]], root: Path, modality: Modality) -> Split:
-    """The usable files as a split; `labeled` holds (path, label) of all files, `loaded.rows` index into it."""
-    names = [labeled[row][0].relative_to(root) for row in loaded.rows]
+def _split(
+    loaded: Loaded, usable: Sequence[tuple[Path, int]], groups: tuple[str, ...], root: Path, modality: Modality
+) -> Split:
+    """The usable files, (path, label) each, as a split."""
     return Split(
         audio=loaded.values if modality == "audio" else None,
         image=loaded.values if modality == "image" else None,
-        labels=labels_tensor([labeled[row][1] for row in loaded.rows]).to(loaded.values.device),
-        names=tuple(name.as_posix() for name in names),
-        groups=tuple(_group(labeled[row][0], root) for row in loaded.rows),
+        labels=labels_tensor([label for _, label in usable]).to(loaded.values.device),
+        names=tuple(path.relative_to(root).as_posix() for path, _ in usable),
+        groups=groups,
         lengths=loaded.lengths,
     )
-
-
-def _group(path: Path, root: Path) -> str:
-    """The group of a file: files whose paths differ only in the suffix belong together."""
-    return path.relative_to(root).with_suffix("").as_posix()
 
 
 def _paired(audio: Split, image: Split, seed: int, part: int) -> Split:

@@ -9,6 +9,7 @@ import re
 import shutil
 import tarfile
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from ..config import RunConfig
 from ..errors import DataError, StorageError
 from ..settings import unknown
 from .dataset import Dataset, Split
+from .duplicates import leave_out
 from .loading import Progress, load_sounds
 from .splits import capped, chosen_classes, labels_tensor, take_validation
 
@@ -68,15 +70,25 @@ def fsdd(config: RunConfig, device: torch.device | str, progress: Progress | Non
     in_test = [match[2] == config.data.held_out if by_speaker else int(match[3]) < TEST_TAKES for match in matches]
     seed = config.data.seed
     train = capped(all_items.take(_rows(in_test, False)), config.data.train_items, seed)
-    train, validation = take_validation(train, config.data, grouped=by_speaker)
+    test = capped(all_items.take(_rows(in_test, True)), config.data.test_items, seed)
+    # In the official split only copies have to stay together; a validation set of one speaker would be another task.
+    single, remarks = leave_out(replace(train, groups=train.names), test, "audio")
+    if by_speaker:
+        left = set(single.names)
+        train = train.take(_rows([name in left for name in train.names], True))
+    else:
+        speakers_of = dict(zip(train.names, train.groups, strict=True))
+        train = replace(single, groups=tuple(speakers_of[name] for name in single.names))
+    train, validation = take_validation(train, config.data, None if by_speaker else single.groups)
     return Dataset(
         name="fsdd",
         classes=classes,
         train=train,
         validation=validation,
-        test=capped(all_items.take(_rows(in_test, True)), config.data.test_items, seed),
+        test=test,
         sample_rate=config.audio.sample_rate,
         skipped=tuple(loaded.skipped),
+        remarks=remarks,
     )
 
 

@@ -53,13 +53,13 @@ def holdout(labels: Sequence[int], groups: Sequence[str], share: float, seed: in
     return [row for row in range(len(labels)) if row not in out], sorted(held)
 
 
-def take_validation(train: Split, config: DataConfig, *, grouped: bool = True) -> tuple[Split, Split]:
+def take_validation(train: Split, config: DataConfig, groups: Sequence[str] | None = None) -> tuple[Split, Split]:
     """Split the training items into (train, validation) by `config.validation_share` and `config.seed`.
 
     Args:
-        grouped: keep the items of a group together; if False, every item is assigned on its own.
+        groups: group of each item, whose items stay together; those of the split by default.
     """
-    groups = train.groups if grouped else train.names
+    groups = train.groups if groups is None else groups
     kept, held = holdout(train.labels.tolist(), groups, config.validation_share, config.seed)
     return train.take(torch.tensor(kept, dtype=torch.int64)), train.take(torch.tensor(held, dtype=torch.int64))
 
@@ -144,7 +144,9 @@ def labels_tensor(labels: Sequence[int] | np.ndarray) -> Tensor:
     return torch.as_tensor(np.asarray(labels, dtype=np.int64))
 
 
-def check_enough(name: str, classes: Sequence[str], parts: dict[str, Split], skipped: Sequence[str]) -> None:
+def check_enough(
+    name: str, classes: Sequence[str], parts: dict[str, Split], skipped: Sequence[str], remarks: Sequence[str] = ()
+) -> None:
     """Check that there are enough items to train and evaluate.
 
     Every class needs 2 training items, 1 validation item, and 1 test item, and at least 8 training items are needed in
@@ -155,11 +157,13 @@ def check_enough(name: str, classes: Sequence[str], parts: dict[str, Split], ski
         classes: class names.
         parts: the splits "train", "validation", and "test".
         skipped: one line per unusable file; the first one is quoted in the message.
+        remarks: what else is known about the files, such as copies that were left out; quoted too.
 
     Raises:
         DataError: there are fewer than two classes or too few items. The message names the class.
     """
     hint = f"; {len(skipped)} files were skipped, first {skipped[0]}" if skipped else ""
+    hint += "".join(f"; {remark}" for remark in remarks)
     if len(classes) < 2:
         raise DataError(f"{name}: at least two classes are needed, found {', '.join(classes) or 'none'}{hint}")
     counts = {

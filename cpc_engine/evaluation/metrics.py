@@ -68,7 +68,8 @@ def geometry_metrics(
     negatives, one position per item. The ranks and the bound are means over subsets of `rank_items` = 128 items, or all
     where there are fewer, see `geometry.item_subsets`. Across modalities: `alignment` (mean), `uniformity`,
     `effective_rank`, and `rank_items` of both together, `modality_gap`, `modality_accuracy`, `pair_alignment`,
-    `retrieval_class`, `retrieval_pair`.
+    `retrieval_class`, `retrieval_pair`. A sound or picture that stands in several pairs counts once, except in the
+    alignments and `spread`.
 
     Args:
         split: held-out items with every modality of the network.
@@ -82,13 +83,15 @@ def geometry_metrics(
         encodings = encode(model, split)
     metrics: dict[str, float] = {}
     pooled = {m: encoded.contexts for m, encoded in encodings.items()}
+    once = {m: _distinct(split, m) for m in encodings}
     for modality, encoded in encodings.items():
         prefix = f"{modality}." if len(encodings) > 1 else ""
-        numbers = _modality_metrics(encoded, config.loss.similarity == "cosine", model.scale())
+        numbers = _modality_metrics(encoded, once[modality], config.loss.similarity == "cosine", model.scale())
         metrics |= {prefix + name: value for name, value in numbers.items()}
     if len(encodings) > 1:
-        audio, image = pooled["audio"], pooled["image"]
-        rows = torch.arange(len(audio), device=audio.device)
+        sounds, pictures = once["audio"], once["image"]
+        audio, image = pooled["audio"][sounds], pooled["image"][pictures]
+        labels, pairs = ((numbers[sounds], numbers[pictures]) for numbers in (split.labels, split.pairs))
         together = torch.cat([audio, image])
         metrics["alignment"] = sum(metrics[f"{m}.alignment"] for m in encodings) / len(encodings)
         metrics["uniformity"] = geometry.uniformity(together)
@@ -96,15 +99,21 @@ def geometry_metrics(
         metrics["rank_items"] = min(len(together), geometry.RANK_ITEMS)
         metrics["modality_gap"] = geometry.modality_gap(audio, image)
         metrics["modality_accuracy"] = geometry.modality_accuracy(audio, image, config.run.seed)
-        metrics["pair_alignment"] = geometry.alignment(audio, image)
-        metrics["retrieval_class"] = geometry.retrieval_at_1(audio, image, split.labels, split.labels)
-        metrics["retrieval_pair"] = geometry.retrieval_at_1(audio, image, rows, rows)
+        metrics["pair_alignment"] = geometry.alignment(pooled["audio"], pooled["image"])
+        metrics["retrieval_class"] = geometry.retrieval_at_1(audio, image, *labels)
+        metrics["retrieval_pair"] = geometry.retrieval_at_1(audio, image, *pairs)
     return metrics
 
 
-def _modality_metrics(encoded: Encoded, cosine: bool, scale: Tensor) -> dict[str, float]:
-    """Metrics of one modality; `scale` is 1/τ."""
-    encoding, pooled = encoded.encoding, encoded.contexts
+def _distinct(split: Split, modality: Modality) -> Tensor:
+    """The first row of each content; all rows where there is one content only, since metrics compare two rows."""
+    rows = split.distinct(modality)
+    return rows if len(rows) > 1 else torch.arange(len(split), device=rows.device)
+
+
+def _modality_metrics(encoded: Encoded, once: Tensor, cosine: bool, scale: Tensor) -> dict[str, float]:
+    """Metrics of one modality; `once`: rows of distinct items, `scale`: 1/τ."""
+    encoding, pooled = encoded.encoding, encoded.contexts[once]
     numbers: dict[str, float] = {}
     latents = encoding.latents.float()
     for k, predictions in encoding.predictions.items():
@@ -118,7 +127,7 @@ def _modality_metrics(encoded: Encoded, cosine: bool, scale: Tensor) -> dict[str
         "effective_rank_uncentered": _rank(pooled, centered=False),
         "rank_items": min(len(pooled), geometry.RANK_ITEMS),
         "spread": geometry.spread(latents.flatten(0, 1)),
-        "information_bound": _information_bound(encoded, cosine, scale),
+        "information_bound": _information_bound(encoded, once, cosine, scale),
     }
 
 
@@ -126,11 +135,10 @@ def _rank(pooled: Tensor, centered: bool = True) -> float:
     return fmean(geometry.effective_rank(pooled[rows], centered) for rows in geometry.item_subsets(len(pooled)))
 
 
-def _information_bound(encoded: Encoded, cosine: bool, scale: Tensor) -> float:
-    """InfoNCE bound for the smallest horizon: the middle position of every item against that of the others."""
+def _information_bound(encoded: Encoded, once: Tensor, cosine: bool, scale: Tensor) -> float:
+    """InfoNCE bound for the smallest horizon: the middle position of every distinct item against that of the others."""
     encoding = encoded.encoding
-    first = torch.ones_like(encoded.items, dtype=torch.bool)
-    first[1:] = encoded.items[1:] != encoded.items[:-1]  # one row per item
+    first = torch.searchsorted(encoded.items, once)  # of the windows of each item
     k = min(encoding.predictions)
     position = encoding.predictions[k].shape[1] // 2
     anchors, futures = encoding.predictions[k][first, position].float(), encoding.futures(k)[first, position].float()

@@ -130,6 +130,8 @@ class _Execution:
         check_mappable(data)
         for line in data.skipped:
             self.folder.log(f"skipped {line}")
+        for line in data.remarks:
+            self.folder.log(line)
         kind, _, index = device.partition(":")
         precision = pick_precision(self.config.run.precision, device)
         self.folder.log(f"training on {device}, {precision}")
@@ -260,4 +262,5 @@ def data_facts(data: Dataset) -> dict[str, object]:
         "items": {name: len(split) for name, split in data.splits()},
         "skipped": len(data.skipped),
         "skipped_files": list(data.skipped[:50]),
+        "remarks": list(data.remarks),
     }

@@ -62,13 +62,18 @@ class Candidates:
         own = self.sources[0].ids[positives]
         masks: list[Mask | None] = []
         for source in self.sources:
-            if SOURCES[source.name].other_modality:  # leave out all latents of the paired item
-                masks.append(Mask(item_index(own), item_index(source.ids)))
+            if SOURCES[source.name].other_modality:  # leave out all latents of the paired items
+                masks.append(Mask(_pairs(self.sources[0])[positives], _pairs(source)))
             elif self.same_item:
                 masks.append(Mask(own, source.ids))
             else:
                 masks.append(Mask(item_of(own), item_of(source.ids)))
         return masks
+
+
+def _pairs(source: CandidateSet) -> Tensor:
+    """The pair number of each candidate, (N,) int64."""
+    return item_index(source.ids) if source.pairs is None else source.pairs
 
 
 def by_class(candidates: Candidates, positives: Tensor) -> tuple[Candidates, Tensor]:
@@ -94,6 +99,7 @@ def by_class(candidates: Candidates, positives: Tensor) -> tuple[Candidates, Ten
             order = source.labels.argsort(stable=True)
             if source is candidates.sources[0]:
                 positives = order.argsort()[positives]
-            source = CandidateSet(source.name, source.vectors[order], source.ids[order], source.labels[order])
+            pairs = None if source.pairs is None else source.pairs[order]
+            source = CandidateSet(source.name, source.vectors[order], source.ids[order], source.labels[order], pairs)
         sources.append(source)
     return Candidates(sources, candidates.permuted, candidates.mode, candidates.same_item), positives

@@ -1,7 +1,9 @@
 """Identities of latents: modality, item, and position packed into one int64, so that copies can be found and masked.
 
-Bit layout: 1 bit modality | 31 bits item | 16 bits position. The step at which a latent was encoded is not part of its
-identity, because an older encoding of the same position is still a copy of it. See docs/method.md#identity-and-masks.
+Bit layout: 1 bit modality | 31 bits item | 16 bits position. The item is the number of its content, so that a sound or
+picture that stands in several rows is one item (`data.dataset.Split.contents`). The step at which a latent was encoded
+is not part of its identity, because an older encoding of the same position is still a copy of it. See
+docs/method.md#identity-and-masks.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ def item_of(identities: Tensor) -> Tensor:
 
 
 def item_index(identities: Tensor) -> Tensor:
-    """Return the item without its modality, which is equal for the clip and the image of a pair."""
+    """Return the item without its modality: a row of the training items that holds the content."""
     return item_of(identities) & ((1 << ITEM_BITS) - 1)
 
 

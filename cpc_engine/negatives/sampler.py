@@ -17,16 +17,23 @@ from .queue import LatentQueue
 
 
 def keys_of(
-    modality: Modality, latents: Tensor, items: Tensor, labels: Tensor, cosine: bool, first: Tensor | None = None
+    modality: Modality,
+    latents: Tensor,
+    items: Tensor,
+    labels: Tensor,
+    cosine: bool,
+    pairs: Tensor | None = None,
+    places: Tensor | None = None,
 ) -> Keys:
     """Make keys from the latents of a batch, with identities and labels per position.
 
     Args:
         latents: (B, T, d).
-        items: (B,) int64 item numbers.
+        items: (B,) int64 item numbers, equal for items with the same content (`data.dataset.Split.contents`).
         labels: (B,) int64 classes.
         cosine: scale the vectors to unit length.
-        first: (B,) int64 position of the first latent of each row in its item; 0 if None.
+        pairs: (B,) int64 pair numbers (`data.dataset.Split.pairs`); None where an item's number is its pair's.
+        places: (B,) int64 position of the first latent of each row in its item; 0 if None.
 
     Returns:
         Keys with B·T rows in item-major order.
@@ -36,14 +43,15 @@ def keys_of(
         >>> keys.vectors.shape, keys.labels.tolist(), keys.futures(1).labels.tolist()
         (torch.Size([6, 4]), [0, 0, 0, 1, 1, 1], [0, 0, 1, 1])
     """
-    batch, length, dim = latents.shape
-    positions = torch.arange(length, device=latents.device)[None] + (0 if first is None else first[:, None])
+    _, length, dim = latents.shape
+    positions = torch.arange(length, device=latents.device)[None] + (0 if places is None else places[:, None])
     vectors = latents.reshape(-1, dim).float()
     return Keys(
         vectors=F.normalize(vectors, dim=1) if cosine else vectors,
         ids=pack(modality, items[:, None], positions).reshape(-1),
-        labels=labels[:, None].expand(batch, length).reshape(-1),
+        labels=labels.repeat_interleave(length),
         length=length,
+        pairs=None if pairs is None else pairs.repeat_interleave(length),
     )
 
 

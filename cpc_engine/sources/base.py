@@ -24,18 +24,24 @@ class Keys:
     Attributes:
         vectors: (B·T, d), in item-major order, unit length where cosine similarity is used.
         ids: (B·T,) int64 identities. labels: (B·T,) int64 classes. length: T.
+        pairs: (B·T,) int64 pair numbers (`data.dataset.Split.pairs`); None where an item's number is its pair's.
     """
 
     vectors: Tensor
     ids: Tensor
     labels: Tensor
     length: int
+    pairs: Tensor | None = None
 
     def futures(self, first: int) -> Keys:
         """The positions from `first` on: those that are the positive of some anchor."""
-        parts = (self.vectors, self.ids, self.labels)
-        vectors, ids, labels = (part.unflatten(0, (-1, self.length))[:, first:].flatten(0, 1) for part in parts)
-        return Keys(vectors, ids, labels, self.length - first)
+
+        def later(rows: Tensor) -> Tensor:
+            kept: Tensor = rows.unflatten(0, (-1, self.length))[:, first:].flatten(0, 1)
+            return kept
+
+        pairs = None if self.pairs is None else later(self.pairs)
+        return Keys(later(self.vectors), later(self.ids), later(self.labels), self.length - first, pairs)
 
 
 @dataclass
@@ -45,12 +51,15 @@ class CandidateSet:
     Attributes:
         name: of the source. vectors: (N, d), N ≥ 1; gradients flow through it unless it is detached.
         ids: (N,) int64 identities. labels: (N,) int64 class of the item each came from.
+        pairs: (N,) int64 pair numbers, which only masks across modalities read; None where an item's number is its
+            pair's.
     """
 
     name: str
     vectors: Tensor
     ids: Tensor
     labels: Tensor
+    pairs: Tensor | None = None
 
 
 class PastLatents(Protocol):

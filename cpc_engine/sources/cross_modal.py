@@ -28,7 +28,7 @@ def _draw(inputs: SourceInputs) -> CandidateSet | None:
     if not inputs.settings.cross_modal or keys is None:
         return None
     vectors = keys.vectors.detach() if inputs.settings.detach_cross_modal else keys.vectors
-    return CandidateSet("cross_modal", vectors, keys.ids, keys.labels)
+    return CandidateSet("cross_modal", vectors, keys.ids, keys.labels, keys.pairs)
 
 
 SOURCE = NegativeSource(

@@ -13,7 +13,7 @@ def _count(sampler: Any, shape: StepShape) -> int:
 
 def _draw(inputs: SourceInputs) -> CandidateSet:
     futures = inputs.futures
-    return CandidateSet("in_batch", futures.vectors, futures.ids, futures.labels)
+    return CandidateSet("in_batch", futures.vectors, futures.ids, futures.labels, futures.pairs)
 
 
 SOURCE = NegativeSource(

@@ -68,8 +68,9 @@ class RunInfo:
         parameters: number of parameters of the network.
         loss_first, loss_last: loss of the first and the last recorded step.
         seed, note: from the configuration; filled in by `scan_runs` only.
-        data: facts needed to decode new items (`FACTS`), and counts of items per split and of skipped files. A run
-            shipped as an example also has {"example": {"teaches": one sentence, "place": its rank}}.
+        data: facts needed to decode new items (`FACTS`), counts of items per split and of skipped files, and
+            remarks on the files. A run shipped as an example also has {"example": {"teaches": one sentence, "place":
+            its rank}}.
         pid, pid_started: the process that trains the run (see `process`).
     """
 

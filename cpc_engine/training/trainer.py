@@ -11,6 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import torch
 from lightning_fabric import Fabric
@@ -53,6 +54,20 @@ def new_model(config: RunConfig, data: Dataset) -> MultiModalCPC:
         assert clips is not None
         model.audio_features.calibrate(clips)
     return model
+
+
+class Origin(NamedTuple):
+    """Where the B rows of a batch come from.
+
+    Attributes:
+        items: (B,) int64 number of the content by modality. labels: (B,) int64 classes. pairs: (B,) int64 pair numbers.
+        places: (B,) int64 position of the first latent of each clip in its recording.
+    """
+
+    items: dict[Modality, Tensor]
+    labels: Tensor
+    pairs: Tensor
+    places: Tensor
 
 
 MetricsFunction = Callable[["Trainer"], dict[str, float]]  # computes metrics of the current network
@@ -109,6 +124,7 @@ class Trainer:
         )
         self.network, self.optimizer = fabric.setup(self.model, optimizer, move_to_device=False)
         self._labels = data.train.labels.cpu()
+        self._contents, self._pairs = data.train.contents, data.train.pairs
         self.steps_done = 0
         self.seconds = 0.0
         self._check()
@@ -157,18 +173,20 @@ class Trainer:
         self.network.train()
         rows = self.order.rows(step)
         rows = rows[self._labels[rows].argsort(stable=True)]  # by class, as the source statistics need candidates
-        items = rows.to(self.generator.device)
         batch, places = random_windows(self.data.train.take(rows), config.audio, self.generator)
         inputs = self._features(batch, self.generator)
         encodings: dict[Modality, Encoding] = self.network(inputs)
         views = self._features(batch, self.generator) if config.context.other_view else inputs
-        keys = {m: self._keys(m, views[m], encodings[m], items, batch.labels, places) for m in encodings}
+        drawn = rows.to(self.generator.device)
+        items = {m: numbers[drawn] for m, numbers in self._contents.items()}
+        origin = Origin(items, batch.labels, self._pairs[drawn], places)
+        keys = {m: self._keys(m, views[m], encodings[m], origin) for m in encodings}
         scale = self.model.scale()
         results, queued = {}, {m: len(self.samplers[m].queue) for m in keys}
         for m in keys:
-            results[m] = self._modality_loss(m, inputs[m], encodings[m], keys, items, batch.labels, scale, record)
+            results[m] = self._modality_loss(m, inputs[m], encodings[m], keys, origin, scale, record)
         loss = torch.stack([result.loss for result in results.values()]).mean()
-        pair = self._pair_loss(encodings)
+        pair = self._pair_loss(encodings, origin.pairs)
         if pair is not None:
             loss = loss + config.loss.pair_weight * pair
         self.optimizer.zero_grad(set_to_none=True)
@@ -213,21 +231,26 @@ class Trainer:
         """The features of a batch, with augmentation if a generator is given."""
         return {m: self.model.features[m](batch.values(m), generator) for m in self.model.modalities}
 
-    def _keys(
-        self, modality: Modality, features: Tensor, encoding: Encoding, items: Tensor, labels: Tensor, places: Tensor
-    ) -> Keys:
-        """The keys of one modality: latents of the momentum encoder, of a second view, or of the batch itself.
-
-        `places` (B,) is the place of each clip's first latent in its recording.
-        """
+    def _keys(self, modality: Modality, features: Tensor, encoding: Encoding, origin: Origin) -> Keys:
+        """The keys of one modality: latents of the momentum encoder, of a second view, or of the batch itself."""
         latents = encoding.latents
         if self.ema is not None:
             with torch.no_grad():
                 latents = self.ema[modality](features)
         elif self.config.context.other_view:
             latents = self.model.encode(modality, features)
-        cosine = self.config.loss.similarity == "cosine"
-        return keys_of(modality, latents, items, labels, cosine, places if modality == "audio" else None)
+        return self._keys_of(modality, latents, origin)
+
+    def _keys_of(self, modality: Modality, latents: Tensor, origin: Origin) -> Keys:
+        return keys_of(
+            modality,
+            latents,
+            origin.items[modality],
+            origin.labels,
+            self.config.loss.similarity == "cosine",
+            origin.pairs,
+            origin.places if modality == "audio" else None,
+        )
 
     def _modality_loss(
         self,
@@ -235,8 +258,7 @@ class Trainer:
         features: Tensor,
         encoding: Encoding,
         keys: dict[Modality, Keys],
-        items: Tensor,
-        labels: Tensor,
+        origin: Origin,
         scale: Tensor,
         record: bool,
     ) -> InfoNCE:
@@ -249,17 +271,17 @@ class Trainer:
         other = next((keys[m] for m in keys if m != modality), None)
         shuffled_input = None
         if self.config.sampler.shuffled == "input":
-            shuffled_input = self._shuffled_input_keys(modality, features, items, labels)
+            shuffled_input = self._shuffled_input_keys(modality, features, origin)
         candidates = self.samplers[modality].candidates(futures, self.steps_done, other, shuffled_input)
-        batch, length = len(items), futures.length
+        batch, length, device = len(origin.labels), futures.length, futures.ids.device
         anchors, positives, weights = [], [], []
         for k, predictions in encoding.predictions.items():
             columns = encoding.anchors[k] + (k - first)
-            rows = torch.arange(batch, device=items.device)[:, None] * length + columns
+            rows = torch.arange(batch, device=device)[:, None] * length + columns
             anchors.append(predictions.reshape(rows.numel(), -1).float())
             positives.append(rows.reshape(-1))
             weight = 1.0 / (len(encoding.predictions) * rows.numel())
-            weights.append(torch.full((rows.numel(),), weight, device=items.device))
+            weights.append(torch.full((rows.numel(),), weight, device=device))
         all_anchors = torch.cat(anchors)
         if self.config.loss.similarity == "cosine":
             all_anchors = F.normalize(all_anchors, dim=1)
@@ -267,7 +289,7 @@ class Trainer:
         classes = futures.labels[columns] if record else None
         return info_nce(all_anchors, columns, candidates, scale, torch.cat(weights), classes, self._bound())
 
-    def _shuffled_input_keys(self, modality: Modality, features: Tensor, items: Tensor, labels: Tensor) -> Keys:
+    def _shuffled_input_keys(self, modality: Modality, features: Tensor, origin: Origin) -> Keys:
         """Keys of the same items with their spectrogram frames or image tiles in random order."""
         if modality == "audio":
             shuffled = shuffle_frames(features, self.generator)
@@ -278,15 +300,21 @@ class Trainer:
                 latents = self.ema[modality](shuffled)
         else:
             latents = self.model.encode(modality, shuffled)
-        return keys_of(modality, latents, items, labels, self.config.loss.similarity == "cosine")
+        return self._keys_of(modality, latents, origin)
 
-    def _pair_loss(self, encodings: dict[Modality, Encoding]) -> Tensor | None:
-        """Symmetric InfoNCE between pooled contexts of paired items (see docs/method.md#pair-term); None if λ = 0."""
+    def _pair_loss(self, encodings: dict[Modality, Encoding], pairs: Tensor) -> Tensor | None:
+        """Symmetric InfoNCE between pooled contexts of paired items (see docs/method.md#pair-term); None if λ = 0.
+
+        Args:
+            pairs: (B,) int64 pair numbers; items with the same number are not pushed apart.
+        """
         if self.config.loss.pair_weight == 0 or len(encodings) < 2:
             return None
         pooled = [F.normalize(e.contexts.float().mean(1), dim=1) for e in encodings.values()]
         logits = pooled[0] @ pooled[1].T / self.config.loss.pair_temperature
         targets = torch.arange(len(logits), device=logits.device)
+        copies = (pairs[:, None] == pairs).fill_diagonal_(False)
+        logits = logits.masked_fill(copies, -torch.inf)
         return 0.5 * (F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets))
 
     def _bound(self) -> float | None:

@@ -60,6 +60,7 @@ def _live(run: str, expected: bool) -> None:
         _headline(progress)
         if not stored.info.is_example:
             controls(progress)
+        _remarks(stored)
         _alarms(progress, stored)
         if progress.records:
             _charts(progress)
@@ -85,6 +86,16 @@ def _headline(run: RunProgress) -> None:
     if run.message:
         level = st.error if run.status in ("failed", "diverged") else st.info
         level(sentence(run.message))
+
+
+def _remarks(run: Run) -> None:
+    """What was found in the files: those skipped, copies, and groups."""
+    data = run.info.data
+    lines = list(data.get("remarks", ()))  # runs of earlier versions have none
+    if data.get("skipped"):
+        lines.append(f"{data['skipped']} files were skipped, for example {data['skipped_files'][0]}")
+    for line in lines:
+        st.caption(literal(sentence(line)))
 
 
 def _alarms(progress: RunProgress, run: Run) -> None:

@@ -35,6 +35,8 @@ def values(setting: Setting) -> st.SearchStrategy[Any]:
         return st.lists(st.integers(1, 1024), min_size=1, max_size=16, unique=True)
     if setting.path == "evaluation.strengths":
         return st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=32)
+    if setting.path == "data.groups":
+        return st.sampled_from(["", "folder", "*_{group}", "{group}-*-*"])
     if setting.kind == "list":
         return st.none() | st.lists(st.text(max_size=10), max_size=5)
     return st.text(max_size=20).filter(lambda text: not setting.optional or text.strip().lower() not in UNSET)
@@ -144,6 +146,10 @@ def test_an_unknown_name_suggests_the_nearest(path: str, nearest: str) -> None:
         ("context.horizons", ["one"], "integer"),
         ("evaluation.strengths", [0.0], "greater than"),
         ("data.classes", [1], "string"),
+        ("data.groups", "no wildcard", "needs {group} once"),
+        ("data.groups", "{group}_{group}", "needs {group} once"),
+        ("data.groups", "*_*_*_*_*_{group}", "at most 4 stars"),
+        ("data.groups", "*{group}", "text between two wildcards"),
         ("image.size", 100, "multiple|too small"),
         ("image.grid", 3, "multiple"),
         ("loss.temperature_min", 1.0, "below temperature_max"),

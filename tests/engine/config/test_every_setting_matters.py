@@ -97,6 +97,7 @@ OTHER: dict[str, Any] = {
 # Settings tested elsewhere, because they need files, another device, or groups that generated data lack.
 ELSEWHERE = {
     "data.path": "tests/engine/data/test_data.py",
+    "data.groups": "tests/engine/data/test_groups.py",
     "data.image_path": "tests/engine/data/test_data.py",
     "data.split": "tests/engine/data/test_data.py",
     "data.held_out": "tests/engine/data/test_data.py",

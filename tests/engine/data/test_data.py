@@ -256,7 +256,7 @@ def test_train_and_test_folders_are_respected(tmp_path: Path) -> None:
     for part, count in (("train", 6), ("test", 2)):
         for name in ("a", "b"):
             for i in range(count):
-                write_image(tmp_path / part / name / f"{i}.png")
+                write_image(tmp_path / part / name / f"{i}.png", 20 * i + 3 * len(part) + 7 * (name == "b"))
     data = load("image_folder", path=str(tmp_path))
     assert data.classes == ("a", "b")
     assert all(name.startswith("test/") for name in data.test.names)
@@ -309,7 +309,7 @@ def test_folder_errors_are_one_line(tmp_path: Path) -> None:
 
 def test_too_few_items_names_the_class(pictures: Path) -> None:
     for i in range(2):
-        write_image(pictures / "eel" / f"{i}.png")
+        write_image(pictures / "eel" / f"{i}.png", 200 + i)
     with pytest.raises(DataError, match=r"too few items of class 'eel' \(1 train, 0 validation, 1 test"):
         load("image_folder", path=str(pictures))
     assert load("image_folder", path=str(pictures), classes=["cat", "dog"]).classes == ("cat", "dog")
@@ -364,7 +364,7 @@ def test_cifar10_file(shared: Path) -> None:
     path = str(shared / "data" / "cifar10_two_class.npz")
     data = load("cifar10", path=path, train_items=0, test_items=0)
     check_format(data)
-    assert [len(split) for _, split in data.splits()] == [8500, 1500, 2000]
+    assert [len(split) for _, split in data.splits()] == [8498, 1500, 2000]
     assert data.classes == ("airplane", "automobile")
     assert data.image_side == 32
     with np.load(path) as file:
@@ -375,8 +375,8 @@ def test_cifar10_file(shared: Path) -> None:
 
 
 def write_npz(path: Path, **changes: Any) -> str:
-    x, y = np.zeros((40, 32, 32, 3), np.uint8), np.arange(40) % 10
-    arrays = {"x_train": x, "y_train": y, "x_test": x, "y_test": y, **changes}
+    x, y = np.zeros((80, 32, 32, 3), np.uint8) + np.arange(80, dtype=np.uint8)[:, None, None, None], np.arange(40) % 10
+    arrays = {"x_train": x[:40], "y_train": y, "x_test": x[40:], "y_test": y, **changes}
     np.savez(path, **{key: value for key, value in arrays.items() if value is not None})
     return str(path)
 

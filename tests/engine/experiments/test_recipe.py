@@ -17,7 +17,7 @@ from cpc_engine.config import RunConfig
 from cpc_engine.data import Dataset, Split, load_dataset
 from cpc_engine.experiments import document, outdated
 from cpc_engine.experiments.definitions import EXPERIMENTS, PlannedArm
-from cpc_engine.experiments.recipe import differing, incomplete, recipe
+from cpc_engine.experiments.recipe import differing, incomplete, recipe, source
 from cpc_engine.presets import PRESETS
 from tests.support.paths import REPOSITORY
 from tests.support.tiny import tiny
@@ -46,6 +46,12 @@ def test_a_recipe_holds_everything_and_no_path() -> None:
     assert found["versions"]["torch"] == torch.__version__
     assert found["device"]["threads"] == torch.get_num_threads()
     assert len(found["commit"]) == 40
+
+
+def test_the_code_is_that_at_the_start_of_a_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = source()
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("git was asked again"))
+    assert (source()["commit"], source()["dirty"]) == (before["commit"], before["dirty"])
 
 
 @pytest.mark.parametrize(

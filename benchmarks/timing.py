@@ -14,10 +14,11 @@ from typing import Any
 
 import torch
 
-from cpc_engine.experiments.recipe import Recipe, cpu_name
+from cpc_engine.experiments.recipe import Recipe, cpu_name, source
 
 ROOT = Path(__file__).resolve().parents[1]
 MEGABYTE = 1 << 20
+source()  # recipes name the code as it is now, at the start, even if files change during a measurement
 
 
 def synchronise(device: torch.device) -> None:

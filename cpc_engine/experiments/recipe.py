@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from ..presets import preset
 
 Recipe = dict[str, Any]
 
-PACKAGES = ("torch", "torchaudio", "torchvision", "numpy", "scikit-learn")
+PACKAGES = ("torchaudio", "torchvision", "numpy", "scikit-learn")
 _ROOT = Path(__file__).resolve().parents[2]
 _WRITTEN = ("benchmarks/results", "docs", "README.md")  # by the measurements themselves; they do not change the code
 
@@ -35,7 +36,7 @@ def recipe(
         configs: {title: (preset, configuration)} of everything that was trained; the seed is left out.
         data: {title: `Dataset.fingerprint()`} of the data sets that were used; None where it is not known.
         parameters: everything else that decides the numbers, for measurements without a `RunConfig`.
-        device: as torch names it. packages: packages besides `PACKAGES` whose versions matter.
+        device: as torch names it. packages: packages besides torch and `PACKAGES` whose versions matter.
     """
     return {
         "command": command,
@@ -58,7 +59,7 @@ def source(device: str = "cpu", packages: Sequence[str] = ()) -> Recipe:
 
     commit = _git("rev-parse", "HEAD")
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *(f":!{path}" for path in _WRITTEN))
-    versions = {"python": platform.python_version()}
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
     for name in (*PACKAGES, *packages):
         try:
             versions[name] = version(name)
@@ -130,6 +131,7 @@ def _neutral(config: RunConfig) -> RunConfig:
     return config.replace({path: defaults[path] for path in paths_with_role("data_location", "label", "seed")})
 
 
+@cache  # the code that runs is that of the first call, however long a measurement takes
 def _git(*arguments: str) -> str | None:
     """Return what git says of this code; None where it is no checkout, or there is no git."""
     try:

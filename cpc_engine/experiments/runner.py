@@ -105,6 +105,7 @@ def run_all(
     root = folder / "runs"
     with storing(root):
         root.mkdir(parents=True, exist_ok=True)
+    source()  # the code is that of now, even if files change while runs are trained
     for index, run in enumerate(planned):
         note(f"[{index + 1}/{len(planned)}] {run.title}")
         run_folder = find_run(root, run.config)

@@ -116,6 +116,7 @@ def curve_choices(both: bool) -> tuple[Axis, Seeds, bool, bool]:
             format_func=SEEDS.__getitem__,
             key="seeds",
             bind="query-params",
+            help="95 %: Student-t interval over seeds; it does not cover the choice of held-out items or split.",
         )
         beneath = "The values themselves stay faint beneath."
         smoothed = st.toggle("Smooth", value=True, key="smooth", help=beneath, bind="query-params")

@@ -15,6 +15,7 @@ from PIL import Image
 from cpc_engine.cli import main
 from cpc_engine.comparison.judge import weighted_holm
 from cpc_engine.config import RunConfig
+from cpc_engine.data import load_dataset
 from cpc_engine.evaluation import patches
 from cpc_engine.evaluation.intervals import hierarchical_interval, mean_interval
 from cpc_engine.experiments import definitions
@@ -23,6 +24,7 @@ from cpc_engine.experiments.document import main as write_document
 from cpc_engine.experiments.figures import band
 from cpc_engine.experiments.items import unpack
 from cpc_engine.experiments.prose import READINGS
+from cpc_engine.experiments.recipe import differing, incomplete
 from cpc_engine.experiments.results import _against_the_first, values_of
 from cpc_engine.experiments.runner import find_run, plan_runs
 from cpc_engine.experiments.tables import difference, interval, verdicts_table
@@ -111,6 +113,14 @@ def test_a_tiny_experiment_from_nothing_to_its_report(run: Run, tmp_path: Path) 
     best = max(value["mean"] for name, value in pair.items() if name.startswith("baseline.image."))
     assert pair["baseline.image"]["mean"] >= best - 1e-6
 
+    recipe = kept["recipe"]
+    assert set(recipe["configs"]) == set(recipe["data"]) == {"pair", "no-pair"}
+    assert incomplete(recipe) == []
+    assert len(recipe["trained"]) == 1
+    planned = {run.arm: run.config for run in plan_runs(TINY, 1)}
+    assert recipe["data"]["pair"] == load_dataset(planned["pair"]).fingerprint()
+    assert differing(recipe, planned) == []
+    assert str(tmp_path) not in json.dumps(kept)
     page = (folder / "report.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert page.count("data:image/png;base64,") == 3

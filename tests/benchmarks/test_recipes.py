@@ -1,0 +1,140 @@
+"""Every benchmark that keeps results keeps their recipe, whatever it measured; the costly parts are left out here."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import coverage, false_alarms, folders, loss, place, presets, training, typicality, ui
+from cpc_engine.evaluation.intervals import hierarchical_interval
+from cpc_engine.execution.evaluate import evaluate_run
+from cpc_engine.execution.execute import execute
+from cpc_engine.experiments.recipe import incomplete, recipe
+from cpc_engine.presets import PRESETS
+from cpc_engine.storage.folder import RunFolder
+from cpc_engine.training.control import Control
+from tests.support.paths import REPOSITORY
+from tests.support.tiny import CHANGES, tiny
+
+SMALL = {path: value for path, value in CHANGES.items() if path != "data.dataset"}
+Main = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Main:
+    """Run a benchmark's main with arguments; gives the recipe that it kept."""
+
+    def call(main: Callable[[], None], *arguments: str) -> dict[str, Any]:
+        out = tmp_path / "found.json"
+        monkeypatch.setattr(sys, "argv", ["benchmark", *arguments, "--out", str(out)])
+        main()
+        found: dict[str, Any] = json.loads(out.read_text())["recipe"]
+        assert incomplete(found) == []
+        assert str(tmp_path) not in json.dumps(found)
+        return found
+
+    return call
+
+
+def test_simulations_keep_their_parameters(kept: Main) -> None:
+    assert kept(false_alarms.main, "--comparisons", "1")["parameters"]["comparisons"] == 1
+    assert len(kept(coverage.main, "--draws", "2")["parameters"]["cases"]) == len(coverage.CASES)
+
+
+def test_the_speed_of_training_keeps_presets_and_data(kept: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "configuration", lambda name: PRESETS[name].config().replace(SMALL))
+    monkeypatch.setattr(training, "_shares", lambda *_, **__: {"sections_ms": {}, "loss_share": 0, "encoder_share": 0})
+    found = kept(training.main, "--quick", "--presets", "tones,tones_bars")
+    assert found["command"] == "python -m benchmarks.training --device cpu --quick --presets tones,tones_bars"
+    assert {title: entry["preset"] for title, entry in found["configs"].items()} == {
+        "tones": "tones",
+        "tones_bars": "tones_bars",
+    }
+    assert found["data"].keys() == found["configs"].keys()
+    assert found["data"]["tones"] != found["data"]["tones_bars"]
+
+
+def test_trained_presets_keep_presets_and_data(kept: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {**SMALL, "evaluation.every": 1}
+    monkeypatch.setattr(
+        presets, "configuration", lambda name, data, seed: PRESETS[name].config().replace({**small, "run.seed": seed})
+    )
+    found = kept(presets.main, "--presets", "tones", "--seeds", "1")
+    assert found["configs"]["tones"]["settings"]["optimizer"]["steps"] == 3
+    assert set(found["data"]) == {"tones"}
+
+
+def test_stored_runs_keep_their_settings(kept: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, tiny())
+    execute(folder, Control())
+    evaluate_run(folder)
+    found = kept(typicality.main, "--run", str(folder.path), "--items", "4")
+    assert found["configs"][folder.id]["settings"]["optimizer"]["steps"] == 3
+    monkeypatch.setattr(place, "engine", lambda folder, count: {})
+    monkeypatch.setattr(place, "text", lambda document: "")
+    again = kept(place.main, "--run", str(folder.path))
+    assert again["data"][folder.id] == found["data"][folder.id]
+    assert place.TRAINS in again["configs"]
+
+
+def test_tasks_of_folders_are_kept_by_name(kept: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(name: str, *_: Any) -> dict[str, Any]:
+        made = recipe("", {"arm": ("tones", tiny())}, {"arm": name})
+        return {"recipe": {**made, "trained": [{"commit": "c"}]}}
+
+    monkeypatch.setattr(folders, "measure", measure)
+    monkeypatch.setattr(folders, "text", lambda document: "")
+    found = kept(folders.main, "--tasks", "pictures,sounds")
+    assert found["data"] == {"pictures": "pictures", "sounds": "sounds"}
+    assert set(found["configs"]) == {"pictures", "sounds"}
+    assert found["trained"] == [{"commit": "c"}]
+
+
+def test_the_loss_and_the_app_keep_theirs(kept: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (loss, ui):
+        monkeypatch.setattr(module, "text", lambda document: "")
+    monkeypatch.setattr(loss, "run", lambda *_: {"rounds": 3, "sweep": [{"M": 8}], "command": "c"})
+    assert kept(loss.main, "--shape", "3,5,8")["parameters"]["shape"] == "3,5,8"
+    monkeypatch.setattr(ui, "run", lambda quick: {"command": "c"})
+    found = kept(ui.main, "--quick")
+    assert "streamlit" in found["versions"]
+    assert found["configs"]["tones"]["changes"] == ui.ENDLESS
+
+
+def test_these_are_all_that_keep_results() -> None:
+    tested = {
+        module.__name__ for module in (coverage, false_alarms, folders, loss, place, presets, training, typicality, ui)
+    }
+    keep = set()
+    for path in (REPOSITORY / "benchmarks").glob("*.py"):
+        calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        if any(isinstance(call, ast.Name) and call.id == "deliver" for call in calls):
+            keep.add(f"benchmarks.{path.stem}")
+    assert keep == tested
+
+
+def test_coverage_of_the_nominal_interval() -> None:
+    """The interval over seeds and items or folds holds the true accuracy; that over seeds alone far too seldom."""
+    for seeds, count, items in coverage.SIZES:
+        found = coverage.measure(coverage.Case("items differ", seeds, count, items, 0.8), 400)
+        assert 0.92 <= found["hierarchical"]["share"] <= 0.985
+        assert found["seeds_only"]["share"] < 0.88
+        gap = coverage.measure(coverage.Case("items differ", seeds, count, items, 0.85, 0.8), 400)
+        assert gap["hierarchical"]["share"] >= 0.93
+
+
+def test_the_simulation_has_the_accuracy_it_says() -> None:
+    import numpy as np
+
+    draw = np.random.default_rng(0)
+    for case in coverage.CASES[:5]:
+        many = [coverage.draw_items(case, draw).mean() for _ in range(1500)]
+        assert np.mean(many) == pytest.approx(case.accuracy, abs=0.012)
+    table = coverage.draw_items(coverage.CASES[0], draw)
+    assert hierarchical_interval({s: list(row) for s, row in enumerate(table)}).covers == "seeds × items"

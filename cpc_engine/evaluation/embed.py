@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import torch
@@ -38,24 +39,28 @@ class Features:
 
 
 @torch.no_grad()
-def embed(model: MultiModalCPC, split: Split, batch_size: int = 256) -> dict[Modality, Features]:
+def embed(
+    model: MultiModalCPC, split: Split, batch_size: int = 64, progress: Callable[[float], None] = lambda share: None
+) -> dict[Modality, Features]:
     """Compute the features of every item, without augmentation and with the network in evaluation mode.
 
     Args:
         split: N items; a modality that the split lacks is left out.
-        batch_size: items per forward pass.
+        batch_size: items per forward pass; on a CPU larger batches leave its caches and take longer.
+        progress: called with the share of the work that is done, 0 to 1, after every batch.
     """
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
     parts: dict[Modality, list[Features]] = {m: [] for m in model.modalities if split.values(m) is not None}
-    for modality, collected in parts.items():
+    for number, (modality, collected) in enumerate(parts.items()):
         values = split.values(modality)
         assert values is not None
         for begin in range(0, len(values), batch_size):
             inputs = model.features[modality](values[begin : begin + batch_size].to(device))
             encoding = model({modality: inputs})[modality]
             collected.append(_features(modality, encoding.latents, encoding.contexts))
+            progress((number + min(1.0, (begin + batch_size) / len(values))) / len(parts))
     model.train(was_training)
     return {
         m: Features(*(torch.cat(columns) for columns in zip(*map(_tensors, p), strict=True))) for m, p in parts.items()

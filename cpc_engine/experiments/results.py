@@ -107,7 +107,7 @@ def _run(run: PlannedRun, folder: Path) -> Document:
     row |= {"run": run_folder.id, "status": info.status, "message": info.message}
     if info.status != "finished":
         return {**row, "metrics": {}}
-    baselines = baselines_of(folder, run.config) or {}
+    baselines = {name: row["accuracy"] for name, row in (baselines_of(folder, run.config) or {}).items()}
     metrics = {name: float(f"{value:.6g}") for name, value in _metrics(run_folder, baselines).items()}
     return {**row, "metrics": metrics}
 
@@ -123,6 +123,8 @@ def _metrics(folder: RunFolder, baselines: Mapping[str, float]) -> dict[str, flo
     metrics |= {name: value for name, value in evaluation.items() if isinstance(value, float)}
     probes = evaluation["probe"]
     metrics |= {f"untrained.{name}": row["untrained"] for name, row in probes.items()}
+    for kind in ("knn", "untrained_knn"):
+        metrics |= {f"{kind}.{name}": row[kind] for name, row in probes.items() if kind in row}
     untrained = chosen_probes(probes, "untrained_validation")
     for modality, row in chosen_probes(probes).items():
         suffix = f".{modality}" if modality else ""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..comparison.arms import arm_key
 from ..config import RunConfig, paths_with_role
@@ -129,10 +129,14 @@ def find_run(root: Path, config: RunConfig) -> RunFolder | None:
     return RunFolder(root / matches[0].id) if matches else None
 
 
-def baselines_of(folder: Path, config: RunConfig) -> dict[str, float] | None:
-    """Return the accuracies of the baselines for a run's data and seed; None if they were not computed."""
+def baselines_of(folder: Path, config: RunConfig) -> dict[str, dict[str, Any]] | None:
+    """Return {name: fields of its `BaselineRow`} for a run's data and seed; None if they were not computed.
+
+    Files of older versions hold accuracies only, so that the baselines are computed again.
+    """
     path = _baseline_path(folder, config)
-    return dict(read_json(path)) if path.is_file() else None
+    rows = read_json(path) if path.is_file() else {}
+    return dict(rows) if rows and all(isinstance(row, dict) for row in rows.values()) else None
 
 
 def _trained(folder: RunFolder | None, root: Path, run: PlannedRun, train: Train) -> RunFolder:
@@ -151,7 +155,7 @@ def _trained(folder: RunFolder | None, root: Path, run: PlannedRun, train: Train
 
 
 def _save_baselines(folder: Path, config: RunConfig) -> None:
-    from ..evaluation.baselines import baseline_accuracies
+    from ..evaluation.baselines import baseline_rows
     from ..execution.device import pick_device
 
     data = load_dataset(config, pick_device(config.run.device))
@@ -159,7 +163,7 @@ def _save_baselines(folder: Path, config: RunConfig) -> None:
     path = _baseline_path(folder, config)
     with storing(path):
         path.parent.mkdir(exist_ok=True)
-    write_json(path, baseline_accuracies(data, config, rows))
+    write_json(path, {name: asdict(row) for name, row in baseline_rows(data, config, rows).items()})
 
 
 def _baseline_path(folder: Path, config: RunConfig) -> Path:

@@ -123,8 +123,7 @@ def _metrics(folder: RunFolder, baselines: Mapping[str, float]) -> dict[str, flo
     metrics |= {name: value for name, value in evaluation.items() if isinstance(value, float)}
     probes = evaluation["probe"]
     metrics |= {f"untrained.{name}": row["untrained"] for name, row in probes.items()}
-    for kind in ("knn", "untrained_knn"):
-        metrics |= {f"{kind}.{name}": row[kind] for name, row in probes.items() if kind in row}
+    metrics |= {f"untrained_knn.{name}": row["untrained_knn"] for name, row in probes.items() if "knn" in row}
     untrained = chosen_probes(probes, "untrained_validation")
     for modality, row in chosen_probes(probes).items():
         suffix = f".{modality}" if modality else ""

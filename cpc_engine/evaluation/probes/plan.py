@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+SOON = 0.03  # share from which the remaining time can be estimated
 Kind = Literal["embedding", "probe"]
 Progress = Callable[[str, float], None]
 
@@ -25,6 +26,22 @@ class Part:
     text: str
     kind: Kind
     guess: float
+
+
+def time_left(seconds: float, share: float) -> str:
+    """Return the estimated time that is left in words; empty before there is an estimate, and at the end.
+
+    Args:
+        seconds: time that has passed. share: share of the time that has passed, 0 to 1.
+
+    Example:
+        >>> time_left(20, 1 / 3), time_left(100, 0.2), time_left(1, 0.01)
+        ('about 40 s left', 'about 7 min left', '')
+    """
+    if not SOON <= share < 1:
+        return ""
+    left = seconds * (1 - share) / share
+    return f"about {left:.0f} s left" if left < 100 else f"about {left / 60:.0f} min left"
 
 
 class Plan:

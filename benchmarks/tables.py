@@ -36,7 +36,8 @@ _PAIRS = ("retrieval_class", "modality_gap", "modality_gap_ratio")
 
 def section(results: Path) -> str:
     """The text between the markers, from `loss-*.json` and `training-*.json` (one pair per machine), `presets.json`,
-    `ui.json`, `place.json`, `typicality.json`, `false_alarms.json`, `coverage.json`, `leaks.json`,
+    `ui.json`, `place.json`, `typicality.json`, `false_alarms.json`, `coverage.json`, `leaks.json`, `evaluate.json`,
+    `patches.json`,
     `experiment-*.json` and `folders.json`."""
     parts = [
         "## Performance",
@@ -54,6 +55,8 @@ def section(results: Path) -> str:
         "false_alarms": _false_alarms,
         "coverage": _coverage,
         "leaks": _leaks,
+        "evaluate": _evaluation,
+        "patches": _patches,
     }
     for name, tables in kinds.items():
         file = results / f"{name}.json"
@@ -236,6 +239,42 @@ def _typicality(d: Document) -> list[str]:
         "AUROC of typicality, held-out items against unlike items, with 95 % bootstrap intervals over items of one run "
         "each (`python -m benchmarks.typicality`; the bar is 0.9).",
         _table(["run", "unlike items", "AUROC", "95 % interval", 'called "unlike"'], rows),
+    ]
+
+
+def _evaluation(d: Document) -> list[str]:
+    rows = [
+        [
+            name,
+            str(found["items"][0]),
+            f"{found['probes']['seconds']:.1f} s",
+            f"{found['probes']['before_seconds']:.1f} s",
+            f"{found['total']['seconds']:.1f} s",
+            f"{found['total']['before_seconds']:.1f} s",
+            f"{100 * found['largest_gap']:.2f} points",
+        ]
+        for name, found in d["tasks"].items()
+    ]
+    head = ["data", "training items", "probes", "by scikit-learn", "with embedding", "by scikit-learn", "largest error"]
+    return [
+        "### Evaluation",
+        "Time of all probes and nearest neighbors of a run, beside the probes by scikit-learn as they were before, and "
+        "the largest difference in test accuracy from a converged regression (`python -m benchmarks.evaluate`).",
+        _table(head, rows),
+    ]
+
+
+def _patches(d: Document) -> list[str]:
+    rows = [
+        [name, count, f"{row['kmeans_global']:.1%}", f"{row['kmeans_quarters']:.1%}", f"{row['seconds']:.0f} s"]
+        for name, found in d["tasks"].items()
+        for count, row in found.items()
+    ]
+    return [
+        "### k-means patches",
+        "Test accuracy by the number of centroids, and the time of all image baselines "
+        "(`python -m benchmarks.evaluate --centroids 128 512 1600`).",
+        _table(["data", "centroids", "pooled globally", "pooled 2 × 2", "time"], rows),
     ]
 
 

@@ -56,15 +56,18 @@ class Evaluation:
 
     @property
     def probes(self) -> pd.DataFrame:
-        """One row per feature: test accuracy (0…1) of the trained network, the untrained one and the raw input."""
+        """One row per feature: test accuracy (0…1) of the trained network, the untrained one and the raw input.
+
+        `knn` and `untrained_knn` are those of nearest neighbors; NaN in evaluations of older versions.
+        """
         import pandas as pd
 
         rows = {
             name: {**row, "low": row["interval"][0], "high": row["interval"][1]}
             for name, row in self.document["probe"].items()
         }
-        columns = ["trained", "low", "high", "untrained", "raw", "strength"]
-        return pd.DataFrame.from_dict(rows, orient="index", columns=None)[columns] if rows else pd.DataFrame()
+        columns = ["trained", "low", "high", "untrained", "raw", "knn", "untrained_knn", "strength"]
+        return pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns) if rows else pd.DataFrame()
 
     def __repr__(self) -> str:
         from ..evaluation.metric_info import describe_metric
@@ -74,7 +77,7 @@ class Evaluation:
             for name, value in self.document.items()
             if name.rpartition(".")[2] in MAIN_METRICS and value is not None
         ]
-        probes = self.probes.round(3).to_string() if self.document["probe"] else "no probes"
+        probes = self.probes.round(3).to_string(na_rep="–") if self.document["probe"] else "no probes"
         return f"Evaluation of {self.run}: {', '.join(values)}\n{probes}"
 
 

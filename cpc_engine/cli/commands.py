@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,7 @@ from .. import api
 from ..api.verbs import configured
 from ..config import RunConfig, all_settings
 from ..errors import ConfigError
+from ..evaluation.probes.plan import time_left
 from ..presets import PRESETS, preset
 from ..storage.folder import RunInfo, default_root, scan_runs
 from .experiment import run_experiment
@@ -75,14 +77,19 @@ def list_all(options: Options) -> int:
 def evaluate(options: Options) -> int:
     """Evaluate a run on its held-out items."""
     run = api.open_run(options.run, options.runs)
-    evaluation = run.evaluate(options.data, lambda text, share: note(f"{share:4.0%} {text}")).document
+    evaluation = run.evaluate(options.data, _noted()).document
     lines = [f"{name:28} {value:.4f}" for name, value in evaluation.items() if isinstance(value, float)]
-    lines.append(f"{'probe (test accuracy)':28} trained           untrained raw")
+    lines.append(f"{'probe (test accuracy)':28} trained             untrained raw   neighbors untrained")
     for name, row in evaluation["probe"].items():
         low, high = row["interval"]
         lines.append(
-            f"{name:28} {row['trained']:.3f} ({low:.3f}–{high:.3f}) {row['untrained']:.3f}     {row['raw']:.3f}"
+            f"{name:28} {row['trained']:.3f} ({low:.3f}–{high:.3f}) {row['untrained']:.3f}     {row['raw']:.3f} "
+            f"{row['knn']:.3f}     {row['untrained_knn']:.3f}"
         )
+        if row["at_bound"]:
+            note(f"{name}: the chosen strength, C = {row['strength']:g}, is a bound of the search")
+        if not row["converged"]:
+            note(f"{name}: a probe did not converge; its accuracy may differ from the true one")
     _print(options, evaluation, lines)
     if run.info.is_example:
         note(f"{run.id} is an example and stays as it is: nothing was stored")
@@ -248,6 +255,21 @@ def _print(options: Options, document: Any, lines: Sequence[str]) -> None:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
+
+
+def _noted() -> Callable[[str, float], None]:
+    """Return a progress function that notes every new work, and every 5 % of a long one, with the time that is left."""
+    began = time.monotonic()
+    last = ("", 0.0)
+
+    def progress(text: str, share: float) -> None:
+        nonlocal last
+        if text != last[0] or share >= last[1] + 0.05:
+            last = (text, share)
+            left = time_left(time.monotonic() - began, share)
+            note(f"{share:4.0%} {text}{f', {left}' if left else ''}")
+
+    return progress
 
 
 def _rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

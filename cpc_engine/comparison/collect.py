@@ -19,7 +19,7 @@ def final_metrics(folder: RunFolder) -> dict[str, float | None]:
 
     Loss, training time, contrastive accuracy, and geometry metrics come from the newest records. Once the run was
     evaluated, "probe.FEATURE" is the test accuracy of a probe, and "probe" that of the feature with the best validation
-    accuracy, the mean over modalities.
+    accuracy, the mean over modalities; "knn.FEATURE" and "knn" are those of nearest neighbors on the same features.
 
     Raises:
         RunError: the folder is broken.
@@ -35,6 +35,9 @@ def final_metrics(folder: RunFolder) -> dict[str, float | None]:
     metrics |= {f"probe.{name}": row["trained"] for name, row in probes.items()}
     if chosen := chosen_probes(probes):
         metrics["probe"] = fmean(row["trained"] for row in chosen.values())
+        metrics |= {f"knn.{name}": row["knn"] for name, row in probes.items() if "knn" in row}
+        if all("knn" in row for row in chosen.values()):  # evaluations of older versions have none
+            metrics["knn"] = fmean(row["knn"] for row in chosen.values())
     return metrics
 
 

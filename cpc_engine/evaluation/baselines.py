@@ -6,6 +6,7 @@ See `docs/method.md#baselines`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from ..model.frontends import AudioFeatures, waveform
 from ..terms import Modality
 from .embed import CELLS, SEGMENTS
 from .patches import Reader, encode_items, fit_patches
-from .probe import fit_probe
+from .probes.probe import fit_probe
 
 RAW_SIDE = 32  # px; images are resized to this side for the pixel baseline (the native size of CIFAR-10)
 BASELINES: dict[str, str] = {
@@ -31,6 +32,20 @@ BASELINES: dict[str, str] = {
 }
 _IMAGE_PATCH, _IMAGE_FLOOR = 6, 10.0  # px; ε of Coates et al. 2011 for pixels from 0 to 255
 _AUDIO_PATCH, _AUDIO_FLOOR = 6, 0.1  # frames, each with all bands, so that pitch is kept; log-mel power in nats
+
+
+@dataclass(frozen=True)
+class BaselineRow:
+    """What the features of a baseline allow a linear probe.
+
+    Attributes:
+        accuracy, validation: on test items and on validation items, 0 to 1.
+        correct: "1" for every test item that is classified correctly, "0" for every other one, in their order.
+    """
+
+    accuracy: float
+    validation: float
+    correct: str
 
 
 @torch.no_grad()
@@ -52,13 +67,13 @@ def raw_features(modality: Modality, split: Split, audio: AudioFeatures | None) 
 
 
 @torch.no_grad()
-def baseline_accuracies(
+def baseline_rows(
     data: Dataset,
     config: RunConfig,
     rows: Tensor,
     progress: Callable[[str, float], None] = lambda text, share: None,
-) -> dict[str, float]:
-    """Compute the test accuracy of logistic regression on every baseline that the modalities of the data allow.
+) -> dict[str, BaselineRow]:
+    """Fit logistic regression on every baseline that the modalities of the data allow.
 
     The k-means dictionaries are fitted on all training items with the run's seed. The regression is fitted on the
     training items at `rows`, and the validation items choose its regularization strength C.
@@ -68,21 +83,26 @@ def baseline_accuracies(
         progress: called with a description of the current work and the share done, 0 to 1.
 
     Returns:
-        Accuracy from 0 to 1 by a key of `BASELINES`, for example "pixels"; with two modalities the modality comes
+        A row by a key of `BASELINES`, for example "pixels"; with two modalities the modality comes
         first, as in "audio.log_mel".
     """
     train = data.train.take(rows)
-    labels = [split.labels.cpu().numpy() for split in (train, data.validation, data.test)]
-    accuracies: dict[str, float] = {}
+    splits = (train, data.validation, data.test)
+    found: dict[str, BaselineRow] = {}
     for modality in data.modalities:
         prefix = f"{modality}." if len(data.modalities) > 1 else ""
         progress(f"baselines of {modality}", 0.0)
+        distinct = [split.distinct(modality).cpu() for split in splits]  # an item in several pairs is one item
+        labels = [split.labels.cpu()[own].numpy() for split, own in zip(splits, distinct, strict=True)]
         for name, columns in _features(data, train, modality, config):
-            x = [column.numpy() for column in columns]
+            x = [column[own].numpy() for column, own in zip(columns, distinct, strict=True)]
             evaluation = config.evaluation
-            probe = fit_probe(x[0], labels[0], x[1], labels[1], evaluation.strengths, len(data.classes))
-            accuracies[prefix + name] = probe.accuracy(x[2], labels[2])
-    return accuracies
+            device = data.train.labels.device
+            probe = fit_probe(x[0], labels[0], x[1], labels[1], evaluation.strengths, len(data.classes), device)
+            right = probe.predict(x[2]) == labels[2]
+            correct = "".join(map(str, right.astype(int)))
+            found[prefix + name] = BaselineRow(float(right.mean()), probe.validation_accuracy, correct)
+    return found
 
 
 def _features(data: Dataset, train: Split, modality: Modality, config: RunConfig) -> Iterator[tuple[str, list[Tensor]]]:

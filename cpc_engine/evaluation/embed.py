@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -47,26 +48,30 @@ def clips_of(model: MultiModalCPC, modality: Modality, split: Split) -> tuple[Te
 
 
 @torch.no_grad()
-def embed(model: MultiModalCPC, split: Split, batch_size: int = 256) -> dict[Modality, Features]:
+def embed(
+    model: MultiModalCPC, split: Split, batch_size: int = 64, progress: Callable[[float], None] = lambda share: None
+) -> dict[Modality, Features]:
     """Compute the features of every item, without augmentation and with the network in evaluation mode.
 
     A recording longer than a clip gets the mean over its windows (see `data.windows.all_windows`).
 
     Args:
         split: N items; a modality that the split lacks is left out.
-        batch_size: items per forward pass.
+        batch_size: items per forward pass; on a CPU larger batches leave its caches and take longer.
+        progress: called with the share of the work that is done, 0 to 1, after every batch.
     """
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
     parts: dict[Modality, list[list[Tensor]]] = {m: [] for m in model.modalities if split.values(m) is not None}
-    for modality, collected in parts.items():
+    for number, (modality, collected) in enumerate(parts.items()):
         for begin in range(0, len(split), batch_size):
             batch = split.take(torch.arange(begin, min(begin + batch_size, len(split))))
             values, items = clips_of(model, modality, batch)
             encoding = model({modality: model.features[modality](values.to(device))})[modality]
             windows = _features(modality, encoding.latents, encoding.contexts)
             collected.append([mean_over_windows(column, items) for column in windows])
+            progress((number + min(1.0, (begin + batch_size) / len(split))) / len(parts))
     model.train(was_training)
     return {m: Features(*(torch.cat(columns) for columns in zip(*p, strict=True))) for m, p in parts.items()}
 

@@ -122,6 +122,13 @@ METRICS: dict[str, MetricInfo] = {
         "Test accuracy of logistic regression on features of the fixed network: of one kind of feature, or of the kind "
         "with the best validation accuracy, the mean over modalities.",
     ),
+    "knn": MetricInfo(
+        "Nearest neighbors",
+        "share",
+        "higher",
+        "Share of test items whose nearest training items by cosine have mostly their class, on the features of the "
+        "linear probe; nothing is fitted.",
+    ),
     "seconds": MetricInfo("Training time", "s", "neither", "Depends on the machine and on its load."),
 }
 # Metrics that grow with the number of items they are taken on; it is stored beside them as "rank_items".
@@ -130,6 +137,7 @@ PRIMARY = "probe"  # the metric that decides a comparison where the reader names
 _RANK_ITEMS = MetricInfo(
     "Items of the effective rank", "items", "neither", "Number of items that the ranks and the bound are taken on."
 )
+_BY_FEATURE = ("probe", "knn")
 _UNKNOWN = MetricInfo("", "", "neither", "Not described.")
 
 
@@ -138,8 +146,8 @@ def describe_metric(name: str) -> MetricInfo:
 
     Args:
         name: a key of `METRICS`, with an optional modality before it and an optional horizon after it
-            ("audio.alignment_2"), or the probe of a feature ("probe.audio.mean_context"). An unknown name is described
-            as unknown.
+            ("audio.alignment_2"), or the probe or the nearest neighbors of a feature ("probe.audio.mean_context"). An
+            unknown name is described as unknown.
 
     Example:
         >>> describe_metric("queue_drift").title
@@ -148,14 +156,16 @@ def describe_metric(name: str) -> MetricInfo:
         'Alignment, k = 2 (audio)'
         >>> describe_metric("probe.image.mean_context").title
         'Linear probe: mean context (image)'
+        >>> describe_metric("knn.mean_context").title
+        'Nearest neighbors: mean context'
     """
     kind, _, rest = name.partition(".")
-    if kind != "probe":
+    if kind not in _BY_FEATURE:
         rest = name
     modality = next((m for m in MODALITIES if rest.startswith(f"{m}.")), "")
     rest = rest.removeprefix(f"{modality}.")
-    if kind == "probe":
-        metric = METRICS["probe"]
+    if kind in _BY_FEATURE:
+        metric = METRICS[kind]
         title = f"{metric.title}: {rest.replace('_', ' ')}" if rest else metric.title
     elif rest in METRICS:
         metric = METRICS[rest]

@@ -9,7 +9,7 @@ from ..data import load_dataset
 from ..data.splits import sample_rows
 from ..errors import DataError, RunError
 from ..evaluation.metrics import geometry_metrics
-from ..evaluation.probe_report import probe_report
+from ..evaluation.probes.report import probe_report
 from ..storage.artifacts import load_model, save_ood_reference, save_probes
 from ..storage.folder import RunFolder
 from ..training.trainer import new_model
@@ -26,7 +26,7 @@ def evaluate_run(
     Args:
         folder: of a run that has weights.
         path: location of the data set, if it has moved since training.
-        progress: called with a description of the current work and the share done, 0 to 1.
+        progress: called with a description of the current work and the share of its time that has passed, 0 to 1.
 
     Returns:
         The content of evaluation.json: geometry metrics (see `geometry_metrics`), "run", "test_items", "probe" (one
@@ -48,6 +48,7 @@ def evaluate_run(
         raise DataError(f"{folder.id} learned {trained_on['classes']}, these data have {list(data.classes)}")
     model = load_model(folder).to(device)
     report = probe_report(model, new_model(config, data), data, config, progress)
+    progress("measuring the geometry", 1.0)
     items = data.test.take(sample_rows(data.test, max(config.evaluation.items, 512), config.data.seed))
     evaluation: dict[str, Any] = {
         "run": folder.id,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from ..errors import CpcError
+from ..evaluation.probes.plan import time_left
 from ..storage.folder import RunFolder, default_root
 from .device import lower_priority
 from .evaluate import evaluate_run
@@ -21,18 +23,25 @@ class Job:
 
     Attributes:
         run: id of the run.
-        text: what is being done, or the reason of a failure. share: how much of it is done, 0 to 1.
+        text: what is being done, or the reason of a failure. share: share of its time that has passed, 0 to 1.
+        began: when it began, as `time.monotonic()` has it.
     """
 
     run: str
     status: Literal["waiting", "working", "done", "failed"] = "waiting"
     text: str = ""
     share: float = 0.0
+    began: float = 0.0
 
     @property
     def going_on(self) -> bool:
         """Whether the evaluation is waiting or working."""
         return self.status in ("waiting", "working")
+
+    @property
+    def left(self) -> str:
+        """The estimated time that is left, "about 40 s left"; empty before there is an estimate."""
+        return time_left(time.monotonic() - self.began, self.share) if self.status == "working" else ""
 
 
 class Evaluations:
@@ -71,7 +80,7 @@ class Evaluations:
         lower_priority()
         while True:
             run = self._waiting.get()
-            self._set(run, status="working")
+            self._set(run, status="working", began=time.monotonic())
             try:
                 folder = RunFolder.open(run, self.root)
                 evaluate_run(folder, progress=lambda text, share, run=run: self._set(run, text=text, share=share))  # type: ignore[misc]

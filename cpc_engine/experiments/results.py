@@ -135,6 +135,7 @@ def _metrics(folder: RunFolder, baselines: Rows) -> tuple[dict[str, float], dict
     metrics |= {name: value for name, value in evaluation.items() if isinstance(value, float)}
     probes = evaluation["probe"]
     metrics |= {f"untrained.{name}": row["untrained"] for name, row in probes.items()}
+    metrics |= {f"untrained_knn.{name}": row["untrained_knn"] for name, row in probes.items() if "knn" in row}
     metrics |= {f"baseline.{name}": row["accuracy"] for name, row in baselines.items()}
     found = accuracies(probes, baselines)
     metrics |= {name: accuracy for name, (accuracy, _) in found.items()}

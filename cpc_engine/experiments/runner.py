@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,14 +137,13 @@ def find_run(root: Path, config: RunConfig) -> RunFolder | None:
 
 
 def baselines_of(folder: Path, config: RunConfig) -> dict[str, dict[str, Any]] | None:
-    """Return the baselines for a run's data and seed, {name: {"accuracy", …}}; None if they were not computed.
+    """Return {name: fields of its `BaselineRow`} for a run's data and seed; None if they were not computed.
 
-    Folders of earlier versions keep the accuracies alone.
+    Files of older versions hold accuracies only, so that the baselines are computed again.
     """
     path = _baseline_path(folder, config)
-    if not path.is_file():
-        return None
-    return {name: row if isinstance(row, dict) else {"accuracy": row} for name, row in read_json(path).items()}
+    rows = read_json(path) if path.is_file() else {}
+    return dict(rows) if rows and all(isinstance(row, dict) for row in rows.values()) else None
 
 
 def fingerprint_of(folder: Path, config: RunConfig) -> str | None:
@@ -175,12 +174,13 @@ def _trained(folder: RunFolder | None, root: Path, run: PlannedRun, train: Train
 
 
 def _save_baselines(folder: Path, config: RunConfig) -> None:
-    from ..evaluation.baselines import baseline_accuracies
+    from ..evaluation.baselines import baseline_rows
     from ..execution.device import pick_device
 
     data = load_dataset(config, pick_device(config.run.device))
     rows = sample_rows(data.train, config.evaluation.probe_items, config.data.seed)
-    _write(_baseline_path(folder, config), baseline_accuracies(data, config, rows))
+    found = {name: asdict(row) for name, row in baseline_rows(data, config, rows).items()}
+    _write(_baseline_path(folder, config), found)
 
 
 def _write(path: Path, value: Any) -> None:

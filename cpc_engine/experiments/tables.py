@@ -13,7 +13,10 @@ Table = dict[str, list[str]]
 
 GEOMETRY = ("alignment", "uniformity", "effective_rank", "effective_rank_uncentered")
 PAIRS = ("retrieval_class", "modality_gap", "modality_gap_ratio", "modality_accuracy", "pair_alignment")
-_SHARES = ("probe", "chosen", "untrained", "baseline", "retrieval_class", "retrieval_pair", "modality_accuracy")
+_SHARES = (
+    *("probe", "chosen", "untrained", "baseline", "knn", "untrained_knn"),
+    *("retrieval_class", "retrieval_pair", "modality_accuracy"),
+)
 _MODALITIES = {".audio": "sounds", ".image": "pictures", "": ""}
 
 
@@ -53,16 +56,15 @@ def probes_table(document: Document) -> Table:
 
 
 def features_table(document: Document) -> Table:
-    """Return one row per arm and kind of feature: probe accuracy trained and untrained."""
+    """Return one row per arm and kind of feature: accuracy of probe and nearest neighbors, trained and untrained."""
     rows = []
     for label, arm in document["summary"].items():
         for name in arm:
             kind, _, feature = name.partition(".")
             if kind == "probe":
-                rows.append(
-                    [label, feature.replace("_", " "), interval(arm, name), interval(arm, f"untrained.{feature}")]
-                )
-    return _table(("arm", "feature", "trained", "untrained"), rows)
+                others = [interval(arm, f"{kind}.{feature}") for kind in ("untrained", "knn", "untrained_knn")]
+                rows.append([label, feature.replace("_", " "), interval(arm, name), *others])
+    return _table(("arm", "feature", "trained", "untrained", "neighbors", "neighbors untrained"), rows)
 
 
 def baselines_table(document: Document) -> Table:

@@ -7,7 +7,7 @@ import torch
 from ..data.dataset import Dataset
 from ..errors import RunError
 from ..evaluation.ood import OODReference, fit_ood_reference
-from ..evaluation.probe import Probe
+from ..evaluation.probes.probe import Probe
 from ..model import MultiModalCPC
 from ..terms import Modality
 from .folder import RunFolder

@@ -131,7 +131,9 @@ def probes(runs: Sequence[ComparedRun]) -> None:
     waiting = [run.id for run in runs if run.complete and not is_evaluated(run) and run.id not in active]
     if waiting:
         label = f"Measure {len(waiting)} run{'s' * (len(waiting) > 1)} with probes"
-        help = "Fits a linear probe on frozen features and reads its accuracy on test items: about a minute a run."
+        help = (
+            "Fits a linear probe on frozen features and reads its accuracy on test items; says how long it will take."
+        )
         if st.button(label, icon=":material/straighten:", key="measure", help=help):
             with plain_errors():
                 for run in waiting:
@@ -155,7 +157,8 @@ def _progress(shown: Sequence[str], expected: bool) -> None:
                 raise RunError(f"{job.run} could not be measured: {job.text}")
     if active:
         now = next((job for job in active if job.status == "working"), active[0])
-        st.progress(now.share, text=f"Measuring {now.run} · {now.text or 'its turn comes'} · {len(active)} to go")
+        parts = (f"Measuring {now.run}", now.text or "its turn comes", now.left, f"{len(active)} to go")
+        st.progress(now.share, text=" · ".join(part for part in parts if part))
     elif expected:
         st.rerun()  # the last one is done: show its numbers, and stop refreshing
 

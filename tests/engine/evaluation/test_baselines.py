@@ -13,7 +13,7 @@ from cpc_engine.config import RunConfig
 from cpc_engine.data import load_dataset
 from cpc_engine.data.dataset import Split
 from cpc_engine.evaluation import patches as module
-from cpc_engine.evaluation.baselines import BASELINES, _segments, baseline_accuracies, raw_features
+from cpc_engine.evaluation.baselines import BASELINES, _segments, baseline_rows, raw_features
 from cpc_engine.evaluation.patches import Patches, encode_items, fit_patches
 from cpc_engine.model.frontends import AudioFeatures
 from tests.support.tiny import tiny
@@ -86,13 +86,17 @@ def test_baselines_of_paired_data_are_named_and_repeatable() -> None:
     data = dataset(audio=True, image=True)
     config = RunConfig().replace(TINY | {"evaluation.strengths": [0.1]})
     rows = torch.arange(len(data.train))
-    accuracies = baseline_accuracies(data, config, rows)
+    found = baseline_rows(data, config, rows)
+    accuracies = {name: row.accuracy for name, row in found.items()}
+    for row in found.values():
+        assert len(row.correct) == len(data.test)
+        assert row.accuracy == row.correct.count("1") / len(data.test)
     audio = ["log_mel", "log_mel_segments", "kmeans_global", "kmeans_segments"]
     image = ["pixels", "kmeans_global", "kmeans_quarters"]
     assert list(accuracies) == [f"audio.{name}" for name in audio] + [f"image.{name}" for name in image]
     assert set(audio) | set(image) == set(BASELINES)
     assert accuracies["audio.log_mel"] == accuracies["image.pixels"] == 1  # two pitches, two patterns
-    assert baseline_accuracies(data, config, rows) == accuracies
+    assert baseline_rows(data, config, rows) == found
 
 
 def test_segments_are_means_over_equal_stretches_of_time() -> None:
@@ -134,7 +138,8 @@ def test_baselines_of_photographs_reach_published_accuracies(shared: Path) -> No
         }
     )
     data = load_dataset(config)
-    accuracies = baseline_accuracies(data, config, torch.arange(len(data.train)))
+    found = baseline_rows(data, config, torch.arange(len(data.train)))
+    accuracies = {name: row.accuracy for name, row in found.items()}
     assert accuracies["pixels"] > 0.79
     assert accuracies["kmeans_global"] > 0.83
     assert accuracies["kmeans_quarters"] > 0.88

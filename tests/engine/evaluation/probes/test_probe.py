@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from cpc_engine.errors import DataError
 from cpc_engine.evaluation.intervals import half_widths, mean_interval, wilson_interval
-from cpc_engine.evaluation.probe import Probe, fit_probe
+from cpc_engine.evaluation.probes.probe import WIDEST, Probe, fit_probe
 
 Data = tuple[NDArray[np.float32], NDArray[np.int64]]
 
@@ -46,11 +46,37 @@ def test_c_is_the_one_with_the_best_validation_accuracy() -> None:
     strengths = [10.0, 1e-5, 0.01]
     each = {c: fit_probe(x, y, *held, [c], 3).validation_accuracy for c in strengths}
     probe = fit_probe(x, y, *held, strengths, 3)
+    shuffled = fit_probe(x, y, *held, strengths[::-1], 3)
+    np.testing.assert_array_equal(shuffled.predict(held[0]), probe.predict(held[0]))
     assert max(each, key=lambda c: each[c]) == 0.01  # the training items alone would favor the weakest regularization
     assert probe.strength == 0.01
     assert probe.validation_accuracy == pytest.approx(max(each.values()), abs=0.005)
-    easy = blobs(200, 3, 0, noise=0.1)
-    assert fit_probe(*easy, *easy, [1.0, 0.1, 10.0], 3).strength == 0.1  # all are perfect: the smallest C wins
+
+
+def test_the_grid_is_widened_while_its_edge_is_the_best() -> None:
+    (x, y), held = blobs(100, 3, 0, features=50, noise=3), blobs(1000, 3, 1, features=50, noise=3)
+    each = {10.0**e: fit_probe(x, y, *held, [10.0**e], 3).validation_accuracy for e in range(-6, 5)}
+
+    def chosen(low: int, high: int) -> float:
+        best = max(range(low, high + 1), key=lambda e: (each[10.0**e], -e))
+        if best == low > -6:
+            return chosen(low - 1, high)
+        return chosen(low, high + 1) if best == high else 10.0**best
+
+    assert chosen(-5, -4) > 1e-4
+    for low, high in ((-6, -5), (-5, -4), (-2, -1), (0, 2), (2, 3)):
+        grid = [10.0**e for e in range(low, high + 1)]
+        assert fit_probe(x, y, *held, grid, 3).strength == pytest.approx(chosen(low, high))
+    assert fit_probe(x, y, *held, [100.0], 3).strength == 100.0  # a single one is no grid
+
+
+def test_at_equal_accuracy_the_smallest_c_wins_and_a_bound_is_named() -> None:
+    easy = np.eye(3).repeat(20, axis=0), np.arange(3).repeat(20)
+    probe = fit_probe(*easy, *easy, [0.1, 1.0, 10.0], 3)
+    assert probe.validation_accuracy == 1
+    assert probe.strength == WIDEST[0]
+    assert probe.at_bound
+    assert not fit_probe(*easy, *easy, [1.0], 3).at_bound
 
 
 def test_temperature_is_optimal_and_does_not_change_predictions() -> None:
@@ -108,6 +134,9 @@ def test_a_probe_is_the_same_after_safetensors() -> None:
     probe = fit_probe(x[y < 3], y[y < 3], x, y, [0.1, 1.0], 4)
     loaded = Probe.from_tensors(load(save(probe.to_tensors())))
     np.testing.assert_array_equal(loaded.probabilities(x), probe.probabilities(x))
+    old = {name: tensor for name, tensor in probe.to_tensors().items() if name != "gradient"}  # as it was stored before
+    assert not Probe.from_tensors(old).converged
+    np.testing.assert_array_equal(Probe.from_tensors(old).predict(x), probe.predict(x))
     for name in ("temperature", "strength", "validation_accuracy"):
         assert getattr(loaded, name) == getattr(probe, name)
 

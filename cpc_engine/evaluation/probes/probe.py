@@ -7,9 +7,8 @@ would inflate the test accuracy. See `docs/method.md#linear-probe`.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,13 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from ..errors import DataError
+from ...errors import DataError
+from .logistic import TOLERANCE, LogisticRegression
 
 Floats = NDArray[np.floating[Any]]
 Labels = NDArray[np.int64]
 
+WIDEST = (1e-6, 1e6)  # between which the grid of strengths is widened
 _TEMPERATURES = (0.05, 20.0)  # bounds; without a validation error the best temperature would be 0
 
 
@@ -36,12 +37,13 @@ class Probe:
         temperature: logits are divided by it before the softmax (Guo et al. 2017); predictions do not change.
         strength: the chosen inverse regularization strength C, as in scikit-learn.
         validation_accuracy: on the validation items; slightly optimistic, because C was chosen by it.
+        gradient: largest component of the final gradient (see `logistic.Fit`); NaN where it was not kept.
 
     Example:
         >>> x, y = np.eye(3).repeat(20, axis=0), np.arange(3).repeat(20)
         >>> probe = fit_probe(x, y, x, y, strengths=[0.1, 1.0], classes=3)
-        >>> probe.accuracy(x, y), probe.strength
-        (1.0, 0.1)
+        >>> probe.accuracy(x, y), probe.converged
+        (1.0, True)
         >>> probe.probabilities(x).shape
         (60, 3)
     """
@@ -53,6 +55,17 @@ class Probe:
     temperature: float
     strength: float
     validation_accuracy: float
+    gradient: float = math.nan
+
+    @property
+    def converged(self) -> bool:
+        """Whether the regression reached its tolerance; False where that was not kept."""
+        return self.gradient <= TOLERANCE[torch.float32]
+
+    @property
+    def at_bound(self) -> bool:
+        """Whether the strength is a bound of the search, so that a better one may lie beyond."""
+        return not WIDEST[0] * 10 <= self.strength <= WIDEST[1] / 10
 
     def logits(self, x: ArrayLike) -> Floats:
         """Return the logits (N, classes) of features (N, F), before division by the temperature."""
@@ -96,27 +109,30 @@ def fit_probe(
     validation_y: ArrayLike,
     strengths: Sequence[float],
     classes: int,
+    device: torch.device | None = None,
 ) -> Probe:
     """Fit logistic regression on standardized features, with the C that gives the best validation accuracy.
+
+    While the smallest or the largest C is the best, the grid is widened by a factor of 10, within `WIDEST`.
 
     Args:
         train_x, validation_x: (N, F) and (M, F) features.
         train_y, validation_y: (N,) and (M,) classes below `classes`.
-        strengths: inverse regularization strengths C to choose from; at equal accuracy the smallest wins.
+        strengths: inverse regularization strengths C to choose from; at equal accuracy the smallest wins. A single
+            one is taken as it is.
         classes: number of classes of the data set; some may have no training items.
+        device: where to compute; the CPU by default.
 
     Raises:
         DataError: fewer than two classes among the training items, no validation items, or features that are not
             finite.
         ValueError: wrong shapes, labels out of range, or strengths that are not positive.
     """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
     x = _features(train_x)
     held_x = _features(validation_x, x.shape[1])
     y, held_y = _labels(train_y, len(x), classes), _labels(validation_y, len(held_x), classes)
-    if len(np.unique(y)) < 2:
+    present, compact = np.unique(y, return_inverse=True)
+    if len(present) < 2:
         raise DataError("the probe needs training items of at least two classes")
     if len(held_x) == 0:
         raise DataError("the probe needs validation items to choose its strength")
@@ -124,22 +140,34 @@ def fit_probe(
         raise ValueError("the probe needs one or more strengths above zero")
 
     mean, scale = _standard(x)
-    standard = (x - mean) / scale
-    # Each fit starts from the previous solution: from strong to weak regularization this saves most of the iterations.
-    model = LogisticRegression(warm_start=True, max_iter=1000)
-    best: Probe | None = None
-    for strength in sorted(strengths):
-        model.set_params(C=strength)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(standard, y)
-        probe = Probe(mean, scale, *_all_classes(model, classes), 1.0, strength, 0.0)
-        accuracy = _share(probe._score(held_x).argmax(1), held_y)
-        if best is None or accuracy > best.validation_accuracy:
-            best = Probe(mean, scale, probe.weight, probe.bias, 1.0, strength, accuracy)
-    assert best is not None
-    temperature = _temperature(best._score(held_x), held_y)
-    return Probe(mean, scale, best.weight, best.bias, temperature, best.strength, best.validation_accuracy)
+    standard = torch.from_numpy((x - mean) / scale).to(device)
+    regression = LogisticRegression(standard, torch.from_numpy(compact).to(standard.device), len(present))
+    probes: dict[float, Probe] = {}
+    missing = sorted(set(strengths))
+    while missing:
+        for fit in regression.fit(missing):
+            weight = np.zeros((classes, x.shape[1]), np.float32)
+            bias = np.full(classes, -np.inf, np.float32)
+            weight[present], bias[present] = fit.weight.cpu().numpy(), fit.bias.cpu().numpy()
+            probe = Probe(mean, scale, weight, bias, 1.0, fit.strength, 0.0, fit.gradient)
+            accuracy = _share(probe._score(held_x).argmax(1), held_y)
+            probes[fit.strength] = replace(probe, validation_accuracy=accuracy)
+        best = min(probes.values(), key=lambda probe: (-probe.validation_accuracy, probe.strength))
+        missing = _beyond(best.strength, sorted(probes))
+    return replace(best, temperature=_temperature(best._score(held_x), held_y))
+
+
+def _beyond(best: float, strengths: Sequence[float]) -> list[float]:
+    """Return the next strength beyond the edge that is the best of sorted `strengths`; empty if there is none."""
+    if len(strengths) == 1:
+        return []
+    if best == strengths[0]:
+        wider = float(f"{best / 10:.6g}")
+    elif best == strengths[-1]:
+        wider = float(f"{best * 10:.6g}")
+    else:
+        return []
+    return [wider] if WIDEST[0] <= wider <= WIDEST[1] else []
 
 
 def _features(x: ArrayLike, width: int | None = None) -> Floats:
@@ -172,17 +200,6 @@ def _standard(x: Floats) -> tuple[Floats, Floats]:
     scale = np.sqrt(variance)
     scale[scale <= np.finfo(np.float32).eps * np.abs(mean)] = 1.0
     return mean.astype(np.float32), scale.astype(np.float32)
-
-
-def _all_classes(model: Any, classes: int) -> tuple[Floats, Floats]:
-    """Return (weight, bias) with a row for every class, from a model fitted on some of the classes."""
-    coefficients, intercept = model.coef_, model.intercept_
-    if len(model.classes_) == 2:  # scikit-learn keeps one row: the log odds of the second class
-        coefficients, intercept = np.vstack([-coefficients, coefficients]) / 2, np.append(-intercept, intercept) / 2
-    weight = np.zeros((classes, coefficients.shape[1]), np.float32)
-    bias = np.full(classes, -np.inf, np.float32)
-    weight[model.classes_], bias[model.classes_] = coefficients, intercept
-    return weight, bias
 
 
 def _temperature(logits: Floats, y: Labels) -> float:

@@ -1,0 +1,1 @@
+"""What fixed features are worth: linear probes, nearest neighbors, and a report of both beside their baselines."""

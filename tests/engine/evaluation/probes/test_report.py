@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 import cpc_engine as cpc
 from cpc_engine.comparison.collect import final_metrics
 from cpc_engine.data import load_dataset
-from cpc_engine.data.splits import balanced_rows
+from cpc_engine.data.splits import sample_rows
 from cpc_engine.evaluation.embed import embed
 from cpc_engine.evaluation.probes.probe import fit_probe
 from cpc_engine.evaluation.probes.report import probe_report
@@ -28,9 +28,9 @@ def test_rows_are_what_the_features_give() -> None:
     data = load_dataset(config, torch.device("cpu"))
     model = new_model(config, data)
     lines: list[tuple[str, float]] = []
-    report = probe_report(model, model, data, config.evaluation, lambda text, share: lines.append((text, share)))
+    report = probe_report(model, model, data, config, lambda text, share: lines.append((text, share)))
     splits = (
-        data.train.take(balanced_rows(data.train.labels, config.evaluation.probe_items)),
+        data.train.take(sample_rows(data.train, config.evaluation.probe_items, config.data.seed)),
         data.validation,
         data.test,
     )

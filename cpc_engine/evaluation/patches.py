@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-CENTROIDS = 128
+CENTROIDS = 512
 SAMPLED = 50_000  # patches that whitening and clustering are fitted on
 WHITENING = 0.1  # added to the variance of every direction before whitening; patches have a variance of about 1
-_ROWS = 64  # items unfolded at once: 64 images of 32 × 32 px give 20 MB of patches
+_ROWS = 16  # items unfolded at once: 16 images of 32 × 32 px give 5 MB of patches, and 24 MB of distances
 
 Reader = Callable[[Tensor], Tensor]  # rows (n,) int64 → (n, C, H, W) float32
 
@@ -59,7 +59,7 @@ def fit_patches(read: Reader, items: int, size: tuple[int, int], floor: float, s
     """Fit a dictionary on patches from random positions of all items; the same seed gives the same dictionary.
 
     Args:
-        read: returns the maps (n, C, H, W) of the given rows; called for 64 rows at a time to limit memory.
+        read: returns the maps (n, C, H, W) of the given rows; called for 16 rows at a time to limit memory.
         items: number of items.
         size: (height, width) of a patch, at most those of the maps.
         floor: ε, added to the variance of a patch in contrast normalization.

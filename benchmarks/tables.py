@@ -26,9 +26,11 @@ BEGIN, END = "<!-- performance -->", "<!-- /performance -->"
 Document = dict[str, Any]
 PAIRS_TEXT = (
     "Do sounds and pictures share one space? In how many cases the picture nearest to a held-out sound has its class, "
-    "and how far the centers of the two modalities lie apart, of unit vectors."
+    "how far the centers of the two modalities lie apart, of unit vectors, and in how many cases a linear classifier "
+    "still tells sounds from pictures. To share a space means here that neighbors of the same class are found, not "
+    "that the modalities mix; and pairs are drawn within a class, so the pairing is a label."
 )
-_PAIRS = ("retrieval_class", "modality_gap", "modality_gap_ratio")
+_PAIRS = ("retrieval_class", "modality_gap", "modality_accuracy", "modality_gap_ratio")
 
 
 def section(results: Path) -> str:
@@ -89,7 +91,7 @@ def _features(results: Path) -> list[str]:
         "`python -m benchmarks.folders`).",
         _table(["data", "of", "trained", "untrained", "best baseline", "against untrained", "against baseline"], rows),
         *(
-            [PAIRS_TEXT, _table(["data", "class found", "gap", "gap ÷ gap without the pair term"], pairs)]
+            [PAIRS_TEXT, _table(["data", "class found", "gap", "told apart", "gap ÷ gap without the pair term"], pairs)]
             if pairs
             else []
         ),

@@ -31,7 +31,8 @@ What the reference recipe claimed, what was measured, where the two agree and di
 `python -m cpc_engine.experiments.document` from the files in `benchmarks/results/`; do not edit by hand.
 
 An arm is one configuration. `ours` is this project's preset, `reference` the reference recipe with its algorithms as
-published. Every arm was trained with the same seeds. Accuracies are those of logistic regression on frozen features,
+published; it leaves τ, σ, the learning rate, the batch size, and the number of steps open, and their values here are
+ours. Every arm was trained with the same seeds. Accuracies are those of logistic regression on frozen features,
 on test items; ± is the half width of a 95 % Student-t interval over seeds. Two arms are called different only with
 {MIN_SEEDS} or more seeds each and if the 95 % interval of their difference leaves out zero. Of twenty such verdicts
 about one is wrong by chance; they are not corrected for their number. Fewer seeds give numbers and no verdict."""

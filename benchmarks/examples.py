@@ -65,7 +65,9 @@ _SMALL: Mapping[str, Any] = {"evaluation.map_items": 180}  # dots of each modali
 
 EXAMPLES: dict[str, Example] = {
     "tones": Example("tones", "Four pitches, four groups: how a map looks when a run has learned what there is."),
-    "tones-bars": Example("tones_bars", "A tone and its picture come to one place, though no label was shown.", _SMALL),
+    "tones-bars": Example(
+        "tones_bars", "A tone finds pictures of its class; pairs are of one class, so the pairing is a label.", _SMALL
+    ),
     "keypad": Example("keypad", "Press a telephone key into the microphone and find its handwritten digit.", _SMALL),
     "spoken-digits": Example("fsdd", "Real speech of six people: digits part, voices mix."),
     "airplane-automobile": Example("cifar10", "Photographs without labels: better than no learning, far from perfect."),

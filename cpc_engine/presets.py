@@ -1,7 +1,8 @@
 """Presets: ready-made configurations of this project, and the reference recipe with its algorithms as published.
 
-A preset lists the settings that differ from the defaults, with one sentence on what it shows. For the reference recipe
-see `docs/method.md#what-the-reference-recipe-leaves-open`.
+A preset lists the settings that differ from the defaults, with one sentence on what it shows. The reference recipe
+leaves τ, σ, the learning rate, the batch size, and the number of steps open; their values here are this project's. See
+`docs/method.md#what-the-reference-recipe-leaves-open`.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "tones_bars": Preset(
         "Tones and bars",
-        "Sounds paired with pictures: one context network for both, and a term that attracts pairs.",
+        "Sounds paired with pictures of their class: one context network for both, and a term that attracts pairs.",
         {
             "data.dataset": "tones_bars",
             "sampler.same_item": False,
@@ -114,7 +115,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "keypad": Preset(
         "Telephone keypad",
-        "Telephone tones paired with handwritten digits: press a key, find its digit.",
+        "Telephone tones paired with handwritten digits of their key: press one, find its digit.",
         {
             "data.dataset": "keypad",
             "sampler.same_item": False,
@@ -156,7 +157,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "paired_folders": Preset(
         "My pairs",
-        "Your own sounds and pictures, in two folders with the same class names.",
+        "Your own sounds and pictures, in two folders with the same class names, paired within a class.",
         {
             "data.dataset": "paired_folders",
             "data.train_items": 0,
@@ -168,12 +169,14 @@ PRESETS: dict[str, Preset] = {
     ),
     "reference_tones": Preset(
         "Reference recipe: tones",
-        "Algorithm 2 as published, on tones: every source of negatives, nothing masked.",
+        "Algorithm 2 as published, with our τ, σ, rate, and steps, on tones: every source of negatives, nothing "
+        "masked.",
         {**_REFERENCE, "data.dataset": "tones", "optimizer.steps": 300},
     ),
     "reference_cifar10": Preset(
         "Reference recipe: photographs",
-        "Algorithm 2 as published, on photographs: what overlapping receptive fields and a plain queue do.",
+        "Algorithm 2 as published, with our τ, σ, rate, and steps, on photographs: what overlapping receptive fields "
+        "and a plain queue do.",
         {
             **_REFERENCE,
             "data.dataset": "cifar10",
@@ -184,7 +187,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "reference_tones_bars": Preset(
         "Reference recipe: tones and bars",
-        "Algorithm 1 as published: the other modality serves only as negatives, so the modalities stay apart.",
+        "Algorithm 1 as published, with our τ, σ, rate, and steps: the other modality serves only as negatives, so the "
+        "modalities stay apart.",
         {
             **_REFERENCE,
             "data.dataset": "tones_bars",

@@ -68,7 +68,8 @@ class LossConfig(Section):
     temperature_max: float = setting(1.0, "Largest learned τ.", label="Largest τ", ge=0.005, le=100)
     pair_weight: float = setting(
         0.0,
-        "Weight λ of the term that draws both halves of a pair together (0: none, as in the reference recipe).",
+        "Weight λ of the term that draws both halves of a pair together (0: none, as in the reference recipe). Pairs "
+        "are drawn within a class, so it uses class labels.",
         label="Cross-modal alignment loss λ",
         ge=0,
         le=100,

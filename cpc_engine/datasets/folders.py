@@ -30,7 +30,8 @@ SPECS = (
     DatasetSpec(
         name="paired_folders",
         title="My pairs",
-        summary="A folder of sounds and a folder of pictures with the same class names, paired within a class.",
+        summary="Sounds and pictures in two folders with the same class names, paired at random within a class: the "
+        "pairing is a label.",
         modalities=("audio", "image"),
         origin="folder",
         load=f"{_LOADERS}:paired_folders",

@@ -35,7 +35,7 @@ SPECS = (
     DatasetSpec(
         name="tones_bars",
         title="Tones and bars",
-        summary="Pairs of a tone and a grating of the same class.",
+        summary="Pairs of a tone and a grating, drawn at random within a class: the pairing is a label.",
         modalities=("audio", "image"),
         origin="generated",
         load=f"{_LOADERS}:tones_bars",
@@ -44,7 +44,8 @@ SPECS = (
     DatasetSpec(
         name="keypad",
         title="Telephone keypad",
-        summary="Pairs of a telephone key's two tones and a handwritten digit.",
+        summary="Pairs of a telephone key's tones and a handwritten digit, drawn at random within a class: the pairing "
+        "is a label.",
         modalities=("audio", "image"),
         origin="generated",
         load=f"{_LOADERS}:keypad",

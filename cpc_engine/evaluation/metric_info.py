@@ -101,7 +101,8 @@ METRICS: dict[str, MetricInfo] = {
         "Modality classifier accuracy",
         "share",
         "lower",
-        "Balanced accuracy of a linear classifier that tells audio contexts from image contexts. 0.5 is chance.",
+        "Balanced accuracy of a linear classifier that tells audio contexts from image contexts: 0.5 is chance, at 1 "
+        "the modalities do not mix, even where neighbors of the same class are found across them.",
     ),
     "pair_alignment": MetricInfo(
         "Pair alignment",
@@ -113,7 +114,11 @@ METRICS: dict[str, MetricInfo] = {
         "Retrieval R@1 (class)", "share", "higher", "Share of audio clips whose nearest image has the same class."
     ),
     "retrieval_pair": MetricInfo(
-        "Retrieval R@1 (pair)", "share", "higher", "Share of audio clips whose nearest image is their own partner."
+        "Retrieval R@1 (pair)",
+        "share",
+        "higher",
+        "Share of audio clips whose nearest image is their own partner. Partners are drawn at random within a class, "
+        "so more than about one over the number of images of that class is luck: classes / n for n items.",
     ),
     "probe": MetricInfo(
         "Linear probe",

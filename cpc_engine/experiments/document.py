@@ -33,8 +33,9 @@ What the reference recipe claimed, what was measured, where the two agree and di
 `python -m cpc_engine.experiments.document` from the files in `benchmarks/results/`; do not edit by hand.
 
 An arm is one configuration. `ours` is this project's preset, `reference` the reference recipe with its algorithms as
-published. Every arm was trained with the same seeds. Accuracies are those of logistic regression on frozen features,
-on test items; ± is the half width of a 95 % Student-t interval. The tables say what it covers. Over seeds alone it does
+published; it leaves τ, σ, the learning rate, the batch size, and the number of steps open, and their values here are
+ours. Every arm was trained with the same seeds. Accuracies are those of logistic regression on frozen features, on test
+items; ± is the half width of a 95 % Student-t interval. The tables say what it covers. Over seeds alone it does
 not cover the choice of test items or split; over seeds × items not that of the split; over seeds × speakers the speaker
 held out is drawn anew too. A verdict needs {MIN_SEEDS} or more seeds of each arm; fewer give numbers and no verdict.
 One metric is primary, the others are exploratory, and all verdicts of a table are corrected together (Holm): of twenty

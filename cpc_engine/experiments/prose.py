@@ -17,6 +17,10 @@ APART = 0.75  # accuracy of the modality classifier from which modalities do not
 _FEW = 4  # with more arms, ranges are reported instead of one sentence per arm
 _FEW_SEEDS = f"no verdict below {MIN_SEEDS} seeds"
 _WORDS = {".audio": "sounds", ".image": "pictures", "": "items"}
+_PAIRED_BY_CLASS = (
+    "A sound's partner is drawn at random within its class, so the pairing is a label: the pair term learns from "
+    "classes."
+)
 _NO_CLAIM = (
     "Nothing: these data were added by this project, because those of the recipe do not show what training adds."
 )
@@ -124,7 +128,9 @@ def _places(document: Document, arms: Document) -> Iterator[str]:
         ratio = f", {interval(arm, 'modality_gap_ratio')} of the gap of `{reference}`" if label != reference else ""
         yield (
             f"`{label}`: the picture nearest to a sound has its class in {interval(arm, 'retrieval_class')} of cases; "
-            f"the modality gap is {interval(arm, 'modality_gap')}{ratio}."
+            f"the modality gap is {interval(arm, 'modality_gap')}{ratio}. A linear classifier tells sounds from "
+            f"pictures in {interval(arm, 'modality_accuracy')} of cases"
+            f"{': the modalities do not mix' if arm['modality_accuracy']['mean'] >= APART else ''}."
         )
 
 
@@ -206,8 +212,8 @@ READINGS: dict[str, Reading] = {
         _tones_bars,
         "Latents of the other modality that serve only as negatives push the two modalities apart. Once apart, these "
         "negatives are too easy to have an effect. A t-SNE map can show two distant sets side by side, so the map "
-        "alone does not answer the question; the modality gap and the retrieval do. A term that attracts pairs brings "
-        "them together.",
+        "alone does not answer the question; the modality gap, the retrieval, and the modality classifier do. A term "
+        f"that attracts pairs brings them nearer, so that neighbors of the same class are found. {_PAIRED_BY_CLASS}",
     ),
     "fsdd": Reading(
         _NO_CLAIM,
@@ -227,7 +233,8 @@ READINGS: dict[str, Reading] = {
         _NO_CLAIM,
         _pairs,
         "Without the pair term nothing in the loss brings a key's tone and its digit together, so they stay apart. The "
-        "digits are real handwriting, and no picture is in two splits: a retrieved pair was not memorized.",
+        "digits are real handwriting, and no picture is in two splits: a retrieved pair was not memorized. "
+        f"{_PAIRED_BY_CLASS}",
     ),
     "ablation": Reading(
         '"Negative sampling is modality-sensitive: settings that are perfect for audio can be too harsh for images."',

@@ -90,9 +90,12 @@ def heading_html(placer: Placer) -> str:
     """What the run is, and what can be tried on it."""
     name = placer.config.run.name or placer.folder.id
     kinds = " and ".join(ITEM_NOUNS[modality][1] for modality in placer.modalities)
+    labels = "without labels"
+    if len(placer.modalities) > 1 and placer.config.loss.pair_weight > 0:
+        labels = "in pairs of one class, so the pairing was a label"
     trust = placer.map.maps[METHOD].trustworthiness
     return (
-        f"<div class='cpc-words'><h2>{escape(name)}</h2><p>A network that learned from {kinds} alone, without labels. "
+        f"<div class='cpc-words'><h2>{escape(name)}</h2><p>A network that learned from {kinds} alone, {labels}. "
         "Give it one of yours: a star lights up on the map among held-out items, rings mark those that are truly "
         f"nearest. Trustworthiness of the map: {trust:.2f} of 1 (1: neighbors on the map are true neighbors). "
         "Nothing is trained, and what you send is deleted after some minutes.</p></div>"

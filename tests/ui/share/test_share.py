@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.util import find_spec
@@ -241,7 +242,10 @@ def test_verdicts_are_told_in_words(keys: Placer) -> None:
     near = near_html(silence)
     assert "Nearest pictures" in near
     assert f"<td>{silence.neighbors[0].source}</td>" in near
-    assert "sounds and pictures" in heading_html(keys)
+    assert "sounds and pictures alone, without labels" in heading_html(keys), "it has no pair term"
+    paired = copy(keys)
+    paired.config = keys.config.replace({"loss.pair_weight": 1.0})
+    assert "sounds and pictures alone, in pairs of one class, so the pairing was a label" in heading_html(paired)
 
 
 def test_words_of_untrusted_visitors_are_escaped() -> None:

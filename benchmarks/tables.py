@@ -30,8 +30,8 @@ PAIRS_TEXT = (
     "Do sounds and pictures share one space? In how many cases the picture nearest to a held-out sound has its class, "
     "how far the centers of the two modalities lie apart, of unit vectors, and in how many cases a linear classifier "
     "still tells sounds from pictures. To share a space means here that neighbors of the same class are found, not "
-    "that the modalities mix; and pairs are drawn within a class, so the pairing is a label. Mean ± half width of a 95 % "
-    "Student-t interval over seeds; it does not cover the choice of test items or split."
+    "that the modalities mix; and pairs are drawn within a class, so the pairing is a label. Mean ± half width of a "
+    "95 % Student-t interval over seeds; it does not cover the choice of test items or split."
 )
 _PAIRS = ("retrieval_class", "modality_gap", "modality_accuracy", "modality_gap_ratio")
 

@@ -24,6 +24,7 @@ _CHUNK = 512  # rows compared at once
 _BANDS, _FRAMES, _FLOOR_DB = 32, 32, 40.0
 _SOUND_PRINT = 0.93  # least correlation of two fingerprints
 _SOUND = 0.95  # least correlation of two waves, at the best delay
+_PERIODIC = 0.9  # of sounds that repeat themselves so well, no two can be told to be copies
 # Pictures
 _THUMBNAIL, _EDGES = 8, 32  # px
 _PICTURE_PRINT = 0.97
@@ -156,11 +157,24 @@ def _near_sounds(clips: Tensor) -> Tensor:
 
     def alike(first: Tensor, second: Tensor) -> Tensor:
         a, b = clips[first].float(), clips[second].float()
-        products = torch.fft.irfft(torch.fft.rfft(a, length) * torch.fft.rfft(b, length).conj(), length)
+        spectra = torch.fft.rfft(a, length), torch.fft.rfft(b, length)
+        products = torch.fft.irfft(spectra[0] * spectra[1].conj(), length)
         close: Tensor = products.amax(1) >= _SOUND * a.norm(dim=1) * b.norm(dim=1)
-        return close
+        return close & (_periodicity(spectra[0], length) < _PERIODIC)
 
     return _kept(links, alike)
+
+
+def _periodicity(spectra: Tensor, length: int) -> Tensor:
+    """How well sounds match themselves at their best delay, from 0 to 1; a steady tone matches as well as a copy of it.
+
+    Args:
+        spectra: (n, length // 2 + 1) complex, of sounds padded with zeros to `length` samples.
+    """
+    own = torch.fft.irfft(spectra.abs().square(), length)[:, : length // 2]
+    own = own / own[:, :1].clamp(min=1e-9)
+    beyond = (own < 0).cummax(1).values  # past the peak around delay 0
+    return (own * beyond).amax(1)
 
 
 def _sound_prints(clips: Tensor) -> Tensor:

@@ -60,14 +60,14 @@ def embed(
 
     Args:
         split: N items; a modality that the split lacks is left out.
-        batch_size: items per forward pass; by default 16 on a CPU, whose caches larger ones leave, and 256 elsewhere.
+        batch_size: items per forward pass; by default 32 on a CPU, whose caches larger ones leave, and 256 elsewhere.
         progress: called with the share of the work that is done, 0 to 1, after every batch.
     """
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
     if batch_size is None:
-        batch_size = 16 if device.type == "cpu" else 256
+        batch_size = 32 if device.type == "cpu" else 256
     parts: dict[Modality, list[list[Tensor]]] = {m: [] for m in model.modalities if split.values(m) is not None}
     for number, (modality, collected) in enumerate(parts.items()):
         for begin in range(0, len(split), batch_size):

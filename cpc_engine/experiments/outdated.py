@@ -23,6 +23,7 @@ WITHOUT_RECIPE = frozenset(
         "experiment-tones_bars.json",
         "folders.json",
         "loss-cpu.json",
+        "patches.json",
         "place.json",
         "presets.json",
         "training-cpu.json",

@@ -12,6 +12,7 @@ from PIL import Image
 from benchmarks import evaluate as module
 from benchmarks.tables import section
 from cpc_engine.config import RunConfig
+from cpc_engine.experiments.recipe import incomplete
 from tests.support.tiny import tiny
 
 
@@ -34,6 +35,8 @@ def test_what_is_measured_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     module.main(["--tasks", "bars", "--steps", "1", "--out", str(tmp_path / "evaluate.json")])
     module.main(["--tasks", "bars", "--centroids", "8", "--out", str(tmp_path / "patches.json")])
     found = json.loads((tmp_path / "evaluate.json").read_text())["tasks"]["bars"]
+    for name in ("evaluate", "patches"):
+        assert incomplete(json.loads((tmp_path / f"{name}.json").read_text())["recipe"]) == []
     assert len(found["features"]) == 15
     assert {name for name, row in found["features"].items() if "converged" in row} >= {"raw", "mean_context"}
     assert found["largest_gap"] <= 1 / found["items"][2]

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks import leaks, tables
+from cpc_engine.experiments.recipe import incomplete
 
 
 @pytest.mark.slow
 def test_numbers_by_content_meet_no_copies_and_groups_take_the_leak_away(tmp_path: Path) -> None:
     leaks.main(["--repeats", "4", "--out", str(tmp_path / "leaks.json")])
     document = json.loads((tmp_path / "leaks.json").read_text())
+    assert incomplete(document["recipe"]) == []
     for row in document["unmasked"].values():
         assert row["by_content"] == 0
         assert row["by_row"] > 0.02

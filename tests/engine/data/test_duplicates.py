@@ -166,6 +166,18 @@ def test_groups_are_joined_over_copies_and_names() -> None:
     assert len(told) == 1
 
 
+def test_steady_tones_of_one_pitch_are_no_copies() -> None:
+    """They match at some delay, as every tone matches itself; noise with the same tone in it can be told apart."""
+    draw = torch.Generator().manual_seed(0)
+    time = torch.arange(8000) / 8000
+    phases = 6.28 * torch.rand(6, 1, generator=draw)
+    tones = 8000 * torch.sin(2 * torch.pi * 440 * time + phases)
+    assert copies(tones.short(), torch.arange(6), "audio").tolist() == list(range(6))
+    mixed = (tones[:2] / 4 + 3000 * torch.randn(2, 8000, generator=draw)).short()
+    louder = mixed // 2
+    assert copies(torch.cat([mixed, louder]), torch.arange(4), "audio").tolist() == [0, 1, 0, 1]
+
+
 def test_silence_and_even_pictures_are_no_near_copies() -> None:
     even = torch.arange(30, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, SIDE, SIDE)
     assert torch.equal(copies(even, torch.arange(30), "image"), torch.arange(30))

@@ -136,6 +136,7 @@ def clicks(tmp_path: Path) -> Path:
         (tmp_path / label).mkdir()
         for number in range(12):
             wave = 0.02 * np.sin(2 * np.pi * (hertz * np.arange(3 * RATE) / RATE + draw.random()))
+            wave += 0.03 * draw.standard_normal(len(wave))
             wave[2 * RATE : 2 * RATE + 8] = 0.9
             soundfile.write(tmp_path / label / f"{draw.integers(1e9)}_{number}.wav", wave, RATE)
     return tmp_path

@@ -41,8 +41,10 @@ def encoded(items: int, modalities: tuple[Modality, ...] = ("audio",)) -> dict[M
 
 
 def split(items: int) -> Split:
-    labels = torch.arange(items) % 2
-    return Split(None, None, labels, ("",) * items, ("",) * items)
+    """All different, in both modalities."""
+    labels, numbers = torch.arange(items) % 2, torch.arange(items)
+    pixels = torch.stack([numbers % 256, numbers // 256, 0 * numbers], 1).to(torch.uint8)[:, :, None, None]
+    return Split(numbers.to(torch.int16)[:, None], pixels, labels, ("",) * items, ("",) * items)
 
 
 def test_ranks_and_bound_do_not_depend_on_the_number_of_items(model: MultiModalCPC) -> None:

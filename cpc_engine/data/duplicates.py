@@ -174,7 +174,8 @@ def _periodicity(spectra: Tensor, length: int) -> Tensor:
     own = torch.fft.irfft(spectra.abs().square(), length)[:, : length // 2]
     own = own / own[:, :1].clamp(min=1e-9)
     beyond = (own < 0).cummax(1).values  # past the peak around delay 0
-    return (own * beyond).amax(1)
+    best: Tensor = (own * beyond).amax(1)
+    return best
 
 
 def _sound_prints(clips: Tensor) -> Tensor:

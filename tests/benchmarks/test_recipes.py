@@ -11,7 +11,20 @@ from typing import Any
 
 import pytest
 
-from benchmarks import coverage, evaluate, false_alarms, folders, leaks, loss, place, presets, training, typicality, ui
+from benchmarks import (
+    coverage,
+    evaluate,
+    false_alarms,
+    folders,
+    leaks,
+    loss,
+    ordering,
+    place,
+    presets,
+    training,
+    typicality,
+    ui,
+)
 from cpc_engine.evaluation.intervals import hierarchical_interval
 from cpc_engine.execution.evaluate import evaluate_run
 from cpc_engine.execution.execute import execute
@@ -110,7 +123,21 @@ def test_the_loss_and_the_app_keep_theirs(kept: Main, monkeypatch: pytest.Monkey
 def test_these_are_all_that_keep_results() -> None:
     tested = {
         module.__name__
-        for module in (coverage, evaluate, false_alarms, folders, leaks, loss, place, presets, training, typicality, ui)
+        for module in (
+            coverage,
+            evaluate,
+            false_alarms,
+            folders,
+            leaks,
+            loss,
+            ordering,
+            ordering,
+            place,
+            presets,
+            training,
+            typicality,
+            ui,
+        )
     }
     keep = set()
     for path in (REPOSITORY / "benchmarks").glob("*.py"):

@@ -1,0 +1,107 @@
+"""README's tables of how fast things are, from the documents of the benchmarks."""
+
+from __future__ import annotations
+
+from .table_cells import Document, mb, ms, table, where
+
+
+def loss(d: Document) -> list[str]:
+    shape, memory = d["shape"], d["memory_mb"]
+    whole = f"{ms(d['ours_ms'])}, one forward and backward pass"
+    rows = [["ours", d["ours_ms"], "", memory.get("ours"), "every source, nothing masked (reference mode)"]]
+    for name, words in (
+        ("ours_stats", "the same, with source statistics"),
+        ("ours_masked", "copies of the positive masked, with source statistics"),
+        ("ours_shifted", "τ so small that exponentials need a shift"),
+    ):
+        rows.append([name.replace("_", ", "), d[f"{name}_ms"], "", memory.get(name), words])
+    naive_words = "concatenate, multiply, cross-entropy: no masks, no source statistics"
+    rows.append(["naive", d["naive_ms"], f"{d['speedup_naive']:.1f} ×", memory.get("naive"), naive_words])
+    folded = {"linear_cross_entropy (folded)": d["linear_cross_entropy_folded"]}
+    for name, peer in {**d["peers"], **folded}.items():
+        subset = f"N = {peer['N']}, M = {peer['M']}: {peer['subset']}"
+        rows.append([f"`{name}`", peer["ms"], f"{peer['speedup_vs']:.1f} ×", memory.get(name), subset])
+    cells = [[name, ms(ms), gain, mb(used), words] for name, ms, gain, used, words in rows]
+    growth = [[str(r["M"]), ms(r["ms"]), f"{r['ms_per_1k_candidates']:.3g}", mb(r["peak_mb"])] for r in d["sweep"]]
+    errors = ", ".join(f"{case} {error:.1e}" for case, error in d["gradient_error"].items())
+    return [
+        f"### The loss, {where(d)}",
+        f"N = {shape['N']} anchors, M = {shape['M']} candidates, d = {shape['d']}: {whole}. Medians of {d['rounds']} "
+        f"alternating rounds (`{d['command']}`). *Ours is faster* compares within the same rounds and on the same part "
+        "of the problem; memory is the peak beyond the inputs, in a process of its own.",
+        table(["loss", "time", "ours is faster", "extra memory", "what it expresses"], cells),
+        f"Ours takes {d['roofline_ratio']:.2f} × the time of its bare matrix products ({ms(d['products_ms'])}); the "
+        f"source statistics cost {d['stats_overhead'] - 1:+.1%}. Gradients against float64, ‖Δ‖ ÷ ‖ref‖: {errors}.",
+        table(["M", "time", "ms per 1000 candidates", "extra memory"], growth),
+    ]
+
+
+def training(d: Document) -> list[str]:
+    rows = []
+    for name, p in d["presets"].items():
+        on, off = p["records_on"], p["records_off"]
+        speed = [f"{on['steps_per_s']:.2f}", f"{off['steps_per_s']:.2f}", f"{off['items_per_s']:.0f}"]
+        gpu = [f"{p['gpu_utilisation']:.0%}"] if "gpu_utilisation" in p else []
+        shares = [f"{on['loss_share']:.0%}", f"{on['encoder_share']:.0%}"]
+        rows.append([f"`{name}`", str(p["batch_size"]), *speed, *shares, *gpu])
+    head = ["preset", "batch", "steps/s", "steps/s without records", "items/s without records", "loss", "encoders"]
+    if any("gpu_utilisation" in p for p in d["presets"].values()):
+        head.append("GPU busy")
+    return [
+        f"### Training, {where(d)}",
+        f"The last columns are shares of a step's time, records on (`{d['command']}`).",
+        table(head, rows),
+    ]
+
+
+def presets(d: Document) -> list[str]:
+    rows = []
+    for name, found in d["presets"].items():
+        ranks = [f"{m} {rank['mean']:.1f} ± {rank['half'] or 0:.1f}" for m, rank in found["effective_rank"].items()]
+        times = [f"{found[key]:.0f} s" for key in ("seconds_to_first_map", "seconds")]
+        rows.append([f"`{name}`", ", ".join(ranks), f"{found['bar']:g}", *times])
+    seeds, threads = next(iter(d["presets"].values()))["seeds"], d["machine"]["threads"]
+    return [
+        "### Presets that make their own data: spread, and the first map",
+        "Effective rank of mean contexts of held-out items, their mean subtracted, mean ± half width of a 95 % "
+        f"Student-t interval over {seeds} seeds; the slowest seed's times, from the start of the run, with {threads} "
+        f"thread{'s' * (threads > 1)} "
+        f"(`{d['command']}`). A first map within 60 s was asked for.",
+        table(["preset", "effective rank", "bar", "first map", "whole run"], rows),
+    ]
+
+
+def app(d: Document) -> list[str]:
+    training, click, payload, paint, points = (
+        d[name] for name in ("training", "click", "payload", "first_paint", "map")
+    )
+    sizes = payload["kb_by_recorded_steps"]
+    kept = ", ".join(f"{kb:.0f} KB at {int(steps):,}" for steps, kb in sizes.items())
+    waits = ", ".join(f"{page} {seconds:.2f} s" for page, seconds in paint["median_s"].items())
+    rows = [
+        ["training speed with its page open, of that with it closed", f"{training['share']:.1%}", "≥ 95 %"],
+        ["click to paint while a run trains, median", ms(click["p50_ms"]), "≤ 350 ms"],
+        ["the same, 9 of 10", ms(click["p90_ms"]), "≤ 700 ms"],
+        ["one refresh of a run's page, by recorded steps", kept, "≤ 100 KB, flat"],
+        [f"first card with {paint['runs']} stored runs", waits, "≤ 1.5 s"],
+        [f"a map of {points['points']:,} points is drawn in", f"{points['drawn_s']:.1f} s", ""],
+        ["a frame while panning over it", ms(points["pan_ms"]), ""],
+    ]
+    return [
+        f"### The app, {where(d)}",
+        f"In Chromium on the same processor, which renders in software (`{d['command']}`).",
+        table(["what", "measured", "bar"], rows),
+    ]
+
+
+def placing(d: Document) -> list[str]:
+    bars = {"idle": "nothing else runs", "training": "a run trains"}
+    rows = [
+        [words, ms(d["page"][state]["p50_ms"]), ms(d["page"][state]["p90_ms"]), f"≤ {d['bars_p50_s'][state]:g} s"]
+        for state, words in bars.items()
+    ]
+    return [
+        "### From the end of a recording to the lit point",
+        f"On the page Place with `{d['run']}`, {d['page']['idle']['recordings']} recordings each (`{d['command']}`).",
+        table(["while", "median", "9 of 10", "bar (median)"], rows),
+    ]

@@ -1,0 +1,26 @@
+"""Pieces that the tables of README share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Document = dict[str, Any]
+
+
+def where(d: Document) -> str:
+    facts = d["machine"]
+    place = facts.get("gpu", f"{facts['cpu']}, {facts['threads']} threads")
+    return f"{place}, PyTorch {facts['torch']}{' (quick)' if d['quick'] else ''}"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def ms(ms: float) -> str:
+    return f"{ms:.0f} ms" if ms >= 100 else f"{ms:.3g} ms"
+
+
+def mb(mb: float | None) -> str:
+    return "" if mb is None else f"{mb:.0f} MB"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .table_cells import Document, mb, ms, table, where
+from .table_cells import Document, megabytes, milliseconds, table, where
 
 
 def loss(d: Document) -> list[str]:
     shape, memory = d["shape"], d["memory_mb"]
-    whole = f"{ms(d['ours_ms'])}, one forward and backward pass"
+    whole = f"{milliseconds(d['ours_ms'])}, one forward and backward pass"
     rows = [["ours", d["ours_ms"], "", memory.get("ours"), "every source, nothing masked (reference mode)"]]
     for name, words in (
         ("ours_stats", "the same, with source statistics"),
@@ -21,8 +21,11 @@ def loss(d: Document) -> list[str]:
     for name, peer in {**d["peers"], **folded}.items():
         subset = f"N = {peer['N']}, M = {peer['M']}: {peer['subset']}"
         rows.append([f"`{name}`", peer["ms"], f"{peer['speedup_vs']:.1f} ×", memory.get(name), subset])
-    cells = [[name, ms(ms), gain, mb(used), words] for name, ms, gain, used, words in rows]
-    growth = [[str(r["M"]), ms(r["ms"]), f"{r['ms_per_1k_candidates']:.3g}", mb(r["peak_mb"])] for r in d["sweep"]]
+    cells = [[name, milliseconds(ms), gain, megabytes(used), words] for name, ms, gain, used, words in rows]
+    growth = [
+        [str(r["M"]), milliseconds(r["ms"]), f"{r['ms_per_1k_candidates']:.3g}", megabytes(r["peak_mb"])]
+        for r in d["sweep"]
+    ]
     errors = ", ".join(f"{case} {error:.1e}" for case, error in d["gradient_error"].items())
     return [
         f"### The loss, {where(d)}",
@@ -30,7 +33,7 @@ def loss(d: Document) -> list[str]:
         f"alternating rounds (`{d['command']}`). *Ours is faster* compares within the same rounds and on the same part "
         "of the problem; memory is the peak beyond the inputs, in a process of its own.",
         table(["loss", "time", "ours is faster", "extra memory", "what it expresses"], cells),
-        f"Ours takes {d['roofline_ratio']:.2f} × the time of its bare matrix products ({ms(d['products_ms'])}); the "
+        f"Ours takes {d['roofline_ratio']:.2f} × the time of its bare matrix products ({milliseconds(d['products_ms'])}); the "
         f"source statistics cost {d['stats_overhead'] - 1:+.1%}. Gradients against float64, ‖Δ‖ ÷ ‖ref‖: {errors}.",
         table(["M", "time", "ms per 1000 candidates", "extra memory"], growth),
     ]
@@ -80,12 +83,12 @@ def app(d: Document) -> list[str]:
     waits = ", ".join(f"{page} {seconds:.2f} s" for page, seconds in paint["median_s"].items())
     rows = [
         ["training speed with its page open, of that with it closed", f"{training['share']:.1%}", "≥ 95 %"],
-        ["click to paint while a run trains, median", ms(click["p50_ms"]), "≤ 350 ms"],
-        ["the same, 9 of 10", ms(click["p90_ms"]), "≤ 700 ms"],
+        ["click to paint while a run trains, median", milliseconds(click["p50_ms"]), "≤ 350 ms"],
+        ["the same, 9 of 10", milliseconds(click["p90_ms"]), "≤ 700 ms"],
         ["one refresh of a run's page, by recorded steps", kept, "≤ 100 KB, flat"],
         [f"first card with {paint['runs']} stored runs", waits, "≤ 1.5 s"],
         [f"a map of {points['points']:,} points is drawn in", f"{points['drawn_s']:.1f} s", ""],
-        ["a frame while panning over it", ms(points["pan_ms"]), ""],
+        ["a frame while panning over it", milliseconds(points["pan_ms"]), ""],
     ]
     return [
         f"### The app, {where(d)}",
@@ -97,7 +100,12 @@ def app(d: Document) -> list[str]:
 def placing(d: Document) -> list[str]:
     bars = {"idle": "nothing else runs", "training": "a run trains"}
     rows = [
-        [words, ms(d["page"][state]["p50_ms"]), ms(d["page"][state]["p90_ms"]), f"≤ {d['bars_p50_s'][state]:g} s"]
+        [
+            words,
+            milliseconds(d["page"][state]["p50_ms"]),
+            milliseconds(d["page"][state]["p90_ms"]),
+            f"≤ {d['bars_p50_s'][state]:g} s",
+        ]
         for state, words in bars.items()
     ]
     return [

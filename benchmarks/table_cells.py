@@ -18,9 +18,9 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def ms(ms: float) -> str:
+def milliseconds(ms: float) -> str:
     return f"{ms:.0f} ms" if ms >= 100 else f"{ms:.3g} ms"
 
 
-def mb(mb: float | None) -> str:
+def megabytes(mb: float | None) -> str:
     return "" if mb is None else f"{mb:.0f} MB"

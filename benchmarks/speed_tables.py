@@ -34,7 +34,8 @@ def loss(d: Document) -> list[str]:
         "of the problem; memory is the peak beyond the inputs, in a process of its own.",
         table(["loss", "time", "ours is faster", "extra memory", "what it expresses"], cells),
         f"Ours takes {d['roofline_ratio']:.2f} × the time of its bare matrix products "
-        f"({milliseconds(d['products_ms'])}); the source statistics cost {d['stats_overhead'] - 1:+.1%}. Gradients against float64, ‖Δ‖ ÷ ‖ref‖: {errors}.",
+        f"({milliseconds(d['products_ms'])}); the source statistics cost {d['stats_overhead'] - 1:+.1%}. "
+        f"Gradients against float64, ‖Δ‖ ÷ ‖ref‖: {errors}.",
         table(["M", "time", "ms per 1000 candidates", "extra memory"], growth),
     ]
 

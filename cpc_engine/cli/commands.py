@@ -21,7 +21,7 @@ from ..evaluation.probes.plan import time_left
 from ..presets import PRESETS, preset
 from ..storage.folder import RunInfo, default_root, scan_runs
 from .experiment import run_experiment
-from .text import aligned, note
+from .text import aligned, note, printable
 
 Options = argparse.Namespace
 
@@ -250,7 +250,7 @@ def _summary(info: RunInfo, path: Path) -> dict[str, Any]:
 
 
 def _print(options: Options, document: Any, lines: Sequence[str]) -> None:
-    print(json.dumps(document, indent=2) if options.json else "\n".join(lines))
+    print(json.dumps(document, indent=2) if options.json else "\n".join(map(printable, lines)))
 
 
 def _number(value: float | None) -> str:

@@ -25,6 +25,16 @@ def aligned(columns: Mapping[str, Sequence[Any]], skip: Sequence[str] = ()) -> l
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
+def printable(line: str) -> str:
+    r"""Escape control characters, with which the name of a run could command the terminal.
+
+    Example:
+        >>> printable("red \x1b[31m")
+        'red \\x1b[31m'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+
+
 def note(line: str) -> None:
     """Print a line on stderr, so that stdout holds results only."""
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)

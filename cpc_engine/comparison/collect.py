@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from ..config import all_settings
 from ..storage.folder import RunFolder
 from .arms import ComparedRun
 
@@ -91,11 +92,15 @@ def load_compared(folder: RunFolder) -> ComparedRun:
 
 
 def changes_of(folder: RunFolder) -> tuple[tuple[int, str, str], ...]:
-    """Return (step, setting, value as JSON) of every setting that was changed during training."""
+    """Return (step, setting, value as JSON) of every setting that was changed during training.
+
+    What names no live setting is left out: a run may come from someone else, and its events are written into commands.
+    """
+    live = {setting.path for setting in all_settings() if setting.live}
     return tuple(
-        (int(event["step"]), str(event["setting"]), json.dumps(event["value"]))
+        (int(event["step"]), event["setting"], json.dumps(event["value"]))
         for event in folder.events()
-        if event.get("kind") == "change" and {"step", "setting", "value"} <= event.keys()
+        if event.get("kind") == "change" and event.get("setting") in live and {"step", "value"} <= event.keys()
     )
 
 

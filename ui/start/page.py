@@ -46,9 +46,12 @@ def _begin() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="begin"):
         clicked = st.button("Train a 60-second run", type="primary", icon=":material/play_arrow:", key="go")
         help = "Fewer steps end sooner."
-        steps = st.number_input(
-            "Steps", 2, 2000, STEPS, step=20, key="steps", bind="query-params", width=140, help=help
-        )
+        # Not bound to the address by Streamlit, which stops the page at "inf".
+        given = st.query_params.get("steps", "")
+        first = min(max(int(given), 2), 2000) if given.isdecimal() else STEPS
+        steps = st.number_input("Steps", 2, 2000, first, step=20, key="steps", width=140, help=help)
+        if steps != STEPS or given:
+            st.query_params["steps"] = str(steps)
     if clicked:
         with plain_errors():
             st.query_params["run"] = begin(steps)

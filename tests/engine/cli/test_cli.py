@@ -206,6 +206,15 @@ def test_list(cli: Cli, root: Path, tones: str, pairs: str) -> None:
     assert cli("list").out == "no runs in checkpoints\n"
 
 
+def test_control_characters_of_names_do_not_reach_the_terminal(cli: Cli, root: Path, tones: str) -> None:
+    folder = RunFolder(Path(shutil.copytree(root / tones, "checkpoints/odd")))
+    folder.rename("red \x1b[31m\x07", "")
+    out = cli("list").out
+    assert "\x1b" not in out
+    assert "\x07" not in out
+    assert "red \\x1b[31m\\x07" in out
+
+
 def test_list_names_broken_runs_on_stderr(cli: Cli, root: Path, tones: str) -> None:
     shutil.copytree(root / tones, "checkpoints/good")
     shutil.copytree(root / tones, "checkpoints/bad")

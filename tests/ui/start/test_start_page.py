@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from cpc_engine import manager_for
 from cpc_engine.storage.folder import RunFolder
 from tests.support.pages import open_page
@@ -19,6 +21,13 @@ def test_the_start_button_trains_and_names_its_run_in_the_address(runs: Path) ->
     [run] = [path.name for path in runs.iterdir()]
     assert run in test.query_params["run"]
     manager_for(runs).stop(run)
+
+
+@pytest.mark.parametrize("steps", ["inf", "nan", "-1", "1e9", "two"])
+def test_no_number_of_steps_in_the_address_breaks_the_page(runs: Path, steps: str) -> None:
+    test = open_page(steps=steps)
+    assert not test.exception
+    assert test.number_input(key="steps").value >= 2
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(runs: Path) -> None:

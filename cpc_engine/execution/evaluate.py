@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..config import RunConfig
 from ..data import load_dataset
+from ..data.dataset import Dataset
 from ..data.splits import sample_rows
 from ..errors import DataError, RunError
 from ..evaluation.metrics import geometry_metrics
-from ..evaluation.probes.report import probe_report
+from ..evaluation.probes.report import Report, probe_report
+from ..model import MultiModalCPC
 from ..storage.artifacts import load_model, save_ood_reference, save_probes
 from ..storage.folder import RunFolder
+from ..storage.lock import at_work
 from ..training.trainer import new_model
 from .device import pick_device
 
@@ -33,13 +37,31 @@ def evaluate_run(
         `ProbeRow` per feature), and "chosen_feature" (per modality).
 
     Raises:
-        RunError: the run has no weights. DataError: the data set is missing or has other classes.
+        RunError: the run has no weights, or another process is at work on it. DataError: the data set is missing or
+            has other classes. StorageError: the folder cannot be written, which is found before all work.
     """
     config = folder.config()
     if path is not None:
         config = config.replace({"data.path": path})
     if not folder.has_tensors("weights"):
         raise RunError(f"{folder.id} has no weights yet: it has not ended")
+    if folder.info().is_example:
+        return _measured(folder, config, progress)[0]
+    with at_work(folder.path):
+        folder.check_writable()
+        evaluation, report, model, data = _measured(folder, config, progress)
+        if not folder.has("ood"):
+            progress("fitting the out-of-distribution score", 1.0)
+            save_ood_reference(folder, model, data)
+        save_probes(folder, report.best)
+        folder.save_json("evaluation", evaluation)
+    return evaluation
+
+
+def _measured(
+    folder: RunFolder, config: RunConfig, progress: Callable[[str, float], None]
+) -> tuple[dict[str, Any], Report, MultiModalCPC, Dataset]:
+    """Measure a run; nothing is written."""
     progress("loading data", 0.0)
     device = pick_device(config.run.device)
     data = load_dataset(config, device)
@@ -57,11 +79,4 @@ def evaluate_run(
         "probe": {name: row.to_dict() for name, row in report.rows.items()},
         "chosen_feature": {modality: name for modality, (name, _) in report.best.items()},
     }
-    if folder.info().is_example:
-        return evaluation
-    if not folder.has("ood"):
-        progress("fitting the out-of-distribution score", 1.0)
-        save_ood_reference(folder, model, data)
-    save_probes(folder, report.best)
-    folder.save_json("evaluation", evaluation)
-    return evaluation
+    return evaluation, report, model, data

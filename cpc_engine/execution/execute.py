@@ -10,12 +10,13 @@ from typing import Any
 
 from ..data import load_dataset
 from ..data.dataset import Dataset
-from ..errors import CpcError, RunError
+from ..errors import CpcError, RunError, StorageError
 from ..evaluation.metrics import encode, geometry_metrics, queue_drift
 from ..maps.snapshots import SnapshotRecorder
 from ..maps.stored import check_mappable, save_maps
 from ..storage.artifacts import save_ood_reference
 from ..storage.folder import RunFolder, Status
+from ..storage.lock import at_work
 from ..training.control import Control
 from ..training.trainer import Trainer
 from .device import lower_priority, pick_device, pick_precision, precision_plugin, torch_settings
@@ -55,8 +56,20 @@ def execute(
 
     Returns:
         The state in which the run ended. No exception is raised: a failure is returned as a state, even if it cannot
-        be written to the folder because the disk is full.
+        be written to the folder because the disk is full. Where another process is at work on the run, its files are
+        left alone.
     """
+    try:
+        with at_work(folder.path):
+            return _execute(folder, control, observe, resume)
+    except (RunError, StorageError) as error:
+        state = State("failed", str(error))
+        observe(state)
+        return state
+
+
+def _execute(folder: RunFolder, control: Control, observe: Observer, resume: bool) -> State:
+    """Train the run whose lock is held; only the lock raises."""
     try:
         with torch_settings(folder.config().run):
             state = _Execution(folder, control, observe).run(resume)

@@ -313,6 +313,14 @@ class RunFolder:
         path = self.path / f"{name}.json"
         return current_json(name, read_json(path)) if path.is_file() else None
 
+    def check_writable(self) -> None:
+        """Check that files of the run can be written, before long work whose result would be lost.
+
+        Raises:
+            StorageError: they cannot.
+        """
+        self._write_info(self.info())
+
     def _write_config(self, config: RunConfig) -> None:
         write_json(self.path / "config.json", {"format": FORMAT, **config.to_dict()})
 

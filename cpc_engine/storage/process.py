@@ -12,10 +12,15 @@ from pathlib import Path
 
 
 def started(pid: int) -> int:
-    """Return the start time of a process in clock ticks since boot; 0 if it is gone or the system does not tell."""
+    """Return the start time of a process in clock ticks since boot; 0 if it is gone or the system does not tell.
+
+    A process that has ended and is only waiting for its parent to take notice (a zombie) is gone.
+    """
     try:
-        # The second field is the program's name in brackets, with any characters; the 22nd field is the start time.
-        return int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19])
+        # The second field is the program's name in brackets, with any characters; the third is the state, and the 22nd
+        # the start time.
+        state, *others = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return 0 if state in "ZX" else int(others[18])
     except (OSError, ValueError, IndexError):
         return 0
 

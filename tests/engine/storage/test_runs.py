@@ -420,7 +420,7 @@ def _full_once(path: Path, kept: list[bytes]) -> Callable[[int], None]:
     """An fsync that fails the second time `path` is written."""
 
     def fsync(descriptor: int) -> None:
-        if path.exists() and not kept and path.with_name(f".{path.name}.part").exists():
+        if path.exists() and not kept and list(path.parent.glob(f".{path.name}.*.part")):
             kept.append(path.read_bytes())
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -119,7 +119,7 @@ def run_all(
         try:
             if run_folder.json("evaluation") is None:
                 evaluate_run(run_folder, run.config.data.path)
-            if baselines_of(folder, run.config) is None:
+            if not all("correct" in row for row in (baselines_of(folder, run.config) or {"": {}}).values()):
                 _save_baselines(folder, run.config)
             if fingerprint_of(folder, run.config) is None:
                 fingerprint = load_dataset(run.config).fingerprint()
@@ -139,11 +139,12 @@ def find_run(root: Path, config: RunConfig) -> RunFolder | None:
 def baselines_of(folder: Path, config: RunConfig) -> dict[str, dict[str, Any]] | None:
     """Return {name: fields of its `BaselineRow`} for a run's data and seed; None if they were not computed.
 
-    Files of older versions hold accuracies only, so that the baselines are computed again.
+    Folders of earlier versions keep the accuracies alone.
     """
     path = _baseline_path(folder, config)
-    rows = read_json(path) if path.is_file() else {}
-    return dict(rows) if rows and all(isinstance(row, dict) for row in rows.values()) else None
+    if not path.is_file():
+        return None
+    return {name: row if isinstance(row, dict) else {"accuracy": row} for name, row in read_json(path).items()}
 
 
 def fingerprint_of(folder: Path, config: RunConfig) -> str | None:

@@ -55,7 +55,8 @@ def test_voices_are_trained_and_told_beside_their_baselines(recordings: Path, tm
     found = folders.measure("sounds", tmp_path, recordings, 1, {**small, "optimizer.batch_size": 4})
     (arm,) = found["summary"].values()
     assert 0 <= arm["chosen"]["mean"] <= 1
-    assert arm["baseline"]["mean"] >= max(arm[name]["mean"] for name in arm if name.startswith("baseline."))
+    best = max(arm[name]["mean"] for name in arm if name.startswith("baseline."))
+    assert arm["baseline"]["mean"] >= best - 1e-5  # stored with six digits
     words = folders.text({"tasks": {"sounds": found}})
     assert "audio_folder" in words
     assert "log-mel" in words

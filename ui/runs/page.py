@@ -10,6 +10,7 @@ from cpc_engine.storage.folder import scan_runs
 from cpc_engine.storage.trash import empty, restore, trashed
 
 from ..components.run_cards import show_cards
+from ..shell.address import join_ids
 from ..shell.compat import inside_app
 from ..shell.errors import plain_errors
 from ..shell.first_run import nothing_yet
@@ -44,7 +45,7 @@ def show() -> None:
                 "pages/compare.py",
                 label=f"Compare these {len(matching)}",
                 icon=":material/balance:",
-                query_params={"runs": ",".join(info.id for info in matching)},
+                query_params={"runs": join_ids(info.id for info in matching)},
             )
     pages = -(-len(matching) // AT_ONCE)
     page = st.pagination(pages, key="page") if pages > 1 else 1

@@ -6,6 +6,9 @@ engine's aliases.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from urllib.parse import unquote
+
 import streamlit as st
 
 # Widgets are bound to parameters by key, and lists write the label of what is chosen.
@@ -27,3 +30,18 @@ def current_address() -> None:
         del st.query_params[name]
     if earlier:
         st.rerun()  # a bound widget takes its first value from the address that a run of the script begins with
+
+
+def join_ids(runs: Iterable[str]) -> str:
+    """Run ids as one value of an address; commas within an id are escaped.
+
+    Example:
+        >>> join_ids(["tones-1", "a, b"]), split_ids("tones-1,a%2C b")
+        ('tones-1,a%2C b', ['tones-1', 'a, b'])
+    """
+    return ",".join(run.replace("%", "%25").replace(",", "%2C") for run in runs)
+
+
+def split_ids(value: str) -> list[str]:
+    """The ids of `join_ids`."""
+    return [unquote(part) for part in value.split(",") if part]

@@ -72,10 +72,10 @@ def chosen_run() -> str | None:
     if run is None:
         return None
 
-    from cpc_engine.storage.folder import ID, RunFolder
+    from cpc_engine.storage.folder import RunFolder, is_id
 
-    # Anybody may have typed it: `ID` lets no path out of the folder of runs pass.
-    if ID.fullmatch(run) and RunFolder(root() / run).has("config"):
+    # Anybody may have typed it: `is_id` lets no path out of the folder of runs pass.
+    if is_id(run) and RunFolder(root() / run).has("config"):
         return run
     st.warning("The address names a run that is not here. Here is what there is.", icon=":material/link_off:")
     del st.query_params["run"]

@@ -13,6 +13,7 @@ from cpc_engine.presets import PRESETS
 from cpc_engine.training.plan import diagnostics
 
 from ..components.settings_form import Changes, as_text
+from ..shell.address import join_ids
 from ..shell.compat import inside_app
 from ..shell.errors import plain_errors, sentence
 from ..shell.glossary import define
@@ -89,7 +90,7 @@ def _start(config: RunConfig, ready: bool) -> None:
         seeds = range(config.run.seed, config.run.seed + count)
         ids = [manager().start(config.replace({"run.seed": seed})) for seed in seeds]
         if count > 1:
-            st.switch_page("pages/compare.py", query_params={"runs": ",".join(ids)})
+            st.switch_page("pages/compare.py", query_params={"runs": join_ids(ids)})
         st.switch_page("pages/watch.py", query_params={"run": ids[0]})
 
 

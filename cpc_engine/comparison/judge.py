@@ -16,11 +16,14 @@ from ..evaluation.intervals import Cells
 from ..evaluation.metric_info import METRICS, PRIMARY, describe_metric
 from ..settings import unknown
 from .arms import MIN_SEEDS, Arm, cells_of, metric_names
-from .verdicts import ALPHA, Verdict, compare_cells
+from .verdicts import Verdict, compare_cells
 
 Key = TypeVar("Key", bound=Hashable)
 
 PRIMARY_SHARE = 0.5  # of the allowed error
+# What a corrected p value must fall below, for at most 5 % of comparisons to err: accuracies come in steps, and a t
+# test of few such values errs somewhat more often than it says.
+LEVEL = 0.04
 
 SEEDS_NEEDED = f"A verdict needs {MIN_SEEDS} seeds on each side, best the same ones; fewer give numbers only."
 EXPLANATION = (
@@ -82,7 +85,7 @@ def corrected(tests: Mapping[Key, Verdict], is_primary: Callable[[Key], bool]) -
     for key, adjusted in zip(large, weighted_holm(values, weights), strict=True):
         test = tests[key]
         found[key] = replace(
-            test, adjusted=adjusted, outcome=test.outcome if adjusted < ALPHA else "not_distinguishable"
+            test, adjusted=adjusted, outcome=test.outcome if adjusted < LEVEL else "not_distinguishable"
         )
     return found
 

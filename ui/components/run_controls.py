@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from cpc_engine.errors import CpcError
+
 from ..shell.errors import plain_errors
-from ..shell.session import has_ended, manager
+from ..shell.session import has_ended, manager, open_run
 
 if TYPE_CHECKING:
     from cpc_engine.execution.manager import RunProgress
@@ -20,7 +22,7 @@ def controls(run: RunProgress) -> None:
         return
     with st.container(horizontal=True, gap="small"):
         if has_ended(run.status):
-            if run.step:
+            if _can_resume(run.id):
                 _button("Resume", ":material/play_arrow:", "resume", run.id, manager().resume)
             return
         if run.status == "paused":
@@ -29,6 +31,17 @@ def controls(run: RunProgress) -> None:
             _button("Pause", ":material/pause:", "pause", run.id, manager().pause)
         kept = "Ends after this step and keeps what it learned."
         _button("Stop", ":material/stop:", "stop", run.id, manager().stop, kept)
+
+
+def _can_resume(run: str) -> bool:
+    """Also a run that was still waiting when its server was killed, and had not begun."""
+    from cpc_engine.storage.folder import check_resumable
+
+    try:
+        check_resumable(open_run(run).folder)
+    except CpcError:
+        return False
+    return True
 
 
 def _button(

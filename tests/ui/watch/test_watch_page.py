@@ -7,7 +7,9 @@ import shutil
 from pathlib import Path
 
 from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.format import FORMAT
 from tests.support.pages import links, open_page
+from tests.support.tiny import tiny, wait_until
 
 pytest_plugins = ["tests.support.pages"]
 
@@ -40,6 +42,18 @@ def test_an_example_is_looked_at_but_not_changed(runs: Path, finished: Path) -> 
     assert "What it teaches" in [one.value for one in test.markdown]
     assert not {"delete", "resume-example-one"} & {one.key for one in test.button}
     assert "Keep" not in [one.label for one in test.button], "nor can it be named"
+
+
+def test_a_run_that_was_still_waiting_when_its_server_was_killed_can_go_on(runs: Path) -> None:
+    folder = RunFolder.create(runs, tiny())
+    facts = {**vars(folder.info()), "format": FORMAT, "pid": 2**22 + 1, "pid_started": 1}  # no such process
+    folder.save_json("run", facts)
+    assert folder.info().status == "interrupted"
+    test = open_page("pages/watch.py", run=folder.id)
+    assert not test.exception
+    test.button(key=f"resume-{folder.id}").click().run()
+    assert not test.exception
+    wait_until(lambda: folder.info().status == "finished", "the run to end")
 
 
 def test_a_run_leads_to_one_like_it(runs: Path, finished: Path) -> None:

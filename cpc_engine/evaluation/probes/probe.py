@@ -113,7 +113,8 @@ def fit_probe(
 ) -> Probe:
     """Fit logistic regression on standardized features, with the C that gives the best validation accuracy.
 
-    While the smallest or the largest C is the best, the grid is widened by a factor of 10, within `WIDEST`.
+    While the smallest or the largest C is better than the one beside it, the grid is widened by a factor of 10, within
+    `WIDEST`.
 
     Args:
         train_x, validation_x: (N, F) and (M, F) features.
@@ -153,20 +154,21 @@ def fit_probe(
             accuracy = _share(probe._score(held_x).argmax(1), held_y)
             probes[fit.strength] = replace(probe, validation_accuracy=accuracy)
         best = min(probes.values(), key=lambda probe: (-probe.validation_accuracy, probe.strength))
-        missing = _beyond(best.strength, sorted(probes))
+        missing = _beyond(best, [probes[strength] for strength in sorted(probes)])
     return replace(best, temperature=_temperature(best._score(held_x), held_y))
 
 
-def _beyond(best: float, strengths: Sequence[float]) -> list[float]:
-    """Return the next strength beyond the edge that is the best of sorted `strengths`; empty if there is none."""
-    if len(strengths) == 1:
+def _beyond(best: Probe, probes: Sequence[Probe]) -> list[float]:
+    """Return the next strength beyond the edge where the best probe is; empty if there is none.
+
+    `probes` are sorted by strength. An edge that is only as good as the strength beside it promises nothing beyond.
+    """
+    if len(probes) == 1:
         return []
-    if best == strengths[0]:
-        wider = float(f"{best / 10:.6g}")
-    elif best == strengths[-1]:
-        wider = float(f"{best * 10:.6g}")
-    else:
+    beside = {probes[0].strength: probes[1], probes[-1].strength: probes[-2]}.get(best.strength)
+    if beside is None or best.validation_accuracy <= beside.validation_accuracy:
         return []
+    wider = float(f"{best.strength * (0.1 if best is probes[0] else 10):.6g}")
     return [wider] if WIDEST[0] <= wider <= WIDEST[1] else []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -59,9 +61,10 @@ def test_the_grid_is_widened_while_its_edge_is_the_best() -> None:
 
     def chosen(low: int, high: int) -> float:
         best = max(range(low, high + 1), key=lambda e: (each[10.0**e], -e))
-        if best == low > -6:
+        if best == low > -6 and each[10.0**low] > each[10.0 ** (low + 1)]:
             return chosen(low - 1, high)
-        return chosen(low, high + 1) if best == high else 10.0**best
+        better = best == high and each[10.0**high] > each[10.0 ** (high - 1)]
+        return chosen(low, high + 1) if better else 10.0**best
 
     assert chosen(-5, -4) > 1e-4
     for low, high in ((-6, -5), (-5, -4), (-2, -1), (0, 2), (2, 3)):
@@ -74,8 +77,9 @@ def test_at_equal_accuracy_the_smallest_c_wins_and_a_bound_is_named() -> None:
     easy = np.eye(3).repeat(20, axis=0), np.arange(3).repeat(20)
     probe = fit_probe(*easy, *easy, [0.1, 1.0, 10.0], 3)
     assert probe.validation_accuracy == 1
-    assert probe.strength == WIDEST[0]
-    assert probe.at_bound
+    assert probe.strength == 0.1  # no better than the one beside it, so nothing is looked for beyond
+    assert not probe.at_bound
+    assert replace(probe, strength=WIDEST[0]).at_bound
     assert not fit_probe(*easy, *easy, [1.0], 3).at_bound
 
 

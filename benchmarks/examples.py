@@ -30,7 +30,7 @@ from cpc_engine.config import RunConfig
 from cpc_engine.errors import CpcError, RunError
 from cpc_engine.execution.evaluate import evaluate_run
 from cpc_engine.experiments.runner import find_run
-from cpc_engine.maps.stored import load_map
+from cpc_engine.maps.stored import keep_map
 from cpc_engine.presets import PRESETS
 from cpc_engine.settings import unknown
 from cpc_engine.storage.folder import RunFolder
@@ -92,7 +92,7 @@ def make(name: str, data: Path, out: Path, runs: Path | None, replace: bool) -> 
         run = _finished(example.config(data), Path(work), runs)
         if run.json("evaluation") is None:
             evaluate_run(run)
-        load_map(run, "umap")  # fitted now, so that opening it later takes no time
+        keep_map(run, "umap")
         for left_out in _LEFT_OUT:
             (run.path / left_out).unlink(missing_ok=True)
         _forget_path(run)

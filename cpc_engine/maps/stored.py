@@ -89,6 +89,16 @@ def load_map(folder: RunFolder, method: Method = "pca") -> RunMap:
     return stored
 
 
+def keep_map(folder: RunFolder, method: Method) -> None:
+    """Fit one more map of a run and keep it with the others, so that opening it later takes no time.
+
+    Raises:
+        RunError: the run has no map, or its files are damaged. StorageError: it cannot be written.
+    """
+    run_map = load_map(folder, method)
+    _save(folder, run_map)
+
+
 def _read(folder: RunFolder) -> RunMap:
     meta, tensors = folder.json("map"), folder.tensors("map")
     try:

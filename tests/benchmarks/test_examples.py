@@ -110,5 +110,5 @@ def test_noise_and_silence_are_out_of_distribution_for_audio_runs(name: str) -> 
         assert placement.validation_items is not None
         # At most one of the validation items scores as high; of 160 of them, one is more than 1 %.
         assert placement.typicality is not None
-        assert placement.typicality <= 200 / (placement.validation_items + 1)
+        assert placement.typicality <= 200.01 / (placement.validation_items + 1)
         assert placement.verdict.startswith(("unlike", "borderline"))

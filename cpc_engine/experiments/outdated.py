@@ -27,7 +27,6 @@ WITHOUT_RECIPE = frozenset(
         "place.json",
         "presets.json",
         "training-cpu.json",
-        "typicality.json",
         "ui.json",
     }
 )

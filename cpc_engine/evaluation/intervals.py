@@ -117,7 +117,7 @@ class Estimate:
         if self.error is None:
             return None
         if self.error == 0:
-            return 0.0 if self.mean else 1.0
+            return 0.0 if abs(self.mean) > 1e-12 else 1.0  # a smaller one is rounding
         return float(2 * stdtr(self.freedom, -abs(self.mean) / self.error))
 
 

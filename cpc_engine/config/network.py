@@ -88,6 +88,16 @@ class AudioConfig(Section):
     )
     band_drop: float = setting(0.1, "Chance that a stretch of mel bands is blanked.", ge=0, le=1, label="Band dropout")
 
+    @property
+    def clip_length(self) -> int:
+        """Samples per clip.
+
+        Example:
+            >>> AudioConfig(sample_rate=8000, clip_seconds=0.5).clip_length
+            4000
+        """
+        return round(self.clip_seconds * self.sample_rate)
+
 
 class ImageConfig(Section):
     """From a picture to latents on a grid."""

@@ -8,7 +8,7 @@ from ..config import RunConfig
 from ..datasets import DATASETS
 from ..errors import ConfigError, DataError
 from .dataset import Dataset, Split
-from .loading import Progress, clip_length
+from .loading import Progress
 from .preview import item_media, preview_png, preview_wav
 from .splits import check_enough
 
@@ -16,7 +16,6 @@ __all__ = [
     "Dataset",
     "Progress",
     "Split",
-    "clip_length",
     "item_media",
     "load_dataset",
     "preview_png",

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from ..config import RunConfig
 from ..errors import DataError
 from .dataset import Dataset, Split
-from .loading import MAX_BYTES, Progress, clip_length
+from .loading import MAX_BYTES, Progress
 from .signals import KEYS, SHAPES, Array, check_rate, chirp, dtmf, key_pair, to_int16, tone
 from .splits import chosen_classes, holdout, labels_tensor, take_validation
 
@@ -45,7 +45,7 @@ def tones(config: RunConfig, device: torch.device | str, progress: Progress | No
 
 def chirps(config: RunConfig, device: torch.device | str, progress: Progress | None) -> Dataset:
     """Chirps of five shapes: up, down, hat, valley, and warble. Unlike in `tones`, the future differs from the past."""
-    rate, length = config.audio.sample_rate, clip_length(config)
+    rate, length = config.audio.sample_rate, config.audio.clip_length
     check_rate("chirps", CHIRP_BASE[1] * 2 ** CHIRP_OCTAVES[1], rate)
 
     def make(labels: np.ndarray, rng: Rng) -> np.ndarray:
@@ -91,7 +91,7 @@ def keypad(config: RunConfig, device: torch.device | str, progress: Progress | N
             rounds = [rng.permutation(of_key) for _ in range(-(-needed // len(of_key)))]
             drawn[keys == key] = np.concatenate(rounds)[:needed]
         splits[part] = Split(
-            audio=_audio_tensor(_keypad_maker(config), keys, rng, clip_length(config)),
+            audio=_audio_tensor(_keypad_maker(config), keys, rng, config.audio.clip_length),
             image=images[torch.from_numpy(drawn)],
             labels=labels_tensor(labels),
             names=tuple(f"keypad/{part}/{i}" for i in range(count)),
@@ -120,7 +120,7 @@ def _dataset(
     classes = chosen_classes(config.data, valid)
     class_indices = np.array([valid.index(title) for title in classes])
     counts = {"train": config.data.train_items, "test": config.data.test_items}
-    item_bytes = (2 * clip_length(config) if audio else 0) + (3 * BARS_SIDE**2 if image else 0)
+    item_bytes = (2 * config.audio.clip_length if audio else 0) + (3 * BARS_SIDE**2 if image else 0)
     if sum(counts.values()) * item_bytes > MAX_BYTES:
         raise DataError(f"{name}: {sum(counts.values())} items need more than 8 GiB; lower data.train_items")
     splits = {}
@@ -129,7 +129,7 @@ def _dataset(
         labels = _balanced_labels(len(classes), count, rng)
         ids = tuple(f"{name}/{part}/{i}" for i in range(count))
         splits[part] = Split(
-            audio=None if audio is None else _audio_tensor(audio, class_indices[labels], rng, clip_length(config)),
+            audio=None if audio is None else _audio_tensor(audio, class_indices[labels], rng, config.audio.clip_length),
             image=None if image is None else _image_tensor(image, class_indices[labels], rng),
             labels=labels_tensor(labels),
             names=ids,
@@ -186,7 +186,7 @@ def _finish_clips(waves: Array, rng: Rng) -> np.ndarray:
 
 def _tones_maker(config: RunConfig) -> Maker:
     """A function that makes clips of steady tones."""
-    rate, length = config.audio.sample_rate, clip_length(config)
+    rate, length = config.audio.sample_rate, config.audio.clip_length
     check_rate("tones", TONES[-1] * (1 + DETUNE), rate)
 
     def make(labels: np.ndarray, rng: Rng) -> np.ndarray:
@@ -198,7 +198,7 @@ def _tones_maker(config: RunConfig) -> Maker:
 
 def _keypad_maker(config: RunConfig) -> Maker:
     """A function that makes clips of DTMF tones."""
-    rate, length = config.audio.sample_rate, clip_length(config)
+    rate, length = config.audio.sample_rate, config.audio.clip_length
     check_rate("keypad", 1477.0, rate)
     pairs = np.array([key_pair(key) for key in KEYS])
 

@@ -41,16 +41,6 @@ class Loaded:
     skipped: list[str]
 
 
-def clip_length(config: RunConfig) -> int:
-    """Samples per audio clip.
-
-    Example:
-        >>> clip_length(RunConfig().replace({"audio.sample_rate": 8000, "audio.clip_seconds": 0.5}))
-        4000
-    """
-    return round(config.audio.clip_seconds * config.audio.sample_rate)
-
-
 def class_folders(root: Path) -> dict[str, list[Path]]:
     """List the files of each class: {name of a sub-folder: its files, searched recursively}.
 
@@ -80,7 +70,7 @@ def load_sounds(
 ) -> Loaded:
     """Decode audio files to recordings (n, W) int16 on `device`, padded with zeros at the end.
 
-    W is the length of the longest recording, at least `clip_length(config)` and at most `audio.recording_seconds`.
+    W is the length of the longest recording, at least `config.audio.clip_length` and at most `audio.recording_seconds`.
 
     Args:
         paths: files to decode.
@@ -89,7 +79,7 @@ def load_sounds(
     Raises:
         DataError: the recordings would need more than 8 GiB.
     """
-    rate, length = config.audio.sample_rate, clip_length(config)
+    rate, length = config.audio.sample_rate, config.audio.clip_length
     longest = max(length, round(config.audio.recording_seconds * rate))
 
     def read(path: Path, name: str) -> tuple[np.ndarray, int]:

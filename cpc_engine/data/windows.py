@@ -40,7 +40,7 @@ def random_windows(split: Split, audio: AudioConfig, generator: torch.Generator)
     """
     if split.audio is None or split.lengths is None:
         return split, torch.zeros(len(split), dtype=torch.int64, device=split.labels.device)
-    length, stride = _clip_length(audio), latent_stride(audio)
+    length, stride = audio.clip_length, latent_stride(audio)
     places = (split.lengths - length) // stride + 1
     draw = torch.rand(len(split), generator=generator, device=places.device)
     first = (draw * places).long().clamp(max=places - 1)
@@ -56,7 +56,7 @@ def all_windows(split: Split, audio: AudioConfig) -> tuple[Split, Tensor]:
     everything = torch.arange(len(split), device=split.labels.device)
     if split.audio is None or split.lengths is None:
         return split, everything
-    length = _clip_length(audio)
+    length = audio.clip_length
     counts = (-(-split.lengths // length)).clamp(max=MOST_WINDOWS)
     rows = everything.repeat_interleave(counts)
     number = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]
@@ -88,7 +88,3 @@ def mean_over_windows(values: Tensor, items: Tensor) -> Tensor:
         return values
     total = torch.zeros(len(counts), *values.shape[1:], dtype=values.dtype, device=values.device)
     return total.index_add_(0, items, values) / counts.view(-1, *[1] * (values.ndim - 1))
-
-
-def _clip_length(audio: AudioConfig) -> int:
-    return round(audio.clip_seconds * audio.sample_rate)

@@ -69,7 +69,7 @@ class AudioFeatures(nn.Module):
     @property
     def length(self) -> int:
         """Samples per clip."""
-        return round(self.config.clip_seconds * self.config.sample_rate)
+        return self.config.clip_length
 
     def log_mel(self, waves: Tensor, gains: Tensor | float = 1.0) -> Tensor:
         """Compute log-mel frames that are not standardized.

@@ -17,7 +17,6 @@ repository.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import shlex
 import sys
@@ -43,14 +42,15 @@ from cpc_engine.config import RunConfig
 from cpc_engine.data import load_dataset
 from cpc_engine.data.dataset import Dataset
 from cpc_engine.data.splits import sample_rows
-from cpc_engine.evaluation import patches
+from cpc_engine.evaluation import baselines
 from cpc_engine.evaluation.baselines import baseline_rows, raw_features
-from cpc_engine.evaluation.embed import Features, embed
+from cpc_engine.evaluation.embed import embed
 from cpc_engine.evaluation.probes.knn import nearest_neighbors
 from cpc_engine.evaluation.probes.probe import Probe, fit_probe
 from cpc_engine.experiments.recipe import recipe
 from cpc_engine.presets import PRESETS
-from cpc_engine.training.trainer import Trainer, new_model
+from cpc_engine.training.initial import new_model
+from cpc_engine.training.trainer import Trainer
 
 Columns = list[Tensor]  # training, validation, test
 OLD_BATCH = 256  # items that were embedded at once before; measured on validation items
@@ -98,8 +98,8 @@ def measure(config: RunConfig, steps: int, note: Callable[[str], None]) -> dict[
         embed(network, data.validation, OLD_BATCH)
         items = sum(map(len, splits)) / len(data.validation)
         embedding["before_seconds"] += (time.perf_counter() - began) * items
-        for field in dataclasses.fields(Features):
-            columns[field.name + suffix] = [getattr(part, field.name) for part in features]
+        for name in features[0].names():
+            columns[name + suffix] = [getattr(part, name) for part in features]
     note(f"embedded in {embedding['seconds']:.1f} s, before {embedding['before_seconds']:.1f} s")
     rows = {}
     for name, x in columns.items():
@@ -188,7 +188,7 @@ def measure_patches(config: RunConfig, counts: Sequence[int], note: Callable[[st
     found = {}
     for count in counts:
         began = time.perf_counter()
-        with patch.object(patches, "CENTROIDS", count):
+        with patch.object(baselines, "CENTROIDS", count):
             rows = baseline_rows(data, config, sample_rows(data.train, config.evaluation.probe_items, config.data.seed))
         found[str(count)] = {
             "seconds": time.perf_counter() - began,

@@ -31,7 +31,7 @@ from cpc_engine.data.splits import sample_rows
 from cpc_engine.evaluation import ood
 from cpc_engine.evaluation.embed import embed
 from cpc_engine.experiments.recipe import recipe
-from cpc_engine.training import trainer
+from cpc_engine.training import initial
 
 CLASSES, SPEAKERS, TAKES, RATE = 4, 6, 60, 8000
 METRIC_ITEMS, CALIBRATION, TRAINING, VALIDATION = 96, 128, 240, 96
@@ -72,8 +72,8 @@ def measure(seed: int, choose: Choice) -> dict[str, float]:
     train, validation, test = (sorted_sounds(3 * seed + part, takes) for part, takes in enumerate((TAKES, 20, 20)))
     data = Dataset("audio_folder", tuple("abcd"), train, validation, test, sample_rate=RATE)
     metric_rows = choose(validation, METRIC_ITEMS, seed)
-    with patch.object(trainer, "sample_rows", choose), patch.object(trainer, "CALIBRATION_CLIPS", CALIBRATION):
-        model = trainer.new_model(CONFIG, data).eval()
+    with patch.object(initial, "sample_rows", choose), patch.object(initial, "CALIBRATION_CLIPS", CALIBRATION):
+        model = initial.new_model(CONFIG, data).eval()
     assert train.audio is not None
     with torch.no_grad():
         offset = model.audio_features(train.audio).mean((0, 2)).abs().amax()

@@ -277,6 +277,8 @@ class Run:
             raise unknown("split", split, splits)
         items = splits[split]
         found = embed(self.model, items)
+        if any(feature not in features.names() for features in found.values()):
+            raise ConfigError(f"{feature} needs the residual encoder, which {self.folder.id} does not use")
         labels = items.labels.tolist()
         rows = [
             pd.DataFrame(

@@ -9,6 +9,16 @@ from pydantic import Field, model_validator
 from ..settings import Section, setting
 
 
+def map_side(side: int) -> int:
+    """Return the cells along a side of the residual encoder's maps, for an input with `side` pixels, bands or frames.
+
+    Example:
+        >>> map_side(32), map_side(64), map_side(201)
+        (7, 15, 49)
+    """
+    return -(-((side - 6) // 2 + 1) // 2)
+
+
 class AudioConfig(Section):
     """From a waveform to log-mel frames to latents."""
 
@@ -38,8 +48,10 @@ class AudioConfig(Section):
         high="steady sounds vanish: all they have is their mean",
         label="Subtract the mean spectrum",
     )
-    encoder: Literal["patches", "convnet"] = setting(
-        "patches", "Encode stretches of frames apart, or run one ConvNet over the whole clip (its fields overlap)."
+    encoder: Literal["patches", "convnet", "residual"] = setting(
+        "patches",
+        "Encode stretches of frames apart; or run one ConvNet over the whole clip (its fields overlap), all learned or "
+        "with a first layer from the data and residual blocks.",
     )
     frames_per_latent: int = setting(
         6,
@@ -51,6 +63,16 @@ class AudioConfig(Section):
         label="Frames per latent",
     )
     width: int = setting(48, "Channels of the encoder.", unit="channels", ge=8, le=512)
+    directions: int = setting(
+        256,
+        "Outputs of the residual encoder's first layer: directions of whitened patches of the data.",
+        unit="directions",
+        ge=8,
+        le=2048,
+        low="few kinds of edges and textures are told apart",
+        high="the first layer takes most of a step",
+        label="First-layer directions",
+    )
     shift: float = setting(
         0.1, "Largest random shift in time, as a share of the clip.", ge=0, le=0.5, label="Time shift"
     )
@@ -88,6 +110,22 @@ class AudioConfig(Section):
     )
     band_drop: float = setting(0.1, "Chance that a stretch of mel bands is blanked.", ge=0, le=1, label="Band dropout")
 
+    def latents(self, frames: int) -> int:
+        """Return the number T of latents of a clip with so many spectrogram frames.
+
+        Example:
+            >>> AudioConfig().latents(101), AudioConfig(encoder="residual").latents(201)
+            (16, 24)
+        """
+        if self.encoder == "patches":
+            return frames // self.frames_per_latent
+        return -(-frames // 4) if self.encoder == "convnet" else map_side(frames) // 2
+
+    @property
+    def frames_between_latents(self) -> int:
+        """Spectrogram frames from one latent to the next."""
+        return {"patches": self.frames_per_latent, "convnet": 4, "residual": 8}[self.encoder]
+
     @property
     def clip_length(self) -> int:
         """Samples per clip.
@@ -103,8 +141,21 @@ class ImageConfig(Section):
     """From a picture to latents on a grid."""
 
     size: int = setting(128, "Pictures are resized to size × size.", unit="px", ge=32, le=256, label="Picture size")
-    encoder: Literal["patches", "convnet"] = setting(
-        "patches", "Encode patches apart, or run one ConvNet over the whole picture (its fields overlap)."
+    encoder: Literal["patches", "convnet", "residual"] = setting(
+        "patches",
+        "Encode patches apart; or run one ConvNet over the whole picture (its fields overlap), all learned or with a "
+        "first layer from the data and residual blocks.",
+    )
+    view_size: int = setting(
+        0,
+        "Side of the pieces that training reads, cut out at random places (0: the whole picture). Only the residual "
+        "encoder reads pictures of any size.",
+        unit="px",
+        ge=0,
+        le=256,
+        low="a piece shows too little of the item",
+        high="two pieces show the same pixels, and a step takes longer",
+        label="Size of training views",
     )
     grid: int = setting(
         4, "Latents per side; the sequence is grid × grid in raster order.", ge=2, le=16, label="Latents per side"
@@ -117,6 +168,16 @@ class ImageConfig(Section):
         label="Wrap at row ends",
     )
     width: int = setting(48, "Channels of the encoder.", unit="channels", ge=8, le=512)
+    directions: int = setting(
+        256,
+        "Outputs of the residual encoder's first layer: directions of whitened patches of the data.",
+        unit="directions",
+        ge=8,
+        le=2048,
+        low="few kinds of edges and textures are told apart",
+        high="the first layer takes most of a step",
+        label="First-layer directions",
+    )
     depth: int = setting(4, "Convolutions of the encoder.", ge=1, le=8, label="Convolutions")
     flip: bool = setting(True, "Mirror half of the pictures left to right.", label="Mirror")
     crop: float = setting(
@@ -155,6 +216,10 @@ class ImageConfig(Section):
             raise ValueError(f"a patch of {patch} px is too small or no multiple of 4; change size or grid")
         if self.encoder == "convnet" and (patch < 2 or patch & (patch - 1)):
             raise ValueError(f"for the convnet, size / grid must be a power of two, not {patch}")
+        if self.view_size and self.encoder != "residual":
+            raise ValueError("view_size needs the residual encoder; the others read whole pictures")
+        if self.view_size > self.size or 0 < self.view_size < 16:
+            raise ValueError(f"view_size must be from 16 to size {self.size}, not {self.view_size}")
         return self
 
 
@@ -173,6 +238,13 @@ class ContextConfig(Section):
         min_length=1,
         max_length=16,
         label="Horizons k",
+    )
+    item_dim: int = setting(
+        128,
+        "Size of the item embeddings that item-level terms of the loss compare.",
+        ge=4,
+        le=1024,
+        label="Item embedding dimension",
     )
     predictors_per_modality: bool = setting(
         True, "Give each modality its own linear maps instead of sharing them.", label="Predictors per modality"

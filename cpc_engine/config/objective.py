@@ -45,7 +45,7 @@ class SamplerConfig(SourceSettings, MaskSettings):
 
 
 class LossConfig(Section):
-    """InfoNCE and the pair term."""
+    """InfoNCE over positions, terms that compare whole items, and the pair term."""
 
     similarity: Literal["cosine", "dot"] = setting(
         "cosine", "Score by the cosine of the angle, or by the plain dot product."
@@ -86,6 +86,78 @@ class LossConfig(Section):
         live=True,
         speed=False,
     )
+
+    prediction_weight: float = setting(
+        1.0,
+        "Weight of the prediction of later positions, the loss of contrastive predictive coding (0: none).",
+        label="Prediction weight",
+        ge=0,
+        le=100,
+        live=True,
+        low="contexts are hardly trained",
+        high="texture and rhythm are learned more than what an item is",
+    )
+    item_weight: float = setting(
+        0.0,
+        "Weight of the item-level InfoNCE: two random views or windows of an item attract, those of other items repel.",
+        label="Item-level loss",
+        ge=0,
+        le=100,
+        low="what positions have in common across an item is learned slowly",
+        high="prediction of later positions hardly counts",
+    )
+    item_temperature: float = setting(
+        0.2,
+        "Temperature of the item-level loss.",
+        label="Temperature of the item-level loss",
+        ge=0.005,
+        le=10,
+        live=True,
+        speed=False,
+        low="only the most similar other items count",
+        high="all other items count alike",
+    )
+    global_weight: float = setting(
+        0.0,
+        "Weight of the global–local InfoNCE: the summary of one view tells the latents of its own item from others.",
+        label="Global–local loss",
+        ge=0,
+        le=100,
+        low="latents need not tell which item they are of",
+        high="positions of an item become alike",
+    )
+    invariance_weight: float = setting(
+        0.0,
+        "Weight of the squared distance between embeddings of two views, without negatives (VICReg; 25 there).",
+        label="Invariance (VICReg)",
+        ge=0,
+        le=1000,
+        low="views of an item stay apart",
+        high="embeddings collapse unless variance is kept up",
+    )
+    variance_weight: float = setting(
+        0.0,
+        "Weight of the hinge that keeps the standard deviation of each embedding dimension above 1 (VICReg; 25 there).",
+        label="Variance (VICReg)",
+        ge=0,
+        le=1000,
+        low="embeddings may collapse to a point",
+        high="embeddings spread by noise",
+    )
+    covariance_weight: float = setting(
+        0.0,
+        "Weight of the squared covariances between embedding dimensions (VICReg; 1 there).",
+        label="Covariance (VICReg)",
+        ge=0,
+        le=1000,
+        low="dimensions repeat each other",
+        high="dimensions are independent but say little",
+    )
+
+    @property
+    def compares_items(self) -> bool:
+        """Whether a term compares embeddings of two views of an item."""
+        return any((self.item_weight, self.invariance_weight, self.variance_weight, self.covariance_weight))
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> LossConfig:

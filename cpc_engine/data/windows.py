@@ -24,8 +24,7 @@ def latent_stride(audio: AudioConfig) -> int:
         >>> latent_stride(AudioConfig(sample_rate=16000, hop_ms=10, frames_per_latent=6))
         960
     """
-    frames = audio.frames_per_latent if audio.encoder == "patches" else 4
-    return frames * round(audio.hop_ms * audio.sample_rate / 1000)
+    return audio.frames_between_latents * round(audio.hop_ms * audio.sample_rate / 1000)
 
 
 def random_windows(split: Split, audio: AudioConfig, generator: torch.Generator) -> tuple[Split, Tensor]:

@@ -16,11 +16,12 @@ from ..config import RunConfig
 from ..data.dataset import Dataset, Split
 from ..data.windows import all_windows, mean_over_windows
 from ..model.frontends import AudioFeatures, waveform
+from ..model.patches import Reader, encode_items, fit_patches
 from ..terms import Modality
 from .embed import CELLS, SEGMENTS
-from .patches import Reader, encode_items, fit_patches
 from .probes.probe import fit_probe
 
+CENTROIDS = 512  # of the k-means baselines
 RAW_SIDE = 32  # px; images are resized to this side for the pixel baseline (the native size of CIFAR-10)
 BASELINES: dict[str, str] = {
     "pixels": "raw pixels",
@@ -119,7 +120,7 @@ def _features(data: Dataset, train: Split, modality: Modality, config: RunConfig
         size, floor, cells = (config.audio.mel_bands, _AUDIO_PATCH), _AUDIO_FLOOR, {"global": (1, 1)}
         cells["segments"] = (1, SEGMENTS)
     clips = all_windows(data.train, config.audio)[0]
-    patches = fit_patches(_reader(clips, front), len(clips), size, floor, config.run.seed)
+    patches = fit_patches(_reader(clips, front), len(clips), size, floor, config.run.seed, CENTROIDS)
     grids = tuple(cells.values())
     pooled = []
     for split in splits:

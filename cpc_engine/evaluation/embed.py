@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ..data.dataset import Split
 from ..data.windows import all_windows, mean_over_windows
-from ..model import MultiModalCPC
+from ..model import Encoding, MultiModalCPC
 from ..terms import Modality
 
 SEGMENTS = 8  # equal stretches of time that the `pooled_*` features of audio average over
@@ -28,6 +28,8 @@ class Features:
         pooled_latent: (N, 8·d) for audio, means over 8 segments of time; (N, 4·d) for images, means over quarters.
         pooled_context: the same for contexts, (N, 8·h) or (N, 4·h).
         mean_std_latent: (N, 2·d), mean and standard deviation over positions. mean_std_context: (N, 2·h), likewise.
+        summary: (N, s), mean, maximum and standard deviation of the maps of a residual encoder; None for others.
+        summary_first: (N, s + f), `summary` and the outputs of the encoder's first layer over parts of the item.
     """
 
     mean_context: Tensor
@@ -37,6 +39,12 @@ class Features:
     pooled_context: Tensor
     mean_std_latent: Tensor
     mean_std_context: Tensor
+    summary: Tensor | None = None
+    summary_first: Tensor | None = None
+
+    def names(self) -> list[str]:
+        """Return the names of the features that the network has."""
+        return [field.name for field in fields(self) if getattr(self, field.name) is not None]
 
 
 def clips_of(model: MultiModalCPC, modality: Modality, split: Split) -> tuple[Tensor, Tensor]:
@@ -74,16 +82,17 @@ def embed(
             batch = split.take(torch.arange(begin, min(begin + batch_size, len(split))))
             values, items = clips_of(model, modality, batch)
             encoding = model({modality: model.features[modality](values.to(device))})[modality]
-            windows = _features(modality, encoding.latents, encoding.contexts)
+            windows = _features(modality, encoding)
             collected.append([mean_over_windows(column, items) for column in windows])
             progress((number + min(1.0, (begin + batch_size) / len(split))) / len(parts))
     model.train(was_training)
     return {m: Features(*(torch.cat(columns) for columns in zip(*p, strict=True))) for m, p in parts.items()}
 
 
-def _features(modality: Modality, latents: Tensor, contexts: Tensor) -> list[Tensor]:
+def _features(modality: Modality, encoding: Encoding) -> list[Tensor]:
     """The values of `Features`, in its order."""
-    tensors = (
+    latents, contexts = encoding.latents, encoding.contexts
+    tensors = [
         contexts.mean(1),
         contexts[:, -1],
         latents.mean(1),
@@ -91,7 +100,9 @@ def _features(modality: Modality, latents: Tensor, contexts: Tensor) -> list[Ten
         _pooled(modality, contexts),
         _mean_std(latents),
         _mean_std(contexts),
-    )
+    ]
+    if encoding.first is not None:
+        tensors += [encoding.summary, torch.cat([encoding.summary, encoding.first], 1)]
     return [t.float().cpu() for t in tensors]
 
 

@@ -179,6 +179,6 @@ def queue_drift(trainer: Trainer, modality: Modality) -> float | None:
     values = split.values(modality)
     assert values is not None
     encoders = trainer.ema if trainer.ema is not None else trainer.model.encoders
-    latents = encoders[modality](trainer.model.features[modality](values))
+    latents = encoders[modality](trainer.model.features[modality](values)).latents
     renewed = latents[torch.arange(len(items)), positions].float()
     return geometry.drift(entries["vectors"][sampled], renewed)

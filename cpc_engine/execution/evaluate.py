@@ -16,7 +16,7 @@ from ..model import MultiModalCPC
 from ..storage.artifacts import load_model, save_ood_reference, save_probes
 from ..storage.folder import RunFolder
 from ..storage.lock import at_work
-from ..training.trainer import new_model
+from ..training.initial import new_model
 from .device import pick_device
 
 

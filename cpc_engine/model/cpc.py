@@ -1,8 +1,9 @@
-"""The complete CPC network: one encoder per modality, one shared GRU, and one linear predictor per horizon."""
+"""The complete CPC network: one encoder per modality, one shared GRU, linear predictors, and heads for whole items."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,9 +11,11 @@ from torch import Tensor, nn
 
 from ..config import RunConfig
 from ..terms import Modality
-from .audio import AudioConvEncoder, AudioPatchEncoder
+from .encoded import Encoded, summary, whole_summary
 from .frontends import AudioFeatures, ImageFeatures
-from .image import ImageConvEncoder, ImagePatchEncoder
+from .latent_encoder import LatentEncoder
+
+HEAD_WIDTH = 512  # of the hidden layer between a summary and an item embedding
 
 
 @dataclass
@@ -25,38 +28,33 @@ class Encoding:
         anchors: {horizon k: (n,) positions t whose latents[:, t + k] is predicted}: all T − k, but for images without
             `image.wrap` those in whose row t + k lies k mod grid columns further. Horizons k ≥ T are left out.
         predictions: {horizon k: (B, n, d)}, one per anchor position.
+        summary: (B, s), mean, maximum and standard deviation over the positions of the encoder's maps, or of the
+            contexts where the encoder has none.
+        first: (B, f), the first layer's outputs over parts of the item; None unless it is taken from the data.
+        item: (B, e), item embeddings, not scaled; None unless the loss compares items.
+        view_latents: (B, T, d), latents of other random views of the same stretches; None unless they were given.
+        view_item: (B, e), item embeddings of other views or windows; None unless they were given.
     """
 
     latents: Tensor
     contexts: Tensor
     anchors: dict[int, Tensor]
     predictions: dict[int, Tensor]
+    summary: Tensor
+    first: Tensor | None = None
+    item: Tensor | None = None
+    view_latents: Tensor | None = None
+    view_item: Tensor | None = None
 
     def futures(self, k: int) -> Tensor:
         """Return the latents (B, n, d) that the predictions of horizon k are of."""
         return self.latents[:, self.anchors[k] + k]
 
-
-class LatentEncoder(nn.Module):
-    """The encoder of one modality, followed by LayerNorm if `context.latent_norm` is set.
-
-    No non-linearity follows the last layer, so cosines between latents can be negative.
-    """
-
-    def __init__(self, modality: Modality, config: RunConfig) -> None:
-        super().__init__()
-        dim = config.context.latent_dim
-        patches = (config.audio if modality == "audio" else config.image).encoder == "patches"
-        if modality == "audio":
-            self.encoder: nn.Module = (AudioPatchEncoder if patches else AudioConvEncoder)(config.audio, dim)
-        else:
-            self.encoder = (ImagePatchEncoder if patches else ImageConvEncoder)(config.image, dim)
-        self.norm = nn.LayerNorm(dim) if config.context.latent_norm else nn.Identity()
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Encode the features of a batch to latents (B, T, d)."""
-        result: Tensor = self.norm(self.encoder(features))
-        return result
+    def both_items(self) -> tuple[Tensor, Tensor]:
+        """Return the item embeddings of both views, of a loss that compares items."""
+        assert self.item is not None
+        assert self.view_item is not None
+        return self.item, self.view_item
 
 
 class MultiModalCPC(nn.Module):
@@ -93,6 +91,14 @@ class MultiModalCPC(nn.Module):
                 for owner in owners
             }
         )
+        self.heads = nn.ModuleDict({m: self._head(m, config) for m in modalities if config.loss.compares_items})
+        self.globals = nn.ModuleDict(
+            {
+                m: nn.Linear(self._summary_size(m, config), context.latent_dim)
+                for m in modalities
+                if config.loss.global_weight
+            }
+        )
         self._wrap = config.image.wrap
         for k in self.horizons:  # made once: a list would be copied to a GPU in every step
             self.register_buffer(
@@ -102,6 +108,21 @@ class MultiModalCPC(nn.Module):
         scale = torch.tensor(1.0 / loss.temperature)
         self.log_scale = nn.Parameter(scale.log(), requires_grad=loss.learnable_temperature)
         self._temperatures = (loss.temperature_min, loss.temperature_max) if loss.learnable_temperature else None
+
+    @staticmethod
+    def _summary_size(modality: Modality, config: RunConfig) -> int:
+        section = config.audio if modality == "audio" else config.image
+        return 3 * (section.width if section.encoder == "residual" else config.context.hidden_dim)
+
+    @classmethod
+    def _head(cls, modality: Modality, config: RunConfig) -> nn.Module:
+        """A hidden layer between a summary and an item embedding, as in SimCLR (Chen et al. 2020, arXiv 2002.05709)."""
+        return nn.Sequential(
+            nn.Linear(cls._summary_size(modality, config), HEAD_WIDTH),
+            nn.LayerNorm(HEAD_WIDTH),
+            nn.ReLU(),
+            nn.Linear(HEAD_WIDTH, config.context.item_dim),
+        )
 
     @property
     def audio_features(self) -> AudioFeatures:
@@ -131,15 +152,39 @@ class MultiModalCPC(nn.Module):
 
     def encode(self, modality: Modality, features: Tensor) -> Tensor:
         """Encode features of one modality to latents (B, T, d)."""
-        result: Tensor = self.encoders[modality](features)
-        return result
+        encoded: Encoded = self.encoders[modality](features)
+        return encoded.latents
 
-    def forward(self, inputs: dict[Modality, Tensor]) -> dict[Modality, Encoding]:
-        """Compute latents, contexts, and predictions from the features of each modality."""
-        return {modality: self._forward_modality(modality, features) for modality, features in inputs.items()}
+    def forward(
+        self,
+        inputs: dict[Modality, Tensor],
+        same: Mapping[Modality, Tensor] | None = None,
+        other: Mapping[Modality, Tensor] | None = None,
+    ) -> dict[Modality, Encoding]:
+        """Compute latents, contexts, and predictions from the features of each modality.
 
-    def _forward_modality(self, modality: Modality, features: Tensor) -> Encoding:
-        latents = self.encode(modality, features)
+        All features of a modality pass the encoder together.
+
+        Args:
+            inputs: features by modality.
+            same: of other random views of the same stretches of each item, whose latents are wanted.
+            other: of other views or windows of each item, whose item embeddings are wanted.
+        """
+        encodings = {}
+        for modality, features in inputs.items():
+            parts = [features, *(views[modality] for views in (same, other) if views is not None)]
+            together: Encoded = self.encoders[modality](torch.cat(parts) if len(parts) > 1 else features)
+            split = together.split([len(part) for part in parts])
+            encoding = self._encoding(modality, split.pop(0))
+            if same is not None:
+                encoding.view_latents = split.pop(0).latents
+            if other is not None:
+                encoding.view_item = self.heads[modality](whole_summary(split.pop(0), self.gru))
+            encodings[modality] = encoding
+        return encodings
+
+    def _encoding(self, modality: Modality, encoded: Encoded) -> Encoding:
+        latents = encoded.latents
         contexts, _ = self.gru(latents)
         predictors: nn.Module = self.predictors[modality if modality in self.predictors else "shared"]
         length = latents.shape[1]
@@ -152,7 +197,9 @@ class MultiModalCPC(nn.Module):
                 anchors[k] = self.get_buffer(f"image_anchors_{k}")
                 chosen = contexts[:, anchors[k]]
             predictions[k] = predictors.get_submodule(str(k))(chosen)
-        return Encoding(latents, contexts, anchors, predictions)
+        whole = summary(contexts.transpose(1, 2).float()) if encoded.summary is None else encoded.summary
+        item = self.heads[modality](whole) if modality in self.heads else None
+        return Encoding(latents, contexts, anchors, predictions, whole, encoded.first, item)
 
     def weights(self) -> dict[str, Tensor]:
         """The tensors to store: parameters and buffers, without the mel filters, which follow from the settings."""

@@ -185,16 +185,24 @@ class ImageFeatures(nn.Module):
 
         An image that has to shrink keeps its own side here, and then shrinks as it does in evaluation.
         """
+        view = self.config.view_size
+        if view:
+            pixels = self._to_side(pixels)
         batch, side = len(pixels), max(pixels.shape[-1], self.config.size)
         draw = torch.rand(4, batch, generator=generator, device=pixels.device)
-        zoom = 1 - self.config.crop * draw[0]
-        room = 1 - zoom
-        flip = torch.where(draw[3] < 0.5, -1.0, 1.0) if self.config.flip else torch.ones_like(zoom)
-        zero = torch.zeros_like(zoom)
-        rows = [zoom * flip, zero, room * (2 * draw[1] - 1), zero, zoom, room * (2 * draw[2] - 1)]
-        grid = F.affine_grid(torch.stack(rows, 1).view(batch, 2, 3), [batch, 3, side, side], align_corners=False)
+        shown = (1 - self.config.crop * draw[0]) * (view / side if view else 1)  # share of the side
+        room = 1 - shown
+        place = draw[1:3]
+        if view:  # at whole pixels, so that a view that is not enlarged keeps its pixels as they are
+            cells = room * side
+            place = (place * (cells.floor() + 1)).floor() / cells.clamp(min=1)
+        flip = torch.where(draw[3] < 0.5, -1.0, 1.0) if self.config.flip else torch.ones_like(shown)
+        zero = torch.zeros_like(shown)
+        rows = [shown * flip, zero, room * (2 * place[0] - 1), zero, shown, room * (2 * place[1] - 1)]
+        out = view or side
+        grid = F.affine_grid(torch.stack(rows, 1).view(batch, 2, 3), [batch, 3, out, out], align_corners=False)
         cropped = F.grid_sample(pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-        return self._to_side(cropped)
+        return cropped if view else self._to_side(cropped)
 
     def _recolor(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
         """Change brightness, contrast, and color cast at random, and remove the color at random.
@@ -204,7 +212,7 @@ class ImageFeatures(nn.Module):
         """
         batch, config = len(pixels), self.config
         tiles = config.grid if config.encoder == "patches" else 1
-        patch = config.size // tiles
+        patch = pixels.shape[-1] // tiles
         draw = torch.rand(6, batch, 1, tiles, 1, tiles, 1, generator=generator, device=pixels.device)
         patches = pixels.view(batch, 3, tiles, patch, tiles, patch)
         amount = config.jitter

@@ -25,7 +25,7 @@ def conv_block(inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple
     padding = (kernel[0] // 2, kernel[1] // 2)
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, padding),
-        nn.GroupNorm(_groups(outputs), outputs),
+        nn.GroupNorm(groups_of(outputs), outputs),
         nn.GELU(),
     )
 
@@ -35,6 +35,6 @@ def overlapping_block(inputs: int, outputs: int, stride: tuple[int, int]) -> nn.
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1), ChannelNorm(outputs), nn.ReLU())
 
 
-def _groups(channels: int) -> int:
+def groups_of(channels: int) -> int:
     """The largest number of groups up to 8 that divides the channels."""
     return next(groups for groups in (8, 4, 2, 1) if channels % groups == 0)

@@ -81,8 +81,7 @@ def sequence_length(config: RunConfig, modality: str) -> int:
         return config.image.grid**2
     audio = config.audio
     hop = round(audio.hop_ms * audio.sample_rate / 1000)
-    frames = 1 + audio.clip_length // hop
-    return frames // audio.frames_per_latent if audio.encoder == "patches" else math.ceil(frames / 4)
+    return audio.latents(1 + audio.clip_length // hop)
 
 
 def perturbed_cosine(config: RunConfig) -> float | None:

@@ -20,7 +20,7 @@ class ModalityRecord:
         positive_similarity: similarity between anchors and their positives, averaged over anchors.
         queue: number of latents in the modality's queue before this step.
         latents_per_item: number of positions per item that are candidates, those from the smallest horizon on.
-        horizons: loss per horizon, keyed by the horizon as text.
+        horizons: loss per horizon, keyed by the horizon as text; "global" for the global–local term.
         sources: statistics per source of negatives.
     """
 
@@ -47,6 +47,7 @@ class StepRecord:
         gradient_norm: norm of the gradient before clipping.
         pair_loss: loss of the pair term before multiplication by its weight; 0 without a pair term.
         modalities: record per modality.
+        items: record of the item-level term per modality, with item embeddings for latents; None without it.
         geometry: metrics on held-out items; None on steps without them.
         hard: hardest negatives of a few anchors per modality; None on the same steps.
     """
@@ -59,6 +60,7 @@ class StepRecord:
     gradient_norm: float
     pair_loss: float
     modalities: dict[str, ModalityRecord]
+    items: dict[str, ModalityRecord] | None = None
     geometry: dict[str, float] | None = None
     hard: dict[str, list[HardNegative]] | None = None
 

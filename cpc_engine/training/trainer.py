@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import copy
 import math
-import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 import torch
 from lightning_fabric import Fabric
@@ -20,10 +18,10 @@ from torch.nn import functional as F
 
 from ..config import RunConfig
 from ..data.dataset import Dataset, Split
-from ..data.splits import sample_rows
 from ..data.windows import all_windows, random_windows
 from ..errors import ConfigError
-from ..model import Encoding, MultiModalCPC
+from ..model import Encoding
+from ..model.encoded import Encoded
 from ..model.frontends import shuffle_frames, shuffle_tiles
 from ..negatives.infonce import InfoNCE, info_nce
 from ..negatives.sampler import HybridSampler, keys_of
@@ -31,45 +29,16 @@ from ..negatives.source_stats import HardNegative
 from ..sources import Keys
 from ..terms import Modality
 from .batches import BatchSampler
+from .initial import new_model
+from .item_term import ItemTerm
+from .origin import Origin
+from .pair_term import pair_loss
 from .records import ModalityRecord, StepRecord
+from .regularizers import vicreg
 from .schedule import learning_rate
+from .states import with_prefix
 
-CALIBRATION_CLIPS = 512  # that mean and standard deviation of the mel bands are computed on
 SHUFFLE_TILE = 8  # px; smaller than a patch, so that shuffled input differs within patches too
-_seed_lock = threading.Lock()  # initial weights are drawn from PyTorch's global generator, which threads share
-
-
-def new_model(config: RunConfig, data: Dataset) -> MultiModalCPC:
-    """Create an untrained network on the device of the data.
-
-    Its weights depend on `run.seed` and the settings only. The audio front end is calibrated on up to 512 training
-    clips, balanced over classes and groups.
-    """
-    with _seed_lock, torch.random.fork_rng():
-        torch.manual_seed(config.run.seed)
-        model = MultiModalCPC(config, data.modalities).to(data.train.labels.device)
-    if data.train.audio is not None:
-        rows = sample_rows(data.train, CALIBRATION_CLIPS, config.data.seed)
-        clips = all_windows(data.train.take(rows), config.audio)[0].audio
-        assert clips is not None
-        model.audio_features.calibrate(clips)
-    return model
-
-
-class Origin(NamedTuple):
-    """Where the B rows of a batch come from.
-
-    Attributes:
-        items: (B,) int64 number of the content by modality. labels: (B,) int64 classes. pairs: (B,) int64 pair numbers.
-        places: (B,) int64 position of the first latent of each clip in its recording.
-    """
-
-    items: dict[Modality, Tensor]
-    labels: Tensor
-    pairs: Tensor
-    places: Tensor
-
-
 MetricsFunction = Callable[["Trainer"], dict[str, float]]  # computes metrics of the current network
 
 
@@ -85,6 +54,7 @@ class Trainer:
         model: the network.
         ema: momentum encoders by modality; None if `sampler.key_momentum` is 0.
         samplers: the sampler of negatives, with its queue, per modality.
+        item_term: the item-level term, with samplers of its own; None if `loss.item_weight` is 0.
         steps_done: number of finished steps.
         seconds: training time in s, without pauses and metrics.
 
@@ -114,6 +84,7 @@ class Trainer:
             m: HybridSampler(config.sampler, config.context.latent_dim, cosine, self.generator)
             for m in self.model.modalities
         }
+        self.item_term = ItemTerm(config, self.model, self.ema, self.generator) if config.loss.item_weight > 0 else None
         groups = data.train.groups if config.sampler.one_group else None
         self.order = BatchSampler(len(data.train), config.optimizer.batch_size, config.run.seed, groups)
         optimizer = torch.optim.AdamW(
@@ -150,6 +121,8 @@ class Trainer:
         self.config = config
         for sampler in self.samplers.values():
             sampler.config = config.sampler
+        if self.item_term is not None:
+            self.item_term.change(config)
 
     def step(self, record: bool = True, measure: MetricsFunction | None = None) -> StepRecord | None:
         """Train on one batch.
@@ -175,19 +148,36 @@ class Trainer:
         rows = rows[self._labels[rows].argsort(stable=True)]  # by class, as the source statistics need candidates
         batch, places = random_windows(self.data.train.take(rows), config.audio, self.generator)
         inputs = self._features(batch, self.generator)
-        encodings: dict[Modality, Encoding] = self.network(inputs)
-        views = self._features(batch, self.generator) if config.context.other_view else inputs
+        same = self._features(batch, self.generator) if config.context.other_view else None
+        other = self._other_views(rows) if config.loss.compares_items else None
+        encodings: dict[Modality, Encoding] = self.network(inputs, same if self.ema is None else None, other)
         drawn = rows.to(self.generator.device)
         items = {m: numbers[drawn] for m, numbers in self._contents.items()}
         origin = Origin(items, batch.labels, self._pairs[drawn], places)
+        views = inputs if same is None else same
         keys = {m: self._keys(m, views[m], encodings[m], origin) for m in encodings}
         scale = self.model.scale()
-        results, queued = {}, {m: len(self.samplers[m].queue) for m in keys}
+        results: dict[Modality, InfoNCE] = {}
+        shuffled: dict[Modality, Encoded] = {}
+        queued = {m: len(self.samplers[m].queue) for m in keys}
         for m in keys:
-            results[m] = self._modality_loss(m, inputs[m], encodings[m], keys, origin, scale, record)
+            if config.sampler.shuffled == "input":
+                shuffled[m] = self._shuffled_input(m, inputs[m])
+            results[m] = self._modality_loss(m, encodings[m], keys, shuffled.get(m), origin, scale, record)
         loss = torch.stack([result.loss for result in results.values()]).mean()
-        pair = self._pair_loss(encodings, origin.pairs)
-        if pair is not None:
+        compared: dict[Modality, InfoNCE] = {}
+        queued_items: dict[Modality, int] = {}
+        if self.item_term is not None and other is not None:
+            both = {m: (inputs[m], other[m]) for m in inputs}
+            queued_items = self.item_term.queued()
+            compared = self.item_term.losses(encodings, both, shuffled, origin, step, record)
+            loss = loss + config.loss.item_weight * torch.stack([item.loss for item in compared.values()]).mean()
+        if other is not None:
+            loss = loss + self._regularizers(encodings)
+        pair = None
+        if config.loss.pair_weight > 0:
+            sounds, pictures = (encodings[m].contexts for m in self.model.modalities)
+            pair = pair_loss(sounds, pictures, origin.pairs, config.loss.pair_temperature)
             loss = loss + config.loss.pair_weight * pair
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
@@ -200,12 +190,14 @@ class Trainer:
             first = min(self.model.horizons)
             for m in keys:
                 self.samplers[m].enqueue(keys[m].futures(first), step)
+            if self.item_term is not None:
+                self.item_term.enqueue(step)
         self.steps_done += 1
         if not record:
             self.seconds += time.perf_counter() - began
             return None
         modalities: dict[str, ModalityRecord] = {
-            m: self._modality_record(m, results[m], encodings[m], queued[m]) for m in results
+            m: self._modality_record(results[m], encodings[m], queued[m]) for m in results
         }
         values = (loss.item(), norm.item(), 0.0 if pair is None else pair.item(), 1.0 / scale.item())
         self.seconds += time.perf_counter() - began
@@ -223,6 +215,7 @@ class Trainer:
             gradient_norm=values[1],
             pair_loss=values[2],
             modalities=modalities,
+            items={m: _record(result, 1, queued_items[m]) for m, result in compared.items()} or None,
             geometry=geometry,
             hard=hard,
         )
@@ -231,14 +224,22 @@ class Trainer:
         """The features of a batch, with augmentation if a generator is given."""
         return {m: self.model.features[m](batch.values(m), generator) for m in self.model.modalities}
 
+    def _other_views(self, rows: Tensor) -> dict[Modality, Tensor]:
+        """The features of another view of the items at `rows`, or of another window of their recordings."""
+        batch, _ = random_windows(self.data.train.take(rows), self.config.audio, self.generator)
+        return self._features(batch, self.generator)
+
+    def _regularizers(self, encodings: dict[Modality, Encoding]) -> Tensor:
+        """The terms without negatives, averaged over modalities."""
+        views = [encoding.both_items() for encoding in encodings.values()]
+        return torch.stack([vicreg(a.float(), b.float(), self.config.loss) for a, b in views]).mean()
+
     def _keys(self, modality: Modality, features: Tensor, encoding: Encoding, origin: Origin) -> Keys:
         """The keys of one modality: latents of the momentum encoder, of a second view, or of the batch itself."""
-        latents = encoding.latents
+        latents = encoding.latents if encoding.view_latents is None else encoding.view_latents
         if self.ema is not None:
             with torch.no_grad():
-                latents = self.ema[modality](features)
-        elif self.config.context.other_view:
-            latents = self.model.encode(modality, features)
+                latents = self.ema[modality](features).latents
         return self._keys_of(modality, latents, origin)
 
     def _keys_of(self, modality: Modality, latents: Tensor, origin: Origin) -> Keys:
@@ -255,9 +256,9 @@ class Trainer:
     def _modality_loss(
         self,
         modality: Modality,
-        features: Tensor,
         encoding: Encoding,
         keys: dict[Modality, Keys],
+        shuffled: Encoded | None,
         origin: Origin,
         scale: Tensor,
         record: bool,
@@ -269,19 +270,15 @@ class Trainer:
         first = min(encoding.predictions)
         futures = keys[modality].futures(first)
         other = next((keys[m] for m in keys if m != modality), None)
-        shuffled_input = None
-        if self.config.sampler.shuffled == "input":
-            shuffled_input = self._shuffled_input_keys(modality, features, origin)
+        shuffled_input = None if shuffled is None else self._keys_of(modality, shuffled.latents, origin)
         candidates = self.samplers[modality].candidates(futures, self.steps_done, other, shuffled_input)
         batch, length, device = len(origin.labels), futures.length, futures.ids.device
         anchors, positives, weights = [], [], []
-        for k, predictions in encoding.predictions.items():
-            columns = encoding.anchors[k] + (k - first)
-            rows = torch.arange(batch, device=device)[:, None] * length + columns
-            anchors.append(predictions.reshape(rows.numel(), -1).float())
+        for vectors, columns, weight in self._predictions(modality, encoding):
+            rows = torch.arange(batch, device=device)[:, None] * length + columns - first
+            anchors.append(vectors.reshape(rows.numel(), -1).float())
             positives.append(rows.reshape(-1))
-            weight = 1.0 / (len(encoding.predictions) * rows.numel())
-            weights.append(torch.full((rows.numel(),), weight, device=device))
+            weights.append(torch.full((rows.numel(),), weight / rows.numel(), device=device))
         all_anchors = torch.cat(anchors)
         if self.config.loss.similarity == "cosine":
             all_anchors = F.normalize(all_anchors, dim=1)
@@ -289,33 +286,35 @@ class Trainer:
         classes = futures.labels[columns] if record else None
         return info_nce(all_anchors, columns, candidates, scale, torch.cat(weights), classes, self._bound())
 
-    def _shuffled_input_keys(self, modality: Modality, features: Tensor, origin: Origin) -> Keys:
-        """Keys of the same items with their spectrogram frames or image tiles in random order."""
+    def _predictions(self, modality: Modality, encoding: Encoding) -> list[tuple[Tensor, Tensor, float]]:
+        """Return what is compared with the latents: per horizon, and at last for the global–local term, vectors
+        (B, n, d), the positions (n,) of their targets, and the weight of their mean loss.
+        """
+        found: list[tuple[Tensor, Tensor, float]] = []
+        loss, horizons = self.config.loss, len(encoding.predictions)
+        for k, vectors in encoding.predictions.items():
+            found.append((vectors, encoding.anchors[k] + k, loss.prediction_weight / horizons))
+        if loss.global_weight > 0:
+            positions = torch.arange(
+                min(encoding.predictions), encoding.latents.shape[1], device=encoding.latents.device
+            )
+            summaries: Tensor = self.model.globals[modality](encoding.summary)
+            found.append((summaries[:, None].expand(-1, len(positions), -1), positions, loss.global_weight))
+        return found
+
+    def _shuffled_input(self, modality: Modality, features: Tensor) -> Encoded:
+        """Encode the same items with their spectrogram frames or image tiles in random order."""
         if modality == "audio":
             shuffled = shuffle_frames(features, self.generator)
         else:
             shuffled = shuffle_tiles(features, SHUFFLE_TILE, self.generator)
-        if self.ema is not None:
-            with torch.no_grad():
-                latents = self.ema[modality](shuffled)
-        else:
-            latents = self.model.encode(modality, shuffled)
-        return self._keys_of(modality, latents, origin)
-
-    def _pair_loss(self, encodings: dict[Modality, Encoding], pairs: Tensor) -> Tensor | None:
-        """Symmetric InfoNCE between pooled contexts of paired items (see docs/method.md#pair-term); None if λ = 0.
-
-        Args:
-            pairs: (B,) int64 pair numbers; items with the same number are not pushed apart.
-        """
-        if self.config.loss.pair_weight == 0 or len(encodings) < 2:
-            return None
-        pooled = [F.normalize(e.contexts.float().mean(1), dim=1) for e in encodings.values()]
-        logits = pooled[0] @ pooled[1].T / self.config.loss.pair_temperature
-        targets = torch.arange(len(logits), device=logits.device)
-        copies = (pairs[:, None] == pairs).fill_diagonal_(False)
-        logits = logits.masked_fill(copies, -torch.inf)
-        return 0.5 * (F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets))
+        encoded: Encoded
+        if self.ema is None:
+            encoded = self.model.encoders[modality](shuffled)
+            return encoded
+        with torch.no_grad():
+            encoded = self.ema[modality](shuffled)
+        return encoded
 
     def _bound(self) -> float | None:
         """An upper bound of the logits that needs no synchronization; None unless vectors have unit length."""
@@ -337,26 +336,20 @@ class Trainer:
         averages: list[Tensor] = list(self.ema.parameters())
         parameters: list[Tensor] = list(self.model.encoders.parameters())
         torch._foreach_lerp_(averages, parameters, 1 - self.config.sampler.key_momentum)
+        if self.item_term is not None:
+            self.item_term.update_momentum()
 
-    def _modality_record(self, modality: Modality, result: InfoNCE, encoding: Encoding, queued: int) -> ModalityRecord:
+    def _modality_record(self, result: InfoNCE, encoding: Encoding, queued: int) -> ModalityRecord:
         """The record of one modality; `queued` is the number of latents in its queue before the step."""
-        stats = result.stats
-        assert stats is not None
-        horizons, begin = {}, 0
-        for k, predictions in encoding.predictions.items():
-            count = predictions.shape[0] * predictions.shape[1]
-            horizons[str(k)] = result.losses[begin : begin + count].mean().item()
+        first, horizons, begin = min(encoding.predictions), {}, 0
+        ends = {str(k): vectors.shape[0] * vectors.shape[1] for k, vectors in encoding.predictions.items()}
+        for name, count in ends.items():
+            horizons[name] = result.losses[begin : begin + count].mean().item()
             begin += count
-        return ModalityRecord(
-            loss=result.loss.item(),
-            accuracy=stats.accuracy,
-            positive_mass=stats.positive_mass,
-            positive_similarity=stats.positive_similarity,
-            queue=queued,
-            latents_per_item=encoding.latents.shape[1] - min(encoding.predictions),
-            horizons=horizons,
-            sources={str(name): source for name, source in stats.sources.items()},
-        )
+        loss = sum(horizons.values()) / len(horizons)
+        if begin < len(result.losses):
+            horizons["global"] = result.losses[begin:].mean().item()
+        return _record(result, encoding.latents.shape[1] - first, queued, loss, horizons)
 
     def state(self) -> dict[str, Tensor]:
         """Return all tensors that are needed to resume the run, in a flat dict, so that no pickle is needed."""
@@ -367,27 +360,43 @@ class Trainer:
             state |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
         for modality, sampler in self.samplers.items():
             state |= {f"queue.{modality}.{name}": tensor for name, tensor in sampler.queue.state().items()}
+        if self.item_term is not None:
+            state |= {f"item.{name}": tensor for name, tensor in self.item_term.state().items()}
         state["generator"] = self.generator.get_state()
         state["progress"] = torch.tensor([self.steps_done, self.seconds], dtype=torch.float64)
         return state
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Restore a `state()`; the next step is then the same as in the run that saved it."""
-        self.model.load_weights(_with_prefix(state, "model."))
+        self.model.load_weights(with_prefix(state, "model."))
         if self.ema is not None:
-            self.ema.load_state_dict(_with_prefix(state, "ema."))
+            self.ema.load_state_dict(with_prefix(state, "ema."))
         moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _with_prefix(state, "optimizer.").items():
+        for name, tensor in with_prefix(state, "optimizer.").items():
             index, _, moment = name.partition(".")
             moments.setdefault(int(index), {})[moment] = tensor
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
         for modality, sampler in self.samplers.items():
-            sampler.queue.load(_with_prefix(state, f"queue.{modality}."))
+            sampler.queue.load(with_prefix(state, f"queue.{modality}."))
+        if self.item_term is not None:
+            self.item_term.load(with_prefix(state, "item."))
         self.generator.set_state(state["generator"].cpu())
         done, seconds = state["progress"].tolist()
         self.steps_done, self.seconds = int(done), seconds
 
 
-def _with_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose name starts with `prefix`, keyed by the rest of the name."""
-    return {name[len(prefix) :]: tensor for name, tensor in state.items() if name.startswith(prefix)}
+def _record(
+    result: InfoNCE, per_item: int, queued: int, loss: float | None = None, horizons: dict[str, float] | None = None
+) -> ModalityRecord:
+    stats = result.stats
+    assert stats is not None
+    return ModalityRecord(
+        loss=result.loss.item() if loss is None else loss,
+        accuracy=stats.accuracy,
+        positive_mass=stats.positive_mass,
+        positive_similarity=stats.positive_similarity,
+        queue=queued,
+        latents_per_item=per_item,
+        horizons=horizons or {},
+        sources={str(name): source for name, source in stats.sources.items()},
+    )

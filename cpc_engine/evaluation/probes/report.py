@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -105,7 +105,9 @@ def probe_report(
     # An item that stands in several pairs is one item.
     distinct = {m: [split.distinct(m).cpu() for split in splits.values()] for m in model.modalities}
     device = next(model.parameters()).device
-    plan = Plan(_parts(model, splits, len(data.classes)), progress)
+    sample = embed(model, train.take(torch.tensor([0])))
+    keys = [(modality, name) for modality in model.modalities for name in sample[modality].names()]
+    plan = Plan(_parts(sample, splits, len(data.classes)), progress)
 
     def measure(modality: Modality, features: list[Tensor]) -> _Found:
         with plan.next():
@@ -128,11 +130,11 @@ def probe_report(
         for split in splits.values():
             with plan.next() as inside:
                 embedded.append(embed(network, split, progress=inside))
-        found.append({key: measure(key[0], [getattr(e[key[0]], key[1]) for e in embedded]) for key in _features(model)})
+        found.append({key: measure(key[0], [getattr(e[key[0]], key[1]) for e in embedded]) for key in keys})
 
     rows: dict[str, ProbeRow] = {}
     best: dict[Modality, tuple[str, Probe]] = {}
-    for modality, name in _features(model):
+    for modality, name in keys:
         ours, theirs, pixels = found[0][modality, name], found[1][modality, name], raw[modality]
         rows[name if len(model.modalities) == 1 else f"{modality}.{name}"] = ProbeRow(
             trained=ours.accuracy,
@@ -155,16 +157,14 @@ def probe_report(
     return Report(rows, best)
 
 
-def _features(model: MultiModalCPC) -> list[tuple[Modality, str]]:
-    """Return (modality, name) of every feature."""
-    return [(modality, field.name) for modality in model.modalities for field in fields(Features)]
+def _parts(sample: dict[Modality, Features], splits: dict[str, Split], classes: int) -> list[Part]:
+    """Return the parts of a report in their order.
 
-
-def _parts(model: MultiModalCPC, splits: dict[str, Split], classes: int) -> list[Part]:
-    """Return the parts of a report in their order; the widths of the features are read off one item."""
-    [one, *_] = splits.values()
-    sample = embed(model, one.take(torch.tensor([0])))
-    total, items = len(model.modalities) + 2 * len(_features(model)), len(one)
+    Args:
+        sample: the features of one item; gives their widths.
+    """
+    keys = [(modality, name) for modality, features in sample.items() for name in features.names()]
+    total, items = len(sample) + 2 * len(keys), len(splits["training"])
     number = 0
 
     def probe(name: str, width: int) -> Part:
@@ -172,12 +172,12 @@ def _parts(model: MultiModalCPC, splits: dict[str, Split], classes: int) -> list
         number += 1
         return Part(f"probe {number} of {total}: {name}", "probe", _PROBE_SECONDS * items * (width + 200) * classes)
 
-    parts = [probe(f"raw {modality}", _RAW_WIDTH[modality]) for modality in model.modalities]
+    parts = [probe(f"raw {modality}", _RAW_WIDTH[modality]) for modality in sample]
     for suffix in ("", ", untrained"):
         for name, split in splits.items():
-            guess = _ITEM_SECONDS * len(split) * len(model.modalities)
+            guess = _ITEM_SECONDS * len(split) * len(sample)
             parts.append(Part(f"embedding {name} items{suffix}", "embedding", guess))
-        for modality, name in _features(model):
+        for modality, name in keys:
             width = getattr(sample[modality], name).shape[1]
             parts.append(probe(name.replace("_", " ") + suffix, width))
     return parts

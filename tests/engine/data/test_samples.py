@@ -19,7 +19,7 @@ from cpc_engine.maps.snapshots import SnapshotRecorder
 from cpc_engine.maps.stored import save_maps
 from cpc_engine.model import MultiModalCPC
 from cpc_engine.storage.folder import RunFolder
-from cpc_engine.training.trainer import new_model
+from cpc_engine.training.initial import new_model
 from tests.support.tiny_data import TINY
 
 SPEAKERS, CLASSES, TAKES = 6, 4, 50

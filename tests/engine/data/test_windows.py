@@ -20,7 +20,8 @@ from cpc_engine.evaluation import metrics
 from cpc_engine.evaluation.embed import embed
 from cpc_engine.evaluation.metrics import encode, geometry_metrics, queue_drift
 from cpc_engine.negatives.identity import NO_POSITION
-from cpc_engine.training.trainer import Trainer, new_model
+from cpc_engine.training.initial import new_model
+from cpc_engine.training.trainer import Trainer
 from tests.support.tiny_data import TINY
 
 CONFIG = RunConfig().replace({**TINY, "sampler.queue_size": 256, "sampler.key_momentum": 0.5})

@@ -12,10 +12,11 @@ from torch import Tensor
 from cpc_engine.config import RunConfig
 from cpc_engine.data import load_dataset
 from cpc_engine.data.dataset import Split
-from cpc_engine.evaluation import patches as module
+from cpc_engine.evaluation import baselines
 from cpc_engine.evaluation.baselines import BASELINES, _segments, baseline_rows, raw_features
-from cpc_engine.evaluation.patches import Patches, encode_items, fit_patches
+from cpc_engine.model import patches as module
 from cpc_engine.model.frontends import AudioFeatures
+from cpc_engine.model.patches import Patches, encode_items, fit_patches
 from tests.support.tiny import tiny
 from tests.support.tiny_data import TINY, dataset
 
@@ -37,7 +38,7 @@ def slow_encode(patches: Patches, item: np.ndarray) -> np.ndarray:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few centroids and patches."""
-    monkeypatch.setattr(module, "CENTROIDS", 5)
+    monkeypatch.setattr(baselines, "CENTROIDS", 5)
     monkeypatch.setattr(module, "SAMPLED", 600)
 
 
@@ -48,7 +49,7 @@ def maps_reader(maps: Tensor) -> module.Reader:
 @pytest.mark.usefixtures("small")
 def test_encoding_equals_the_slow_reference() -> None:
     maps = torch.randn(70, 2, 7, 6, generator=torch.Generator().manual_seed(0))
-    patches = fit_patches(maps_reader(maps), 70, (3, 2), 0.1, seed=1)
+    patches = fit_patches(maps_reader(maps), 70, (3, 2), 0.1, seed=1, centroids=5)
     assert patches.centroids.shape == (5, 12)
     expected = np.stack([slow_encode(patches, item) for item in maps[:3].numpy()])
     np.testing.assert_allclose(patches.encode(maps[:3]).numpy(), expected, atol=1e-5)
@@ -63,7 +64,7 @@ def test_whitened_patches_have_no_common_direction() -> None:
     generator = torch.Generator().manual_seed(0)
     mixing = torch.randn(9, 9, generator=generator)
     maps = (torch.randn(400, 9, generator=generator) @ mixing).view(400, 1, 3, 3)
-    patches = fit_patches(maps_reader(maps), 400, (3, 3), 0.1, seed=0)
+    patches = fit_patches(maps_reader(maps), 400, (3, 3), 0.1, seed=0, centroids=5)
     normal = maps.flatten(1) - maps.flatten(1).mean(1, keepdim=True)
     normal = normal / (normal.square().mean(1, keepdim=True) + 0.1).sqrt()
     spread = torch.linalg.eigvalsh(torch.cov(((normal - patches.mean) @ patches.whitening).T))
@@ -76,7 +77,7 @@ def test_whitened_patches_have_no_common_direction() -> None:
 @pytest.mark.usefixtures("small")
 def test_seed_determines_the_dictionary() -> None:
     maps = torch.randn(50, 1, 5, 5, generator=torch.Generator().manual_seed(0))
-    first, repeated, other = (fit_patches(maps_reader(maps), 50, (2, 2), 0.1, seed).centroids for seed in (0, 0, 1))
+    first, repeated, other = (fit_patches(maps_reader(maps), 50, (2, 2), 0.1, seed, 5).centroids for seed in (0, 0, 1))
     assert torch.equal(first, repeated)
     assert not torch.equal(first, other)
 

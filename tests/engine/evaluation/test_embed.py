@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import numpy as np
 
 from cpc_engine.config import RunConfig
 from cpc_engine.evaluation.embed import CELLS, SEGMENTS, embed
 from cpc_engine.evaluation.metrics import encode
-from cpc_engine.training.trainer import new_model
+from cpc_engine.training.initial import new_model
 from tests.support.tiny_data import TINY, dataset
 
 
@@ -29,7 +27,7 @@ def test_every_feature_against_plain_loops() -> None:
             "mean_std_latent": np.concatenate([latents.mean(1), latents.std(1)], 1),
             "mean_std_context": np.concatenate([contexts.mean(1), contexts.std(1)], 1),
         }
-        assert {field.name for field in fields(features[modality])} == set(expected)
+        assert set(features[modality].names()) == set(expected)
         for name, values in expected.items():
             np.testing.assert_allclose(getattr(features[modality], name).numpy(), values, atol=1e-5, err_msg=name)
 

@@ -13,7 +13,7 @@ from cpc_engine.evaluation import geometry
 from cpc_engine.evaluation.metrics import Encoded, geometry_metrics
 from cpc_engine.model import Encoding, MultiModalCPC
 from cpc_engine.terms import Modality
-from cpc_engine.training.trainer import new_model
+from cpc_engine.training.initial import new_model
 from tests.support.tiny_data import TINY, dataset
 
 CONFIG = RunConfig().replace(TINY)

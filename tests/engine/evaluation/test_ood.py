@@ -25,7 +25,7 @@ from cpc_engine.evaluation.ood import (
     validation_items_needed,
     verdict,
 )
-from cpc_engine.training.trainer import new_model
+from cpc_engine.training.initial import new_model
 from tests.support.tiny_data import TINY, dataset
 
 

@@ -16,7 +16,7 @@ from cpc_engine.cli import main
 from cpc_engine.comparison.judge import weighted_holm
 from cpc_engine.config import RunConfig
 from cpc_engine.data import load_dataset
-from cpc_engine.evaluation import patches
+from cpc_engine.evaluation import baselines
 from cpc_engine.evaluation.intervals import hierarchical_interval, mean_interval
 from cpc_engine.experiments import definitions
 from cpc_engine.experiments.definitions import EXPERIMENTS, Experiment, PlannedArm, experiment
@@ -53,8 +53,8 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture(autouse=True)
 def few_centroids(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patches, "CENTROIDS", 8)
-    monkeypatch.setattr(patches, "SAMPLED", 500)
+    monkeypatch.setattr(baselines, "CENTROIDS", 8)
+    monkeypatch.setattr("cpc_engine.model.patches.SAMPLED", 500)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from cpc_engine.evaluation.probes.report import probe_report
 from cpc_engine.execution.execute import execute
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
-from cpc_engine.training.trainer import new_model
+from cpc_engine.training.initial import new_model
 from tests.support.tiny import tiny
 
 

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-CENTROIDS = 512
 SAMPLED = 50_000  # patches that whitening and clustering are fitted on
 WHITENING = 0.1  # added to the variance of every direction before whitening; patches have a variance of about 1
 _ROWS = 16  # items unfolded at once: 16 images of 32 × 32 px give 5 MB of patches, and 24 MB of distances
@@ -55,7 +54,7 @@ class Patches:
         return result
 
 
-def fit_patches(read: Reader, items: int, size: tuple[int, int], floor: float, seed: int) -> Patches:
+def fit_patches(read: Reader, items: int, size: tuple[int, int], floor: float, seed: int, centroids: int) -> Patches:
     """Fit a dictionary on patches from random positions of all items; the same seed gives the same dictionary.
 
     Args:
@@ -64,6 +63,7 @@ def fit_patches(read: Reader, items: int, size: tuple[int, int], floor: float, s
         size: (height, width) of a patch, at most those of the maps.
         floor: ε, added to the variance of a patch in contrast normalization.
         seed: of the random positions and of k-means.
+        centroids: k, their number.
     """
     from sklearn.cluster import MiniBatchKMeans
 
@@ -80,10 +80,10 @@ def fit_patches(read: Reader, items: int, size: tuple[int, int], floor: float, s
     sample -= mean
     values, vectors = torch.linalg.eigh(sample.T @ sample / len(sample))
     whitening = (vectors / (values.clamp(min=0) + WHITENING).sqrt()) @ vectors.T
-    model = MiniBatchKMeans(CENTROIDS, batch_size=4096, n_init=1, random_state=seed)
+    model = MiniBatchKMeans(centroids, batch_size=4096, n_init=1, random_state=seed)
     model.fit((sample @ whitening).cpu().numpy())
-    centroids = torch.from_numpy(model.cluster_centers_).float().to(sample.device)
-    return Patches(size, floor, mean, whitening, centroids)
+    centers = torch.from_numpy(model.cluster_centers_).float().to(sample.device)
+    return Patches(size, floor, mean, whitening, centers)
 
 
 def encode_items(patches: Patches, read: Reader, items: int, cells: tuple[tuple[int, int], ...]) -> list[Tensor]:

@@ -1,0 +1,166 @@
+"""The item-level term: InfoNCE between item embeddings of two views, with the negatives of the hybrid sampler.
+
+Two views of an item attract and those of other items repel, as in SimCLR (Chen et al. 2020, arXiv 2002.05709) for
+pictures and COLA (Saeed et al. 2021, arXiv 2010.10915) for sounds. See `docs/method.md#item-level-term`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..config import RunConfig, SamplerConfig
+from ..model import Encoding, MultiModalCPC
+from ..model.encoded import Encoded, whole_summary
+from ..negatives.infonce import InfoNCE, info_nce
+from ..negatives.sampler import HybridSampler, keys_of
+from ..sources import Keys
+from ..terms import Modality
+from .origin import Origin
+from .states import with_prefix
+
+
+class ItemTerm:
+    """The item-level term of every modality, with a sampler and a queue of item embeddings each.
+
+    Every source of negatives that is switched on serves here too, with item embeddings for latents; a queued embedding
+    counts as one latent. Copies of the anchor's item are always masked, because its own first view is among the
+    candidates.
+
+    Args:
+        config: configuration of the run.
+        model: the network, with heads.
+        ema: momentum encoders by modality, which then make the keys; None without momentum.
+        generator: source of all random draws.
+    """
+
+    def __init__(
+        self, config: RunConfig, model: MultiModalCPC, ema: nn.ModuleDict | None, generator: torch.Generator
+    ) -> None:
+        self.config, self.model, self.ema = config, model, ema
+        dim, sampler = config.context.item_dim, _with_masks(config)
+        self.samplers = {m: HybridSampler(sampler, dim, True, generator) for m in model.modalities}
+        self.slow = None if ema is None else copy.deepcopy(self._layers()).requires_grad_(False)
+        self._keys: dict[Modality, Keys] = {}
+
+    def change(self, config: RunConfig) -> None:
+        """Continue with changed live settings."""
+        self.config = config
+        for sampler in self.samplers.values():
+            sampler.config = _with_masks(config)
+
+    def losses(
+        self,
+        encodings: dict[Modality, Encoding],
+        views: Mapping[Modality, tuple[Tensor, Tensor]],
+        shuffled: Mapping[Modality, Encoded],
+        origin: Origin,
+        step: int,
+        record: bool,
+    ) -> dict[Modality, InfoNCE]:
+        """Compute the loss of each modality.
+
+        Args:
+            encodings: of the batch, with item embeddings of both views.
+            views: features of both views by modality, which momentum encoders read.
+            shuffled: what the encoders made of shuffled input, where the sampler asks for it.
+            origin: of the B items of the batch.
+            step: of the run, from 0.
+            record: compute source statistics.
+        """
+        self._keys = {m: self._keys_of(m, self._targets(m, encodings[m], views[m]), origin) for m in encodings}
+        return {m: self._loss(m, encodings[m], shuffled.get(m), origin, step, record) for m in encodings}
+
+    def enqueue(self, step: int) -> None:
+        """Add the embeddings of the last call of `losses` to the queues, one view of each item."""
+        for modality, keys in self._keys.items():
+            half = len(keys.ids) // 2
+            pairs = None if keys.pairs is None else keys.pairs[:half]
+            self.samplers[modality].enqueue(
+                Keys(keys.vectors[:half], keys.ids[:half], keys.labels[:half], 1, pairs), step
+            )
+
+    @torch.no_grad()
+    def update_momentum(self) -> None:
+        """Move the layers that make the keys toward the trained ones."""
+        if self.slow is not None:
+            averages: list[Tensor] = list(self.slow.parameters())
+            parameters: list[Tensor] = list(self._layers().parameters())
+            torch._foreach_lerp_(averages, parameters, 1 - self.config.sampler.key_momentum)
+
+    def queued(self) -> dict[Modality, int]:
+        """Number of embeddings in the queue of each modality."""
+        return {m: len(sampler.queue) for m, sampler in self.samplers.items()}
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the queues and the slow layers, to resume a run."""
+        state = {} if self.slow is None else {f"slow.{name}": t for name, t in self.slow.state_dict().items()}
+        for modality, sampler in self.samplers.items():
+            state |= {f"queue.{modality}.{name}": tensor for name, tensor in sampler.queue.state().items()}
+        return state
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Restore a `state()`."""
+        if self.slow is not None:
+            self.slow.load_state_dict(with_prefix(state, "slow."))
+        for modality, sampler in self.samplers.items():
+            sampler.queue.load(with_prefix(state, f"queue.{modality}."))
+
+    def _layers(self) -> nn.ModuleDict:
+        """What makes item embeddings of what the encoders make."""
+        return nn.ModuleDict({"gru": self.model.gru, "heads": self.model.heads})
+
+    def _targets(self, modality: Modality, encoding: Encoding, views: tuple[Tensor, Tensor]) -> Tensor:
+        """Embeddings (2B, e) that the anchors are compared with: those of the other view of each."""
+        if self.ema is None:
+            return torch.cat(encoding.both_items()[::-1])
+        with torch.no_grad():
+            return self._embedded(modality, self.ema[modality](torch.cat([views[1], views[0]])))
+
+    def _embedded(self, modality: Modality, encoded: Encoded) -> Tensor:
+        """Item embeddings from the layers that make the keys."""
+        layers = self._layers() if self.slow is None else self.slow
+        head = layers["heads"].get_submodule(modality)
+        result: Tensor = head(whole_summary(encoded, layers["gru"]))
+        return result
+
+    def _keys_of(self, modality: Modality, embeddings: Tensor, origin: Origin) -> Keys:
+        """Keys of n · B embeddings, of the items of the batch n times."""
+        times = len(embeddings) // len(origin.labels)
+        items, labels, pairs = (
+            numbers.repeat(times) for numbers in (origin.items[modality], origin.labels, origin.pairs)
+        )
+        return keys_of(modality, embeddings[:, None], items, labels, True, pairs)
+
+    def _loss(
+        self,
+        modality: Modality,
+        encoding: Encoding,
+        shuffled: Encoded | None,
+        origin: Origin,
+        step: int,
+        record: bool,
+    ) -> InfoNCE:
+        keys = self._keys[modality]
+        other = next((self._keys[m] for m in self._keys if m != modality), None)
+        destroyed = None
+        if shuffled is not None:
+            destroyed = self._keys_of(modality, self._embedded(modality, shuffled), origin)
+        anchors = torch.cat(encoding.both_items()).float()
+        scale = 1 / self.config.loss.item_temperature
+        return info_nce(
+            F.normalize(anchors, dim=1),
+            torch.arange(len(anchors), device=anchors.device),
+            self.samplers[modality].candidates(keys, step, other, destroyed),
+            torch.tensor(scale, device=anchors.device),
+            labels=keys.labels if record else None,
+            bound=scale,
+        )
+
+
+def _with_masks(config: RunConfig) -> SamplerConfig:
+    return config.sampler.model_copy(update={"mode": "exclude_positives"})

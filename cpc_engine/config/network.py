@@ -210,7 +210,9 @@ class ImageConfig(Section):
     @model_validator(mode="after")
     def _grid_fits(self) -> ImageConfig:
         patch, rest = divmod(self.size, self.grid)
-        if rest:
+        if self.encoder == "residual" and self.grid > map_side(self.view_size or self.size):
+            raise ValueError(f"grid {self.grid} is finer than the maps of {self.view_size or self.size} px")
+        if self.encoder != "residual" and rest:
             raise ValueError(f"size {self.size} must be a multiple of grid {self.grid}")
         if self.encoder == "patches" and (patch < 8 or patch % 4):
             raise ValueError(f"a patch of {patch} px is too small or no multiple of 4; change size or grid")

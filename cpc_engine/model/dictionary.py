@@ -39,14 +39,12 @@ class Dictionary(nn.Module):
 
     filters: Tensor
     offsets: Tensor
-    gains: Tensor
 
     def __init__(self, channels: int, directions: int, floor: float) -> None:
         super().__init__()
         self.floor = floor
         self.register_buffer("filters", torch.randn(directions, channels, SIDE, SIDE) / SIDE)
         self.register_buffer("offsets", torch.zeros(directions))
-        self.register_buffer("gains", torch.ones(directions))
 
     @torch.no_grad()
     def fit(self, read: Reader, items: int, seed: int) -> None:
@@ -63,8 +61,9 @@ class Dictionary(nn.Module):
         # Filters without a mean see patches without theirs.
         self.filters.copy_((weights - weights.mean(1, keepdim=True)).view_as(self.filters))
         rows = torch.randperm(items, generator=torch.Generator().manual_seed(seed))[:_SAMPLED]
-        self.gains.fill_(1.0)
-        self.gains.copy_(1 / self(read(rows)).std((0, 2, 3)).clamp(min=1e-3))
+        gains = 1 / self(read(rows)).std((0, 2, 3)).clamp(min=1e-3)
+        self.filters.mul_(gains[:, None, None, None])
+        self.offsets.mul_(gains)
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the outputs of every patch."""
@@ -73,5 +72,6 @@ class Dictionary(nn.Module):
             mean = F.avg_pool2d(plain.mean(1, keepdim=True), SIDE, STRIDE)
             squares = F.avg_pool2d(plain.square().mean(1, keepdim=True), SIDE, STRIDE)
             scale = ((squares - mean.square()).clamp(min=0) + self.floor).rsqrt()
-        projected = F.conv2d(x, self.filters, None, STRIDE) * scale
-        return F.relu(projected - self.offsets[:, None, None]) * self.gains[:, None, None]
+        projected = F.conv2d(x, self.filters, None, STRIDE)
+        scale, offsets = scale.to(projected.dtype), self.offsets.to(projected.dtype)[:, None, None]
+        return torch.addcmul(-offsets, projected, scale).relu_()

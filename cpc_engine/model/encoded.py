@@ -14,7 +14,7 @@ class Encoded(NamedTuple):
     Attributes:
         latents: (N, T, d).
         summary: (N, 3 · width), `summary` of its maps; None for encoders without maps of the whole input.
-        first: (N, f), means of a first layer from the data over parts of the input; None without one.
+        first: (N, f), means of a first layer from the data over parts of the input; None without one, and in training.
     """
 
     latents: Tensor

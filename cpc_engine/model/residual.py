@@ -6,6 +6,7 @@ See `docs/method.md#residual-encoder`. Residual blocks: He et al. 2016, "Identit
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -35,7 +36,7 @@ class ResidualEncoder(nn.Module):
 
     Example:
         >>> encoder = ResidualEncoder(3, width=16, directions=8, floor=0.01, dim=4, grid=4)
-        >>> encoded = encoder(torch.zeros(2, 3, 32, 32))
+        >>> encoded = encoder.eval()(torch.zeros(2, 3, 32, 32))
         >>> encoded.latents.shape, encoded.summary.shape, encoded.first.shape
         (torch.Size([2, 16, 4]), torch.Size([2, 48]), torch.Size([2, 32]))
     """
@@ -64,12 +65,13 @@ class ResidualEncoder(nn.Module):
         self.project = nn.Linear(width if grid else width * map_side(bands), dim)
 
     def forward(self, x: Tensor) -> Encoded:
-        first = self.first(x)
+        """Encode a batch; `Encoded.first` is computed in evaluation mode only, since no loss reads it."""
+        first = self.first(x.contiguous(memory_format=torch.channels_last))  # the faster layout for convolutions
         maps = self.blocks(first).float()
-        cells = (CELLS, CELLS) if self.grid else (1, STRETCHES)
-        return Encoded(
-            self._latents(maps), summary(maps.flatten(2)), F.adaptive_avg_pool2d(first.float(), cells).flatten(1)
-        )
+        parts = None
+        if not self.training:
+            parts = F.adaptive_avg_pool2d(first.float(), (CELLS, CELLS) if self.grid else (1, STRETCHES)).flatten(1)
+        return Encoded(self._latents(maps), summary(maps.flatten(2)), parts)
 
     def _latents(self, maps: Tensor) -> Tensor:
         """(B, width, rows, columns) → (B, T, d)."""

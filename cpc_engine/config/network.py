@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from ..settings import Section, setting
 
+SMALLEST = 32  # px, of a picture that follows from the data
+
 
 def map_side(side: int) -> int:
     """Return the cells along a side of the residual encoder's maps, for an input with `side` pixels, bands or frames.
@@ -23,10 +25,21 @@ class AudioConfig(Section):
     """From a waveform to log-mel frames to latents."""
 
     sample_rate: int = setting(
-        16000, "Every clip is resampled to this rate.", unit="Hz", ge=2000, le=48000, low="high pitches vanish"
+        16000,
+        "Every clip is resampled to this rate (0: as the data suggest).",
+        unit="Hz",
+        ge=0,
+        le=48000,
+        low="high pitches vanish",
     )
     clip_seconds: float = setting(
-        1.0, "Length of the clips that the network reads; shorter sounds are padded.", unit="s", ge=0.1, le=10
+        1.0,
+        "Length of the clips that the network reads; shorter sounds are padded (0: as the data suggest).",
+        unit="s",
+        ge=0,
+        le=10,
+        low="too short to tell what sounds",
+        high="short sounds are mostly padding; a step takes longer",
     )
     recording_seconds: float = setting(
         10.0,
@@ -136,23 +149,39 @@ class AudioConfig(Section):
         """
         return round(self.clip_seconds * self.sample_rate)
 
+    @model_validator(mode="after")
+    def _large_enough(self) -> AudioConfig:
+        if 0 < self.sample_rate < 2000:
+            raise ValueError(f"sample_rate must be 0 or from 2000 to 48000, not {self.sample_rate}")
+        if 0 < self.clip_seconds < 0.1:
+            raise ValueError(f"clip_seconds must be 0 or from 0.1 to 10, not {self.clip_seconds:g}")
+        return self
+
 
 class ImageConfig(Section):
     """From a picture to latents on a grid."""
 
-    size: int = setting(128, "Pictures are resized to size × size.", unit="px", ge=32, le=256, label="Picture size")
+    size: int = setting(
+        128,
+        "Pictures are resized to size × size (0: as the data suggest).",
+        unit="px",
+        ge=0,
+        le=256,
+        label="Picture size",
+        low="small things vanish",
+        high="a step takes longer",
+    )
     encoder: Literal["patches", "convnet", "residual"] = setting(
         "patches",
         "Encode patches apart; or run one ConvNet over the whole picture (its fields overlap), all learned or with a "
         "first layer from the data and residual blocks.",
     )
-    view_size: int = setting(
-        0,
-        "Side of the pieces that training reads, cut out at random places (0: the whole picture). Only the residual "
-        "encoder reads pictures of any size.",
-        unit="px",
-        ge=0,
-        le=256,
+    view_share: float = setting(
+        1.0,
+        "Side of the pieces that training reads, cut out at random places, as a share of the picture's. Below 1 it "
+        "needs the residual encoder, which reads pictures of any size.",
+        ge=0.4,
+        le=1,
         low="a piece shows too little of the item",
         high="two pieces show the same pixels, and a step takes longer",
         label="Size of training views",
@@ -207,21 +236,33 @@ class ImageConfig(Section):
         side = self.grid
         return [t for t in range(side**2 - horizon) if self.wrap or t % side + horizon % side < side]
 
+    @property
+    def view_side(self) -> int:
+        """Side of the pieces that training reads, in px.
+
+        Example:
+            >>> ImageConfig(size=32, encoder="residual", view_share=0.75).view_side
+            24
+        """
+        return round(self.view_share * self.size)
+
     @model_validator(mode="after")
     def _grid_fits(self) -> ImageConfig:
-        patch, rest = divmod(self.size, self.grid)
-        if self.encoder == "residual" and self.grid > map_side(self.view_size or self.size):
-            raise ValueError(f"grid {self.grid} is finer than the maps of {self.view_size or self.size} px")
-        if self.encoder != "residual" and rest:
+        if 0 < self.size < 32:
+            raise ValueError(f"size must be 0 or from 32 to 256, not {self.size}")
+        if self.encoder == "residual":
+            if self.grid > map_side(self.view_side or SMALLEST):
+                raise ValueError(f"grid {self.grid} is finer than the encoder's maps")
+            return self
+        if self.view_share < 1:
+            raise ValueError("view_share below 1 needs the residual encoder; the others read whole pictures")
+        patch, rest = divmod(self.size or SMALLEST, self.grid)
+        if rest:
             raise ValueError(f"size {self.size} must be a multiple of grid {self.grid}")
         if self.encoder == "patches" and (patch < 8 or patch % 4):
             raise ValueError(f"a patch of {patch} px is too small or no multiple of 4; change size or grid")
         if self.encoder == "convnet" and (patch < 2 or patch & (patch - 1)):
             raise ValueError(f"for the convnet, size / grid must be a power of two, not {patch}")
-        if self.view_size and self.encoder != "residual":
-            raise ValueError("view_size needs the residual encoder; the others read whole pictures")
-        if self.view_size > self.size or 0 < self.view_size < 16:
-            raise ValueError(f"view_size must be from 16 to size {self.size}, not {self.view_size}")
         return self
 
 

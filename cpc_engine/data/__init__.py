@@ -8,6 +8,7 @@ from ..config import RunConfig
 from ..datasets import DATASETS
 from ..errors import ConfigError, DataError
 from .dataset import Dataset, Split
+from .follow import follow_data
 from .loading import Progress
 from .preview import item_media, preview_png, preview_wav
 from .splits import check_enough
@@ -16,6 +17,7 @@ __all__ = [
     "Dataset",
     "Progress",
     "Split",
+    "follow_data",
     "item_media",
     "load_dataset",
     "preview_png",
@@ -31,7 +33,8 @@ def load_dataset(config: RunConfig, device: torch.device | str = "cpu", progress
     within each class.
 
     Args:
-        config: only the sections `data`, `audio`, and `image` are read.
+        config: only the sections `data`, `audio`, and `image` are read. Settings that follow from the data are those of
+            `follow_data`.
         device: device of the returned tensors. Audio clips are resampled there too.
         progress: called with (description, fraction done) while files are downloaded or decoded.
 
@@ -52,6 +55,7 @@ def load_dataset(config: RunConfig, device: torch.device | str = "cpu", progress
         if not config.flat()[path]:
             raise ConfigError(f"{spec.name} needs {path}: {what}")
     try:
+        config = follow_data(config)
         data: Dataset = spec.loader(config, device, progress)
     except OSError as error:  # for example no permission to list a folder, or a disconnected drive
         raise DataError(f"{spec.name}: cannot read {error.filename or 'the data'}: {error.strerror or error}") from None

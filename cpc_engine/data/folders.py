@@ -21,7 +21,7 @@ from ..terms import Modality
 from .dataset import Dataset, Split
 from .duplicates import keep_together, leave_out
 from .groups import file_groups, hint
-from .loading import Loaded, Progress, class_folders, load_pictures, load_sounds
+from .loading import Loaded, Progress, class_folders, load_pictures, load_sounds, split_parts
 from .splits import balanced, capped, chosen_classes, holdout, labels_tensor, take_validation
 
 TEST_SHARE = 0.2
@@ -115,16 +115,9 @@ def _single(
     )
 
 
-def _parts(root: Path) -> tuple[Path, ...]:
-    """The sub-folders `train` and `test` of `root` if both have class folders, otherwise `root` itself."""
-    parts = (root / "train", root / "test")
-    is_split = all(part.is_dir() and any(path.is_dir() for path in part.iterdir()) for part in parts)
-    return parts if is_split else (root,)
-
-
 def _class_names(root: Path) -> tuple[str, ...]:
     """Sorted names of the classes that have files."""
-    names = [{name for name, files in class_folders(part).items() if files} for part in _parts(root)]
+    names = [{name for name, files in class_folders(part).items() if files} for part in split_parts(root)]
     return tuple(sorted(set.union(*names)))
 
 
@@ -148,7 +141,7 @@ def _load_folder(
     progress: Progress | None,
 ) -> _DecodedFolder:
     """Decode the usable files of the given classes and split them into training and test items."""
-    parts = _parts(root)
+    parts = split_parts(root)
     caps = (config.data.train_items, config.data.test_items)
     splits: list[Split] = []
     skipped: list[str] = []

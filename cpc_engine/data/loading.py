@@ -60,6 +60,13 @@ def class_folders(root: Path) -> dict[str, list[Path]]:
     return files
 
 
+def split_parts(root: Path) -> tuple[Path, ...]:
+    """Return the sub-folders `train` and `test` of `root` if both have class folders, otherwise `root` itself."""
+    parts = (root / "train", root / "test")
+    is_split = all(part.is_dir() and any(path.is_dir() for path in part.iterdir()) for part in parts)
+    return parts if is_split else (root,)
+
+
 def _files_below(folder: Path) -> list[Path]:
     files = (path for path in folder.rglob("*") if path.is_file())
     return sorted(path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .spec import DatasetSpec
 
 _LOADERS = "cpc_engine.data.generated"
+_NATIVE = {"audio.sample_rate": 16000, "audio.clip_seconds": 1.0, "image.size": 64}
 
 SPECS = (
     DatasetSpec(
@@ -13,6 +14,7 @@ SPECS = (
         summary="Steady sine tones of four pitches, one octave apart.",
         modalities=("audio",),
         origin="generated",
+        native=_NATIVE,
         load=f"{_LOADERS}:tones",
         stationary=True,
     ),
@@ -22,6 +24,7 @@ SPECS = (
         summary="Moving pitches: up, down, hat, valley and warble.",
         modalities=("audio",),
         origin="generated",
+        native=_NATIVE,
         load=f"{_LOADERS}:chirps",
     ),
     DatasetSpec(
@@ -30,6 +33,7 @@ SPECS = (
         summary="Gratings: wide or narrow, horizontal or vertical, in random colors.",
         modalities=("image",),
         origin="generated",
+        native=_NATIVE,
         load=f"{_LOADERS}:bars",
     ),
     DatasetSpec(
@@ -38,6 +42,7 @@ SPECS = (
         summary="Pairs of a tone and a grating, drawn at random within a class: the pairing is a label.",
         modalities=("audio", "image"),
         origin="generated",
+        native=_NATIVE,
         load=f"{_LOADERS}:tones_bars",
         stationary=True,
     ),
@@ -48,6 +53,7 @@ SPECS = (
         "is a label.",
         modalities=("audio", "image"),
         origin="generated",
+        native=_NATIVE,
         load=f"{_LOADERS}:keypad",
         stationary=True,
     ),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
 
@@ -23,6 +23,8 @@ class DatasetSpec:
         load: the loader, or "module:function" of one that is imported when it is needed.
         needs: settings that must be given, each as ("section.setting", what it has to be).
         own_settings: settings that only this data set (or its kind) reads; forms hide them for the others.
+        native: values of the settings that follow from the data where they are 0, {"section.setting": value}; empty for
+            folders, whose files tell (see `data.follow`).
         stationary: whether all positions of one item are alike, so that they are false negatives of each other.
     """
 
@@ -34,6 +36,7 @@ class DatasetSpec:
     load: Loader | str
     needs: tuple[tuple[str, str], ...] = ()
     own_settings: tuple[str, ...] = ()
+    native: Mapping[str, Any] = field(default_factory=dict)
     stationary: bool = False
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..data import load_dataset
+from ..data import follow_data, load_dataset
 from ..data.dataset import Dataset
 from ..errors import CpcError, RunError, StorageError
 from ..evaluation.metrics import encode, geometry_metrics, queue_drift
@@ -139,6 +139,12 @@ class _Execution:
         from lightning_fabric import Fabric
 
         device = pick_device(self.config.run.device)
+        settled = follow_data(self.config)
+        if settled != self.config:
+            values = [f"{path} = {value}" for path, (value, _) in settled.differences(self.config).items()]
+            self.folder.log(f"from the data: {', '.join(values)}")
+            self.folder.settle(settled)
+            self.config = settled
         data = load_dataset(self.config, device, lambda text, share: self.observe(Phase(text, share)))
         check_mappable(data)
         for line in data.skipped:

@@ -62,6 +62,7 @@ class AudioFeatures(nn.Module):
             n_mels=config.mel_bands,
             mel_scale="slaney",
             norm=None,
+            power=None,
         )
         self.register_buffer("mean", torch.zeros(config.mel_bands, 1))
         self.register_buffer("std", torch.ones(config.mel_bands, 1))
@@ -81,7 +82,9 @@ class AudioFeatures(nn.Module):
         Returns:
             (B, bands, frames), ln(power · gain + `FLOOR`).
         """
-        return torch.log(self.mel(waves) * gains + FLOOR)
+        spectrum = torch.view_as_real(self.mel.spectrogram(waves))
+        power = spectrum.square().sum(-1)  # several times faster than the square of a complex absolute value
+        return torch.log(self.mel.mel_scale(power) * gains + FLOOR)
 
     def calibrate(self, clips: Tensor) -> None:
         """Set mean and standard deviation per band from int16 clips (N, L)."""
@@ -185,24 +188,24 @@ class ImageFeatures(nn.Module):
 
         An image that has to shrink keeps its own side here, and then shrinks as it does in evaluation.
         """
-        view = self.config.view_size
-        if view:
+        whole = self.config.view_share == 1
+        if not whole:
             pixels = self._to_side(pixels)
         batch, side = len(pixels), max(pixels.shape[-1], self.config.size)
         draw = torch.rand(4, batch, generator=generator, device=pixels.device)
-        shown = (1 - self.config.crop * draw[0]) * (view / side if view else 1)  # share of the side
+        out = side if whole else self.config.view_side
+        shown = (1 - self.config.crop * draw[0]) * (out / side)  # share of the side
         room = 1 - shown
         place = draw[1:3]
-        if view:  # at whole pixels, so that a view that is not enlarged keeps its pixels as they are
+        if not whole:  # at whole pixels, so that a view that is not enlarged keeps its pixels as they are
             cells = room * side
             place = (place * (cells.floor() + 1)).floor() / cells.clamp(min=1)
         flip = torch.where(draw[3] < 0.5, -1.0, 1.0) if self.config.flip else torch.ones_like(shown)
         zero = torch.zeros_like(shown)
         rows = [shown * flip, zero, room * (2 * place[0] - 1), zero, shown, room * (2 * place[1] - 1)]
-        out = view or side
         grid = F.affine_grid(torch.stack(rows, 1).view(batch, 2, 3), [batch, 3, out, out], align_corners=False)
         cropped = F.grid_sample(pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-        return cropped if view else self._to_side(cropped)
+        return self._to_side(cropped) if whole else cropped
 
     def _recolor(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
         """Change brightness, contrast, and color cast at random, and remove the color at random.

@@ -252,6 +252,14 @@ class RunFolder:
             self.update(name=name)
         return config
 
+    def settle(self, config: RunConfig) -> None:
+        """Replace the configuration by one in which the settings that follow from the data have their numbers.
+
+        Raises:
+            StorageError: config.json cannot be written.
+        """
+        self._write_config(config)
+
     def mark_example(self, teaches: str, place: int) -> RunInfo:
         """Mark an ended run as an example; `examples` sorts by `place`."""
         return self.update(data=self.info().data | {"example": {"teaches": teaches, "place": place}})

@@ -106,6 +106,15 @@ def training_items(config: RunConfig) -> int | None:
     return round(limit * (1 - config.data.validation_share)) if limit else None
 
 
+def _with_typical_sizes(config: RunConfig) -> RunConfig:
+    """The configuration with the sizes of the data set, or usual ones, where they follow from data not yet read."""
+    usual = {"audio.sample_rate": 16000, "audio.clip_seconds": 2.0, "image.size": 64}
+    sizes = {**usual, **DATASETS[config.data.dataset].native}
+    values = config.flat()
+    missing = {path: sizes[path] for path in usual if not values[path]}
+    return config.replace(missing) if missing else config
+
+
 def plan(config: RunConfig, device: str = "cpu") -> list[ModalityPlan]:
     """Compute what every training step will do, per modality.
 
@@ -118,6 +127,7 @@ def plan(config: RunConfig, device: str = "cpu") -> list[ModalityPlan]:
         >>> audio.length, audio.horizons, audio.anchors, audio.candidates
         (16, (1, 2, 4), 2624, {'in_batch': 960})
     """
+    config = _with_typical_sizes(config)
     sampler, items = config.sampler, training_items(config)
     batch = min(config.optimizer.batch_size, items or config.optimizer.batch_size)
     names = modalities(config)

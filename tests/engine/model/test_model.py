@@ -44,7 +44,7 @@ def test_patches_are_encoded_independently(modality: Modality, position: int) ->
 @pytest.mark.parametrize("modality", ["audio", "image"])
 def test_latents_do_not_depend_on_the_rest_of_the_batch(modality: Modality) -> None:
     features = torch.randn(5, 64, 101) if modality == "audio" else torch.randn(5, 3, 64, 64)
-    for encoder in ("patches", "convnet"):
+    for encoder in ("patches", "convnet", "residual"):
         model = network(modality, **{f"{modality}__encoder": encoder}).train()
         with torch.no_grad():
             torch.testing.assert_close(

@@ -54,7 +54,21 @@ def test_the_loss_decreases_and_the_record_is_consistent() -> None:
     assert audio.positive_mass + sum(s.mass for s in audio.sources.values()) == pytest.approx(1, abs=1e-4)
 
 
-@pytest.mark.parametrize("extra", [{}, {"sampler.shuffled": "input"}, {"sampler.key_momentum": 0.0}])
+ITEMS = {"loss.item_weight": 0.5, "loss.global_weight": 0.5, "loss.variance_weight": 0.1}
+RESIDUAL = {"audio.encoder": "residual", "image.encoder": "residual", "audio.directions": 8, "image.directions": 8}
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {},
+        {"sampler.shuffled": "input"},
+        {"sampler.key_momentum": 0.0},
+        ITEMS,
+        {**ITEMS, **RESIDUAL, "sampler.shuffled": "input"},
+        {**ITEMS, **RESIDUAL, "sampler.key_momentum": 0.0, "context.other_view": True},
+    ],
+)
 def test_a_resumed_run_is_bit_identical(extra: dict[str, object]) -> None:
     uninterrupted = both(extra)
     for _ in range(3):

@@ -1,0 +1,108 @@
+"""Settings that follow from the data: sample rate, clip length, and picture size where they are 0.
+
+A few files are decoded to see how long and how fine they are. The rule is the same for every folder: a clip is two
+fifths of a typical recording but at least 2 s, or all of it where it is shorter, and nothing is enlarged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..config import RunConfig
+from ..datasets import DATASETS
+from ..errors import MediaError
+from ..media import decode_audio, decode_image, read_file
+from .loading import class_folders, split_parts
+
+SAMPLED = 32  # files that are decoded
+RATES = (8000, 16000, 22050)  # Hz; higher ones cost time, and what is above 11 kHz seldom tells classes apart
+SIDES = (32, 48, 64)  # px
+SHARE, SHORTEST, LONGEST = 0.4, 2.0, 4.0  # of a recording, and s
+Found = TypeVar("Found")
+
+
+def follows(config: RunConfig) -> dict[str, Any]:
+    """Return the settings that are 0 and that the data decide, with 0 for each."""
+    paths = ("audio.sample_rate", "audio.clip_seconds", "image.size")
+    return dict.fromkeys((path for path in paths if not config.flat()[path]), 0)
+
+
+def follow_data(config: RunConfig) -> RunConfig:
+    """Return the configuration with numbers for the settings that follow from the data.
+
+    Raises:
+        DataError: a folder does not exist or has no files that can be read.
+
+    Example:
+        >>> config = RunConfig().replace({"data.dataset": "fsdd", "audio.clip_seconds": 0})
+        >>> follow_data(config).audio.clip_seconds
+        0.8
+    """
+    missing = follows(config)
+    if not missing:
+        return config
+    spec = DATASETS[config.data.dataset]
+    found: dict[str, Any] = {"audio.sample_rate": 16000, "audio.clip_seconds": 1.0, "image.size": 64, **spec.native}
+    if spec.origin == "folder":
+        if "audio" in spec.modalities:
+            sounds = _sampled(config.data.path, decode_audio)
+            found |= sound_settings([sound.rate for sound in sounds], [sound.seconds for sound in sounds])
+        if "image" in spec.modalities:
+            path = config.data.image_path if len(spec.modalities) > 1 else config.data.path
+            pictures = _sampled(path, decode_image)
+            found |= picture_settings([min(picture.pixels.shape[:2]) for picture in pictures])
+    return config.replace({path: found[path] for path in missing})
+
+
+def sound_settings(rates: Sequence[int], seconds: Sequence[float]) -> dict[str, Any]:
+    """Return sample rate and clip length for sounds of these rates (Hz) and lengths (s).
+
+    Example:
+        >>> sound_settings([44100, 44100], [5.0, 5.0])
+        {'audio.sample_rate': 22050, 'audio.clip_seconds': 2.0}
+        >>> sound_settings([8000], [0.42])
+        {'audio.sample_rate': 8000, 'audio.clip_seconds': 0.6}
+    """
+    rate = max([fit for fit in RATES if fit <= median(rates or [16000])], default=RATES[0])
+    typical = median(seconds or [1.0])
+    if typical < SHORTEST:  # read whole: longer than most
+        longest = float(np.quantile(seconds or [1.0], 0.9))
+        clip = min(SHORTEST, max(0.2, 1.5 * typical, longest))
+    else:
+        clip = min(LONGEST, max(SHORTEST, SHARE * typical))
+    return {"audio.sample_rate": rate, "audio.clip_seconds": round(clip, 1)}
+
+
+def picture_settings(sides: Sequence[int]) -> dict[str, Any]:
+    """Return the picture size for pictures with these shorter sides (px).
+
+    Example:
+        >>> picture_settings([32, 32]), picture_settings([480, 640])
+        ({'image.size': 32}, {'image.size': 64})
+    """
+    typical = median(sides or [SIDES[-1]])
+    return {"image.size": max([side for side in SIDES if side <= typical], default=SIDES[0])}
+
+
+def _sampled(path: str | None, decode: Callable[[bytes, str], Found]) -> list[Found]:
+    """Decode files that are evenly spread over all files of a folder, leaving out those that cannot be read."""
+    assert path is not None  # the required settings were checked
+    files = [
+        file
+        for part in split_parts(Path(path).expanduser())
+        for files in class_folders(part).values()
+        for file in files
+    ]
+    chosen = np.linspace(0, len(files) - 1, min(SAMPLED, len(files))).astype(int)
+    found = []
+    for index in chosen:
+        try:
+            found.append(decode(read_file(files[index]), files[index].name))
+        except MediaError:
+            continue  # told when all files are read
+    return found

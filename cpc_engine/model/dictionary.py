@@ -69,8 +69,9 @@ class Dictionary(nn.Module):
         """Compute the outputs of every patch."""
         with torch.autocast(x.device.type, enabled=False):  # small differences of squares
             plain = x.float()
-            mean = F.avg_pool2d(plain.mean(1, keepdim=True), SIDE, STRIDE)
-            squares = F.avg_pool2d(plain.square().mean(1, keepdim=True), SIDE, STRIDE)
+            box = plain.new_full((1, 1, SIDE, SIDE), 1 / SIDE**2)  # much faster than a pooling layer
+            mean = F.conv2d(plain.mean(1, keepdim=True), box, None, STRIDE)
+            squares = F.conv2d(plain.square().mean(1, keepdim=True), box, None, STRIDE)
             scale = ((squares - mean.square()).clamp(min=0) + self.floor).rsqrt()
         projected = F.conv2d(x, self.filters, None, STRIDE)
         scale, offsets = scale.to(projected.dtype), self.offsets.to(projected.dtype)[:, None, None]

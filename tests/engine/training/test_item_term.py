@@ -113,7 +113,11 @@ def test_item_level_training_brings_views_together() -> None:
         image__directions=16,
         loss__item_weight=1.0,
         loss__prediction_weight=0.0,
+        image__crop=0.0,
+        image__jitter=0.0,
         optimizer__warmup_steps=1,
+        optimizer__steps=60,
+        optimizer__learning_rate=3e-3,
     )
     records = [run.step() for _ in range(30)]
     assert records[0] is not None

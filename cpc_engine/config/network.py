@@ -18,7 +18,7 @@ def map_side(side: int) -> int:
         >>> map_side(32), map_side(64), map_side(201)
         (7, 15, 49)
     """
-    return -(-((side - 6) // 2 + 1) // 2)
+    return ((side - 6) // 2 + 1) // 2
 
 
 class AudioConfig(Section):
@@ -120,6 +120,13 @@ class AudioConfig(Section):
         low="voices of other people stay far apart",
         high="pitches and vowels are mistaken for each other",
         label="Spectrogram warp",
+    )
+    cached: bool = setting(
+        False,
+        "Compute the spectrogram of each recording once, and augment it instead of the sound.",
+        low="each step computes all spectra anew",
+        high="shifts are by whole frames, and added noise has the same power in every frame",
+        label="Spectrograms computed once",
     )
     band_drop: float = setting(0.1, "Chance that a stretch of mel bands is blanked.", ge=0, le=1, label="Band dropout")
 

@@ -72,19 +72,23 @@ class AudioFeatures(nn.Module):
         """Samples per clip."""
         return self.config.clip_length
 
-    def log_mel(self, waves: Tensor, gains: Tensor | float = 1.0) -> Tensor:
-        """Compute log-mel frames that are not standardized.
+    def power(self, waves: Tensor) -> Tensor:
+        """Compute the mel power of waves (B, L) within ±1, (B, bands, frames)."""
+        real, imaginary = torch.view_as_real(self.mel.spectrogram(waves)).unbind(-1)
+        # Several times faster than the square of a complex absolute value.
+        power: Tensor = self.mel.mel_scale(real.square().addcmul_(imaginary, imaginary))
+        return power
+
+    def log_mel(self, waves: Tensor) -> Tensor:
+        """Compute log-mel frames that are not standardized, ln(power + `FLOOR`).
 
         Args:
             waves: (B, L) float32 within ±1.
-            gains: power gains per band, (B, bands, 1) or a number.
 
         Returns:
-            (B, bands, frames), ln(power · gain + `FLOOR`).
+            (B, bands, frames).
         """
-        spectrum = torch.view_as_real(self.mel.spectrogram(waves))
-        power = spectrum.square().sum(-1)  # several times faster than the square of a complex absolute value
-        return torch.log(self.mel.mel_scale(power) * gains + FLOOR)
+        return torch.log(self.power(waves) + FLOOR)
 
     def calibrate(self, clips: Tensor) -> None:
         """Set mean and standard deviation per band from int16 clips (N, L)."""
@@ -103,11 +107,42 @@ class AudioFeatures(nn.Module):
             (B, bands, frames).
         """
         waves = waveform(clips)
-        gains: Tensor | float = 1.0
         if generator is not None:
             waves = self._augment(waves, generator)
-            gains = self._filter(len(waves), generator)
-        frames = (self.log_mel(waves, gains) - self.mean) / self.std
+        return self._standardized(self.power(waves), generator)
+
+    def augmented(self, power: Tensor, generator: torch.Generator) -> Tensor:
+        """Compute features from mel power that is not augmented yet, as `audio.cached` says.
+
+        Args:
+            power: (B, bands, frames).
+            generator: source of all random draws.
+
+        Returns:
+            (B, bands, frames).
+        """
+        batch, _, frames = power.shape
+        config, device = self.config, power.device
+        draw = torch.rand(3, batch, 1, 1, generator=generator, device=device)
+        offset = ((2 * draw[0] - 1) * config.shift * frames).long()
+        source = torch.arange(frames, device=device) - offset
+        inside = (source >= 0) & (source < frames)
+        power = power.gather(2, source.clamp(0, frames - 1).expand_as(power)) * inside
+        power = power * 10 ** ((2 * draw[1] - 1) * config.gain_db / 10)
+        level = config.noise * (draw[2] - (1 - config.noise_share)).clamp(min=0) / config.noise_share
+        return self._standardized(power + level.square() * self._white(), generator)
+
+    def _white(self) -> Tensor:
+        """Expected mel power (bands, 1) of white noise with a standard deviation of 1."""
+        energy = self.mel.spectrogram.window.square().sum()
+        white: Tensor = self.mel.mel_scale.fb.sum(0)[:, None] * energy
+        return white
+
+    def _standardized(self, power: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Log-mel frames from mel power, standardized, with the augmentation of spectra if a generator is given."""
+        if generator is not None and self.config.filter_db > 0:
+            power = power * self._filter(len(power), generator)
+        frames = (torch.log(power + FLOOR) - self.mean) / self.std
         if self.config.center:
             frames = frames - frames.mean(2, keepdim=True)
         if generator is not None and self.config.warp > 0:
@@ -132,10 +167,8 @@ class AudioFeatures(nn.Module):
             waves = waves + config.noise * level * noise
         return waves
 
-    def _filter(self, batch: int, generator: torch.Generator) -> Tensor | float:
+    def _filter(self, batch: int, generator: torch.Generator) -> Tensor:
         """Power gains (B, bands, 1) of one random filter per clip, smooth over the bands."""
-        if self.config.filter_db == 0:
-            return 1.0
         points = torch.rand(batch, 1, FILTER_POINTS, generator=generator, device=generator.device)
         level = F.interpolate(2 * points - 1, self.config.mel_bands, mode="linear", align_corners=True)
         return 10 ** (self.config.filter_db / 10 * level.transpose(1, 2))

@@ -20,7 +20,7 @@ STRETCHES = 4  # of time, likewise for sounds
 
 
 class ResidualEncoder(nn.Module):
-    """Encode pictures or spectrograms of any size: `Dictionary`, a mean over 2 × 2, and two residual blocks.
+    """Encode pictures or spectrograms of any size: `Dictionary`, a convolution over 2 × 2, and two residual blocks.
 
     Receptive fields overlap. Shapes: (B, C, H, W) → maps (B, width, about H / 4, W / 4), and from these B · T latents:
     for pictures means over a grid, for spectrograms all bands of each pair of columns.
@@ -55,8 +55,7 @@ class ResidualEncoder(nn.Module):
         self.first = Dictionary(channels, directions, floor)
         self.grid = grid
         self.blocks = nn.Sequential(
-            nn.AvgPool2d(2, ceil_mode=True),
-            nn.Conv2d(directions, width // 2, 1),
+            nn.Conv2d(directions, width // 2, 2, stride=2),
             _Block(width // 2, width),
             _Block(width, width),
             nn.GroupNorm(groups_of(width), width),

@@ -36,6 +36,7 @@ from .pair_term import pair_loss
 from .records import ModalityRecord, StepRecord
 from .regularizers import vicreg
 from .schedule import learning_rate
+from .spectra import Spectra
 from .states import with_prefix
 
 SHUFFLE_TILE = 8  # px; smaller than a patch, so that shuffled input differs within patches too
@@ -84,6 +85,8 @@ class Trainer:
             m: HybridSampler(config.sampler, config.context.latent_dim, cosine, self.generator)
             for m in self.model.modalities
         }
+        cached = config.audio.cached and data.train.audio is not None
+        self.spectra = Spectra(data.train, self.model.audio_features) if cached else None
         self.item_term = ItemTerm(config, self.model, self.ema, self.generator) if config.loss.item_weight > 0 else None
         groups = data.train.groups if config.sampler.one_group else None
         self.order = BatchSampler(len(data.train), config.optimizer.batch_size, config.run.seed, groups)
@@ -147,8 +150,8 @@ class Trainer:
         rows = self.order.rows(step)
         rows = rows[self._labels[rows].argsort(stable=True)]  # by class, as the source statistics need candidates
         batch, places = random_windows(self.data.train.take(rows), config.audio, self.generator)
-        inputs = self._features(batch, self.generator)
-        same = self._features(batch, self.generator) if config.context.other_view else None
+        inputs = self._views(batch, rows, places)
+        same = self._views(batch, rows, places) if config.context.other_view else None
         other = self._other_views(rows) if config.loss.compares_items else None
         encodings: dict[Modality, Encoding] = self.network(inputs, same if self.ema is None else None, other)
         drawn = rows.to(self.generator.device)
@@ -226,8 +229,21 @@ class Trainer:
 
     def _other_views(self, rows: Tensor) -> dict[Modality, Tensor]:
         """The features of another view of the items at `rows`, or of another window of their recordings."""
-        batch, _ = random_windows(self.data.train.take(rows), self.config.audio, self.generator)
-        return self._features(batch, self.generator)
+        batch, places = random_windows(self.data.train.take(rows), self.config.audio, self.generator)
+        return self._views(batch, rows, places)
+
+    def _views(self, batch: Split, rows: Tensor, places: Tensor) -> dict[Modality, Tensor]:
+        """The augmented features of a batch, the items at `rows` from their latent `places` on."""
+        if self.spectra is None:
+            return self._features(batch, self.generator)
+        views: dict[Modality, Tensor] = {}
+        for modality in self.model.modalities:
+            if modality == "audio":
+                power = self.spectra.windows(rows.to(places.device), places)
+                views[modality] = self.model.audio_features.augmented(power, self.generator)
+            else:
+                views[modality] = self.model.features[modality](batch.values(modality), self.generator)
+        return views
 
     def _regularizers(self, encodings: dict[Modality, Encoding]) -> Tensor:
         """The terms without negatives, averaged over modalities."""

@@ -19,6 +19,7 @@ NUMBERS = [setting for setting in SETTINGS if setting.kind in ("int", "float")]
 # Settings whose valid values depend on others of their section, and text with a fixed pattern.
 DEPENDENT = {"image.size", "image.grid", "image.encoder", "loss.temperature_min", "loss.temperature_max"}
 DEPENDENT |= {"loss.learnable_temperature", "run.device"}
+DEPENDENT |= {"audio.sample_rate", "audio.clip_seconds", "image.view_share"}
 
 
 def values(setting: Setting) -> st.SearchStrategy[Any]:

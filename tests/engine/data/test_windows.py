@@ -100,7 +100,7 @@ def test_features_of_an_item_are_the_mean_over_its_windows() -> None:
     for row in range(4):
         windows, _ = all_windows(data.test.take(torch.tensor([row])), CONFIG.audio)
         alone = embed(model, windows)["audio"]
-        for name in vars(alone):
+        for name in alone.names():
             assert torch.allclose(getattr(together, name)[row], getattr(alone, name).mean(0), atol=1e-5)
         assert torch.allclose(encoded.contexts[row], alone.mean_context.mean(0), atol=1e-5)
     assert geometry_metrics(model, data.test, CONFIG)["information_bound"] <= np.log(4)

@@ -34,6 +34,7 @@ def encoded(items: int, modalities: tuple[Modality, ...] = ("audio",)) -> dict[M
             contexts=torch.randn(items, 3, 40, generator=draw),
             anchors={1: torch.arange(2)},
             predictions={1: torch.randn(items, 2, 40, generator=draw)},
+            summary=torch.zeros(items, 1),
         )
         return Encoded(encoding, torch.arange(items), encoding.contexts.mean(1))
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cpc_engine.config import AudioConfig, ImageConfig
-from cpc_engine.model.frontends import AudioFeatures, ImageFeatures, shuffle_frames, shuffle_tiles
+from cpc_engine.model.frontends import AudioFeatures, ImageFeatures, shuffle_frames, shuffle_tiles, waveform
 
 
 @pytest.mark.parametrize(("rate", "bands"), [(16000, 64), (8000, 64), (8000, 40), (48000, 128)])
@@ -138,3 +138,21 @@ def test_training_sees_the_pixels_that_evaluation_sees(native: int, size: int) -
     for images in (noise, stripes):
         trained, evaluated = front(images, generator=draw), front(images)
         assert torch.allclose(trained, evaluated, atol=1e-4)
+
+
+def test_cached_spectra_are_those_of_the_sound_where_nothing_is_augmented() -> None:
+    plain = {"shift": 0.0, "gain_db": 0.0, "noise": 0.0, "band_drop": 0.0}
+    config = AudioConfig(sample_rate=8000, clip_seconds=0.5, cached=True, **plain)  # type: ignore[arg-type]
+    features = AudioFeatures(config)
+    clips = torch.randint(-3000, 3000, (4, features.length), dtype=torch.int16)
+    features.calibrate(clips)
+    found = features.augmented(features.power(waveform(clips)), torch.Generator().manual_seed(0))
+    torch.testing.assert_close(found, features(clips))
+
+
+def test_noise_in_spectra_has_the_power_of_noise_in_sound() -> None:
+    config = AudioConfig(sample_rate=8000, clip_seconds=1.0)
+    features = AudioFeatures(config)
+    noise = 0.1 * torch.randn(200, features.length, generator=torch.Generator().manual_seed(0))
+    inner = features.power(noise)[:, :, 3:-3].mean((0, 2))
+    torch.testing.assert_close(0.01 * features._white()[:, 0], inner, rtol=0.05, atol=0)

@@ -28,7 +28,7 @@ from ..model.frontends import shuffle_frames, shuffle_tiles
 from ..negatives.infonce import InfoNCE, info_nce
 from ..negatives.sampler import HybridSampler, keys_of
 from ..negatives.source_stats import HardNegative
-from ..sources import Keys
+from ..sources import Anchors, Keys
 from ..terms import Modality
 from .batches import BatchSampler
 from .records import ModalityRecord, StepRecord
@@ -272,7 +272,6 @@ class Trainer:
         shuffled_input = None
         if self.config.sampler.shuffled == "input":
             shuffled_input = self._shuffled_input_keys(modality, features, origin)
-        candidates = self.samplers[modality].candidates(futures, self.steps_done, other, shuffled_input)
         batch, length, device = len(origin.labels), futures.length, futures.ids.device
         anchors, positives, weights = [], [], []
         for k, predictions in encoding.predictions.items():
@@ -286,6 +285,9 @@ class Trainer:
         if self.config.loss.similarity == "cosine":
             all_anchors = F.normalize(all_anchors, dim=1)
         columns = torch.cat(positives)
+        candidates = self.samplers[modality].candidates(
+            futures, self.steps_done, other, shuffled_input, Anchors(all_anchors.detach(), columns)
+        )
         classes = futures.labels[columns] if record else None
         return info_nce(all_anchors, columns, candidates, scale, torch.cat(weights), classes, self._bound())
 

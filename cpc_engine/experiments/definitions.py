@@ -100,7 +100,7 @@ _ALONE: Changes = {
     **IN_BATCH_ALONE,
     "sampler.key_momentum": 0.0,
     **_NO_PAIR,  # the pair term would hide the effect of the negatives
-    "optimizer.steps": 60,  # 70 runs; few steps are enough for these data
+    "optimizer.steps": 60,  # 80 runs; few steps are enough for these data
     "evaluation.strengths": [0.1, 1.0],
     "evaluation.map_items": 60,
 }
@@ -114,7 +114,7 @@ _MASKS: Mapping[str, str] = {"masked": "exclude_positives", "unmasked": "referen
 
 _PHOTOGRAPHS: Changes = {
     **_ALONE,
-    "data.train_items": 2500,  # 45 runs; part of the photographs and steps shows the effect of the negatives
+    "data.train_items": 2500,  # 55 runs; part of the photographs and steps shows the effect of the negatives
     "data.test_items": 1000,
     "context.other_view": False,
     "optimizer.batch_size": 64,

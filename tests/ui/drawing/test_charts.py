@@ -101,7 +101,7 @@ def test_figures_are_valid_plotly() -> None:
 
 
 def test_styles_differ_without_color() -> None:
-    assert list(SOURCE_STYLES) == ["in_batch", "queue", "perturbed", "shuffled", "cross_modal"]
+    assert list(SOURCE_STYLES) == ["in_batch", "queue", "perturbed", "shuffled", "cross_modal", "mixed"]
     for styles in (SOURCE_STYLES, MODALITY_STYLES):
         for look in ("color", "symbol", "dash"):
             assert len({getattr(style, look) for style in styles.values()}) == len(styles)

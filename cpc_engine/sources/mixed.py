@@ -11,6 +11,8 @@ from ..settings import Section, setting
 from .base import CandidateSet, Keys, NegativeSource, SourceInputs, StepShape
 from .queue import SOURCE as QUEUE
 
+ANCHORS = 128  # most anchors of a step whose hardest negatives are looked for, which takes most of the time
+
 
 class MixedSettings(Section):
     """Mixed negatives."""
@@ -45,7 +47,7 @@ def _count(sampler: Any, shape: StepShape) -> int:
 
 
 def _draw(inputs: SourceInputs) -> CandidateSet | None:
-    """α n_a + (1 − α) n_b for random anchors, α ≥ ½; on the unit sphere where cosine similarity is used.
+    """α n_a + (1 − α) n_b for up to 128 random anchors in turn, α ≥ ½; of unit length where cosine similarity is used.
 
     Both parents are drawn from the in-batch and queued latents that are most similar to the anchor, without those that
     are not its negatives. The first identity is that of the parent with the larger part. A mixture has a class only if
@@ -64,17 +66,19 @@ def _draw(inputs: SourceInputs) -> CandidateSet | None:
     if len(ids) < 2:
         return None
     generator, device = inputs.generator, vectors.device
-    chosen = torch.randint(len(anchors.vectors), (count,), generator=generator, device=device)
+    drawn = min(count, ANCHORS)
+    chosen = torch.randint(len(anchors.vectors), (drawn,), generator=generator, device=device)
     own = inputs.mask_key(futures.ids[anchors.positives[chosen]])
     scores = anchors.vectors[chosen] @ vectors.T
     scores.masked_fill_(own[:, None] == inputs.mask_key(ids), -torch.inf)
     hardest, columns = scores.topk(min(inputs.settings.mixed_pool, len(ids)), dim=1)
     # With fewer than two negatives, the anchor's own positive becomes a parent; the mask knows.
-    usable = (hardest > -torch.inf).sum(1).clamp(min=2)
+    turn = torch.arange(count, device=device) % drawn
+    usable = (hardest > -torch.inf).sum(1).clamp(min=2)[turn]
     draw = torch.rand(3, count, generator=generator, device=device)
     first = (draw[0] * usable).long()
     second = (first + 1 + (draw[1] * (usable - 1)).long()) % usable
-    a, b = (columns.gather(1, rank[:, None])[:, 0] for rank in (first, second))
+    a, b = columns[turn, first], columns[turn, second]
     part = 0.5 + 0.5 * draw[2, :, None]  # which of two random parents is the first does not matter
     mixed = part * vectors[a] + (1 - part) * vectors[b]
     none = labels.amax() + 1  # a class that no anchor has

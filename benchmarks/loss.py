@@ -128,6 +128,7 @@ def run(shape: Shape, device: torch.device, quick: bool) -> dict[str, Any]:
         **{f"{name}_ms": milliseconds(close[name]) for name in peers.OURS},
         "ours_spread": round(max(close["ours"]) / min(close["ours"]), 3),
         "stats_overhead": ratio(close["ours_stats"], close["ours"]),
+        "weights_overhead": ratio(close["ours_weighted"], close["ours_masked"]),
         "naive_ms": milliseconds(whole["naive"]),
         "products_ms": milliseconds(close[bare]),
         "peers_ms": {name: entry["ms"] for name, entry in found.items()},

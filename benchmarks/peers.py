@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cpc_engine.negatives.infonce import info_nce
+from cpc_engine.negatives.weighting import Weighting
 
 from .problem import Problem
 
@@ -47,10 +48,17 @@ def step(loss: Loss, problem: Problem) -> Callable[[], tuple[Tensor | None, ...]
     return lambda: torch.autograd.grad(loss(), problem.leaves, allow_unused=True)
 
 
-def ours(p: Problem, stats: bool = False, masked: bool = False, constant: bool = False) -> Loss:
+def ours(
+    p: Problem, stats: bool = False, masked: bool = False, constant: bool = False, weighting: Weighting | None = None
+) -> Loss:
     positives, scale = p.positives, p.scale
     labels = p.labels if stats else None
-    return lambda: info_nce(p.anchors, positives, p.candidates(masked, constant), scale, labels=labels).loss
+
+    def loss() -> Tensor:
+        candidates = replace(p.candidates(masked, constant), weighting=weighting)
+        return info_nce(p.anchors, positives, candidates, scale, labels=labels).loss
+
+    return loss
 
 
 def naive(p: Problem) -> Loss:
@@ -155,6 +163,10 @@ OURS = {
     "ours_stats": Run(lambda p: ours(p, stats=True), "everything, with source statistics"),
     "ours_masked": Run(
         lambda p: ours(p, stats=True, masked=True), "copies of the positive masked, with source statistics"
+    ),
+    "ours_weighted": Run(
+        lambda p: ours(p, stats=True, masked=True, weighting=Weighting(hardness=0.5, class_prior=0.1)),
+        "the same, with hardness weights and debiased",
     ),
     "ours_shifted": Run(
         lambda p: ours(replace(p, tau=SMALL_TAU)), f"τ = {SMALL_TAU}: logits too large for exponentials without a shift"

@@ -40,8 +40,34 @@ class MaskSettings(Section):
     )
 
 
-class SamplerConfig(SourceSettings, MaskSettings):
-    """Where the negatives come from: the settings of every source in `sources`, and what is masked."""
+class WeightSettings(Section):
+    """How much each negative counts."""
+
+    hardness: float = setting(
+        0.0,
+        "Weigh each negative by exp(β·similarity/τ): hard ones count more (0: all alike).",
+        label="Hardness β",
+        ge=0,
+        le=10,
+        live=True,
+        low="all negatives count alike, as in plain InfoNCE",
+        high="only the hardest negatives count, and many of those are false negatives",
+    )
+    class_prior: float = setting(
+        0.0,
+        "Share τ⁺ of the negatives taken to be false ones; their expected mass is subtracted (0: none).",
+        label="Debiasing τ⁺",
+        ge=0,
+        le=0.9,
+        live=True,
+        speed=False,
+        low="false negatives are pushed away like all others",
+        high="more is subtracted than there is: anchors reach the floor and no negative moves them",
+    )
+
+
+class SamplerConfig(WeightSettings, SourceSettings, MaskSettings):
+    """Where the negatives come from: the settings of every source in `sources`, what is masked, and what counts."""
 
 
 class LossConfig(Section):

@@ -18,7 +18,7 @@ class Alarm:
     """One warning.
 
     Attributes:
-        kind: "collapse", "dead_source", "queue_depth", or "diverged".
+        kind: "collapse", "dead_source", "no_gradient", "queue_depth", or "diverged".
         where: the modality, followed by the source for a dead source; empty for a warning about the whole run.
         message: what is wrong. advice: what to do about it.
         changes: settings that follow the advice, {"section.setting": value}; empty where it takes a decision.
@@ -65,7 +65,11 @@ def alarms(records: Sequence[dict[str, Any]], train_items: int) -> list[Alarm]:
                     {"sampler.key_momentum": 0.98} if "queue" in part["sources"] else {},
                 )
             )
-        raised += [_dead_source(modality, name) for name in part["sources"] if _is_dead(records, modality, name)]
+        dead = [name for name in part["sources"] if _is_dead(records, modality, name)]
+        if dead and len(dead) == len(part["sources"]):
+            raised.append(_no_gradient(modality))
+        else:
+            raised += [_dead_source(modality, name) for name in dead]
         latents = train_items * part["latents_per_item"]
         if part["queue"] >= latents:
             raised.append(
@@ -82,7 +86,17 @@ def alarms(records: Sequence[dict[str, Any]], train_items: int) -> list[Alarm]:
 
 def _is_dead(records: Sequence[dict[str, Any]], modality: str, source: str) -> bool:
     recent = [r["modalities"][modality]["sources"].get(source) for r in records[-DEAD_STEPS:]]
-    return len(recent) == DEAD_STEPS and all(s is not None and s["share"] < DEAD_SHARE for s in recent)
+    return len(recent) == DEAD_STEPS and all(s is not None and abs(s["share"]) < DEAD_SHARE for s in recent)
+
+
+def _no_gradient(modality: str) -> Alarm:
+    """Shares sum to 1 unless no negative has a gradient."""
+    return Alarm(
+        "no_gradient",
+        modality,
+        f"No negative of {modality} had a gradient for {DEAD_STEPS} records.",
+        "All are masked, or debiasing subtracts all of their mass: mask less, or lower sampler.class_prior.",
+    )
 
 
 def _dead_source(modality: str, source: str) -> Alarm:

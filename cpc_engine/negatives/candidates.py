@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..sources import SOURCES, CandidateSet
 from .identity import Mask, item_index, item_of
+from .weighting import Weighting
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Candidates:
             ("attached") or not ("detached").
         mode: "reference" masks nothing; "exclude_positives" masks every copy of an anchor's own positive.
         same_item: whether other positions of the anchor's own item count as negatives.
+        weighting: how much each negative counts; None if all count alike.
 
     Example:
         >>> ids = torch.arange(4)
@@ -37,6 +39,7 @@ class Candidates:
     permuted: Literal["absent", "attached", "detached"] = "absent"
     mode: Literal["reference", "exclude_positives"] = "exclude_positives"
     same_item: bool = True
+    weighting: Weighting | None = None
 
     def counts(self) -> dict[str, int]:
         """Number of candidates per source before masks, including the permuted copy."""
@@ -65,10 +68,32 @@ class Candidates:
             if SOURCES[source.name].other_modality:  # leave out all latents of the paired items
                 masks.append(Mask(_pairs(self.sources[0])[positives], _pairs(source)))
             elif self.same_item:
-                masks.append(Mask(own, source.ids))
+                masks.append(_mask(own, source.ids, source.second))
             else:
-                masks.append(Mask(item_of(own), item_of(source.ids)))
+                second = None if source.second is None else item_of(source.second)
+                masks.append(_mask(item_of(own), item_of(source.ids), second))
         return masks
+
+    def negatives(self, masks: list[Mask | None], anchors: int) -> Tensor:
+        """How many negatives each anchor has, permuted copies included, (N,) float32.
+
+        Args:
+            masks: the result of `masks`. anchors: N.
+        """
+        in_batch = self.sources[0]
+        count = torch.full((anchors,), sum(self.counts().values()), device=in_batch.ids.device)
+        copies = 1 if self.permuted == "absent" else 2
+        for index, mask in enumerate(masks):
+            if mask is not None and index == 0 and self.mode == "reference":
+                count -= 1  # the positive's own cell, whose permuted copy is a negative
+            elif mask is not None:
+                count -= mask.counts() * (copies if index == 0 else 1)
+        return count.float()
+
+
+def _mask(anchors: Tensor, keys: Tensor, second: Tensor | None) -> Mask:
+    """A mask by one or two keys per candidate; the second counts only where it differs."""
+    return Mask(anchors, keys, None if second is None else torch.where(second == keys, -1, second))
 
 
 def _pairs(source: CandidateSet) -> Tensor:
@@ -99,7 +124,8 @@ def by_class(candidates: Candidates, positives: Tensor) -> tuple[Candidates, Ten
             order = source.labels.argsort(stable=True)
             if source is candidates.sources[0]:
                 positives = order.argsort()[positives]
-            pairs = None if source.pairs is None else source.pairs[order]
-            source = CandidateSet(source.name, source.vectors[order], source.ids[order], source.labels[order], pairs)
+            pairs, second = (None if x is None else x[order] for x in (source.pairs, source.second))
+            vectors, ids, labels = source.vectors[order], source.ids[order], source.labels[order]
+            source = CandidateSet(source.name, vectors, ids, labels, pairs, second)
         sources.append(source)
-    return Candidates(sources, candidates.permuted, candidates.mode, candidates.same_item), positives
+    return replace(candidates, sources=sources), positives

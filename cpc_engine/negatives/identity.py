@@ -56,14 +56,19 @@ class Mask(NamedTuple):
     Attributes:
         anchors: (N,) int64 keys of the anchors.
         candidates: (n,) int64 keys of the candidates.
+        second: (n,) int64 further keys of candidates that are mixed from two latents, −1 where both keys are the same;
+            a cell is masked if either key is equal. None where candidates have one key.
 
     Example:
         >>> Mask(torch.tensor([7, 8]), torch.tensor([8, 9, 7, 8])).cells()
         (tensor([0, 1, 1]), tensor([2, 0, 3]))
+        >>> Mask(torch.tensor([7, 8]), torch.tensor([8, 9, 7, 8]), torch.tensor([7, 9, -1, 5])).cells()
+        (tensor([0, 0, 1, 1]), tensor([2, 0, 0, 3]))
     """
 
     anchors: Tensor
     candidates: Tensor
+    second: Tensor | None = None
 
     def cells(self) -> tuple[Tensor, Tensor]:
         """Find the masked cells by sorting, without building an (N, n) matrix.
@@ -71,7 +76,27 @@ class Mask(NamedTuple):
         Returns:
             Rows and columns of the cells, int64, sorted by row.
         """
-        return _equal_pairs(self.anchors, self.candidates)
+        rows, columns = _equal_pairs(self.anchors, self.candidates)
+        if self.second is None:
+            return rows, columns
+        more_rows, more_columns = _equal_pairs(self.anchors, self.second)
+        rows, order = torch.cat([rows, more_rows]).sort(stable=True)
+        return rows, torch.cat([columns, more_columns])[order]
+
+    def equal(self, rows: slice, columns: slice) -> Tensor:
+        """The masked cells of some rows and columns, (b, n) bool, by comparing all keys."""
+        equal = self.anchors[rows, None] == self.candidates[columns]
+        return equal if self.second is None else equal | (self.anchors[rows, None] == self.second[columns])
+
+    def counts(self) -> Tensor:
+        """How many candidates are masked for each anchor, (N,) int64, without building an (N, n) matrix."""
+        counts = torch.zeros_like(self.anchors)
+        for keys in (self.candidates, self.second):
+            if keys is not None:
+                ordered = keys.sort().values
+                counts += torch.searchsorted(ordered, self.anchors, right=True)
+                counts -= torch.searchsorted(ordered, self.anchors)
+        return counts
 
 
 def _equal_pairs(anchors: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:

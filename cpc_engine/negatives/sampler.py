@@ -9,11 +9,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..config import SamplerConfig
-from ..sources import SOURCES, Keys, SourceInputs
+from ..sources import SOURCES, Anchors, Keys, SourceInputs
 from ..terms import Modality
 from .candidates import Candidates
-from .identity import NO_POSITION, pack
+from .identity import NO_POSITION, item_of, pack
 from .queue import LatentQueue
+from .weighting import Weighting
 
 
 def keys_of(
@@ -78,7 +79,12 @@ class HybridSampler:
         self.queue = LatentQueue(config.queue_size, dim, generator.device)
 
     def candidates(
-        self, futures: Keys, step: int, other: Keys | None = None, shuffled_input: Keys | None = None
+        self,
+        futures: Keys,
+        step: int,
+        other: Keys | None = None,
+        shuffled_input: Keys | None = None,
+        anchors: Anchors | None = None,
     ) -> Candidates:
         """Gather the candidates of one step from all sources that are switched on.
 
@@ -87,18 +93,32 @@ class HybridSampler:
             step: of the run, from 0; decides which queued latents are too old.
             other: keys of the other modality of the same batch; needed for `cross_modal`.
             shuffled_input: keys of the shuffled input; needed for `shuffled` = "input".
+            anchors: the predictions; needed for `mixed`.
         """
         config = self.config
         if shuffled_input is not None:  # its latents belong to an item but to no position in it
             shuffled_input = replace(shuffled_input, ids=shuffled_input.ids | NO_POSITION)
-        inputs = SourceInputs(config, futures, step, self.queue, self.generator, self.cosine, other, shuffled_input)
+        inputs = SourceInputs(
+            config,
+            futures,
+            step,
+            self.queue,
+            self.generator,
+            self.cosine,
+            mask_key=(lambda ids: ids) if config.same_item else item_of,
+            other=other,
+            shuffled_input=shuffled_input,
+            anchors=anchors,
+        )
         drawn = (source.draw(inputs) for source in SOURCES.values())
         permuted = config.shuffled in ("batch", "time")
+        weighted = config.hardness > 0 or config.class_prior > 0
         return Candidates(
             [candidates for candidates in drawn if candidates is not None],
             permuted="absent" if not permuted else "detached" if config.detach_synthetic else "attached",
             mode=config.mode,
             same_item=config.same_item,
+            weighting=Weighting(config.hardness, config.class_prior, self.cosine) if weighted else None,
         )
 
     def enqueue(self, futures: Keys, step: int) -> None:

@@ -1,9 +1,9 @@
 """Statistics per source of negatives, computed from the logits of the loss (see docs/method.md#source-statistics).
 
 With p the softmax over an anchor's candidates, the gradient on the similarity of negative j is p_j / τ. The mass
-Σ_{j∈S} p_j of source S is therefore proportional to its gradient, and mass / (1 − p₊) is its gradient share. Mean and
-standard deviation of the similarities need no pass over the logits: they follow from sums and Gram matrices of the
-vectors.
+Σ_{j∈S} p_j of source S is therefore proportional to its gradient, and mass / (1 − p₊) is its gradient share. With
+weights (`weighting`) the two differ: mass says how 1 − p₊ is divided, share how the gradient is. Mean and standard
+deviation of the similarities need no pass over the logits: they follow from sums and Gram matrices of the vectors.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ HARDEST = 8  # hardest negatives recorded per watched anchor
 
 if TYPE_CHECKING:
     from .candidates import Candidates
+    from .weighting import Weighed
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,12 @@ class SourceStats:
     Attributes:
         count: candidates per anchor before masks.
         masked: mean number of masked candidates per anchor.
-        mass: softmax mass of the source's negatives, averaged over anchors.
-        share: gradient share, mass / (1 − p₊) with p₊ averaged over anchors; sums to 1 over sources.
+        mass: softmax mass of the source's negatives, averaged over anchors; with p₊ it sums to 1 over sources. With
+            weights each negative has its part of the negatives' (corrected) mass.
+        share: gradient share, the source's part of the gradient on the similarities of all negatives; sums to 1 over
+            sources. Without weights it is mass / (1 − p₊) with p₊ averaged over anchors. With hardness weights it is
+            negative where the source's negatives are so easy that the weights draw them toward the anchors, and with
+            debiasing all are 0 where every anchor's mass is at its floor.
         similarity: mean similarity between anchors and negatives.
         spread: standard deviation of these similarities.
         hardest: largest similarity of an anchor, averaged over anchors.
@@ -57,7 +62,7 @@ class HardNegative:
         source: name of the negative's source.
         identity: identity of the negative (see `identity`).
         similarity: similarity to the anchor, not divided by τ.
-        share: gradient share among all negatives of this anchor.
+        share: gradient share among all negatives of this anchor (0 if none has a gradient).
     """
 
     anchor: int
@@ -111,6 +116,8 @@ class StatsCollector:
         self._masked: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in candidates.sources]
         self._watched: Tensor | None = None
         self._hard: list[tuple[Tensor, Tensor, Tensor]] = []  # per tile: logits, identities, source, each (W, k)
+        self._weighed: Tensor | None = None  # (S + 2, N) with weights: see `add_weighed`
+        self._watched_weights: tuple[Tensor, Tensor, Tensor] | None = None  # slopes (K, W), shift (W,), gradient (W,)
 
     def runs(self, source: int, span: slice) -> list[tuple[int, slice]]:
         """Divide the columns `span` of a source into runs of one class.
@@ -142,23 +149,47 @@ class StatsCollector:
         ids = self.candidates.sources[source].ids[span][columns]
         self._hard.append((values, ids, torch.full_like(ids, source)))
 
-    def add(
-        self, rows: slice, positive_logit: Tensor, log_total: Tensor, total: Tensor, class_mass: Tensor, highest: Tensor
-    ) -> None:
+    def add(self, rows: slice, positive_logit: Tensor, log_total: Tensor, class_mass: Tensor, highest: Tensor) -> None:
         """Record the values of one block of b anchors; S is the number of sources.
 
         Args:
             rows: the block's anchors.
             positive_logit: (b,) logit of the positive.
             log_total: (b,) log Σ exp of all logits.
-            total: (b,) sum of all exponentials.
-            class_mass: (S, classes, b) sums of exponentials, to be divided by `total`.
+            class_mass: (S, classes, b) softmax mass.
             highest: (S, b) largest logit.
         """
-        torch.div(class_mass, total, out=self._mass[:, :, rows])
+        self._mass[:, :, rows] = class_mass
         self._highest[:, rows] = highest
         self._positive[0, rows] = positive_logit
         self._positive[1, rows] = log_total
+
+    def add_weighed(
+        self,
+        rows: slice,
+        weighed: Weighed,
+        shift: Tensor,
+        mass: Tensor,
+        sums: list[Tensor],
+        copies: list[Tensor],
+    ) -> None:
+        """Record the gradients of one block of b anchors by sources; K is the number of powers.
+
+        Args:
+            rows: the block's anchors.
+            weighed: of the block. shift: (b,).
+            mass: (K, S, classes, b) sums of shifted exponentials.
+            sums: for each power (b,) the same over all negatives, permuted copies included.
+            copies: for each power (b,) the exponential of the positive's permuted copy.
+        """
+        slopes = torch.stack(weighed.slopes)
+        if self._weighed is None:
+            self._weighed = torch.empty(len(self.names) + 2, len(self.labels), device=shift.device)
+            push = (torch.stack(sums) * slopes).sum(0)
+            self._watched_weights = (slopes[:, self._watched], shift[self._watched], push[self._watched])
+        self._weighed[:-2, rows] = (mass.sum(2) * slopes[:, None]).sum(0)
+        self._weighed[-2, rows] = (torch.stack(copies) * slopes).sum(0)
+        self._weighed[-1, rows] = copies[0] * weighed.mass
 
     def stats(self, anchors: Tensor, vectors: list[Tensor], scale: Tensor) -> LossStats:
         """Reduce the collected values to the statistics of the step.
@@ -173,6 +204,9 @@ class StatsCollector:
         highest = self._highest / scale
         correct = positive_score >= highest.amax(0)
         mass = self._mass.sum(1)
+        push, copy_push, copy_mass = mass, positive_p, positive_p
+        if self._weighed is not None:
+            push, copy_push, copy_mass = self._weighed[:-2], *self._weighed[-2:]
         same_class_mass = self._mass.gather(1, self.labels.expand(len(mass), 1, -1))[:, 0]
         total, gram = anchors.sum(0), anchors.T @ anchors
         moments = torch.stack([self._moments(i, n, total, gram, v, scale) for i, v in enumerate(vectors)])
@@ -181,19 +215,21 @@ class StatsCollector:
             kept = 1.0 if self.candidates.mode == "reference" else 0.0
             permuted_highest = torch.maximum(highest[0], positive_score) if kept else highest[0]
             highest = torch.cat([highest, permuted_highest[None]])
-            mass, same_class_mass = (torch.cat([x, x[:1] + kept * positive_p]) for x in (mass, same_class_mass))
+            mass, same_class_mass = (torch.cat([x, x[:1] + kept * copy_mass]) for x in (mass, same_class_mass))
+            push = torch.cat([push, push[:1] + kept * copy_push])
             ones = torch.ones_like(positive_p)
             positives = torch.stack([ones, positive_score, positive_score.square(), ones])
             moments = torch.cat([moments, moments[:1] + kept * positives.sum(1, dtype=torch.float64)])
         has_negatives = highest > -torch.inf
-        parts = (mass, same_class_mass, torch.where(has_negatives, highest, 0.0), has_negatives)
+        parts = (push, mass, same_class_mass, torch.where(has_negatives, highest, 0.0), has_negatives)
         table = torch.cat([torch.stack([part.sum(1, dtype=torch.float64) for part in parts], 1), moments], 1)
         positive_mass, positive_similarity, accuracy = (
             torch.stack([positive_p, positive_score, correct]).mean(1).tolist()
         )
         counts = self.candidates.counts()
+        whole_push = 1.0 - positive_mass if self._weighed is None else table[:, 0].sum().item() / n
         sources = {
-            name: _source_stats(counts[name], n, 1.0 - positive_mass, *row)
+            name: _source_stats(counts[name], n, whole_push, *row)
             for name, row in zip(self.names, table.tolist(), strict=True)
         }
         return LossStats(sources, positive_mass, positive_similarity, accuracy, self._hardest(positive_p, scale))
@@ -203,8 +239,15 @@ class StatsCollector:
         assert self._watched is not None
         logits, ids, sources = (torch.cat(parts, 1) for parts in zip(*self._hard, strict=True))
         logits, best = logits.topk(min(HARDEST, logits.shape[1]), dim=1)
-        positive, log_total = positive_p[self._watched, None], self._positive[1][self._watched, None]
-        share = (logits - log_total).exp() / (1 - positive).clamp(min=1e-12)
+        if self._watched_weights is None:
+            positive, log_total = positive_p[self._watched, None], self._positive[1][self._watched, None]
+            share = (logits - log_total).exp() / (1 - positive).clamp(min=1e-12)
+        else:
+            slopes, shift, push = self._watched_weights
+            assert self.candidates.weighting is not None
+            powers = torch.tensor(self.candidates.weighting.powers, device=logits.device)[:, None, None]
+            exponentials = (powers * (logits - shift[:, None])).exp()
+            share = (slopes[:, :, None] * exponentials).sum(0) / push[:, None].clamp(min=1e-12)
         rows = self._watched[:, None].expand_as(logits)
         columns = (rows, sources.gather(1, best), ids.gather(1, best), logits / scale, share)
         return [
@@ -245,7 +288,8 @@ class StatsCollector:
 def _source_stats(
     count: int,
     anchors: int,
-    negative_mass: float,
+    whole_push: float,
+    push: float,
     mass: float,
     same_class_mass: float,
     hardest: float,
@@ -260,7 +304,8 @@ def _source_stats(
     Args:
         count: candidates of the source.
         anchors: number of anchors.
-        negative_mass: 1 − p₊, averaged over anchors.
+        whole_push: gradient on the logits of all negatives, averaged over anchors.
+        push: the source's part of it, summed over anchors.
         mass: Σ p over all negatives of the source.
         same_class_mass: Σ p over those of the anchor's class.
         hardest: sum over anchors of the largest similarity.
@@ -275,7 +320,7 @@ def _source_stats(
         count=count,
         masked=count - cells / anchors,
         mass=mass / anchors,
-        share=mass / anchors / max(negative_mass, 1e-12),
+        share=push / anchors / max(whole_push, 1e-12),
         similarity=mean,
         spread=max(squares / max(cells, 1.0) - mean * mean, 0.0) ** 0.5,
         hardest=hardest / max(with_negatives, 1.0),

@@ -10,9 +10,18 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
-from .base import CandidateSet, Keys, NegativeSource, SourceInputs, StepShape
+from .base import Anchors, CandidateSet, Keys, NegativeSource, SourceInputs, StepShape
 
-__all__ = ["SOURCES", "CandidateSet", "Keys", "NegativeSource", "SourceInputs", "SourceSettings", "StepShape"]
+__all__ = [
+    "SOURCES",
+    "Anchors",
+    "CandidateSet",
+    "Keys",
+    "NegativeSource",
+    "SourceInputs",
+    "SourceSettings",
+    "StepShape",
+]
 
 
 def _discover() -> dict[str, NegativeSource]:
@@ -25,11 +34,12 @@ SOURCES = _discover()
 
 if TYPE_CHECKING:
     from .cross_modal import CrossModalSettings
+    from .mixed import MixedSettings
     from .perturbed import PerturbedSettings
     from .queue import QueueSettings
     from .shuffled import ShuffledSettings
 
-    class SourceSettings(CrossModalSettings, ShuffledSettings, PerturbedSettings, QueueSettings):
+    class SourceSettings(MixedSettings, CrossModalSettings, ShuffledSettings, PerturbedSettings, QueueSettings):
         """The settings of all sources together."""
 
 else:

@@ -53,6 +53,8 @@ class CandidateSet:
         ids: (N,) int64 identities. labels: (N,) int64 class of the item each came from.
         pairs: (N,) int64 pair numbers, which only masks across modalities read; None where an item's number is its
             pair's.
+        second: (N,) int64 identities of the other latent that each candidate was mixed from, which masks it as much as
+            the first; None where candidates are made of one latent.
     """
 
     name: str
@@ -60,6 +62,7 @@ class CandidateSet:
     ids: Tensor
     labels: Tensor
     pairs: Tensor | None = None
+    second: Tensor | None = None
 
 
 class PastLatents(Protocol):
@@ -71,6 +74,19 @@ class PastLatents(Protocol):
 
 
 @dataclass(frozen=True)
+class Anchors:
+    """The predictions of a step, for sources that look for what is hard for them.
+
+    Attributes:
+        vectors: (N, d) without gradient, unit length where cosine similarity is used.
+        positives: (N,) int64, row of each anchor's positive in the futures.
+    """
+
+    vectors: Tensor
+    positives: Tensor
+
+
+@dataclass(frozen=True)
 class SourceInputs:
     """What a source may draw from in one step of one modality.
 
@@ -79,8 +95,10 @@ class SourceInputs:
         futures: keys of all positions that are some anchor's positive. step: of the run, from 0.
         queue: earlier positives. other: the other modality's keys of the same batch; None without one.
         shuffled_input: keys of the shuffled input; None unless it was encoded.
+        anchors: the predictions of the step; None where they are not known.
         generator: every random draw comes from it alone, so a resumed run draws the same.
         cosine: whether latents live on the unit sphere.
+        mask_key: (n,) identities → (n,) keys; latents with the key of an anchor's positive are not its negatives.
     """
 
     settings: Any
@@ -89,8 +107,10 @@ class SourceInputs:
     queue: PastLatents
     generator: torch.Generator
     cosine: bool
+    mask_key: Callable[[Tensor], Tensor]
     other: Keys | None = None
     shuffled_input: Keys | None = None
+    anchors: Anchors | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ..model import Encoding, MultiModalCPC
 from ..model.encoded import Encoded, whole_summary
 from ..negatives.infonce import InfoNCE, info_nce
 from ..negatives.sampler import HybridSampler, keys_of
-from ..sources import Keys
+from ..sources import Anchors, Keys
 from ..terms import Modality
 from .origin import Origin
 from .states import with_prefix
@@ -150,15 +150,14 @@ class ItemTerm:
         destroyed = None
         if shuffled is not None:
             destroyed = self._keys_of(modality, self._embedded(modality, shuffled), origin)
-        anchors = torch.cat(encoding.both_items()).float()
+        anchors = F.normalize(torch.cat(encoding.both_items()).float(), dim=1)
+        positives = torch.arange(len(anchors), device=anchors.device)
+        drawn_for = Anchors(anchors.detach(), positives)
+        candidates = self.samplers[modality].candidates(keys, step, other, destroyed, drawn_for)
         scale = 1 / self.config.loss.item_temperature
+        labels = keys.labels if record else None
         return info_nce(
-            F.normalize(anchors, dim=1),
-            torch.arange(len(anchors), device=anchors.device),
-            self.samplers[modality].candidates(keys, step, other, destroyed),
-            torch.tensor(scale, device=anchors.device),
-            labels=keys.labels if record else None,
-            bound=scale,
+            anchors, positives, candidates, torch.tensor(scale, device=anchors.device), labels=labels, bound=scale
         )
 
 

@@ -26,7 +26,7 @@ from ..model.frontends import shuffle_frames, shuffle_tiles
 from ..negatives.infonce import InfoNCE, info_nce
 from ..negatives.sampler import HybridSampler, keys_of
 from ..negatives.source_stats import HardNegative
-from ..sources import Keys
+from ..sources import Anchors, Keys
 from ..terms import Modality
 from .batches import BatchSampler
 from .initial import new_model
@@ -287,7 +287,6 @@ class Trainer:
         futures = keys[modality].futures(first)
         other = next((keys[m] for m in keys if m != modality), None)
         shuffled_input = None if shuffled is None else self._keys_of(modality, shuffled.latents, origin)
-        candidates = self.samplers[modality].candidates(futures, self.steps_done, other, shuffled_input)
         batch, length, device = len(origin.labels), futures.length, futures.ids.device
         anchors, positives, weights = [], [], []
         for vectors, columns, weight in self._predictions(modality, encoding):
@@ -299,6 +298,9 @@ class Trainer:
         if self.config.loss.similarity == "cosine":
             all_anchors = F.normalize(all_anchors, dim=1)
         columns = torch.cat(positives)
+        candidates = self.samplers[modality].candidates(
+            futures, self.steps_done, other, shuffled_input, Anchors(all_anchors.detach(), columns)
+        )
         classes = futures.labels[columns] if record else None
         return info_nce(all_anchors, columns, candidates, scale, torch.cat(weights), classes, self._bound())
 

@@ -26,6 +26,7 @@ KEYS = {
     "ours_stats_ms",
     "ours_masked_ms",
     "stats_overhead",
+    "weights_overhead",
     "naive_ms",
     "peers",
     "peers_ms",

@@ -69,3 +69,41 @@ def masked_loss(
             row["mass"] += part.sum().item() / len(anchors)
             row["cells"] += len(part) / len(anchors)
     return (torch.stack(losses) * weights).sum(), stats
+
+
+def weighted_losses(
+    similarities: list[Tensor],
+    allowed: list[Tensor],
+    positive: Tensor,
+    scale: Tensor,
+    hardness: float,
+    class_prior: float,
+    floor: Tensor,
+) -> Tensor:
+    """Compute hardness-weighted, debiased InfoNCE (Robinson et al. 2021, Chuang et al. 2020), one anchor at a time.
+
+    Args:
+        similarities: (N, n) per source, not divided by τ.
+        allowed: (N, n) bool per source, true for negatives.
+        positive: (N,) similarities of the positives.
+        scale: 1/τ.
+        hardness: β. class_prior: τ⁺.
+        floor: scalar, the smallest exponential of a logit.
+
+    Returns:
+        (N,) losses.
+    """
+    losses = []
+    for i in range(len(positive)):
+        logits = scale * torch.cat([s[i][a[i]] for s, a in zip(similarities, allowed, strict=True)])
+        own, count = (scale * positive[i]).exp(), len(logits)
+        if count == 0:
+            losses.append(0 * positive[i])
+            continue
+        weights = count * torch.softmax(hardness * logits, 0)
+        mass = (weights * logits.exp()).sum()
+        if class_prior > 0:
+            mass = (mass - count * class_prior * own) / (1 - class_prior)
+            mass = torch.where(mass < count * floor, count * floor, mass)
+        losses.append((1 + mass / own).log())
+    return torch.stack(losses)

@@ -98,18 +98,24 @@ def line_figure(
 
 
 def stacked_figure(series: Sequence[Series], x_title: str, y_title: str, title: str = "") -> Figure:
-    """Shares over a common axis, drawn as areas on top of each other; long curves become means of equal stretches."""
+    """Shares over a common axis, drawn as areas on top of each other; long curves become means of equal stretches.
+
+    A share can be negative (hardness weights); its area then reaches down from the one below, which is above 100 %.
+    """
     figure = line_figure([], x_title, y_title, title)
+    tops = [np.zeros(1)]
     for curve in series:
         xs, ys = _averaged(*_curve(curve.x, curve.y))
         trace = _line(curve, xs, ys)
+        tops.append(tops[-1] + np.nan_to_num(ys))
         # A short dash pattern still tells the borders apart where colors are not seen.
         trace |= {"mode": "lines", "stackgroup": "all", "fillcolor": curve.style.color + "99"}
         trace["line"] |= {"width": 1.5}
         figure["data"].append(trace)
     figure["layout"] |= {"showlegend": True}
     figure["layout"]["margin"] |= {"t": _top(title, max(_legend_rows(series), 1))}
-    figure["layout"]["yaxis"] |= {"range": [0, 100]}
+    levels = np.concatenate(tops)
+    figure["layout"]["yaxis"] |= {"range": [min(0, math.floor(levels.min())), max(100, round(levels.max()))]}
     return figure
 
 

@@ -53,7 +53,7 @@ def geometry_figure(records: Sequence[Record], metric: str) -> Figure:
 
 
 def share_figure(records: Sequence[Record], modality: str) -> Figure:
-    """Each source's share of the gradient of all negatives, which is its share of their softmax mass, up to 100 %."""
+    """Each source's share of the gradient of all negatives; together they make 100 %."""
     rows = [record["modalities"][modality]["sources"] for record in records]
     steps = [record["step"] for record in records]
     series = [

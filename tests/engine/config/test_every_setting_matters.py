@@ -58,6 +58,7 @@ NEEDS: dict[str, dict[str, Any]] = {
     "loss.item_temperature": {"loss.item_weight": 1.0},
     "sampler.queue_max_age": {"sampler.queue_size": 4096},
     "loss.temperature_max": {"loss.learnable_temperature": True, "loss.temperature": 0.2},
+    "sampler.mixed_pool": {"sampler.mixed": 16},
     "sampler.detach_synthetic": {"sampler.key_momentum": 0.0},
     "optimizer.final_rate": {"optimizer.warmup_steps": 0},
 }
@@ -82,6 +83,8 @@ OTHER: dict[str, Any] = {
     "sampler.queue_max_age": 1,
     "sampler.key_momentum": 0.9,
     "sampler.shuffled": "input",
+    "sampler.mixed": 16,
+    "sampler.mixed_pool": 2,
     "sampler.one_group": True,
     "loss.temperature_min": 0.999,
     "loss.temperature_max": 0.2001,

@@ -38,6 +38,16 @@ def test_source_is_dead_only_after_enough_records() -> None:
     assert kinds([record(share=0.001)] * DEAD_STEPS + [record()]) == set()
 
 
+def test_a_source_of_easy_negatives_that_hardness_weights_draw_nearer_is_not_dead() -> None:
+    assert kinds([record(share=-0.2)] * DEAD_STEPS) == set()
+
+
+def test_without_any_gradient_the_sources_are_not_blamed_one_by_one() -> None:
+    still = record()
+    still["modalities"]["audio"]["sources"] = {name: {"share": 0.0, "count": 9} for name in ("in_batch", "perturbed")}
+    assert kinds([still] * DEAD_STEPS) == {"no_gradient"}
+
+
 @pytest.mark.parametrize(
     ("records", "changes"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from cpc_engine.negatives import infonce
+from cpc_engine.negatives.block_pass import SHAPES, Shape
 from cpc_engine.negatives.candidates import Candidates
 from cpc_engine.negatives.identity import item_index, item_of, pack
 from cpc_engine.negatives.infonce import info_nce
@@ -98,7 +99,7 @@ def allowed_cells(candidates: Candidates, positives: Tensor) -> list[Tensor]:
     st.booleans(),
     st.sampled_from(["absent", "attached", "detached"]),
     st.sampled_from([0.01, 0.2, 5.0]),
-    st.sampled_from([infonce.Shape(16, 64, 1, False), infonce.Shape(16, 4096, 1, True), infonce.SHAPES["cpu"]]),
+    st.sampled_from([Shape(16, 64, 1, False), Shape(16, 4096, 1, True), SHAPES["cpu"]]),
 )
 def test_masks_and_the_permuted_copy_equal_the_direct_form(
     shape: tuple[int, int, int, int],
@@ -107,7 +108,7 @@ def test_masks_and_the_permuted_copy_equal_the_direct_form(
     same_item: bool,
     permuted: str,
     tau: float,
-    block: infonce.Shape,
+    block: Shape,
 ) -> None:
     batch, length, dim, queued = shape
     repeated = [seed % max(batch, 1)] * batch if seed % 3 == 0 else None  # the same item several times in a batch
@@ -140,12 +141,8 @@ def test_masks_and_the_permuted_copy_equal_the_direct_form(
         anchors / tau, vectors, allowed_cells(candidates, positives), futures[positives], weights
     )
     expected_gradients = torch.autograd.grad(expected, leaves)
-    before = infonce.SHAPES["cpu"]
-    infonce.SHAPES["cpu"] = block
-    try:
+    with patch.dict(SHAPES, cpu=block):
         result = info_nce(anchors, positives, candidates, torch.tensor(1 / tau), weights.float(), labels[positives])
-    finally:
-        infonce.SHAPES["cpu"] = before
     gradients = torch.autograd.grad(result.loss, leaves)
     assert result.loss.item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-4)
     for gradient, exact in zip(gradients, expected_gradients, strict=True):

@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cpc_engine.config import SamplerConfig
+from cpc_engine.negatives.candidates import Candidates
 from cpc_engine.negatives.identity import Mask, item_index, item_of, pack
 from cpc_engine.negatives.infonce import info_nce
 from cpc_engine.negatives.sampler import HybridSampler, keys_of
-from cpc_engine.sources import Keys
+from cpc_engine.sources import Anchors, CandidateSet, Keys
 
 
 def keys(batch: int = 3, length: int = 4, dim: int = 8, first_item: int = 0) -> Keys:
@@ -151,3 +152,102 @@ def test_the_number_of_latents_per_item_in_the_queue_is_limited() -> None:
     assert len(items) == 10
     assert torch.equal(torch.bincount(items), torch.full((5,), 2))
     assert len(s.queue.entries(1).ids.unique()) == 10
+
+
+def mixed_of(s: HybridSampler, futures: Keys, step: int = 1) -> tuple[Candidates, CandidateSet, Anchors]:
+    """Candidates of random predictions, their mixed source, and the predictions."""
+    columns = torch.arange(len(futures.ids))
+    anchors = Anchors(F.normalize(torch.randn(len(columns), futures.vectors.shape[1]), dim=1), columns)
+    candidates = s.candidates(futures, step, anchors=anchors)
+    [mixed] = [source for source in candidates.sources if source.name == "mixed"]
+    return candidates, mixed, anchors
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 5),
+    st.integers(2, 6),
+    st.sampled_from([1, 7, 40, 150]),
+    st.integers(2, 30),
+    st.booleans(),
+    st.integers(0, 999),
+)
+def test_mixed_latents_are_mixtures_of_two_hard_negatives_of_one_anchor(
+    batch: int, length: int, count: int, pool: int, same_item: bool, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    s = sampler(mixed=count, mixed_pool=pool, queue_size=12, same_item=same_item)
+    s.enqueue(keys(batch=3, length=3, first_item=50), 0)
+    futures = keys(batch=batch, length=length).futures(1)
+    _, mixed, anchors = mixed_of(s, futures)
+    queued = s.queue.entries(1)
+    vectors, ids = torch.cat([futures.vectors, queued.vectors]), torch.cat([futures.ids, queued.ids])
+    labels = torch.cat([futures.labels, queued.labels])
+    assert len(mixed.ids) == count
+    assert mixed.second is not None
+    assert not mixed.vectors.requires_grad
+    assert torch.allclose(mixed.vectors.norm(dim=1), torch.ones(count), atol=1e-5)
+    key = (lambda x: x) if same_item else item_of
+    hardest = []  # of each anchor, its hardest negatives
+    for anchor, own in zip(anchors.vectors, futures.ids, strict=True):
+        scores = (vectors @ anchor).masked_fill(key(ids) == key(own), -2)
+        hardest.append(set(ids[scores.topk(min(pool, len(ids) - int((key(ids) == key(own)).sum()))).indices].tolist()))
+    for vector, a, b, label in zip(mixed.vectors, mixed.ids, mixed.second, mixed.labels, strict=True):
+        first, second = (vectors[ids == i][0].detach() for i in (a, b))
+        part = torch.linalg.lstsq(torch.stack([first, second], 1), vector[:, None]).solution[:, 0]
+        assert torch.allclose(part[0] * first + part[1] * second, vector, atol=1e-4)
+        assert part[0] >= part[1] - 1e-4 >= -2e-4  # the first identity has the larger part
+        assert a != b
+        assert any({int(a), int(b)} <= pool_of for pool_of in hardest)
+        classes = {int(labels[ids == i][0]) for i in (a, b)}
+        assert (int(label) in classes) == (len(classes) == 1)
+        assert len(classes) == 1 or label > labels.amax()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 5), st.integers(2, 6), st.booleans(), st.sampled_from(["exclude_positives", "reference"]))
+def test_a_mixture_is_no_negative_where_a_parent_is_none(batch: int, length: int, same_item: bool, mode: str) -> None:
+    """The number of masked cells, counted one by one."""
+    s = sampler(mixed=30, same_item=same_item, mode=mode)
+    futures = keys(batch=batch, length=length).futures(1)
+    candidates, mixed, anchors = mixed_of(s, futures)
+    scale = torch.tensor(1.0)
+    stats = info_nce(anchors.vectors, anchors.positives, candidates, scale, labels=futures.labels).stats
+    assert stats is not None
+    assert mixed.second is not None
+    masked = 0
+    for own in futures.ids.tolist():
+        for parents in zip(mixed.ids.tolist(), mixed.second.tolist(), strict=True):
+            masked += any(p == own or (not same_item and p >> 16 == own >> 16) for p in parents)
+    expected = 0 if mode == "reference" else masked / len(futures.ids)
+    assert stats.sources["mixed"].masked == pytest.approx(expected, abs=1e-5)
+    same = [
+        [bool(label == anchor) for label in mixed.labels.tolist()] for anchor in futures.labels.tolist()
+    ]  # a class is that of both parents
+    if mode == "reference":
+        assert stats.sources["mixed"].false_negatives == pytest.approx(sum(map(sum, same)) / (30 * len(same)), abs=1e-5)
+
+
+def test_mixtures_are_those_of_the_generator_and_none_without_two_latents() -> None:
+    torch.manual_seed(0)
+    futures = keys().futures(1)
+    draws = []
+    for _ in range(2):
+        torch.manual_seed(1)
+        draws.append(mixed_of(sampler(mixed=8), futures)[1])
+    assert torch.equal(draws[0].vectors, draws[1].vectors)
+    assert torch.equal(draws[0].ids, draws[1].ids)
+    one = keys(batch=1, length=2).futures(1)
+    alone = sampler(mixed=8).candidates(one, 0, anchors=Anchors(one.vectors.detach(), torch.zeros(1).long()))
+    assert alone.counts() == {"in_batch": 1}
+
+
+def test_dot_products_mix_without_rescaling() -> None:
+    config = SamplerConfig(mixed=20)
+    s = HybridSampler(config, 8, False, torch.Generator().manual_seed(0))
+    futures = keys_of("audio", 5 * torch.randn(3, 4, 8), torch.arange(3), torch.zeros(3).long(), cosine=False).futures(
+        1
+    )
+    _, mixed, _ = mixed_of(s, futures)
+    assert (mixed.vectors.norm(dim=1) <= futures.vectors.norm(dim=1).amax() + 1e-4).all()
+    assert (mixed.vectors.norm(dim=1) > 1.5).all()

@@ -31,6 +31,7 @@ EVERYTHING = {
     "sampler.perturbed": True,
     "sampler.cross_modal": True,
     "sampler.queue_per_item": 3,
+    "sampler.mixed": 11,
 }
 
 

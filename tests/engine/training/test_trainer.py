@@ -67,6 +67,7 @@ RESIDUAL = {"audio.encoder": "residual", "image.encoder": "residual", "audio.dir
         ITEMS,
         {**ITEMS, **RESIDUAL, "sampler.shuffled": "input"},
         {**ITEMS, **RESIDUAL, "sampler.key_momentum": 0.0, "context.other_view": True},
+        {"sampler.mixed": 20, "sampler.hardness": 0.5, "sampler.class_prior": 0.1},
     ],
 )
 def test_a_resumed_run_is_bit_identical(extra: dict[str, object]) -> None:
@@ -85,6 +86,29 @@ def test_a_resumed_run_is_bit_identical(extra: dict[str, object]) -> None:
     for name, tensor in uninterrupted.state().items():
         if name != "progress":
             assert torch.equal(tensor, resumed.state()[name]), name
+
+
+def test_settings_that_are_off_change_nothing() -> None:
+    """Off, neither weights nor mixtures draw random numbers or touch the loss."""
+    plain, off = both(), both({"sampler.mixed": 0, "sampler.mixed_pool": 7, "sampler.hardness": 0.0})
+    for _ in range(3):
+        records = [run.step() for run in (plain, off)]
+        first, second = (record.to_dict() | {"seconds": 0} for record in records if record is not None)
+        assert first == second
+    assert all(torch.equal(x, off.state()[name]) for name, x in plain.state().items() if name != "progress")
+
+
+def test_weights_and_mixtures_can_be_switched_on_while_a_run_goes_on() -> None:
+    run = both()
+    run.step()
+    changes = {"sampler.mixed": 9, "sampler.hardness": 1.0, "sampler.class_prior": 0.05}
+    run.change(run.config.replace(changes))
+    record = run.step()
+    assert record is not None
+    for part in record.modalities.values():
+        assert part.sources["mixed"].count == 9
+        assert sum(source.share for source in part.sources.values()) == pytest.approx(1, abs=1e-4)
+        assert part.positive_mass + sum(s.mass for s in part.sources.values()) == pytest.approx(1, abs=1e-4)
 
 
 def test_without_the_queue_a_resumed_run_would_differ() -> None:

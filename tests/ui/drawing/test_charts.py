@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.paths import REPOSITORY
-from ui.drawing.charts import Series, downsample, line_figure, smooth
+from ui.drawing.charts import Series, downsample, line_figure, smooth, stacked_figure
 from ui.drawing.palette import COLORS, DASHES, MODALITY_STYLES, SOURCE_STYLES, SYMBOLS, class_style, series_style
 
 ROOT = REPOSITORY
@@ -101,7 +101,7 @@ def test_figures_are_valid_plotly() -> None:
 
 
 def test_styles_differ_without_color() -> None:
-    assert list(SOURCE_STYLES) == ["in_batch", "queue", "perturbed", "shuffled", "cross_modal"]
+    assert list(SOURCE_STYLES) == ["in_batch", "queue", "perturbed", "shuffled", "cross_modal", "mixed"]
     for styles in (SOURCE_STYLES, MODALITY_STYLES):
         for look in ("color", "symbol", "dash"):
             assert len({getattr(style, look) for style in styles.values()}) == len(styles)
@@ -122,3 +122,12 @@ def test_charts_import_neither_plotly_nor_streamlit() -> None:
     code = "import sys, ui.drawing.charts; print(sorted({'plotly', 'streamlit', 'torch'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_negative_shares_are_not_cut_off() -> None:
+    ys = {"easy": [20.0, -12.5], "hard": [80.0, 112.5]}
+    for order, expected in ((("hard", "easy"), [0, 112]), (("easy", "hard"), [-13, 100])):
+        series = [Series(name, [1, 2], ys[name], series_style(i)) for i, name in enumerate(order)]
+        assert stacked_figure(series, "step", "share (%)")["layout"]["yaxis"]["range"] == expected
+    plain = stacked_figure([Series("whole", [1, 2], [40.0, 60.0], series_style(0))], "step", "share (%)")
+    assert plain["layout"]["yaxis"]["range"] == [0, 100]

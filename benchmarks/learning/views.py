@@ -10,6 +10,7 @@ of per picture: the order of the four changes of color.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -72,12 +73,20 @@ def _sampled(pixels: Tensor, boxes: Tensor, mirrored: Tensor) -> Tensor:
 
 
 def _jittered(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Change brightness, contrast, saturation and hue in a random order; pictures that are left out stay the same."""
-    batch = len(pixels)
-    chosen = _chance(batch, JITTERED, generator)
-    draw = (2 * torch.rand(4, batch, generator=generator) - 1) * chosen
-    factors = (1 + STRENGTH * draw[:3]).view(3, -1, 1, 1, 1)
-    for change in torch.randperm(4, generator=generator).tolist():
+    """Change the colors by random amounts; pictures that are left out stay the same."""
+    chosen = _chance(len(pixels), JITTERED, generator)
+    amounts = (2 * torch.rand(4, len(pixels), generator=generator) - 1) * chosen
+    return recolored(pixels, amounts, torch.randperm(4, generator=generator).tolist())
+
+
+def recolored(pixels: Tensor, amounts: Tensor, order: Sequence[int]) -> Tensor:
+    """Change brightness (0), contrast (1), saturation (2) and hue (3) of pictures (B, 3, H, W) within 0 and 1.
+
+    Args:
+        amounts: (4, B) from −1 to 1, shares of the largest change. order: of the changes.
+    """
+    factors = (1 + STRENGTH * amounts[:3]).view(3, -1, 1, 1, 1)
+    for change in order:
         if change == 0:
             pixels = (pixels * factors[0]).clamp(0, 1)
         elif change == 1:
@@ -85,7 +94,7 @@ def _jittered(pixels: Tensor, generator: torch.Generator) -> Tensor:
         elif change == 2:
             pixels = _blended(pixels, luma(pixels), factors[2])
         else:
-            pixels = shifted_hue(pixels, HUE * draw[3])
+            pixels = shifted_hue(pixels, HUE * amounts[3])
     return pixels
 
 

@@ -137,14 +137,22 @@ class CpcAudio:
     def features(self, split: Split) -> dict[str, Tensor]:
         """The forms of features that ours have, over whole recordings."""
         found: dict[str, list[Tensor]] = {}
-        for row in range(len(split)):
-            latents, contexts = self.network(_waves(split.recording(row)[None]))
+        for block in _blocks(split):
+            latents, contexts = self.network(_waves(block))
             pooled = F.adaptive_avg_pool1d(contexts.transpose(1, 2), SEGMENTS).flatten(1)
             spread = torch.cat([contexts.mean(1), contexts.std(1, correction=0)], 1)
             forms = {"mean_latent": latents.mean(1), "mean_context": contexts.mean(1)}
             for name, values in {**forms, "pooled_context": pooled, "mean_std_context": spread}.items():
                 found.setdefault(name, []).append(values)
         return {name: torch.cat(parts) for name, parts in found.items()}
+
+
+def _blocks(split: Split) -> list[Tensor]:
+    """Recordings (n, L) in their order, without padding."""
+    assert split.audio is not None
+    if split.lengths is None:
+        return list(split.audio.split(16))
+    return [split.recording(row)[None] for row in range(len(split))]
 
 
 def _lengths(split: Split) -> Tensor:

@@ -31,11 +31,11 @@ from tests.support.tiny import CHANGES
 from tests.support.tiny_data import TINY, dataset
 
 SMALL = {path: value for path, value in CHANGES.items() if path != "data.dataset"}
-SOUNDS = tasks.Task("small_tones", "tones", "reference_tones", None, {**SMALL, "data.train_items": 200}, (0.01, 1.1))
+SOUNDS = tasks.Task("small_tones", "tones", "reference_tones", None, SMALL, (0.01, 1.1))
 
 
 class Slow:
-    """A learner whose steps take a given time, and a little longer when nine tenths of the budget are over."""
+    """A learner whose steps take a given time each; its rate falls to 0 over the planned steps."""
 
     parameters = 0
 
@@ -145,7 +145,7 @@ def test_runs_are_of_the_same_data_and_told_apart_by_their_settings() -> None:
     assert reference.sampler.mode == "reference"
     louder = replace(SOUNDS, changes={**SOUNDS.changes, "audio.gain_db": 9.0})
     longer = replace(SOUNDS, changes={**SOUNDS.changes, "optimizer.steps": 9})
-    fewer = replace(SOUNDS, changes={**SOUNDS.changes, "data.train_items": 100})
+    fewer = replace(SOUNDS, changes={**SOUNDS.changes, "data.train_items": 48})
     for method in ("ours", "reference", "cpc_audio"):
         assert (settings_of(method, louder) == settings_of(method, SOUNDS)) == (method != "ours")
         assert settings_of(method, longer) == settings_of(method, SOUNDS)  # the budget decides
@@ -173,9 +173,9 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, l
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "TASKS", {SOUNDS.name: SOUNDS})
         patch.setattr(tasks, "TASKS", {SOUNDS.name: SOUNDS})
-        options = ["--rows", str(path), "--sets", SOUNDS.name, "--budgets", "3", "--seeds", "2", "--threads", "1"]
-        names = "ours,untrained,cpc_audio,baselines"
-        assert command.main([*options, "--workers", "2", "--methods", names]) == 0
+        options = ["--rows", str(path), "--sets", SOUNDS.name, "--budgets", "3", "--threads", "1", "--workers", "2"]
+        assert command.main([*options, "--methods", "ours,untrained", "--seeds", "2"]) == 0
+        assert command.main([*options, "--methods", "cpc_audio,baselines", "--seeds", "1"]) == 0
         yield path, said
 
 
@@ -183,14 +183,15 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, l
 def test_rows_are_stored_skipped_and_complete(measured: tuple[Path, list[str]]) -> None:
     path, _ = measured
     rows = Store(path).rows()
-    assert len(rows) == len({tuple(row[name] for name in KEY) for row in rows}) == 8  # 4 methods, 2 seeds
+    assert len(rows) == len({tuple(row[name] for name in KEY) for row in rows}) == 6
     for row in rows:
         assert row["source"]["versions"]["lightly"]
         assert row["source"]["device"]["threads"] == 1
         for one in row["features"].values():
             assert len(one["correct"]) == row["test_items"] == 32
-        if row["budget"]:
+        if row["method"] == "ours":
             assert row["seconds"] == pytest.approx(3, rel=0.2)
+        if row["budget"]:
             assert [one["steps"] for one in row["moments"]][-1] == row["steps"] > 0
     said: list[str] = []
     jobs = plan(SOUNDS, ["ours", "untrained"], [3.0], range(2), 1)
@@ -216,7 +217,7 @@ def test_a_report_has_intervals_differences_and_a_recipe(measured: tuple[Path, l
     (cell,) = one["methods"]["ours"]["cells"]
     assert cell["probe"]["mean"] == pytest.approx(np.mean([feature["test"] for feature in best]))
     assert cell["probe"]["covers"] == "seeds × items"
-    assert one["methods"]["cpc_audio"]["cells"][0]["ours_minus"]["n"] == 2
+    assert one["methods"]["cpc_audio"]["cells"][0]["ours_minus"]["n"] == 1
     assert one["bars"] == {"1%": {**dict.fromkeys(("untrained", "baselines")), "ours": 3.0, "cpc_audio": 3.0}} | {
         "110%": dict.fromkeys(one["methods"])
     }

@@ -18,7 +18,7 @@ from benchmarks import tables
 from benchmarks.learning import __main__ as command
 from benchmarks.learning import cpc_audio, tasks
 from benchmarks.learning.clock import MOMENTS, Clock, train
-from benchmarks.learning.jobs import KEY, Store, measure, plan
+from benchmarks.learning.jobs import KEY, Store, measure, plan, run
 from benchmarks.learning.judge import judge
 from benchmarks.learning.methods import TITLES, fitting, settings_of
 from benchmarks.learning.ours import Ours
@@ -162,6 +162,22 @@ def test_the_first_seed_comes_first_and_what_is_not_trained_comes_once() -> None
     ]
     assert len(jobs) == len({job.key for job in jobs}) == 8
     assert jobs[4].config.run.seed == 1
+
+
+@pytest.mark.parametrize("method", ["simclr_equal", "moco_equal", "reference", "ours:image_folder"])
+def test_a_run_on_pictures_gives_a_whole_row(method: str) -> None:
+    task = tasks.Task("bars", "cifar10", "reference_cifar10", None, {**SMALL, "data.dataset": "bars"})
+    (job,) = plan(task, [method], [0.5], [3], torch.get_num_threads())
+    row = run(job)
+    assert tuple(row[name] for name in KEY) == job.key
+    assert row["steps"] > 0
+    assert row["parameters"] > 0
+    assert row["gflop"] > 0
+    assert row["test_items"] == 32
+    for one in row["features"].values():
+        assert 0 <= one["validation"] <= 1
+        assert len(one["correct"]) == len(one["knn_correct"]) == 32
+    json.dumps(row)
 
 
 @pytest.fixture(scope="module")

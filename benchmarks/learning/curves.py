@@ -14,7 +14,7 @@ def draw(d: Document, path: Path) -> None:
     from matplotlib.figure import Figure
 
     with rc_context({"svg.hashsalt": "learning", "font.size": 9}):
-        figure = Figure(figsize=(6.4, 3.6 * len(d["tasks"])), layout="constrained")
+        figure = Figure(figsize=(6.4, 4.4 * len(d["tasks"])), layout="constrained")
         axes = figure.subplots(len(d["tasks"]), squeeze=False)[:, 0]
         for ax, (name, one) in zip(axes, d["tasks"].items(), strict=True):
             for index, method in enumerate(one["methods"].values()):
@@ -34,7 +34,10 @@ def draw(d: Document, path: Path) -> None:
                     label=method["title"],
                 )
             ax.set(xscale="log", xlabel="seconds of training", ylabel="test accuracy, %", title=name)
+            budgets = {cell["budget"] for method in one["methods"].values() for cell in method["cells"]} - {0}
+            ax.set_xticks(sorted(budgets), [f"{budget:g}" for budget in sorted(budgets)], minor=False)
+            ax.set_xticks([], minor=True)
             ax.grid(alpha=0.3)
-            ax.legend(fontsize=7)
+            ax.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, format="svg", metadata={"Date": None})

@@ -49,7 +49,10 @@ def report(given: argparse.Namespace, tasks: Sequence[Task]) -> None:
     for line in told:
         print(line, file=sys.stderr)
     sets = ",".join(task.name if task.name in TASKS else f"{task.preset}={task.name}" for task in tasks)
+    grid = {name: sorted({row[name] for row in rows}) for name in ("budget", "seed", "threads")}
     command = "python -m benchmarks.learning --rows FILE" + ("" if sets == ",".join(TASKS) else f" --sets {sets}")
+    command += f" --budgets {','.join(f'{budget:g}' for budget in grid['budget'] if budget)}"
+    command += f" --seeds {grid['seed'][-1] + 1} --threads {grid['threads'][-1]}"
     found |= {"machine": machine(torch.device("cpu")), "command": command}
     if given.out is not None:
         draw(found, given.out.with_suffix(".svg"))

@@ -103,8 +103,9 @@ def train(make: Callable[[], Learner], budget: float, look: Callable[[Learner], 
             learner.plan(total)
         if len(moments) < len(MOMENTS) - 1 and share >= MOMENTS[len(moments)]:
             moments.append(_seen(clock, done, learner, look))
-    moments.append(_seen(clock, done, learner, look))
-    return Trained(learner, done, moments[-1][0], moments)
+    last = _seen(clock, done, learner, look)
+    moments += [last] * (len(MOMENTS) - len(moments))  # a step that is longer than a quarter passes several at once
+    return Trained(learner, done, last[0], moments)
 
 
 def _seen(clock: Clock, done: int, learner: Learner, look: Callable[[Learner], float]) -> tuple[float, int, float]:

@@ -85,6 +85,12 @@ def test_making_a_learner_counts_and_nothing_is_trained_without_a_budget() -> No
     assert (untrained.steps, untrained.moments) == (0, [])
 
 
+def test_a_step_longer_than_the_budget_is_taken_once_and_has_all_moments() -> None:
+    found = train(lambda: Slow(lambda step: 0.1), 0.05, lambda learner: 0.0)
+    assert found.steps == 1
+    assert len(found.moments) == len(MOMENTS)
+
+
 def test_a_stopped_clock_stands_still() -> None:
     clock = Clock()
     with clock.stopped():
@@ -226,6 +232,7 @@ def test_a_report_has_intervals_differences_and_a_recipe(measured: tuple[Path, l
     assert set(found["recipe"]["configs"]) == {"small_tones: ours", "small_tones: untrained"}
     assert found["recipe"]["parameters"]["cpc_audio"] == cpc_audio.PARAMETERS
     assert str(path.parent) not in out.read_text()
+    assert found["command"].endswith("--budgets 3 --seeds 2 --threads 1")
     one = found["tasks"]["small_tones"]
     assert list(one["methods"]) == ["ours", "cpc_audio", "untrained", "baselines"]
     rows = [row for row in Store(path).rows() if row["method"] == "ours"]

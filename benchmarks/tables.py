@@ -18,6 +18,7 @@ if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks import speed_tables, trust_tables
+from benchmarks.learning import report as learning
 from benchmarks.table_cells import Document, table
 from benchmarks.timing import ROOT
 from cpc_engine.experiments.definitions import EXPERIMENTS
@@ -38,7 +39,8 @@ _PAIRS = ("retrieval_class", "modality_gap", "modality_accuracy", "modality_gap_
 
 def section(results: Path) -> str:
     """The text between the markers, from the files in `results`: `loss-*.json` and `training-*.json` (one pair per
-    machine), `experiment-*.json`, `folders.json`, and one file for each table in `speed_tables` and `trust_tables`."""
+    machine), `experiment-*.json`, `folders.json`, and one file each for `learning`, `speed_tables` and
+    `trust_tables`."""
     parts = [
         "## Performance",
         "Written by `python -m benchmarks.tables` from the files in `benchmarks/results/`; never edited by hand.",
@@ -48,6 +50,7 @@ def section(results: Path) -> str:
         for file in sorted(results.glob(f"{kind}-*.json")):
             parts += tables(json.loads(file.read_text()))
     kinds = {
+        "learning": learning.tables,
         "presets": speed_tables.presets,
         "ui": speed_tables.app,
         "place": speed_tables.placing,

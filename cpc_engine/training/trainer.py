@@ -30,11 +30,11 @@ from ..sources import Anchors, Keys
 from ..terms import Modality
 from .batches import BatchSampler
 from .initial import new_model
-from .item_term import ItemTerm
-from .origin import Origin
-from .pair_term import pair_loss
+from .objectives.item_term import ItemTerm
+from .objectives.origin import Origin
+from .objectives.pair_term import pair_loss
+from .objectives.regularizers import vicreg
 from .records import ModalityRecord, StepRecord
-from .regularizers import vicreg
 from .schedule import learning_rate
 from .spectra import Spectra
 from .states import with_prefix

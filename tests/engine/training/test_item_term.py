@@ -10,10 +10,10 @@ from torch.nn import functional as F
 from cpc_engine.config import LossConfig, RunConfig
 from cpc_engine.model import Encoding, MultiModalCPC
 from cpc_engine.terms import Modality
-from cpc_engine.training.item_term import ItemTerm
-from cpc_engine.training.origin import Origin
-from cpc_engine.training.pair_term import pair_loss
-from cpc_engine.training.regularizers import vicreg
+from cpc_engine.training.objectives.item_term import ItemTerm
+from cpc_engine.training.objectives.origin import Origin
+from cpc_engine.training.objectives.pair_term import pair_loss
+from cpc_engine.training.objectives.regularizers import vicreg
 from tests.engine.training.test_trainer import trainer
 from tests.support.tiny_data import TINY
 

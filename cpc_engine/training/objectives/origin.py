@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ..terms import Modality
+from ...terms import Modality
 
 
 class Origin(NamedTuple):

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..config import RunConfig, SamplerConfig
-from ..model import Encoding, MultiModalCPC
-from ..model.encoded import Encoded, whole_summary
-from ..negatives.infonce import InfoNCE, info_nce
-from ..negatives.sampler import HybridSampler, keys_of
-from ..sources import Anchors, Keys
-from ..terms import Modality
+from ...config import RunConfig, SamplerConfig
+from ...model import Encoding, MultiModalCPC
+from ...model.encoded import Encoded, whole_summary
+from ...negatives.infonce import InfoNCE, info_nce
+from ...negatives.sampler import HybridSampler, keys_of
+from ...sources import Anchors, Keys
+from ...terms import Modality
+from ..states import with_prefix
 from .origin import Origin
-from .states import with_prefix
 
 
 class ItemTerm:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..config import LossConfig
+from ...config import LossConfig
 
 _SMALLEST = 1e-4  # added to a variance before its root, as in the paper
 
@@ -18,6 +18,7 @@ def vicreg(first: Tensor, second: Tensor, loss: LossConfig) -> Tensor:
         loss: gives the weights.
 
     Example:
+        >>> import torch
         >>> views = torch.tensor([[1.0, 1.0], [-1.0, -1.0]])
         >>> vicreg(views, views, LossConfig(covariance_weight=1.0))
         tensor(8.)

@@ -20,14 +20,14 @@ STRETCHES = 4  # of time, likewise for sounds
 
 
 class ResidualEncoder(nn.Module):
-    """Encode pictures or spectrograms of any size: `Dictionary`, a convolution over 2 × 2, and two residual blocks.
+    """Encode pictures or spectrograms of any size: `Dictionary`, a mean over 2 × 2, and two residual blocks.
 
     Receptive fields overlap. Shapes: (B, C, H, W) → maps (B, width, about H / 4, W / 4), and from these B · T latents:
     for pictures means over a grid, for spectrograms all bands of each pair of columns.
 
     Args:
         channels: C, 3 for pictures and 1 for spectrograms.
-        width: channels of the blocks; half as many in the first one.
+        width: channels of the blocks.
         directions: outputs of the first layer.
         floor: see `Dictionary`.
         dim: size d of a latent.
@@ -55,9 +55,10 @@ class ResidualEncoder(nn.Module):
         self.first = Dictionary(channels, directions, floor)
         self.grid = grid
         self.blocks = nn.Sequential(
-            nn.Conv2d(directions, width // 2, 2, stride=2),
-            _Block(width // 2, width),
-            _Block(width, width),
+            nn.Conv2d(directions, width, 1),
+            nn.AvgPool2d(2),  # after the convolution, which makes it narrower: the two commute
+            _Block(width),
+            _Block(width),
             nn.GroupNorm(groups_of(width), width),
             nn.ReLU(),
         )
@@ -85,18 +86,17 @@ class ResidualEncoder(nn.Module):
 class _Block(nn.Module):
     """Two 3 × 3 convolutions beside a shortcut, each after normalization and a rectifier."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.convs = nn.Sequential(
-            nn.GroupNorm(groups_of(inputs), inputs),
-            nn.ReLU(),
-            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
-            nn.GroupNorm(groups_of(outputs), outputs),
-            nn.ReLU(),
-            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
-        )
-        self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
+        layers: list[nn.Module] = []
+        for _ in range(2):
+            layers += [
+                nn.GroupNorm(groups_of(width), width),
+                nn.ReLU(),
+                nn.Conv2d(width, width, 3, padding=1, bias=False),
+            ]
+        self.convs = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.convs(x) + self.shortcut(x)
+        result: Tensor = x + self.convs(x)
         return result

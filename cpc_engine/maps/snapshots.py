@@ -23,6 +23,7 @@ from ..data.splits import sample_rows
 from ..errors import RunError
 from ..evaluation.metrics import Encoded
 from ..storage.folder import RunFolder
+from ..storage.schema import check_below, check_tensors
 from ..terms import Modality
 from .projection import Floats, principal, rotation_onto
 
@@ -169,16 +170,18 @@ def load_snapshots(folder: RunFolder) -> MapSnapshots | None:
     names = folder.json("evolution")
     if names is None or not folder.has_tensors("evolution"):
         return None
-    tensors = folder.tensors("evolution")
-    try:
-        return MapSnapshots(
-            steps=tensors["steps"].tolist(),
-            features=tensors["features"].float().numpy(),
-            labels=tensors["labels"].numpy(),
-            rows=tensors["rows"].numpy(),
-            modalities=names["modalities"],
-            names=names["sources"],
-            classes=names["classes"],
-        )
-    except (KeyError, TypeError) as error:
-        raise RunError(f"{folder.id}: the snapshots' files are incomplete ({error})") from None
+    tensors, file = folder.tensors("evolution"), f"{folder.id}: evolution.safetensors"
+    shapes = {"steps": "int S", "features": "float S N w", "labels": "int N", "rows": "int N"}
+    sizes = check_tensors(tensors, shapes, file)
+    if not len(names["modalities"]) == len(names["sources"]) == sizes["N"] or not sizes["S"]:
+        raise RunError(f"{folder.id}: evolution.json is damaged (it does not name each of {sizes['N']} items)")
+    check_below(tensors["labels"], len(names["classes"]), "labels", file)
+    return MapSnapshots(
+        steps=tensors["steps"].tolist(),
+        features=tensors["features"].float().numpy(),
+        labels=tensors["labels"].numpy(),
+        rows=tensors["rows"].numpy(),
+        modalities=names["modalities"],
+        names=names["sources"],
+        classes=names["classes"],
+    )

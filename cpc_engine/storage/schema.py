@@ -168,7 +168,7 @@ def check_document(name: str, value: Any, run: str) -> None:
     Example:
         >>> check_document("evaluation", {"run": "tones-1", "test_items": 1, "probe": [], "spread": 0.9}, "tones-1")
         Traceback (most recent call last):
-        cpc_engine.errors.RunError: tones-1: evaluation.json is damaged (probe: input should be an object)
+        cpc_engine.errors.RunError: tones-1: evaluation.json is damaged (probe: input should be a valid dictionary)
     """
     if name in _DOCUMENTS:
         _check(_DOCUMENTS[name], value, f"{run}: {name}.json")

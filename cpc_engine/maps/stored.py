@@ -83,7 +83,8 @@ def load_map(folder: RunFolder, method: Method = "pca") -> RunMap:
         RunError: the run has no map (it never finished a step), or its files are damaged.
     """
     if not folder.has("map"):
-        raise RunError(f"{folder.id} has no map yet: it has not ended")
+        diverged = folder.info().status == "diverged"
+        raise RunError(f"{folder.id} has no map{': it diverged' if diverged else ' yet: it has not ended'}")
     stored = _read(folder)
     if method not in stored.maps:
         stored.maps[method] = _fitted(folder.path, folder.stamp("map", "config"), method)

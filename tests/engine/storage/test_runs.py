@@ -508,9 +508,46 @@ def test_a_diverged_run_keeps_finite_weights(tmp_path: Path, monkeypatch: pytest
     assert [record["step"] for record in folder.records()] == [1, 2, 3]
     assert folder.info().steps_done == 2
     assert all(bool(torch.isfinite(tensor).all()) for tensor in folder.tensors("weights").values())
-    assert Placer(folder).map.maps
+    assert not folder.has("map")
+    assert not folder.has_tensors("typicality")
+    with pytest.raises(RunError, match="has no map: it diverged"):
+        Placer(folder)
     with pytest.raises(RunError, match="diverged; start a new run"):
         check_resumable(folder)
+
+
+@pytest.mark.parametrize("spoiled", [float("nan"), float("inf"), 1e30])
+@pytest.mark.parametrize("at", [5, 6])
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_network_that_is_no_longer_finite_costs_no_good_weights(
+    spoiled: float, at: int, kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Spoiled by the last step, after a finite loss, or by the one before it."""
+    step, good = Trainer.step, {}
+
+    def spoil(self: Trainer, *arguments: Any) -> Any:
+        record = step(self, *arguments)
+        if self.steps_done == 4:
+            good.update({name: tensor.clone() for name, tensor in self.model.weights().items()})
+        if self.steps_done == at:
+            with torch.no_grad():
+                for parameter in self.model.parameters():
+                    parameter.fill_(spoiled)
+        return record
+
+    monkeypatch.setattr(Trainer, "step", spoil)
+    every = 2 if kept else 100
+    folder = RunFolder.create(tmp_path, tiny(optimizer__steps=6, run__checkpoint_every=every))
+    end = execute(folder, Control())
+    assert (end.status, folder.info().status) == ("diverged", "diverged")
+    assert not folder.has("map")
+    if kept:
+        stored = folder.tensors("weights")
+        assert stored.keys() == good.keys()
+        assert all(torch.equal(stored[name], good[name]) for name in good)
+        assert folder.info().steps_done == 4
+    else:
+        assert not folder.has_tensors("weights")
 
 
 def test_an_active_run_cannot_be_deleted(copied: RunFolder) -> None:

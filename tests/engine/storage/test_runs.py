@@ -523,19 +523,18 @@ def test_a_network_that_is_no_longer_finite_costs_no_good_weights(
     spoiled: float, at: int, kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Spoiled by the last step, after a finite loss, or by the one before it."""
-    step, good = Trainer.step, {}
+    update, good = Trainer._update_momentum_encoders, {}
 
-    def spoil(self: Trainer, *arguments: Any) -> Any:
-        record = step(self, *arguments)
-        if self.steps_done == 4:
+    def spoil(self: Trainer) -> None:
+        update(self)
+        if self.steps_done == 3:  # the fourth step is going on
             good.update({name: tensor.clone() for name, tensor in self.model.weights().items()})
-        if self.steps_done == at:
+        if self.steps_done == at - 1:
             with torch.no_grad():
                 for parameter in self.model.parameters():
                     parameter.fill_(spoiled)
-        return record
 
-    monkeypatch.setattr(Trainer, "step", spoil)
+    monkeypatch.setattr(Trainer, "_update_momentum_encoders", spoil)
     every = 2 if kept else 100
     folder = RunFolder.create(tmp_path, tiny(optimizer__steps=6, run__checkpoint_every=every))
     end = execute(folder, Control())

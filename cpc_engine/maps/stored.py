@@ -156,6 +156,7 @@ def _save(folder: RunFolder, run_map: RunMap) -> None:
     }
     for name, fitted in run_map.maps.items():
         tensors |= {f"{name}.{key}": t for key, t in fitted.to_tensors().items() if key != "features"}
+    # Before map.json, without which there is no map: killed in between, a run has the map that it had, or none.
     folder.save_tensors("map", tensors)
     meta = {
         "modalities": run_map.modalities,

@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
 import threading
 import time
 import unicodedata
@@ -30,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from ..config import RunConfig, all_settings
-from ..errors import ConfigError, CpcError, RunError, StorageError
+from ..errors import ConfigError, CpcError, RunError
 from ..settings import nearest
 from .files import (
     append_line,
@@ -44,6 +43,7 @@ from .files import (
     write_tensors,
 )
 from .format import FORMAT, check_format, current_config, current_event, current_json, current_record, current_tensors
+from .leftovers import HIDDEN, making, remove_folder
 from .process import is_alive, started
 from .schema import Count, Time, Value, check_document, check_facts, fits_event, fits_record
 
@@ -152,18 +152,13 @@ class RunFolder:
         """
         stamp = time.strftime("%Y%m%d-%H%M%S")
         path = root / f"{config.data.dataset.replace('_', '-')}-{stamp}-{secrets.token_hex(3)}"
-        with storing(root):
-            path.mkdir(parents=True)
-        run = cls(path)
         now = time.time()
-        info = RunInfo(run.id, config.run.name, "queued", now, now, steps=config.optimizer.steps, **_this_process())
-        try:
+        info = RunInfo(path.name, config.run.name, "queued", now, now, steps=config.optimizer.steps, **_this_process())
+        with making(path) as made:
+            run = cls(made)
             run._write_config(config)
             run._write_info(info)
-        except StorageError:
-            shutil.rmtree(path, ignore_errors=True)
-            raise
-        return run
+        return cls(path)
 
     @classmethod
     def open(cls, name: str | Path, root: Path | None = None) -> RunFolder:
@@ -406,8 +401,7 @@ class RunFolder:
         Raises:
             StorageError: the folder cannot be deleted.
         """
-        with storing(self.path):
-            shutil.rmtree(self.path)
+        remove_folder(self.path)
 
 
 def default_root() -> Path:
@@ -426,7 +420,7 @@ def scan_runs(root: Path | None = None) -> tuple[list[RunInfo], list[str]]:
     infos: list[RunInfo] = []
     broken: list[str] = []
     for path in sorted(root.iterdir()) if root.is_dir() else []:
-        if not ((path / "config.json").is_file() or (path / "run.json").is_file()):
+        if path.name.startswith(HIDDEN) or not ((path / "config.json").is_file() or (path / "run.json").is_file()):
             continue
         folder = RunFolder(path)
         if not is_id(path.name):  # it could not be opened by its id

@@ -22,6 +22,7 @@ from .projection import Map, Method, fit_map
 
 STORED: tuple[Method, ...] = ("pca", "tsne")  # the quick ones, kept with every run
 FEWEST = 5  # dots that a map needs
+FARTHEST = 1e6  # that a dot may lie from the origin; t-SNE's lie within some hundred
 
 
 @dataclass(frozen=True, repr=False)
@@ -111,6 +112,10 @@ def _read(folder: RunFolder) -> RunMap:
         if name == "pca":
             shapes |= {"pca.mean": f"float {width}", "pca.components": f"float 2 {width}"}
     points = check_tensors(tensors, shapes, file)["N"]
+    # openTSNE's tree of points that lie too far out for the precision of their distances would never end.
+    far = [name for name in meta["maps"] if bool((tensors[f"{name}.layout"].abs() > FARTHEST).any())]
+    if far:
+        raise RunError(f"{file} is damaged ({far[0]}.layout has values beyond {FARTHEST:g})")
     if len(meta["modalities"]) != points or len(meta["sources"]) != points:
         raise RunError(f"{folder.id}: map.json is damaged (it does not name each of {points} items)")
     if meta["classes"] != folder.facts()["classes"] or not set(meta["modalities"]) <= set(folder.facts()["modalities"]):

@@ -125,6 +125,7 @@ def test_a_map_of_another_shape_is_told(name: str, edit: Any, reason: str, run: 
         ("pca.layout", lambda t: t[:, :1]),
         ("tsne.layout", lambda t: t[: len(t) // 2]),
         ("pca.mean", lambda t: t[:3]),
+        ("tsne.layout", lambda t: t * 1e30),  # placing an item on it would end the process
     ],
 )
 def test_tensors_of_another_shape_are_told(tensor: str, edit: Any, run: RunFolder) -> None:

@@ -1,7 +1,8 @@
-"""Training in the foreground: a progress bar on stderr, and Ctrl-C that keeps what was learned."""
+"""Training in the foreground: a progress bar on stderr, and signals that end it and keep what was learned."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -13,9 +14,13 @@ from ..training.control import Control
 if TYPE_CHECKING:
     from ..execution.execute import State
 
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
 
 def execute_here(folder: RunFolder, resume: bool, show: bool = True) -> State:
     """Train in this thread; the first Ctrl-C ends the run after its step and keeps it, a second ends the program.
+
+    A request to end (SIGTERM) and a terminal that is closed (SIGHUP) end the run as the first Ctrl-C does.
 
     Args:
         show: draw a progress bar on stderr.
@@ -25,14 +30,20 @@ def execute_here(folder: RunFolder, resume: bool, show: bool = True) -> State:
 
     control = Control()
 
-    def on_interrupt(signum: int, frame: object) -> None:
-        if control.stopping:
+    def on_signal(signum: int, frame: object) -> None:
+        if control.stopping and signum == signal.SIGINT:
             raise KeyboardInterrupt
-        print("stopping after this step; press Ctrl-C again to quit at once", file=sys.stderr)
+        if not control.stopping:
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                print("stopping after this step; press Ctrl-C again to quit at once", file=sys.stderr)
         control.stop()
 
-    main = threading.current_thread() is threading.main_thread()  # only there a signal can be handled
-    before = signal.signal(signal.SIGINT, on_interrupt) if main else None
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # only there a signal can be handled
+        for name in SIGNALS:
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it
+                before[number] = signal.signal(number, on_signal)
     info = folder.info()
     try:
         if not show:
@@ -40,5 +51,5 @@ def execute_here(folder: RunFolder, resume: bool, show: bool = True) -> State:
         with ProgressBar(info.steps, info.steps_done) as bar:
             return execute(folder, control, bar, resume)
     finally:
-        if main:
-            signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -134,6 +134,9 @@ def compare(options: Options) -> int:
 
     runs = list(dict.fromkeys(api.open_run(run, options.runs) for run in (options.run, *options.others)))
     compared = [load_compared(run.folder) for run in runs]
+    for run in compared:
+        if run.damaged:
+            note(f"left out: {run.damaged}")
     arms = group(compared)
     arm_of = {run.id: index for index, arm in enumerate(arms) for run in arm.runs}
     names = list(dict.fromkeys(name for run in compared for name in run.metrics))

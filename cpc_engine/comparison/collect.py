@@ -8,11 +8,14 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ..config import all_settings
+from ..errors import RunError
 from ..storage.folder import RunFolder
 from .arms import ComparedRun
 
 if TYPE_CHECKING:
     from ..evaluation.intervals import Floats
+
+Probes = Mapping[str, Mapping[str, Any]]  # `ProbeRow` as a dict by feature
 
 
 def final_metrics(folder: RunFolder) -> dict[str, float | None]:
@@ -25,6 +28,10 @@ def final_metrics(folder: RunFolder) -> dict[str, float | None]:
     Raises:
         RunError: the folder is broken.
     """
+    return _final_metrics(folder, _probes(folder))
+
+
+def _final_metrics(folder: RunFolder, probes: Probes) -> dict[str, float | None]:
     info, records = folder.info(), folder.records()
     metrics: dict[str, float | None] = {"loss": info.loss_last, "seconds": info.seconds}
     last = records[-1] if records else {}
@@ -32,7 +39,6 @@ def final_metrics(folder: RunFolder) -> dict[str, float | None]:
     if accuracies and None not in accuracies:
         metrics["accuracy"] = sum(accuracies) / len(accuracies)
     metrics |= next((r["geometry"] for r in reversed(records) if r.get("geometry")), {})
-    probes = _probes(folder)
     metrics |= {f"probe.{name}": row["trained"] for name, row in probes.items()}
     if chosen := chosen_probes(probes):
         metrics["probe"] = fmean(row["trained"] for row in chosen.values())
@@ -42,19 +48,15 @@ def final_metrics(folder: RunFolder) -> dict[str, float | None]:
     return metrics
 
 
-def item_results(folder: RunFolder) -> dict[str, Floats]:
+def _item_results(probes: Probes) -> dict[str, Floats]:
     """Return the values per test item (N,) of the metrics of probes in `final_metrics`; of those whose items are kept.
 
     1 where the probe is right and 0 where it is wrong; of two modalities the mean.
-
-    Raises:
-        RunError: the folder is broken.
     """
     import numpy as np
 
     from ..evaluation.intervals import from_digits
 
-    probes = _probes(folder)
     found = {f"probe.{name}": from_digits(row["correct"]) for name, row in probes.items() if "correct" in row}
     chosen = list(chosen_probes(probes).values())
     if chosen and all("correct" in row for row in chosen):
@@ -62,9 +64,9 @@ def item_results(folder: RunFolder) -> dict[str, Floats]:
     return found
 
 
-def _probes(folder: RunFolder) -> Mapping[str, Mapping[str, Any]]:
+def _probes(folder: RunFolder) -> Probes:
     evaluation = folder.json("evaluation")
-    return evaluation.get("probe", {}) if isinstance(evaluation, dict) else {}
+    return {} if evaluation is None else evaluation["probe"]
 
 
 def chosen_probes(probes: Mapping[str, Mapping[str, Any]], by: str = "validation") -> dict[str, Mapping[str, Any]]:
@@ -80,15 +82,23 @@ def chosen_probes(probes: Mapping[str, Mapping[str, Any]], by: str = "validation
 
 
 def load_compared(folder: RunFolder) -> ComparedRun:
-    """Load a run for a comparison.
+    """Load a run for a comparison; without the results of its evaluation where their file is damaged.
 
     Raises:
         RunError: the folder is broken.
     """
     info = folder.info()
     complete = info.status == "finished"
-    config, metrics, changes = folder.config(), final_metrics(folder), changes_of(folder)
-    return ComparedRun(info.id, config, info.status, complete, metrics, changes, item_results(folder))
+    probes: Probes = {}
+    damaged = ""
+    try:
+        probes = _probes(folder)
+    except RunError as error:
+        damaged = str(error)
+    metrics, items = _final_metrics(folder, probes), _item_results(probes)
+    return ComparedRun(
+        info.id, folder.config(), info.status, complete, metrics, changes_of(folder), items, damaged=damaged
+    )
 
 
 def changes_of(folder: RunFolder) -> tuple[tuple[int, str, str], ...]:

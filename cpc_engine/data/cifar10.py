@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
+import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +16,7 @@ from ..config import RunConfig
 from ..errors import DataError
 from .dataset import Dataset, Split
 from .duplicates import leave_out
-from .loading import Progress
+from .loading import Progress, check_memory
 from .splits import capped, chosen_classes, labels_tensor, take_validation
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -21,6 +24,11 @@ DEFAULT = ("airplane", "automobile")
 CACHE = Path("~/.cache/cpc_lab")
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
 _HOW = "fetch it with `--set data.download=true`, or name a file with `--data PATH.npz`"
+# NumPy's and zipfile's for damaged files; the last two for a compression they lack and for an encrypted file.
+_UNREADABLE = (
+    *(OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError, TypeError),
+    *(NotImplementedError, RuntimeError),
+)
 
 Arrays = dict[str, npt.NDArray[np.uint8]]
 
@@ -34,7 +42,8 @@ def cifar10(config: RunConfig, device: torch.device | str, progress: Progress | 
     - a folder in torchvision's layout, by default ~/.cache/cpc_lab/cifar10.
 
     Raises:
-        DataError: the data are not on disk (the message says how to get them), or the arrays are malformed.
+        DataError: the data are not on disk (the message says how to get them), or the arrays are malformed or need
+            too much memory.
         ConfigError: a class does not exist.
     """
     path = Path(config.data.path or CACHE / "cifar10").expanduser()
@@ -74,14 +83,32 @@ def _from_npz(path: Path) -> tuple[Arrays, tuple[str, ...]]:
             missing = [key for key in _KEYS if key not in file.files]
             if missing:
                 raise DataError(f"{path.name}: lacks {', '.join(missing)}; it needs {', '.join(_KEYS)}")
+            check_memory(path.name, _declared_bytes(handle), "keep fewer items in the file")
             arrays = {key: file[key] for key in _KEYS}
             class_names = file["class_names"] if "class_names" in file.files else np.array(NAMES)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+    except _UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path.name}: not a usable .npz file ({reason})") from None
     names = tuple(str(name) for name in np.ravel(class_names))
     _check_arrays(path.name, arrays, names)
     return arrays, names
+
+
+def _declared_bytes(handle: IO[bytes]) -> int:
+    """What the arrays of an `.npz` file will take in memory, as their headers say; nothing is unpacked.
+
+    Raises:
+        ValueError, OSError, zipfile.BadZipFile: a header is damaged.
+    """
+    total = 0
+    with zipfile.ZipFile(handle) as archive:
+        for name in {f"{key}.npy" for key in (*_KEYS, "class_names")} & set(archive.namelist()):
+            with archive.open(name) as member:
+                major, _ = np.lib.format.read_magic(member)
+                read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+                shape, _, dtype = read(member)
+                total += math.prod(shape) * dtype.itemsize
+    return total
 
 
 def _check_arrays(name: str, arrays: Arrays, names: tuple[str, ...]) -> None:

@@ -14,9 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..config import RunConfig
-from ..errors import DataError
 from .dataset import Dataset, Split
-from .loading import MAX_BYTES, Progress
+from .loading import Progress, check_memory
 from .signals import KEYS, SHAPES, Array, check_rate, chirp, dtmf, key_pair, to_int16, tone
 from .splits import chosen_classes, holdout, labels_tensor, take_validation
 
@@ -74,6 +73,7 @@ def tones_bars(config: RunConfig, device: torch.device | str, progress: Progress
 def keypad(config: RunConfig, device: torch.device | str, progress: Progress | None) -> Dataset:
     """Pairs of a telephone key's DTMF tones and a real handwritten digit. No image is in two splits."""
     classes = chosen_classes(config.data, tuple(KEYS))
+    _check_size(config, "keypad", 2 * config.audio.clip_length + 3 * DIGIT_SIDE**2)
     images, digits = _handwritten()
     names = [f"digit {index}" for index in range(len(digits))]
     train_rows, test_rows = (np.array(rows) for rows in holdout(digits.tolist(), names, 0.3, config.data.seed))
@@ -115,14 +115,12 @@ def _dataset(
 
     Raises:
         ConfigError: a class does not exist.
-        DataError: the items would need more than 8 GiB.
+        DataError: the items need too much memory.
     """
     classes = chosen_classes(config.data, valid)
     class_indices = np.array([valid.index(title) for title in classes])
     counts = {"train": config.data.train_items, "test": config.data.test_items}
-    item_bytes = (2 * config.audio.clip_length if audio else 0) + (3 * BARS_SIDE**2 if image else 0)
-    if sum(counts.values()) * item_bytes > MAX_BYTES:
-        raise DataError(f"{name}: {sum(counts.values())} items need more than 8 GiB; lower data.train_items")
+    _check_size(config, name, (2 * config.audio.clip_length if audio else 0) + (3 * BARS_SIDE**2 if image else 0))
     splits = {}
     for part, count in counts.items():
         rng = _rng(config, name, part)
@@ -138,6 +136,12 @@ def _dataset(
     train, validation = take_validation(splits["train"], config.data)
     rate, side = (config.audio.sample_rate if audio else 0), (BARS_SIDE if image else 0)
     return Dataset(name, classes, train, validation, splits["test"], rate, side)
+
+
+def _check_size(config: RunConfig, name: str, item_bytes: int) -> None:
+    """Raise DataError if the items of both splits, each of so many bytes, need too much memory."""
+    count = config.data.train_items + config.data.test_items
+    check_memory(f"{name}: {count} items", count * item_bytes)
 
 
 def _rng(config: RunConfig, name: str, part: str) -> Rng:

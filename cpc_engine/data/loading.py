@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +20,7 @@ from ..errors import DataError, MediaError
 from ..media import decode_audio, decode_image, fit_picture, fit_recordings, loudest_window, native_window, read_file
 
 MAX_BYTES = 8 * 2**30  # that the items of one data set may take
-SHORTER = "lower audio.recording_seconds or data.train_items"
+FEWER, SHORTER = "lower data.train_items", "lower audio.recording_seconds or data.train_items"
 Progress = Callable[[str, float], None]  # (description, fraction done from 0 to 1)
 Fitted = TypeVar("Fitted")
 _CHUNK = 128  # files decoded before they are resampled together; bounds the memory for decoded audio
@@ -39,6 +41,39 @@ class Loaded:
     lengths: Tensor | None
     rows: list[int]
     skipped: list[str]
+
+
+def check_memory(what: str, needed: int, advice: str = FEWER) -> None:
+    """Refuse a data set that would not fit into memory, before any of it is made or read.
+
+    Args:
+        what: the data, for the message. needed: bytes that its items take. advice: what to do.
+
+    Raises:
+        DataError: it needs more than 8 GiB, or more than is free now.
+
+    Example:
+        >>> check_memory("tones: 9 items", 100 * 2**30)
+        Traceback (most recent call last):
+        cpc_engine.errors.DataError: tones: 9 items needs 100.0 GiB of memory, more than 8.0 GiB; lower data.train_items
+    """
+    limit = min(MAX_BYTES, _free_memory())
+    if needed > limit:
+        raise DataError(f"{what} needs {needed / 2**30:.1f} GiB of memory, more than {limit / 2**30:.1f} GiB; {advice}")
+
+
+def _free_memory() -> float:
+    """Bytes that the system and, in a container, its limit leave; infinite where neither tells."""
+    free = math.inf
+    with suppress(OSError, ValueError, IndexError):
+        fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        free = int(fields["MemAvailable"].split()[0]) * 1024
+    with suppress(OSError, ValueError):  # "max" where there is no limit
+        group = Path("/sys/fs/cgroup")
+        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        cached = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        free = min(free, limit - used + int(cached.get("inactive_file", 0)))
+    return free
 
 
 def class_folders(root: Path) -> dict[str, list[Path]]:
@@ -84,7 +119,7 @@ def load_sounds(
         root: folder that paths in messages are relative to.
 
     Raises:
-        DataError: the recordings would need more than 8 GiB.
+        DataError: the recordings need too much memory.
     """
     rate, length = config.audio.sample_rate, config.audio.clip_length
     longest = max(length, round(config.audio.recording_seconds * rate))
@@ -102,8 +137,7 @@ def load_sounds(
         blocks.append(fit_recordings([clip for _, clip in chunk], rate, length, longest, device))
         rows += [row for row, _ in chunk]
         width = max(values.shape[1] for values, _ in blocks)
-        if 2 * width * len(paths) > MAX_BYTES:
-            raise DataError(f"{len(paths)} recordings of {width / rate:.1f} s need more than 8 GiB; {SHORTER}")
+        check_memory(f"{root.name}: {len(paths)} recordings of {width / rate:.1f} s", 2 * width * len(paths), SHORTER)
     width = max((values.shape[1] for values, _ in blocks), default=length)
     everything = torch.zeros(len(rows), width, dtype=torch.int16, device=device)
     begin = 0
@@ -123,7 +157,11 @@ def load_pictures(
         paths: files to decode.
         root: folder that paths in messages are relative to.
         side: height and width in px.
+
+    Raises:
+        DataError: the pictures need too much memory.
     """
+    check_memory(f"{root.name}: {len(paths)} pictures of {side} px", 3 * side**2 * len(paths))
 
     def read(path: Path, name: str) -> Tensor:
         return fit_picture(decode_image(read_file(path), name).pixels, side)

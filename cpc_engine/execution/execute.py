@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..data import follow_data, load_dataset
-from ..data.dataset import Dataset
+from ..data.dataset import Dataset, Split
 from ..errors import CpcError, RunError, StorageError
-from ..evaluation.metrics import encode, geometry_metrics, queue_drift
+from ..evaluation.metrics import Encoded, encode, geometry_metrics, queue_drift
 from ..maps.snapshots import SnapshotRecorder
 from ..maps.stored import check_mappable, save_maps
 from ..storage.artifacts import save_ood_reference
 from ..storage.folder import RunFolder, Status
 from ..storage.lock import at_work
+from ..terms import Modality
 from ..training.control import Control
 from ..training.trainer import Trainer
 from .device import lower_priority, pick_device, pick_precision, precision_plugin, torch_settings
@@ -37,6 +38,10 @@ class State:
     status: Status
     message: str = ""
     unexpected: bool = False
+
+
+class _Diverged(Exception):
+    """The network no longer gives finite numbers; the message says what stopped being finite."""
 
 
 Record = dict[str, Any]  # a StepRecord as plain values: one line of metrics.jsonl
@@ -104,14 +109,18 @@ class _Execution:
         trainer = self._trainer()
         if resume:
             self._restore(trainer)
-        status = self._steps(trainer)
+        try:
+            status = self._steps(trainer)
+        except _Diverged as error:
+            self._keep_finite_weights(trainer)
+            return State("diverged", str(error))
         if status != "stopped":  # a stopped run may be resumed and add further snapshots
             self.snapshots.finish()
         self.observe(Phase("drawing the map", 0.0))
         save_maps(self.folder, trainer.model, trainer.data, self.config)
         self.observe(Phase("fitting the out-of-distribution score", 0.5))
         save_ood_reference(self.folder, trainer.model, trainer.data)
-        return State(status, "the loss or a gradient stopped being a finite number" if status == "diverged" else "")
+        return State(status)
 
     def _restore(self, trainer: Trainer) -> None:
         """Load the checkpoint, and schedule the changes of settings that came after it."""
@@ -168,7 +177,11 @@ class _Execution:
         return trainer
 
     def _steps(self, trainer: Trainer) -> Status:
-        """Train the remaining steps; end early on a stop request or when a loss or gradient is not finite."""
+        """Train the remaining steps; end early on a stop request.
+
+        Raises:
+            _Diverged: a loss, a gradient, a weight, or what the network makes of held-out items is not finite.
+        """
         total = self.config.optimizer.steps
         self._keep_contexts(trainer)
         while trainer.steps_done < total and not self.control.stopping:
@@ -184,8 +197,7 @@ class _Execution:
                 continue
             self._record(record.to_dict())
             if not (math.isfinite(record.loss) and math.isfinite(record.gradient_norm)):
-                self._keep_finite_weights(trainer)
-                return "diverged"
+                raise _Diverged("the loss or a gradient stopped being a finite number")
             if done % self.config.run.checkpoint_every == 0 and done < total:
                 self._checkpoint(trainer)
         self._keep_contexts(trainer)
@@ -195,7 +207,7 @@ class _Execution:
     def _geometry(self, trainer: Trainer) -> dict[str, float]:
         """Compute the geometry metrics on validation items, and take a snapshot if one is due."""
         validation = trainer.data.validation.take(self.snapshots.measured_rows)
-        encodings = encode(trainer.model, validation)
+        encodings = _finite_encodings(trainer, validation)
         metrics = geometry_metrics(trainer.model, validation, self.config, encodings)
         if self.snapshots.wants(trainer.steps_done):
             self.snapshots.add(trainer.steps_done, encodings)
@@ -208,7 +220,7 @@ class _Execution:
     def _keep_contexts(self, trainer: Trainer) -> None:
         """Take a snapshot at the first or last step of this execution if none was taken there."""
         if self.snapshots.newest != trainer.steps_done:
-            self.snapshots.add(trainer.steps_done, encode(trainer.model, self.snapshots.items))
+            self.snapshots.add(trainer.steps_done, _finite_encodings(trainer, self.snapshots.items))
 
     def _record(self, record: Record) -> None:
         self.folder.append_record(record)
@@ -248,25 +260,43 @@ class _Execution:
         self.observe(State(status))
 
     def _checkpoint(self, trainer: Trainer) -> None:
+        if not _is_finite(trainer):
+            raise _Diverged("the weights stopped being finite numbers")
         self.folder.save_tensors("checkpoint", trainer.state())
         self.folder.save_tensors("weights", trainer.model.weights())
         self.folder.update(steps_done=trainer.steps_done, seconds=trainer.seconds, loss_last=self.loss)
 
     def _keep_finite_weights(self, trainer: Trainer) -> None:
-        """Keep the last finite weights of a diverged run.
+        """Keep the last weights of a diverged run that give finite numbers.
 
-        The diverged step does not change the weights. On a GPU it is noticed only at recorded steps, so the weights may
-        no longer be finite; the last checkpoint is used then.
+        A step whose loss or gradient is not finite does not change the weights. But the step before may have made them
+        too large, and on a GPU it is noticed only at recorded steps. The weights of the last checkpoint stay then.
         """
-        import torch
-
-        if all(bool(torch.isfinite(p).all()) for p in trainer.model.parameters()):
+        try:
+            _finite_encodings(trainer, self.snapshots.items)
+        except _Diverged:
+            return
+        if _is_finite(trainer):
             self.folder.save_tensors("weights", trainer.model.weights())
-        elif self.folder.has_tensors("weights"):
-            trainer.model.load_weights(self.folder.tensors("weights"))
-        else:
-            raise RunError("the run diverged before its first checkpoint: no finite weights to keep")
-        self.folder.update(steps_done=trainer.steps_done - 1, seconds=trainer.seconds)
+            self.folder.update(steps_done=trainer.steps_done - 1, seconds=trainer.seconds)
+
+
+def _is_finite(trainer: Trainer) -> bool:
+    return all(bool(parameter.isfinite().all()) for parameter in trainer.model.parameters())
+
+
+def _finite_encodings(trainer: Trainer, items: Split) -> dict[Modality, Encoded]:
+    """Encode items.
+
+    Raises:
+        _Diverged: what the network makes of them is not finite.
+    """
+    encodings = encode(trainer.model, items)
+    values = [tensor for e in encodings.values() for tensor in (e.contexts, e.encoding.latents)]
+    # Their squares, since metrics, maps, and typicality sum these.
+    if not all(bool(tensor.float().square().sum().isfinite()) for tensor in values):
+        raise _Diverged("what the network makes of held-out items stopped being finite numbers")
+    return encodings
 
 
 def data_facts(data: Dataset) -> dict[str, object]:

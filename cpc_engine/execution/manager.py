@@ -201,6 +201,8 @@ class RunManager:
     def progress_of(self, run: str) -> RunProgress:
         """Return the current progress of a run, active in this process or on disk.
 
+        What cannot be read of the records and events is left out; the message says so.
+
         Raises:
             RunError: there is no such run, or its folder is broken.
         """
@@ -208,8 +210,15 @@ class RunManager:
         if job is not None:
             return job.progress()
         folder = RunFolder.open(run, self.root)
-        info, records = folder.info(), stored_records(folder)
-        return _run_progress(folder, info.name, info.steps, info.status, info.message, Phase("", 0.0), records)
+        info, message = folder.info(), ""
+        records: tuple[dict[str, Any], ...] = ()
+        try:
+            records = stored_records(folder)
+        except RunError as error:  # the rest of the run can be shown
+            message = str(error)
+        return _run_progress(
+            folder, info.name, info.steps, info.status, message or info.message, Phase("", 0.0), records
+        )
 
     def close(self, seconds: float = 20.0) -> None:
         """Stop every run after its current step, and wait up to `seconds` in all for the workers to end."""
@@ -282,6 +291,11 @@ def _run_progress(
     phase: Phase,
     records: tuple[dict[str, Any], ...],
 ) -> RunProgress:
+    events: tuple[dict[str, Any], ...] = ()
+    try:
+        events = tuple(folder.events())
+    except RunError as error:
+        message = message or str(error)
     last: dict[str, Any] = records[-1] if records else {"step": 0, "seconds": 0.0}
     recent = records[-20:]
     span = recent[-1]["seconds"] - recent[0]["seconds"] if len(recent) > 1 else 0.0
@@ -300,7 +314,7 @@ def _run_progress(
         share=phase.share,
         message=message,
         records=records,
-        events=tuple(folder.events()),
+        events=events,
     )
 
 

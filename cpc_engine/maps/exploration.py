@@ -121,7 +121,7 @@ class Exploration:
         Raises:
             DataError: the data set is not there.
         """
-        probes = load_probes(self.folder)
+        probes = load_probes(self.folder, self.model)
         if set(probes) < set(self.items.modalities):
             return None
         classes = np.zeros(len(self.items), np.int64)

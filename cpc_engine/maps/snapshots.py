@@ -1,6 +1,6 @@
 """How a run's space changed while it learned: mean contexts of the same validation items at a few of its steps.
 
-evolution.safetensors   steps (S,), features (S, N, w) float16, labels (N,), rows (N,)
+evolution.safetensors   steps (S,), features (S, N, w) float16, labels (N,), rows (N,); "finished" if projected
 evolution.json          classes, modalities and names ("sources") of the N points
 
 While a run goes on w is the width of a context; of a finished run the widest common directions are kept, at most
@@ -23,6 +23,7 @@ from ..data.splits import sample_rows
 from ..errors import RunError
 from ..evaluation.metrics import Encoded
 from ..storage.folder import RunFolder
+from ..storage.schema import check_below, check_tensors
 from ..terms import Modality
 from .projection import Floats, principal, rotation_onto
 
@@ -81,6 +82,8 @@ class SnapshotRecorder:
         self._modalities, self._classes = data.modalities, data.classes
         self._planned = planned_steps(config.optimizer.steps, config.evaluation.every)
         self._taken: dict[int, Tensor] = {}
+        self._width = config.context.hidden_dim
+        self._finished = False
 
     def go_on(self, step: int) -> None:
         """Take up what the run kept until `step`, the step of its checkpoint."""
@@ -90,9 +93,16 @@ class SnapshotRecorder:
             stored = self.folder.tensors("evolution")
             if not torch.equal(stored["rows"], self._rows.repeat(len(self._modalities))):
                 raise ValueError("they show other items")
+            # Projected by a run that was killed after its last step, before it had finished.
+            self._finished = "finished" in stored
+            if self._finished and stored["steps"].max() > step:
+                raise ValueError("they were projected after later steps")
+            if not self._finished and stored["features"].shape[2] != self._width:
+                raise ValueError("they have another width")
             pairs = zip(stored["steps"].tolist(), stored["features"], strict=True)
             self._taken = {taken: features for taken, features in pairs if taken <= step}
-        except (RunError, KeyError, ValueError) as error:  # a picture less is no reason to lose a run
+        except (RunError, KeyError, ValueError, IndexError, RuntimeError) as error:  # a picture less costs no run
+            self._finished = False
             self.folder.log(f"earlier snapshots are lost ({error})")
 
     @property
@@ -124,6 +134,9 @@ class SnapshotRecorder:
 
     def finish(self) -> None:
         """The run has ended and will not go on: keep only its widest directions."""
+        if self._finished:
+            return
+        self._finished = True
         features = torch.stack(list(self._taken.values())).float()
         width = min(features.shape[2], WIDTH, max(2, BUDGET // (2 * features[..., 0].numel())))
         points = features.flatten(0, 1).double()
@@ -138,6 +151,8 @@ class SnapshotRecorder:
             "labels": self._shown.labels.repeat(count),
             "rows": self._rows.repeat(count),
         }
+        if self._finished:
+            tensors["finished"] = torch.ones(1, dtype=torch.int64)
         names = {
             "classes": list(self._classes),
             "modalities": [m for m in self._modalities for _ in range(len(self._shown))],
@@ -169,16 +184,18 @@ def load_snapshots(folder: RunFolder) -> MapSnapshots | None:
     names = folder.json("evolution")
     if names is None or not folder.has_tensors("evolution"):
         return None
-    tensors = folder.tensors("evolution")
-    try:
-        return MapSnapshots(
-            steps=tensors["steps"].tolist(),
-            features=tensors["features"].float().numpy(),
-            labels=tensors["labels"].numpy(),
-            rows=tensors["rows"].numpy(),
-            modalities=names["modalities"],
-            names=names["sources"],
-            classes=names["classes"],
-        )
-    except (KeyError, TypeError) as error:
-        raise RunError(f"{folder.id}: the snapshots' files are incomplete ({error})") from None
+    tensors, file = folder.tensors("evolution"), f"{folder.id}: evolution.safetensors"
+    shapes = {"steps": "int S", "features": "float S N w", "labels": "int N", "rows": "int N"}
+    sizes = check_tensors(tensors, shapes, file)
+    if not len(names["modalities"]) == len(names["sources"]) == sizes["N"] or not sizes["S"]:
+        raise RunError(f"{folder.id}: evolution.json is damaged (it does not name each of {sizes['N']} items)")
+    check_below(tensors["labels"], len(names["classes"]), "labels", file)
+    return MapSnapshots(
+        steps=tensors["steps"].tolist(),
+        features=tensors["features"].float().numpy(),
+        labels=tensors["labels"].numpy(),
+        rows=tensors["rows"].numpy(),
+        modalities=names["modalities"],
+        names=names["sources"],
+        classes=names["classes"],
+    )

@@ -16,11 +16,13 @@ from ..errors import DataError, RunError
 from ..evaluation.embed import embed
 from ..model import MultiModalCPC
 from ..storage.folder import RunFolder
+from ..storage.schema import check_below, check_tensors
 from ..terms import Modality
 from .projection import Map, Method, fit_map
 
 STORED: tuple[Method, ...] = ("pca", "tsne")  # the quick ones, kept with every run
 FEWEST = 5  # dots that a map needs
+FARTHEST = 1e6  # that a dot may lie from the origin; t-SNE's lie within some hundred
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,7 +84,8 @@ def load_map(folder: RunFolder, method: Method = "pca") -> RunMap:
         RunError: the run has no map (it never finished a step), or its files are damaged.
     """
     if not folder.has("map"):
-        raise RunError(f"{folder.id} has no map yet: it has not ended")
+        diverged = folder.info().status == "diverged"
+        raise RunError(f"{folder.id} has no map{': it diverged' if diverged else ' yet: it has not ended'}")
     stored = _read(folder)
     if method not in stored.maps:
         stored.maps[method] = _fitted(folder.path, folder.stamp("map", "config"), method)
@@ -101,26 +104,41 @@ def keep_map(folder: RunFolder, method: Method) -> None:
 
 def _read(folder: RunFolder) -> RunMap:
     meta, tensors = folder.json("map"), folder.tensors("map")
-    try:
-        maps = {
-            name: Map.from_tensors(
-                {key.partition(".")[2]: t for key, t in tensors.items() if key.startswith(f"{name}.")}
-                | {"features": tensors["features"]},
-                facts,
-            )
-            for name, facts in meta["maps"].items()
-        }
-        return RunMap(
-            features=tensors["features"].numpy(),
-            labels=tensors["labels"].numpy(),
-            rows=tensors["rows"].numpy(),
-            modalities=meta["modalities"],
-            names=meta["sources"],
-            classes=meta["classes"],
-            maps=maps,
-        )
-    except (KeyError, TypeError) as error:
-        raise RunError(f"{folder.id}: the map's files are incomplete ({error})") from None
+    config, file = folder.config(), f"{folder.id}: map.safetensors"
+    width = config.context.hidden_dim
+    shapes = {"features": f"float N {width}", "labels": "int N", "rows": "int N"}
+    for name in meta["maps"]:
+        shapes |= {f"{name}.layout": "float N 2"}
+        if name == "pca":
+            shapes |= {"pca.mean": f"float {width}", "pca.components": f"float 2 {width}"}
+    points = check_tensors(tensors, shapes, file)["N"]
+    # openTSNE's tree of points that lie too far out for the precision of their distances would never end.
+    far = [name for name in meta["maps"] if bool((tensors[f"{name}.layout"].abs() > FARTHEST).any())]
+    if far:
+        raise RunError(f"{file} is damaged ({far[0]}.layout has values beyond {FARTHEST:g})")
+    if len(meta["modalities"]) != points or len(meta["sources"]) != points:
+        raise RunError(f"{folder.id}: map.json is damaged (it does not name each of {points} items)")
+    if meta["classes"] != folder.facts()["classes"] or not set(meta["modalities"]) <= set(folder.facts()["modalities"]):
+        raise RunError(f"{folder.id}: map.json is damaged (its classes or modalities are not those of run.json)")
+    check_below(tensors["labels"], len(meta["classes"]), "labels", file)
+    maps = {}
+    for name, facts in meta["maps"].items():
+        if facts["method"] != name or (name == "tsne" and "perplexity" not in facts["parameters"]):
+            raise RunError(f"{folder.id}: map.json is damaged (maps.{name}: another method, or no perplexity)")
+        parts = {key.partition(".")[2]: t for key, t in tensors.items() if key.startswith(f"{name}.")}
+        try:
+            maps[name] = Map.from_tensors({**parts, "features": tensors["features"]}, facts)
+        except TypeError as error:
+            raise RunError(f"{folder.id}: the map's files are incomplete ({error})") from None
+    return RunMap(
+        features=tensors["features"].numpy(),
+        labels=tensors["labels"].numpy(),
+        rows=tensors["rows"].numpy(),
+        modalities=meta["modalities"],
+        names=meta["sources"],
+        classes=meta["classes"],
+        maps=maps,
+    )
 
 
 @lru_cache(maxsize=8)
@@ -143,6 +161,7 @@ def _save(folder: RunFolder, run_map: RunMap) -> None:
     }
     for name, fitted in run_map.maps.items():
         tensors |= {f"{name}.{key}": t for key, t in fitted.to_tensors().items() if key != "features"}
+    # Before map.json, without which there is no map: killed in between, a run has the map that it had, or none.
     folder.save_tensors("map", tensors)
     meta = {
         "modalities": run_map.modalities,

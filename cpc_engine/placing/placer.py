@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -37,6 +38,7 @@ from .placement import Neighbor, Placed, Placement, Positions, Stability, Window
 from .preview import HeardSound, SeenPicture, preview_clip, preview_square
 
 NEIGHBORS = 5
+Part = TypeVar("Part")
 Item = Path | str | tuple[str, bytes] | Sound | Picture  # a file's path, (name, its bytes), or decoded
 
 
@@ -70,8 +72,9 @@ class Placer:
         self._longest = min(int(facts.get("recording_length", 0)), kept)  # earlier versions kept one clip
         self.map: RunMap = load_map(folder, self.methods[0])
         self.maps: dict[str, Map] = {method: self._fitted(method) for method in self.methods}
-        self.probes = load_probes(folder)
-        self.typicality = load_ood_reference(folder)
+        self.damaged: tuple[str, ...] = ()  # one line for each part of the run that is left out
+        self.probes = self._part(load_probes)
+        self.typicality = self._part(load_ood_reference)
         kinds = np.array(self.map.modalities)
         self._rows = {modality: np.flatnonzero(kinds == modality) for modality in self.modalities}
 
@@ -95,6 +98,14 @@ class Placer:
         fitted = (self.map if method in self.map.maps else load_map(self.folder, method)).maps[method]
         fitted.place(self.map.features[:1])  # the first item would wait for libraries and t-SNE's index
         return fitted
+
+    def _part(self, load: Callable[[RunFolder, MultiModalCPC], dict[Modality, Part]]) -> dict[Modality, Part]:
+        """A part of the run without which items can be placed; empty if its file is damaged."""
+        try:
+            return load(self.folder, self.model)
+        except RunError as error:
+            self.damaged = (*self.damaged, str(error))
+            return {}
 
     @property
     def clip_seconds(self) -> float:
@@ -160,7 +171,7 @@ class Placer:
                 features.mean_context[0], features.mean_context[shown:], predicted[0], predicted[shown:]
             ),
             windows=windows,
-            notes=(*item.notes, *notes),
+            notes=(*item.notes, *notes, *self.damaged),
             embedding=contexts[0],
         )
 

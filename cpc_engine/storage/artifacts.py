@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import torch
 
-from ..data.dataset import Dataset
+from ..data.dataset import Dataset, Split
 from ..errors import RunError
-from ..evaluation.ood import OODReference, fit_ood_reference
+from ..evaluation.embed import Features, embed
+from ..evaluation.ood import OODReference, fit_ood_reference, input_statistics
 from ..evaluation.probes.probe import Probe
 from ..model import MultiModalCPC
 from ..terms import Modality
 from .folder import RunFolder
+from .schema import check_tensors
+
+_PROBE = {"temperature": "positive", "strength": "positive", "validation_accuracy": "float"}
+_OOD = {"known": "float m"} | {
+    f"{view}.{name}": shape.format(*dimensions)
+    for view, dimensions in (("inputs", "Fkn"), ("latents", "Glo"))
+    for name, shape in {
+        "mean": "float {0}",
+        "scale": "positive {0}",
+        "axes": "float {1} {0}",
+        "items": "float {2} {1}",
+        "rest": "positive",
+        "median": "float",
+        "spread": "positive",
+    }.items()
+}
 
 
 def load_model(folder: RunFolder) -> MultiModalCPC:
@@ -24,6 +41,8 @@ def load_model(folder: RunFolder) -> MultiModalCPC:
         model.load_weights(folder.tensors("weights"))
     except RuntimeError:
         raise RunError(f"{folder.id}: weights.safetensors does not fit config.json") from None
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
+        raise RunError(f"{folder.id}: weights.safetensors is damaged (some weights are not finite)")
     return model.eval()
 
 
@@ -40,22 +59,36 @@ def save_probes(folder: RunFolder, probes: dict[Modality, tuple[str, Probe]]) ->
     folder.save_tensors("probe", tensors)
 
 
-def load_probes(folder: RunFolder) -> dict[Modality, tuple[str, Probe]]:
+def load_probes(folder: RunFolder, model: MultiModalCPC) -> dict[Modality, tuple[str, Probe]]:
     """Load (feature that the probe reads, probe) per modality; empty before the run was evaluated.
+
+    Args:
+        model: the run's network.
 
     Raises:
         RunError: probe.safetensors is damaged.
     """
     if not folder.has_tensors("probe"):
         return {}
+    classes, file = len(folder.facts()["classes"]), f"{folder.id}: probe.safetensors"
     groups: dict[tuple[Modality, str], dict[str, torch.Tensor]] = {}
+    for key, tensor in folder.tensors("probe").items():
+        modality, name, part = [*key.split("."), "", ""][:3]
+        groups.setdefault((modality, name), {})[part] = tensor  # type: ignore[arg-type]
+    for (modality, name), tensors in groups.items():
+        if name not in Features.__annotations__:
+            raise RunError(f"{file} is damaged (no feature {name[:40]!r})")
+        features, _ = _of_blank_item(folder, model, modality, file)
+        width = getattr(features, name).shape[1]
+        shapes = {"mean": f"float {width}", "scale": f"positive {width}", "weight": f"float {classes} {width}"}
+        check_tensors(tensors, shapes | _PROBE, file)
+        bias = tensors.get("bias")
+        if bias is None or bias.shape != (classes,) or not bool((bias < torch.inf).all()):  # −inf: never predicted
+            raise RunError(f"{file} is damaged (bias does not fit)")
     try:
-        for key, tensor in folder.tensors("probe").items():
-            modality, name, part = key.split(".")
-            groups.setdefault((modality, name), {})[part] = tensor  # type: ignore[arg-type]
         return {modality: (name, Probe.from_tensors(tensors)) for (modality, name), tensors in groups.items()}
-    except (TypeError, ValueError) as error:
-        raise RunError(f"{folder.id}: probe.safetensors is incomplete ({error})") from None
+    except TypeError as error:
+        raise RunError(f"{file} is damaged ({error})") from None
 
 
 def save_ood_reference(folder: RunFolder, model: MultiModalCPC, data: Dataset) -> None:
@@ -73,19 +106,45 @@ def save_ood_reference(folder: RunFolder, model: MultiModalCPC, data: Dataset) -
     folder.save_tensors("typicality", tensors)
 
 
-def load_ood_reference(folder: RunFolder) -> dict[Modality, OODReference]:
+def load_ood_reference(folder: RunFolder, model: MultiModalCPC) -> dict[Modality, OODReference]:
     """Load the out-of-distribution reference of each modality; empty if the run has none.
+
+    Args:
+        model: the run's network.
 
     Raises:
         RunError: typicality.safetensors is damaged.
     """
     if not folder.has_tensors("typicality"):
         return {}
+    file = f"{folder.id}: typicality.safetensors"
     groups: dict[Modality, dict[str, torch.Tensor]] = {}
     for key, tensor in folder.tensors("typicality").items():
         modality, _, part = key.partition(".")
         groups.setdefault(modality, {})[part] = tensor  # type: ignore[arg-type]
-    try:
-        return {modality: OODReference.from_tensors(tensors) for modality, tensors in groups.items()}
-    except KeyError as error:
-        raise RunError(f"{folder.id}: typicality.safetensors is incomplete ({error.args[0]} is missing)") from None
+    for modality, tensors in groups.items():
+        features, statistics = _of_blank_item(folder, model, modality, file)
+        widths = {"inputs.mean": statistics.shape[1], "latents.mean": features.pooled_latent.shape[1]}
+        check_tensors(tensors, {name: f"float {width}" for name, width in widths.items()}, file)
+        check_tensors(tensors, _OOD, file)
+    return {modality: OODReference.from_tensors(tensors) for modality, tensors in groups.items()}
+
+
+def _of_blank_item(
+    folder: RunFolder, model: MultiModalCPC, modality: Modality, file: str
+) -> tuple[Features, torch.Tensor]:
+    """Features and input statistics of silence or of a black picture, whose widths those in a file must have.
+
+    Raises:
+        RunError: the run never learned from this modality.
+    """
+    facts = folder.facts()
+    if modality not in facts["modalities"]:
+        raise RunError(f"{file} is damaged (no modality {modality[:40]!r})")
+    audio = image = None
+    if modality == "audio":
+        audio = torch.zeros(1, model.audio_features.length, dtype=torch.int16)
+    else:
+        image = torch.zeros(1, 3, facts["image_side"], facts["image_side"], dtype=torch.uint8)
+    blank = Split(audio, image, torch.zeros(1, dtype=torch.int64), ("blank",), ("blank",))
+    return embed(model, blank)[modality], input_statistics(modality, blank, model)

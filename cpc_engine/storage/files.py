@@ -1,4 +1,7 @@
-"""Atomic writes and reads of JSON and safetensors files; errors of the file system become one-line engine errors."""
+"""Atomic writes and reads of JSON and safetensors files; errors of the file system become one-line engine errors.
+
+A run may come from someone else: what is read is a regular file within the folder, and not larger than any run needs.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import errno
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +20,8 @@ from ..errors import RunError, StorageError
 if TYPE_CHECKING:
     from torch import Tensor
 
+MAX_JSON, MAX_LINES, MAX_LINE, MAX_TENSORS = 16 * 2**20, 2**30, 2**20, 4 * 2**30  # bytes
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
 REASONS = {
     errno.ENOSPC: "no space left on the disk",
     errno.EDQUOT: "the disk quota is used up",
@@ -78,12 +84,38 @@ def read_json(path: Path) -> Any:
     Raises:
         RunError: the file is missing or not valid JSON.
     """
+    check_own_file(path, MAX_JSON)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunError(f"{path.parent.name}: {path.name} is missing") from None
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path.parent.name}: {path.name} cannot be read ({error})") from None
+
+
+def check_own_file(path: Path, limit: int) -> None:
+    """Check that a file may be read: that it is a regular file within its folder, of at most `limit` bytes.
+
+    Raises:
+        RunError: it is missing, something else, a link that leaves the folder, or too large.
+
+    Example:
+        >>> check_own_file(Path("/dev/zero"), 100)
+        Traceback (most recent call last):
+        cpc_engine.errors.RunError: dev: zero is not a regular file
+    """
+    try:
+        found = path.stat()
+        leaves = path.is_symlink() and path.resolve().parent != path.parent.resolve()
+    except FileNotFoundError:
+        raise RunError(f"{path.parent.name}: {path.name} is missing") from None
+    except OSError as error:  # a link in a circle, a folder that must not be read
+        raise RunError(f"{path.parent.name}: {path.name} cannot be read ({error.strerror or error})") from None
+    if leaves:
+        raise RunError(f"{path.parent.name}: {path.name} is a link that leaves the run's folder")
+    if not stat.S_ISREG(found.st_mode):
+        raise RunError(f"{path.parent.name}: {path.name} is not a regular file")
+    if found.st_size > limit:
+        size = f"{found.st_size / 2**20:,.0f} MiB where at most {limit / 2**20:,.0f} MiB can be right"
+        raise RunError(f"{path.parent.name}: {path.name} is too large ({size})")
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
@@ -107,10 +139,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    check_own_file(path, MAX_TENSORS)
     try:
         return load_file(path)
-    except FileNotFoundError:
-        raise RunError(f"{path.parent.name}: {path.name} is missing") from None
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path.parent.name}: {path.name} is damaged ({error})") from None
 
@@ -121,8 +152,22 @@ def append_line(path: Path, value: Any) -> None:
     Raises:
         StorageError: the file cannot be written.
     """
-    with storing(path), open(path, "a", encoding="utf-8") as file:
-        file.write(_line(value))
+    with storing(path):
+        append_text(path, _line(value))
+
+
+def append_text(path: Path, text: str) -> None:
+    """Append text to a file, but not through a link, which may leave the folder.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with open(path, "a", encoding="utf-8", opener=_opened) as file:
+        file.write(text)
+
+
+def _opened(path: str, flags: int) -> int:
+    return os.open(path, flags | _NOFOLLOW, 0o666)
 
 
 def write_lines(path: Path, values: Iterable[Any]) -> None:
@@ -134,25 +179,30 @@ def write_lines(path: Path, values: Iterable[Any]) -> None:
     write_bytes(path, "".join(map(_line, values)).encode())
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read the objects of a JSON lines file that have an integer "step".
+def read_lines(path: Path, fits: Callable[[Any], bool]) -> list[dict[str, Any]]:
+    """Read the objects of a JSON lines file that fit a schema.
 
-    Lines cut off by a crash or a full disk are skipped. A missing file gives an empty list.
+    Other lines are left out, such as those cut off by a crash or a full disk. A missing file gives an empty list.
 
     Raises:
         RunError: the file cannot be read.
     """
+    rows = []
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return []
+        check_own_file(path, MAX_LINES)
+        with open(path, encoding="utf-8", errors="replace") as file:
+            while line := file.readline(MAX_LINE):
+                with contextlib.suppress(ValueError, RecursionError):
+                    row = json.loads(line)
+                    if fits(row):
+                        rows.append(row)
     except OSError as error:
         raise RunError(f"{path.parent.name}: {path.name} cannot be read ({error.strerror or error})") from None
-    rows = []
-    for line in text.splitlines():
-        with contextlib.suppress(ValueError, RecursionError):
-            rows.append(json.loads(line))
-    return [row for row in rows if isinstance(row, dict) and isinstance(row.get("step"), int)]
+    except RunError:
+        if not os.path.lexists(path):
+            return []
+        raise
+    return rows
 
 
 def _line(value: Any) -> str:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
 import threading
 import time
 import unicodedata
@@ -29,12 +28,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from ..config import RunConfig
-from ..errors import ConfigError, CpcError, RunError, StorageError
+from ..config import RunConfig, all_settings
+from ..errors import ConfigError, CpcError, RunError
 from ..settings import nearest
-from .files import append_line, read_json, read_lines, read_tensors, storing, write_json, write_lines, write_tensors
+from .files import (
+    append_line,
+    append_text,
+    read_json,
+    read_lines,
+    read_tensors,
+    storing,
+    write_json,
+    write_lines,
+    write_tensors,
+)
 from .format import FORMAT, check_format, current_config, current_event, current_json, current_record, current_tensors
+from .leftovers import HIDDEN, making, remove_folder
 from .process import is_alive, started
+from .schema import Count, Time, Value, check_document, check_facts, fits_event, fits_record
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,21 +87,21 @@ class RunInfo:
     id: str
     name: str
     status: Status
-    created: float
-    updated: float
-    steps_done: int = 0
-    steps: int = 0
-    seconds: float = 0.0
+    created: Time
+    updated: Time
+    steps_done: Count = 0
+    steps: Count = 0
+    seconds: Time = 0.0
     message: str = ""
     device: str = ""
-    parameters: int = 0
-    loss_first: float | None = None
-    loss_last: float | None = None
+    parameters: Count = 0
+    loss_first: Value | None = None
+    loss_last: Value | None = None
     seed: int = 0
     note: str = ""
     data: dict[str, Any] = field(default_factory=dict)
-    pid: int = 0
-    pid_started: int = 0
+    pid: Count = 0
+    pid_started: Count = 0
 
     @property
     def is_example(self) -> bool:
@@ -141,18 +152,13 @@ class RunFolder:
         """
         stamp = time.strftime("%Y%m%d-%H%M%S")
         path = root / f"{config.data.dataset.replace('_', '-')}-{stamp}-{secrets.token_hex(3)}"
-        with storing(root):
-            path.mkdir(parents=True)
-        run = cls(path)
         now = time.time()
-        info = RunInfo(run.id, config.run.name, "queued", now, now, steps=config.optimizer.steps, **_this_process())
-        try:
+        info = RunInfo(path.name, config.run.name, "queued", now, now, steps=config.optimizer.steps, **_this_process())
+        with making(path) as made:
+            run = cls(made)
             run._write_config(config)
             run._write_info(info)
-        except StorageError:
-            shutil.rmtree(path, ignore_errors=True)
-            raise
-        return run
+        return cls(path)
 
     @classmethod
     def open(cls, name: str | Path, root: Path | None = None) -> RunFolder:
@@ -210,6 +216,7 @@ class RunFolder:
             raise RunError(f"{self.id}: run.json is damaged ({where}: {first['msg'].lower()})") from None
         except (TypeError, ValueError):
             raise RunError(f"{self.id}: run.json is damaged (no JSON object)") from None
+        check_facts(info.data, self.id)
         info = replace(info, id=self.id)
         if info.status in ACTIVE and not is_alive(info.pid, info.pid_started, info.updated):
             return replace(
@@ -265,12 +272,40 @@ class RunFolder:
         return self.update(data=self.info().data | {"example": {"teaches": teaches, "place": place}})
 
     def records(self) -> list[dict[str, Any]]:
-        """Read the recorded steps, oldest first (see `training.records.StepRecord`)."""
-        return [current_record(record) for record in read_lines(self.path / "metrics.jsonl")]
+        """Read the recorded steps, oldest first (see `training.records.StepRecord`).
+
+        Lines that no such run writes are left out. Of lines of one step the last counts.
+
+        Raises:
+            RunError: config.json is missing or damaged, or metrics.jsonl cannot be read.
+        """
+        steps, rows = self.config().optimizer.steps, read_lines(self.path / "metrics.jsonl", fits_record)
+        modalities = rows[0]["modalities"].keys() if rows else set()
+        kept = {r["step"]: r for r in rows if r["step"] <= steps and r["modalities"].keys() == modalities}
+        return [current_record(kept[step]) for step in sorted(kept)]
 
     def events(self) -> list[dict[str, Any]]:
-        """Read the pauses, resumes, and changed settings, oldest first."""
-        return [current_event(event) for event in read_lines(self.path / "events.jsonl")]
+        """Read the pauses, resumes, and changed settings, oldest first.
+
+        Lines that no such run writes are left out.
+
+        Raises:
+            RunError: config.json is missing or damaged, or events.jsonl cannot be read.
+        """
+        config = self.config()
+        live = {setting.path for setting in all_settings() if setting.live}
+        events = []
+        for event in map(current_event, read_lines(self.path / "events.jsonl", _fits_event)):
+            if event["kind"] == "change":
+                if event["setting"] not in live:
+                    continue
+                try:
+                    config = config.replace({event["setting"]: event["value"]})
+                except ConfigError:
+                    continue
+            if event["step"] <= config.optimizer.steps:
+                events.append(event)
+        return events
 
     def append_record(self, record: dict[str, Any]) -> None:
         """Append a recorded step to metrics.jsonl."""
@@ -333,7 +368,11 @@ class RunFolder:
             RunError: the file is damaged.
         """
         path = self.path / f"{name}.json"
-        return current_json(name, read_json(path)) if path.is_file() else None
+        if not os.path.lexists(path):
+            return None
+        value = read_json(path)
+        check_document(name, value, self.id)
+        return current_json(name, value)
 
     def check_writable(self) -> None:
         """Check that files of the run can be written, before long work whose result would be lost.
@@ -351,8 +390,8 @@ class RunFolder:
 
     def log(self, line: str) -> None:
         """Append a line with the time to log.txt. Errors are ignored, so that a log never ends a run."""
-        with contextlib.suppress(OSError), open(self.path / "log.txt", "a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+        with contextlib.suppress(OSError):
+            append_text(self.path / "log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
 
     def delete(self) -> None:
         """Delete the folder permanently.
@@ -370,8 +409,7 @@ class RunFolder:
         Raises:
             StorageError: the folder cannot be deleted.
         """
-        with storing(self.path):
-            shutil.rmtree(self.path)
+        remove_folder(self.path)
 
 
 def default_root() -> Path:
@@ -390,7 +428,7 @@ def scan_runs(root: Path | None = None) -> tuple[list[RunInfo], list[str]]:
     infos: list[RunInfo] = []
     broken: list[str] = []
     for path in sorted(root.iterdir()) if root.is_dir() else []:
-        if not ((path / "config.json").is_file() or (path / "run.json").is_file()):
+        if path.name.startswith(HIDDEN) or not ((path / "config.json").is_file() or (path / "run.json").is_file()):
             continue
         folder = RunFolder(path)
         if not is_id(path.name):  # it could not be opened by its id
@@ -407,6 +445,10 @@ def scan_runs(root: Path | None = None) -> tuple[list[RunInfo], list[str]]:
 def examples(runs: Iterable[RunInfo]) -> list[RunInfo]:
     """Return the runs that are examples, sorted by their place."""
     return sorted((run for run in runs if run.teaches), key=_place)
+
+
+def _fits_event(row: Any) -> bool:
+    return isinstance(row, dict) and fits_event(current_event(row))
 
 
 def _place(run: RunInfo) -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 from ..errors import RunError
 from .files import storing
 from .folder import ACTIVE, RunFolder, check_own, default_root
+from .leftovers import remove_folder
 
 NAME = ".trash"
 
@@ -38,7 +38,7 @@ def discard(run: str, root: Path | None = None) -> None:
     with storing(root):
         target.parent.mkdir(exist_ok=True)
         if target.exists():
-            shutil.rmtree(target)
+            remove_folder(target)
         os.replace(source, target)
 
 
@@ -61,7 +61,7 @@ def restore(run: str, root: Path | None = None) -> None:
 def trashed(root: Path | None = None) -> list[str]:
     """Return the ids of discarded runs, the latest first."""
     root = root or default_root()
-    folders = [path for path in (root / NAME).glob("*") if path.is_dir()]
+    folders = [path for path in (root / NAME).glob("[!.]*") if path.is_dir()]
     return [path.name for path in sorted(folders, key=lambda path: path.stat().st_ctime, reverse=True)]
 
 
@@ -73,8 +73,7 @@ def empty(root: Path | None = None) -> None:
     """
     root = root or default_root()
     if (root / NAME).is_dir():
-        with storing(root):
-            shutil.rmtree(root / NAME)
+        remove_folder(root / NAME)
 
 
 def _inside(folder: Path, run: str) -> Path:

@@ -81,6 +81,8 @@ def load(runs: Iterable[str]) -> list[ComparedRun]:
         try:
             stamp = open_run(run).folder.stamp("info", "metrics", "events", "evaluation")
             compared.append(_load(run, str(root()), stamp))
+            if compared[-1].damaged:
+                st.warning(literal(f"Left out: {compared[-1].damaged}"), icon=":material/warning:")
         except CpcError as error:
             st.error(literal(f"{run}: {error}"), icon=":material/error:")
     return compared

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,11 @@ import streamlit as st
 
 from cpc_engine.errors import CpcError
 
+_UNSEEN = "\u2060"  # word joiner
+# An address or a mail address is a link even where its colon is escaped: the text is searched after it was parsed.
+_JOINED = re.compile(r"(?<=http)(?=s?\\:)|(?<=www)(?=\.)|(?<=@)|(?<=[-<>~=])(?=\\?[-<>~=])", re.IGNORECASE)
+_INDENTED = re.compile(r"^[ \t]+", re.MULTILINE)  # a line of code
+_LIST = re.compile(r"^(\d*)([-+=.)])", re.MULTILINE)
 BROKE = "This page met something that it does not know how to handle"
 
 
@@ -31,7 +37,16 @@ def sentence(text: str) -> str:
 
 
 def literal(text: str) -> str:
-    """`text` with every character escaped that Streamlit's Markdown would interpret."""
-    for mark in "\\`*_[]$<>:#~|":
+    r"""`text` so that Streamlit's Markdown shows it letter by letter.
+
+    Marks are escaped. What becomes a link, a list, or another sign without any mark is taken apart: addresses and signs
+    such as -> by a character that is not seen, lists by escaping their mark at the start of a line.
+
+    Example:
+        >>> literal("![x](y) *a*")
+        '\\!\\[x\\](y) \\*a\\*'
+    """
+    for mark in "\\`*_[]$<>:#~|!&":
         text = text.replace(mark, f"\\{mark}")
-    return text
+    text = _LIST.sub(r"\1\\\2", _INDENTED.sub("", text))
+    return _JOINED.sub(_UNSEEN, text)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import streamlit as st
 
-from .errors import plain_errors
+from .errors import literal, plain_errors
 from .session import awake, manager
 
 WORDS = {
@@ -94,7 +94,8 @@ def _working(expected: bool) -> None:
                 position = f"number {waiting.index(run.id) + 1} in line"
             st.page_link(
                 "pages/watch.py",
-                label=f"{run.phase or WORDS[run.status]} · {position} · {run.name or run.id}",  # a phone cuts the end
+                # A phone cuts the end.
+                label=f"{run.phase or WORDS[run.status]} · {position} · {literal(run.name or run.id)}",
                 icon=":material/progress_activity:" if run.status == "running" else ":material/hourglass_empty:",
                 query_params={"run": run.id},
             )

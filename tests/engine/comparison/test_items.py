@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cpc_engine.comparison.arms import Arm, group
-from cpc_engine.comparison.collect import item_results, load_compared
+from cpc_engine.comparison.collect import load_compared
 from cpc_engine.comparison.judge import EXPLANATION, judge
 from cpc_engine.comparison.tables import metrics_csv_columns, metrics_table
 from cpc_engine.evaluation.intervals import hierarchical_interval, mean_interval
@@ -99,17 +99,18 @@ def test_the_explanation_names_what_intervals_do_not_cover() -> None:
 
 def test_items_come_from_the_evaluation(tmp_path: Any) -> None:
     folder = RunFolder.create(tmp_path, tiny())
-    row = {"trained": 0.75, "validation": 0.9}
+    shares = {"untrained": 0.5, "raw": 0.5, "untrained_validation": 0.5, "interval": [0.3, 0.9], "strength": 1.0}
+    row = {"trained": 0.75, "validation": 0.9, **shares}
     probes = {
         "audio.mean_context": {**row, "correct": "1101"},
         "audio.mean_latent": {**row, "validation": 0.1, "correct": "0000"},
         "image.mean_context": {**row, "correct": "0111"},
     }
-    folder.save_json("evaluation", {"probe": probes})
-    found = item_results(folder)
+    folder.save_json("evaluation", {"run": folder.id, "test_items": 4, "probe": probes})
+    found = load_compared(folder).items
     assert found["probe.audio.mean_context"].tolist() == [1, 1, 0, 1]
     assert found["probe"].tolist() == [0.5, 1, 0.5, 1]
     assert set(load_compared(folder).items) == {*(f"probe.{name}" for name in probes), "probe"}
     del probes["image.mean_context"]["correct"]
-    folder.save_json("evaluation", {"probe": probes})
-    assert "probe" not in item_results(folder)
+    folder.save_json("evaluation", {"run": folder.id, "test_items": 4, "probe": probes})
+    assert "probe" not in load_compared(folder).items

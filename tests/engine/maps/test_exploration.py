@@ -67,7 +67,7 @@ def test_features_and_agreement_of_one_item_by_hand(explored: Exploration) -> No
 
 def test_the_probes_classes_are_its_own_predictions(explored: Exploration) -> None:
     assert explored.predicted is not None
-    name, probe = load_probes(explored.folder)["image"]
+    name, probe = load_probes(explored.folder, explored.model)["image"]
     rows = explored.items.of("image", "test")
     features = getattr(explored._embedded[("image", "test")], name).numpy()
     np.testing.assert_array_equal(explored.predicted[rows], probe.predict(features))

@@ -148,7 +148,7 @@ def test_damaged_files_are_told_and_cost_no_run(tmp_path: Path) -> None:
     assert loaded(folder).steps[-1] == 4
     assert "are lost" in (folder.path / "log.txt").read_text()
     folder.save_json("evolution", {})
-    with pytest.raises(RunError, match="incomplete"):
+    with pytest.raises(RunError, match=r"evolution\.json is damaged \(modalities: field required\)"):
         load_snapshots(folder)
     (folder.path / "evolution.json").unlink()
     assert load_snapshots(folder) is None

@@ -20,6 +20,7 @@ from cpc_engine.execution.execute import Phase, Record, State, execute
 from cpc_engine.maps.stored import load_map
 from cpc_engine.placing import Placer
 from cpc_engine.storage import files, process
+from cpc_engine.storage.artifacts import load_model, load_probes
 from cpc_engine.storage.folder import RunFolder, check_resumable, list_runs, scan_runs
 from cpc_engine.storage.trash import discard, trashed
 from cpc_engine.training.control import Control
@@ -258,15 +259,14 @@ def test_damaged_tensors_are_reported(name: str, content: str, copied: RunFolder
         copied.save_tensors("probe", {"audio.mean_context.weight": torch.zeros(2)})
     damage(copied, f"{name}.safetensors", content)
     with pytest.raises(RunError, match=rf"{name}\.safetensors is damaged"):
-        Placer(copied)
+        load_probes(copied, load_model(copied)) if name == "probe" else Placer(copied)
 
 
 def test_tensors_that_do_not_fit_are_reported(copied: RunFolder) -> None:
     copied.save_tensors("probe", {"audio.mean_context.weight": torch.zeros(2)})
-    with pytest.raises(RunError, match=r"probe\.safetensors is incomplete"):
-        Placer(copied)
+    assert Placer(copied).damaged == (f"{copied.id}: probe.safetensors is damaged (mean is missing)",)
     copied.save_tensors("map", {"features": torch.zeros(2)})
-    with pytest.raises(RunError, match="map's files are incomplete"):
+    with pytest.raises(RunError, match=r"map\.safetensors is damaged \(features has the shape \(2,\), not"):
         load_map(copied)
     copied.save_tensors("weights", {"something": torch.zeros(2)})
     with pytest.raises(RunError, match=r"weights\.safetensors does not fit"):
@@ -312,7 +312,7 @@ def test_metrics_that_cannot_be_read_are_reported(copied: RunFolder) -> None:
     (copied.path / "metrics.jsonl").unlink()
     assert copied.records() == []
     (copied.path / "metrics.jsonl").mkdir()
-    with pytest.raises(RunError, match=r"metrics\.jsonl cannot be read"):
+    with pytest.raises(RunError, match=r"metrics\.jsonl is not a regular file"):
         copied.records()
 
 
@@ -508,9 +508,45 @@ def test_a_diverged_run_keeps_finite_weights(tmp_path: Path, monkeypatch: pytest
     assert [record["step"] for record in folder.records()] == [1, 2, 3]
     assert folder.info().steps_done == 2
     assert all(bool(torch.isfinite(tensor).all()) for tensor in folder.tensors("weights").values())
-    assert Placer(folder).map.maps
+    assert not folder.has("map")
+    assert not folder.has_tensors("typicality")
+    with pytest.raises(RunError, match="has no map: it diverged"):
+        Placer(folder)
     with pytest.raises(RunError, match="diverged; start a new run"):
         check_resumable(folder)
+
+
+@pytest.mark.parametrize("spoiled", [float("nan"), float("inf"), 1e30])
+@pytest.mark.parametrize("at", [5, 6])
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_network_that_is_no_longer_finite_costs_no_good_weights(
+    spoiled: float, at: int, kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Spoiled by the last step, after a finite loss, or by the one before it."""
+    update, good = Trainer._update_momentum_encoders, {}
+
+    def spoil(self: Trainer) -> None:
+        update(self)
+        if self.steps_done == 3:  # the fourth step is going on
+            good.update({name: tensor.clone() for name, tensor in self.model.weights().items()})
+        if self.steps_done == at - 1:
+            with torch.no_grad():
+                for parameter in self.model.parameters():
+                    parameter.fill_(spoiled)
+
+    monkeypatch.setattr(Trainer, "_update_momentum_encoders", spoil)
+    every = 2 if kept else 100
+    folder = RunFolder.create(tmp_path, tiny(optimizer__steps=6, run__checkpoint_every=every))
+    end = execute(folder, Control())
+    assert (end.status, folder.info().status) == ("diverged", "diverged")
+    assert not folder.has("map")
+    if kept:
+        stored = folder.tensors("weights")
+        assert stored.keys() == good.keys()
+        assert all(torch.equal(stored[name], good[name]) for name in good)
+        assert folder.info().steps_done == 4
+    else:
+        assert not folder.has_tensors("weights")
 
 
 def test_an_active_run_cannot_be_deleted(copied: RunFolder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -326,3 +327,14 @@ def test_learning_rate_warms_up_and_decays() -> None:
     assert rates.index(max(rates)) in (9, 10)
     assert rates[-1] == pytest.approx(config.learning_rate * config.final_rate, rel=0.02)
     assert all(a >= b for a, b in pairwise(rates[10:]))
+
+
+@pytest.mark.parametrize("make", [trainer, both])
+def test_what_is_recorded_does_not_change_the_weights(make: Callable[[], Trainer]) -> None:
+    """On a CPU, bit for bit."""
+    often, seldom = make(), make()
+    for step in range(1, 12):
+        assert often.step(True) is not None
+        assert (seldom.step(step % 5 == 0) is None) == (step % 5 != 0)
+    weights = seldom.model.weights()
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in often.model.weights().items())

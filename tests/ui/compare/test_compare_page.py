@@ -100,6 +100,22 @@ def test_two_settings_are_held_against_each_other(runs: Path, finished: Path) ->
     assert len(test.dataframe[2].value) > 60
 
 
+def test_runs_whose_settings_were_changed_on_the_way_are_compared(runs: Path, finished: Path) -> None:
+    """Only the missing seeds leave them out."""
+    shutil.copytree(finished, runs)
+    changed = ids(runs)[-1]
+    RunFolder(runs / changed).append_event({"step": 1, "kind": "change", "setting": "loss.temperature", "value": 0.3})
+    test = page(runs=",".join(ids(runs)))
+    assert not test.exception
+    assert not test.error
+    tables = [table.value for table in test.dataframe]
+    assert list(tables[0]["Seeds"]) == ["0, 1", "0", "1"]
+    assert "A or B?" in tables[1].columns
+    assert list(tables[2]["Setting"]) == ["sampler.perturbed", "loss.temperature from step 1"]
+    missing = test.button(key="missing").label
+    assert "Run the missing seeds" in missing
+
+
 def test_the_primary_metric_comes_first_and_two_seeds_give_no_verdict(runs: Path, finished: Path) -> None:
     shutil.copytree(finished, runs)
     test = page(runs=",".join(ids(runs)))

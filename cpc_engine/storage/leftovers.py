@@ -1,0 +1,76 @@
+"""Folders that come and go as one: a process that is killed meanwhile leaves nothing that is listed or stays.
+
+A folder is made under a hidden name and then renamed, and renamed to a hidden name before it is deleted. What a killed
+process has left under such a name is deleted by the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from .files import storing
+from .process import is_alive, started
+
+HIDDEN = ".part-"  # then the process's id and start time, and some letters
+
+
+@contextlib.contextmanager
+def making(path: Path) -> Iterator[Path]:
+    """Give the hidden folder in which to make what becomes `path` at the end of the block.
+
+    It is deleted if the block raises, and so are those that other processes have left beside it.
+
+    Raises:
+        StorageError: it cannot be made or renamed.
+
+    Example:
+        >>> import tempfile
+        >>> root = Path(tempfile.mkdtemp())
+        >>> with making(root / "run") as folder:
+        ...     _ = (folder / "config.json").write_text("{}")
+        >>> [path.name for path in root.iterdir()]
+        ['run']
+    """
+    with storing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
+        hidden = _hidden(path.parent)
+        hidden.mkdir()
+    try:
+        yield hidden
+        with storing(path):
+            os.replace(hidden, path)
+    except BaseException:
+        shutil.rmtree(hidden, ignore_errors=True)
+        raise
+
+
+def remove_folder(path: Path) -> None:
+    """Delete a folder, all or nothing.
+
+    Raises:
+        StorageError: it cannot be deleted.
+    """
+    with storing(path):
+        hidden = _hidden(path.parent)
+        os.replace(path, hidden)
+        shutil.rmtree(hidden)
+    sweep(path.parent)
+
+
+def sweep(root: Path) -> None:
+    """Delete what processes that have gone have left half made or half deleted."""
+    for path in root.glob(f"{HIDDEN}*"):
+        with contextlib.suppress(OSError, ValueError):  # another process sweeps, too; a folder named like one of ours
+            pid, since = map(int, path.name.removeprefix(HIDDEN).split("-")[:2])
+            if not is_alive(pid, since, path.stat().st_mtime):
+                shutil.rmtree(path)
+
+
+def _hidden(root: Path) -> Path:
+    return root / f"{HIDDEN}{os.getpid()}-{started(os.getpid())}-{secrets.token_hex(3)}"

@@ -79,11 +79,12 @@ def watched(trainer: Trainer, sections: Sections) -> Iterator[None]:
     """Steps of this trainer are counted by section; the engine is as before afterwards."""
     places: list[tuple[Any, str, str]] = [
         (Split, "take", "data and features"),
-        (trainer, "_features", "data and features"),
-        (trainer, "_keys", "negatives"),
+        (trainer.views, "features", "data and features"),
+        (trainer.prediction, "keys", "negatives"),
         (HybridSampler, "candidates", "negatives"),
         (HybridSampler, "enqueue", "negatives"),
-        (engine, "info_nce", "loss"),
+        (prediction, "info_nce", "loss"),
+        (item_term, "info_nce", "loss"),
         (trainer.fabric, "backward", "loss, backward"),
         (trainer, "_clip", "optimizer"),
         (trainer, "_update_momentum_encoders", "optimizer"),

@@ -163,7 +163,7 @@ def queue_drift(trainer: Trainer, modality: Modality) -> float | None:
     Returns:
         A cosine from −1 to 1; None for an empty queue.
     """
-    entries = trainer.samplers[modality].queue.state()
+    entries = trainer.prediction.samplers[modality].queue.state()
     count = len(entries["ids"])
     if count == 0:
         return None

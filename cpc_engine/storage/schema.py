@@ -70,6 +70,7 @@ class Record(TypedDict):
     gradient_norm: NotRequired[Number]
     pair_loss: NotRequired[Number]
     modalities: dict[Modality, _ModalityRecord]
+    items: NotRequired[dict[Modality, _ModalityRecord]]
     geometry: NotRequired[dict[str, Number] | None]
     hard: NotRequired[dict[Modality, list[_HardNegative]] | None]
 

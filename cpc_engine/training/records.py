@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..model import Encoding
+from ..negatives.infonce import InfoNCE
 from ..negatives.source_stats import HardNegative, SourceStats
 
 
@@ -73,6 +75,44 @@ class StepRecord:
             (None, 0.333333)
         """
         return {key: value for key, value in _plain(asdict(self)).items() if value is not None or key == "loss"}
+
+
+def loss_record(
+    result: InfoNCE, per_item: int, queued: int, loss: float | None = None, horizons: dict[str, float] | None = None
+) -> ModalityRecord:
+    """Return the record of a loss with source statistics.
+
+    Args:
+        per_item: number of candidates per item.
+        queued: number of latents in the queue before the step.
+        loss: in nats; that of the result by default.
+        horizons: loss per horizon.
+    """
+    stats = result.stats
+    assert stats is not None
+    return ModalityRecord(
+        loss=result.loss.item() if loss is None else loss,
+        accuracy=stats.accuracy,
+        positive_mass=stats.positive_mass,
+        positive_similarity=stats.positive_similarity,
+        queue=queued,
+        latents_per_item=per_item,
+        horizons=horizons or {},
+        sources={str(name): source for name, source in stats.sources.items()},
+    )
+
+
+def prediction_record(result: InfoNCE, encoding: Encoding, queued: int) -> ModalityRecord:
+    """Return the record of the prediction of later positions, with a loss for each horizon."""
+    first, horizons, begin = min(encoding.predictions), {}, 0
+    for k, vectors in encoding.predictions.items():
+        count = vectors.shape[0] * vectors.shape[1]
+        horizons[str(k)] = result.losses[begin : begin + count].mean().item()
+        begin += count
+    loss = sum(horizons.values()) / len(horizons)
+    if begin < len(result.losses):
+        horizons["global"] = result.losses[begin:].mean().item()
+    return loss_record(result, encoding.latents.shape[1] - first, queued, loss, horizons)
 
 
 def _plain(value: Any) -> Any:

@@ -14,30 +14,28 @@ from collections.abc import Callable, Mapping
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..config import RunConfig
-from ..data.dataset import Dataset, Split
-from ..data.windows import all_windows, random_windows
+from ..data.dataset import Dataset
+from ..data.windows import all_windows
 from ..errors import ConfigError
 from ..model import Encoding
 from ..model.encoded import Encoded
 from ..model.frontends import shuffle_frames, shuffle_tiles
-from ..negatives.infonce import InfoNCE, info_nce
-from ..negatives.sampler import HybridSampler, keys_of
+from ..negatives.infonce import InfoNCE
 from ..negatives.source_stats import HardNegative
-from ..sources import Anchors, Keys
 from ..terms import Modality
 from .batches import BatchSampler
 from .initial import new_model
 from .objectives.item_term import ItemTerm
 from .objectives.origin import Origin
 from .objectives.pair_term import pair_loss
+from .objectives.prediction import PredictionTerm
 from .objectives.regularizers import vicreg
-from .records import ModalityRecord, StepRecord
+from .records import ModalityRecord, StepRecord, loss_record, prediction_record
 from .schedule import learning_rate
-from .spectra import Spectra
 from .states import with_prefix
+from .views import Views
 
 SHUFFLE_TILE = 8  # px; smaller than a patch, so that shuffled input differs within patches too
 MetricsFunction = Callable[["Trainer"], dict[str, float]]  # computes metrics of the current network
@@ -54,7 +52,7 @@ class Trainer:
     Attributes:
         model: the network.
         ema: momentum encoders by modality; None if `sampler.key_momentum` is 0.
-        samplers: the sampler of negatives, with its queue, per modality.
+        prediction: the prediction of later positions, with its samplers.
         item_term: the item-level term, with samplers of its own; None if `loss.item_weight` is 0.
         steps_done: number of finished steps.
         seconds: training time in s, without pauses and metrics.
@@ -80,13 +78,8 @@ class Trainer:
         if config.sampler.key_momentum > 0:
             self.ema = copy.deepcopy(self.model.encoders).requires_grad_(False)
         self.generator = torch.Generator(device).manual_seed(config.run.seed)
-        cosine = config.loss.similarity == "cosine"
-        self.samplers: dict[Modality, HybridSampler] = {
-            m: HybridSampler(config.sampler, config.context.latent_dim, cosine, self.generator)
-            for m in self.model.modalities
-        }
-        cached = config.audio.cached and data.train.audio is not None
-        self.spectra = Spectra(data.train, self.model.audio_features) if cached else None
+        self.views = Views(config, self.model, data.train, self.generator)
+        self.prediction = PredictionTerm(config, self.model, self.ema, self.generator)
         self.item_term = ItemTerm(config, self.model, self.ema, self.generator) if config.loss.item_weight > 0 else None
         groups = data.train.groups if config.sampler.one_group else None
         self.order = BatchSampler(len(data.train), config.optimizer.batch_size, config.run.seed, groups)
@@ -109,12 +102,18 @@ class Trainer:
             raise ConfigError(
                 f"cross-modal negatives and the pair term need sound and pictures; {self.data.name} has one"
             )
-        one_item = all_windows(self.data.train.take(torch.zeros(1, dtype=torch.int64)), self.config.audio)[0]
         with torch.no_grad():
-            for modality, encoding in self.model(self._features(one_item.to(self.generator.device), None)).items():
+            one_item = self._one_item()
+            for modality, encoding in self.model(one_item).items():
                 if not encoding.predictions:
                     length = encoding.latents.shape[1]
                     raise ConfigError(f"{modality} gives {length} latents: no horizon of {self.model.horizons} fits")
+
+    def _one_item(self) -> dict[Modality, Tensor]:
+        """Features of one training item."""
+        one = all_windows(self.data.train.take(torch.zeros(1, dtype=torch.int64)), self.config.audio)[0]
+        one = one.to(self.generator.device)
+        return {m: self.model.features[m](one.values(m)) for m in self.model.modalities}
 
     def change(self, config: RunConfig) -> None:
         """Continue with changed live settings (see `settings.Setting.live`)."""
@@ -122,8 +121,7 @@ class Trainer:
             with torch.no_grad():
                 self.model.log_scale.fill_(-torch.tensor(config.loss.temperature).log())
         self.config = config
-        for sampler in self.samplers.values():
-            sampler.config = config.sampler
+        self.prediction.change(config)
         if self.item_term is not None:
             self.item_term.change(config)
 
@@ -150,27 +148,27 @@ class Trainer:
         self.network.train()
         rows = self.order.rows(step)
         rows = rows[self._labels[rows].argsort(stable=True)]  # by class, as the source statistics need candidates
-        batch, places = random_windows(self.data.train.take(rows), config.audio, self.generator)
-        inputs = self._views(batch, rows, places)
-        same = self._views(batch, rows, places) if config.context.other_view else None
-        other = self._other_views(rows) if config.loss.compares_items else None
+        window = self.views.window(rows)
+        inputs = self.views.features(window)
+        same = self.views.features(window) if config.context.other_view else None
+        other = self.views.features(self.views.window(rows)) if config.loss.compares_items else None
         encodings: dict[Modality, Encoding] = self.network(inputs, same if self.ema is None else None, other)
         drawn = rows.to(self.generator.device)
         items = {m: numbers[drawn] for m, numbers in self._contents.items()}
-        origin = Origin(items, batch.labels, self._pairs[drawn], places)
-        views = inputs if same is None else same
-        keys = {m: self._keys(m, views[m], encodings[m], origin) for m in encodings}
+        origin = Origin(items, window.batch.labels, self._pairs[drawn], window.places)
+        targets = inputs if same is None else same
+        keys = {m: self.prediction.keys(m, targets[m], encodings[m], origin) for m in encodings}
         scale = self.model.scale()
         # On a CPU statistics cost 1 to 3 % of a step, and they change the order of sums and thus their rounding: with
         # them in every step, what is recorded does not change the weights. On a GPU they would synchronize it.
         watched = record or self.generator.device.type == "cpu"
         results: dict[Modality, InfoNCE] = {}
         shuffled: dict[Modality, Encoded] = {}
-        queued = {m: len(self.samplers[m].queue) for m in keys}
+        queued = {m: len(sampler.queue) for m, sampler in self.prediction.samplers.items()}
         for m in keys:
             if config.sampler.shuffled == "input":
                 shuffled[m] = self._shuffled_input(m, inputs[m])
-            results[m] = self._modality_loss(m, encodings[m], keys, shuffled.get(m), origin, scale, watched)
+            results[m] = self.prediction.loss(m, encodings[m], keys, shuffled.get(m), origin, scale, step, watched)
         loss = torch.stack([result.loss for result in results.values()]).mean()
         compared: dict[Modality, InfoNCE] = {}
         queued_items: dict[Modality, int] = {}
@@ -193,9 +191,7 @@ class Trainer:
             self.optimizer.step()
             self.model.clamp_temperature()
             self._update_momentum_encoders()
-            first = min(self.model.horizons)
-            for m in keys:
-                self.samplers[m].enqueue(keys[m].futures(first), step)
+            self.prediction.enqueue(keys, step)
             if self.item_term is not None:
                 self.item_term.enqueue(step)
         self.steps_done += 1
@@ -203,7 +199,7 @@ class Trainer:
             self.seconds += time.perf_counter() - began
             return None
         modalities: dict[str, ModalityRecord] = {
-            m: self._modality_record(results[m], encodings[m], queued[m]) for m in results
+            m: prediction_record(results[m], encodings[m], queued[m]) for m in results
         }
         values = (loss.item(), norm.item(), 0.0 if pair is None else pair.item(), 1.0 / scale.item())
         self.seconds += time.perf_counter() - began
@@ -221,107 +217,15 @@ class Trainer:
             gradient_norm=values[1],
             pair_loss=values[2],
             modalities=modalities,
-            items={m: _record(result, 1, queued_items[m]) for m, result in compared.items()} or None,
+            items={m: loss_record(result, 1, queued_items[m]) for m, result in compared.items()} or None,
             geometry=geometry,
             hard=hard,
         )
-
-    def _features(self, batch: Split, generator: torch.Generator | None) -> dict[Modality, Tensor]:
-        """The features of a batch, with augmentation if a generator is given."""
-        return {m: self.model.features[m](batch.values(m), generator) for m in self.model.modalities}
-
-    def _other_views(self, rows: Tensor) -> dict[Modality, Tensor]:
-        """The features of another view of the items at `rows`, or of another window of their recordings."""
-        batch, places = random_windows(self.data.train.take(rows), self.config.audio, self.generator)
-        return self._views(batch, rows, places)
-
-    def _views(self, batch: Split, rows: Tensor, places: Tensor) -> dict[Modality, Tensor]:
-        """The augmented features of a batch, the items at `rows` from their latent `places` on."""
-        if self.spectra is None:
-            return self._features(batch, self.generator)
-        views: dict[Modality, Tensor] = {}
-        for modality in self.model.modalities:
-            if modality == "audio":
-                power = self.spectra.windows(rows.to(places.device), places)
-                views[modality] = self.model.audio_features.augmented(power, self.generator)
-            else:
-                views[modality] = self.model.features[modality](batch.values(modality), self.generator)
-        return views
 
     def _regularizers(self, encodings: dict[Modality, Encoding]) -> Tensor:
         """The terms without negatives, averaged over modalities."""
         views = [encoding.both_items() for encoding in encodings.values()]
         return torch.stack([vicreg(a.float(), b.float(), self.config.loss) for a, b in views]).mean()
-
-    def _keys(self, modality: Modality, features: Tensor, encoding: Encoding, origin: Origin) -> Keys:
-        """The keys of one modality: latents of the momentum encoder, of a second view, or of the batch itself."""
-        latents = encoding.latents if encoding.view_latents is None else encoding.view_latents
-        if self.ema is not None:
-            with torch.no_grad():
-                latents = self.ema[modality](features).latents
-        return self._keys_of(modality, latents, origin)
-
-    def _keys_of(self, modality: Modality, latents: Tensor, origin: Origin) -> Keys:
-        return keys_of(
-            modality,
-            latents,
-            origin.items[modality],
-            origin.labels,
-            self.config.loss.similarity == "cosine",
-            origin.pairs,
-            origin.places if modality == "audio" else None,
-        )
-
-    def _modality_loss(
-        self,
-        modality: Modality,
-        encoding: Encoding,
-        keys: dict[Modality, Keys],
-        shuffled: Encoded | None,
-        origin: Origin,
-        scale: Tensor,
-        record: bool,
-    ) -> InfoNCE:
-        """The loss of one modality (see docs/method.md#algorithm-2).
-
-        All horizons share one set of in-batch candidates, the keys from the smallest horizon on.
-        """
-        first = min(encoding.predictions)
-        futures = keys[modality].futures(first)
-        other = next((keys[m] for m in keys if m != modality), None)
-        shuffled_input = None if shuffled is None else self._keys_of(modality, shuffled.latents, origin)
-        batch, length, device = len(origin.labels), futures.length, futures.ids.device
-        anchors, positives, weights = [], [], []
-        for vectors, columns, weight in self._predictions(modality, encoding):
-            rows = torch.arange(batch, device=device)[:, None] * length + columns - first
-            anchors.append(vectors.reshape(rows.numel(), -1).float())
-            positives.append(rows.reshape(-1))
-            weights.append(torch.full((rows.numel(),), weight / rows.numel(), device=device))
-        all_anchors = torch.cat(anchors)
-        if self.config.loss.similarity == "cosine":
-            all_anchors = F.normalize(all_anchors, dim=1)
-        columns = torch.cat(positives)
-        candidates = self.samplers[modality].candidates(
-            futures, self.steps_done, other, shuffled_input, Anchors(all_anchors.detach(), columns)
-        )
-        classes = futures.labels[columns] if record else None
-        return info_nce(all_anchors, columns, candidates, scale, torch.cat(weights), classes, self._bound())
-
-    def _predictions(self, modality: Modality, encoding: Encoding) -> list[tuple[Tensor, Tensor, float]]:
-        """Return what is compared with the latents: per horizon, and at last for the global–local term, vectors
-        (B, n, d), the positions (n,) of their targets, and the weight of their mean loss.
-        """
-        found: list[tuple[Tensor, Tensor, float]] = []
-        loss, horizons = self.config.loss, len(encoding.predictions)
-        for k, vectors in encoding.predictions.items():
-            found.append((vectors, encoding.anchors[k] + k, loss.prediction_weight / horizons))
-        if loss.global_weight > 0:
-            positions = torch.arange(
-                min(encoding.predictions), encoding.latents.shape[1], device=encoding.latents.device
-            )
-            summaries: Tensor = self.model.globals[modality](encoding.summary)
-            found.append((summaries[:, None].expand(-1, len(positions), -1), positions, loss.global_weight))
-        return found
 
     def _shuffled_input(self, modality: Modality, features: Tensor) -> Encoded:
         """Encode the same items with their spectrogram frames or image tiles in random order."""
@@ -336,13 +240,6 @@ class Trainer:
         with torch.no_grad():
             encoded = self.ema[modality](shuffled)
         return encoded
-
-    def _bound(self) -> float | None:
-        """An upper bound of the logits that needs no synchronization; None unless vectors have unit length."""
-        loss = self.config.loss
-        if loss.similarity != "cosine":
-            return None
-        return 1 / (loss.temperature_min if loss.learnable_temperature else loss.temperature)
 
     def _clip(self) -> Tensor:
         """Clip the gradient norm and return the norm before clipping."""
@@ -360,18 +257,6 @@ class Trainer:
         if self.item_term is not None:
             self.item_term.update_momentum()
 
-    def _modality_record(self, result: InfoNCE, encoding: Encoding, queued: int) -> ModalityRecord:
-        """The record of one modality; `queued` is the number of latents in its queue before the step."""
-        first, horizons, begin = min(encoding.predictions), {}, 0
-        ends = {str(k): vectors.shape[0] * vectors.shape[1] for k, vectors in encoding.predictions.items()}
-        for name, count in ends.items():
-            horizons[name] = result.losses[begin : begin + count].mean().item()
-            begin += count
-        loss = sum(horizons.values()) / len(horizons)
-        if begin < len(result.losses):
-            horizons["global"] = result.losses[begin:].mean().item()
-        return _record(result, encoding.latents.shape[1] - first, queued, loss, horizons)
-
     def state(self) -> dict[str, Tensor]:
         """Return all tensors that are needed to resume the run, in a flat dict, so that no pickle is needed."""
         state = {f"model.{name}": tensor for name, tensor in self.model.weights().items()}
@@ -379,7 +264,7 @@ class Trainer:
             state |= {f"ema.{name}": tensor for name, tensor in self.ema.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             state |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
-        for modality, sampler in self.samplers.items():
+        for modality, sampler in self.prediction.samplers.items():
             state |= {f"queue.{modality}.{name}": tensor for name, tensor in sampler.queue.state().items()}
         if self.item_term is not None:
             state |= {f"item.{name}": tensor for name, tensor in self.item_term.state().items()}
@@ -397,27 +282,10 @@ class Trainer:
             index, _, moment = name.partition(".")
             moments.setdefault(int(index), {})[moment] = tensor
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
-        for modality, sampler in self.samplers.items():
+        for modality, sampler in self.prediction.samplers.items():
             sampler.queue.load(with_prefix(state, f"queue.{modality}."))
         if self.item_term is not None:
             self.item_term.load(with_prefix(state, "item."))
         self.generator.set_state(state["generator"].cpu())
         done, seconds = state["progress"].tolist()
         self.steps_done, self.seconds = int(done), seconds
-
-
-def _record(
-    result: InfoNCE, per_item: int, queued: int, loss: float | None = None, horizons: dict[str, float] | None = None
-) -> ModalityRecord:
-    stats = result.stats
-    assert stats is not None
-    return ModalityRecord(
-        loss=result.loss.item() if loss is None else loss,
-        accuracy=stats.accuracy,
-        positive_mass=stats.positive_mass,
-        positive_similarity=stats.positive_similarity,
-        queue=queued,
-        latents_per_item=per_item,
-        horizons=horizons or {},
-        sources={str(name): source for name, source in stats.sources.items()},
-    )

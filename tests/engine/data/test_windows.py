@@ -118,7 +118,7 @@ def test_queued_latents_keep_their_place_in_the_recording(monkeypatch: pytest.Mo
     trainer = Trainer(config, data, Fabric(accelerator="cpu", devices=1))
     for _ in range(4):
         trainer.step()
-    state = trainer.samplers["audio"].queue.state()
+    state = trainer.prediction.samplers["audio"].queue.state()
     assert int((state["ids"] & NO_POSITION).max()) > CLIP // latent_stride(config.audio)
     drift = queue_drift(trainer, "audio")
     assert drift is not None

@@ -141,7 +141,7 @@ def test_the_queue_names_an_item_that_holds_the_latent() -> None:
     data = repeated(rows, list(range(12)))
     cpc = trainer(data, sampler__queue_size=4096, optimizer__batch_size=12, optimizer__learning_rate=1e-6)
     cpc.step()
-    items = item_index(cpc.samplers["image"].queue.state()["ids"]).unique().tolist()
+    items = item_index(cpc.prediction.samplers["image"].queue.state()["ids"]).unique().tolist()
     assert items == [0, 1, 2, 3, 8, 9, 10, 11]
     drift = queue_drift(cpc, "image")
     assert drift is not None

@@ -52,7 +52,7 @@ def test_the_plan_describes_the_actual_step(preset: str, more: dict[str, object]
     plans = {planned.modality: planned for planned in plan(config)}
     enqueued, record = 0.0, None
     for _ in range(20):
-        before = {m: len(s.queue) for m, s in trainer.samplers.items()}
+        before = {m: len(s.queue) for m, s in trainer.prediction.samplers.items()}
         record = trainer.step()
     assert record is not None
     assert set(plans) == set(record.modalities)
@@ -62,7 +62,9 @@ def test_the_plan_describes_the_actual_step(preset: str, more: dict[str, object]
         assert planned.horizons == tuple(int(k) for k in actual.horizons)
         assert before[modality] == 300
         some = trainer.data.train.take(torch.arange(6))
-        predictions = trainer.model(trainer._features(some, None))[modality].predictions.values()
+        predictions = trainer.model({m: trainer.model.features[m](some.values(m)) for m in trainer.model.modalities})[
+            modality
+        ].predictions.values()
         assert planned.anchors == sum(vectors.shape[0] * vectors.shape[1] for vectors in predictions)
         assert actual.latents_per_item == planned.length - min(planned.horizons)
         enqueued = min(3, actual.latents_per_item) * 6

@@ -248,7 +248,9 @@ def test_every_horizon_weighs_the_same_and_only_its_own_anchors_count(wrap: bool
     rows = rows[run._labels[rows].argsort(stable=True)]
     generator = torch.Generator().manual_seed(run.config.run.seed)
     with torch.no_grad():
-        encoding = run.model(run._features(run.data.train.take(rows), generator))["image"]
+        encoding = run.model({"image": run.model.features["image"](run.data.train.take(rows).image, generator)})[
+            "image"
+        ]
     keys = encoding.latents[:, 1:].flatten(0, 1)
     per_horizon = []
     for k in (1, 2, 4):

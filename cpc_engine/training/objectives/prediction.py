@@ -1,0 +1,136 @@
+"""The loss of contrastive predictive coding of one modality (see docs/method.md#algorithm-2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...config import LossConfig, RunConfig
+from ...model import Encoding, MultiModalCPC
+from ...model.encoded import Encoded
+from ...negatives.infonce import InfoNCE, info_nce
+from ...negatives.sampler import HybridSampler, keys_of
+from ...sources import Anchors, Keys
+from ...terms import Modality
+from .origin import Origin
+
+
+class PredictionTerm:
+    """Predictions of later positions against the candidates of the hybrid sampler, of every modality.
+
+    Args:
+        config: configuration of the run.
+        model: the network.
+        ema: momentum encoders by modality, which then make the keys; None without momentum.
+        generator: source of all random draws.
+
+    Attributes:
+        samplers: the sampler of negatives, with its queue, per modality.
+    """
+
+    def __init__(
+        self, config: RunConfig, model: MultiModalCPC, ema: nn.ModuleDict | None, generator: torch.Generator
+    ) -> None:
+        self.loss_config: LossConfig = config.loss
+        self.model, self.ema = model, ema
+        self.samplers: dict[Modality, HybridSampler] = {
+            m: HybridSampler(config.sampler, config.context.latent_dim, self._cosine, generator)
+            for m in model.modalities
+        }
+
+    def change(self, config: RunConfig) -> None:
+        """Continue with changed live settings."""
+        self.loss_config = config.loss
+        for sampler in self.samplers.values():
+            sampler.config = config.sampler
+
+    def keys(self, modality: Modality, features: Tensor, encoding: Encoding, origin: Origin) -> Keys:
+        """Return the keys of a batch: latents of the momentum encoder, of a second view, or of the batch itself.
+
+        Args:
+            features: that the momentum encoder reads.
+        """
+        latents = encoding.latents if encoding.view_latents is None else encoding.view_latents
+        if self.ema is not None:
+            with torch.no_grad():
+                latents = self.ema[modality](features).latents
+        return self._keys_of(modality, latents, origin)
+
+    def loss(
+        self,
+        modality: Modality,
+        encoding: Encoding,
+        keys: dict[Modality, Keys],
+        shuffled: Encoded | None,
+        origin: Origin,
+        scale: Tensor,
+        step: int,
+        record: bool,
+    ) -> InfoNCE:
+        """Compute the loss of one modality.
+
+        All horizons share one set of in-batch candidates, the keys from the smallest horizon on.
+
+        Args:
+            keys: of the batch by modality.
+            shuffled: what the encoder made of shuffled input, where the sampler asks for it.
+            scale: scalar 1/τ.
+            step: of the run, from 0.
+            record: compute source statistics.
+        """
+        first = min(encoding.predictions)
+        futures = keys[modality].futures(first)
+        other = next((keys[m] for m in keys if m != modality), None)
+        shuffled_input = None if shuffled is None else self._keys_of(modality, shuffled.latents, origin)
+        batch, length, device = len(origin.labels), futures.length, futures.ids.device
+        parts, positives, weights = [], [], []
+        for vectors, columns, weight in self._predictions(modality, encoding):
+            rows = torch.arange(batch, device=device)[:, None] * length + columns - first
+            parts.append(vectors.reshape(rows.numel(), -1).float())
+            positives.append(rows.reshape(-1))
+            weights.append(torch.full((rows.numel(),), weight / rows.numel(), device=device))
+        anchors = torch.cat(parts)
+        if self._cosine:
+            anchors = F.normalize(anchors, dim=1)
+        columns = torch.cat(positives)
+        drawn_for = Anchors(anchors.detach(), columns)
+        candidates = self.samplers[modality].candidates(futures, step, other, shuffled_input, drawn_for)
+        classes = futures.labels[columns] if record else None
+        return info_nce(anchors, columns, candidates, scale, torch.cat(weights), classes, self._bound())
+
+    def enqueue(self, keys: dict[Modality, Keys], step: int) -> None:
+        """Add the positives of a step to the queues."""
+        for modality, sampler in self.samplers.items():
+            sampler.enqueue(keys[modality].futures(min(self.model.horizons)), step)
+
+    @property
+    def _cosine(self) -> bool:
+        return self.loss_config.similarity == "cosine"
+
+    def _keys_of(self, modality: Modality, latents: Tensor, origin: Origin) -> Keys:
+        places = origin.places if modality == "audio" else None
+        items = origin.items[modality]
+        return keys_of(modality, latents, items, origin.labels, self._cosine, origin.pairs, places)
+
+    def _predictions(self, modality: Modality, encoding: Encoding) -> list[tuple[Tensor, Tensor, float]]:
+        """Return what is compared with the latents: per horizon, and at last for the global–local term, vectors
+        (B, n, d), the positions (n,) of their targets, and the weight of their mean loss.
+        """
+        found: list[tuple[Tensor, Tensor, float]] = []
+        loss, horizons = self.loss_config, len(encoding.predictions)
+        for k, vectors in encoding.predictions.items():
+            found.append((vectors, encoding.anchors[k] + k, loss.prediction_weight / horizons))
+        if loss.global_weight > 0:
+            length, device = encoding.latents.shape[1], encoding.latents.device
+            positions = torch.arange(min(encoding.predictions), length, device=device)
+            summaries: Tensor = self.model.globals[modality](encoding.summary)
+            found.append((summaries[:, None].expand(-1, len(positions), -1), positions, loss.global_weight))
+        return found
+
+    def _bound(self) -> float | None:
+        """An upper bound of the logits that needs no synchronization; None unless vectors have unit length."""
+        loss = self.loss_config
+        if not self._cosine:
+            return None
+        return 1 / (loss.temperature_min if loss.learnable_temperature else loss.temperature)

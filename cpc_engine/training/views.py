@@ -1,0 +1,59 @@
+"""Random views of training items: windows of recordings and augmented features, as training reads them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..config import RunConfig
+from ..data.dataset import Split
+from ..data.windows import random_windows
+from ..model import MultiModalCPC
+from ..terms import Modality
+from .spectra import Spectra
+
+
+class Window(NamedTuple):
+    """Stretches of B training items.
+
+    Attributes:
+        batch: the items, recordings cut to clips. rows: (B,) int64, their rows among the training items.
+        places: (B,) int64 position of the first latent of each clip in its recording.
+    """
+
+    batch: Split
+    rows: Tensor
+    places: Tensor
+
+
+class Views:
+    """Draws views of training items.
+
+    Args:
+        config: configuration of the run. model: its front ends compute the features.
+        train: training items. generator: source of all random draws.
+    """
+
+    def __init__(self, config: RunConfig, model: MultiModalCPC, train: Split, generator: torch.Generator) -> None:
+        self._audio, self._model, self._train, self._generator = config.audio, model, train, generator
+        cached = config.audio.cached and train.audio is not None
+        self._spectra = Spectra(train, model.audio_features) if cached else None
+
+    def window(self, rows: Tensor) -> Window:
+        """Draw one window of each item at `rows` (B,); pictures and short clips are taken whole."""
+        batch, places = random_windows(self._train.take(rows), self._audio, self._generator)
+        return Window(batch, rows, places)
+
+    def features(self, window: Window) -> dict[Modality, Tensor]:
+        """Compute the features of a window by modality, augmented anew at every call."""
+        features: dict[Modality, Tensor] = {}
+        for modality in self._model.modalities:
+            if modality == "audio" and self._spectra is not None:
+                power = self._spectra.windows(window.rows.to(window.places.device), window.places)
+                features[modality] = self._model.audio_features.augmented(power, self._generator)
+            else:
+                values = window.batch.values(modality)
+                features[modality] = self._model.features[modality](values, self._generator)
+        return features

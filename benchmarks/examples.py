@@ -35,7 +35,7 @@ from cpc_engine.presets import PRESETS
 from cpc_engine.settings import unknown
 from cpc_engine.storage.folder import RunFolder
 
-LARGEST = 3 * 2**20  # bytes of one example
+LARGEST = 6 * 2**20  # bytes of one example
 _LEFT_OUT = ("checkpoint.safetensors", "log.txt")
 
 
@@ -61,7 +61,7 @@ class Example:
         return config.replace({"run.seed": 0, "run.name": preset.title, "run.note": note, **path})
 
 
-_SMALL: Mapping[str, Any] = {"evaluation.map_items": 150}  # dots of each modality: two of them fit into 3 MB
+_SMALL: Mapping[str, Any] = {"evaluation.map_items": 150}  # dots of each modality: twice as many as the others
 
 EXAMPLES: dict[str, Example] = {
     "tones": Example("tones", "Four pitches, four groups: how a map looks when a run has learned what there is."),
@@ -72,7 +72,7 @@ EXAMPLES: dict[str, Example] = {
     "spoken-digits": Example("fsdd", "Real speech of six people: digits part, voices mix."),
     "airplane-automobile": Example("cifar10", "Photographs without labels: better than no learning, far from perfect."),
     "collapsed": Example(
-        "cifar10",
+        "cifar10_patches",
         "What a plain queue does: within 100 steps every latent comes to one place, and the alarm says so.",
         {"sampler.queue_size": 4096, "context.other_view": False, "optimizer.steps": 150},
     ),

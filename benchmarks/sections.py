@@ -13,7 +13,7 @@ from torch import nn
 
 from cpc_engine.data.dataset import Split
 from cpc_engine.negatives.sampler import HybridSampler
-from cpc_engine.training import trainer as engine
+from cpc_engine.training.objectives import item_term, prediction
 from cpc_engine.training.trainer import Trainer
 
 from .timing import synchronise
@@ -111,8 +111,8 @@ def _divide_backward(sections: Sections) -> Callable[..., None]:
 
     def hook(_module: nn.Module, _inputs: Any, encodings: dict[str, Any]) -> None:
         for encoding in encodings.values():
-            for prediction in encoding.predictions.values():
-                prediction.register_hook(lambda _: sections.become("context, backward"))
+            for predicted in encoding.predictions.values():
+                predicted.register_hook(lambda _: sections.become("context, backward"))
             encoding.latents.register_hook(lambda _: sections.become("encoders, backward"))
 
     return hook

@@ -42,6 +42,43 @@ _PAIRED = {"loss.pair_weight": 1.0, "loss.pair_temperature": 0.5}
 _VIEWS = {"context.other_view": True}  # for recordings and photographs; generated items have no shared details to copy
 _FILTERS = {"audio.filter_db": 10.0}  # recordings differ in microphone and room, which must not decide the features
 
+# What an item is, from two views of it, beside the prediction of what comes next (docs/method.md#item-level-term).
+_ITEMS: dict[str, Any] = {
+    "loss.item_weight": 1.0,
+    "loss.item_temperature": 0.1,
+    "loss.prediction_weight": 0.1,
+}
+_PICTURES: dict[str, Any] = {
+    **_ITEMS,
+    "image.encoder": "residual",
+    "image.size": 0,
+    "image.view_share": 0.75,
+    "image.grid": 3,
+    "image.width": 128,
+    "image.crop": 0.0,  # pieces at whole pixels are views enough, and stay sharp
+    "image.jitter": 0.4,
+    "context.horizons": [1, 2, 3],
+    "optimizer.batch_size": 256,
+    "optimizer.learning_rate": 2e-3,
+    "evaluation.strengths": [0.0001, 0.001, 0.01],
+}
+_SOUNDS: dict[str, Any] = {
+    **_ITEMS,
+    "loss.item_temperature": 0.2,
+    "audio.encoder": "residual",
+    "audio.sample_rate": 0,
+    "audio.clip_seconds": 0.0,
+    "audio.hop_ms": 16.0,
+    "audio.window_ms": 32.0,
+    "audio.width": 64,
+    "audio.directions": 128,
+    "audio.warp": 0.4,  # what something sounds like, at any pitch and pace
+    "audio.filter_db": 3.0,
+    "audio.band_drop": 0.5,
+    "audio.cached": True,
+    "evaluation.strengths": [0.001, 0.01, 0.1, 1.0],
+}
+
 # Algorithm 2 as published (docs/method.md#algorithm-2): dot products, k = 1, nothing masked, a plain queue, no
 # augmentation. Sources differ from preset to preset only in `cross_modal`.
 _REFERENCE: dict[str, Any] = {
@@ -87,7 +124,21 @@ PRESETS: dict[str, Preset] = {
     ),
     "cifar10": Preset(
         "Airplane or automobile",
-        "Real photographs in patches: features beyond those of an untrained network.",
+        "Real photographs: what two views of one picture share, and features beyond those of an untrained network.",
+        {
+            "data.dataset": "cifar10",
+            "data.train_items": 0,
+            "data.test_items": 0,
+            **_PICTURES,
+            "image.size": 32,
+            "optimizer.steps": 1500,
+            "run.record_every": 5,
+            "evaluation.probe_items": 10_000,  # as many as in the published two-class results
+        },
+    ),
+    "cifar10_patches": Preset(
+        "Photographs in patches",
+        "Prediction from patch to patch alone, without an item-level term: here the negatives decide what is learned.",
         {
             "data.dataset": "cifar10",
             "data.train_items": 0,
@@ -95,7 +146,7 @@ PRESETS: dict[str, Preset] = {
             "optimizer.batch_size": 128,
             "optimizer.steps": 600,
             "run.record_every": 2,
-            "evaluation.probe_items": 10_000,  # as many as in the published two-class results
+            "evaluation.probe_items": 10_000,
             **_VIEWS,
         },
     ),
@@ -148,12 +199,27 @@ PRESETS: dict[str, Preset] = {
     "image_folder": Preset(
         "My pictures",
         "Your own pictures, one sub-folder per class.",
-        {"data.dataset": "image_folder", "data.train_items": 0, "data.test_items": 0, **_VIEWS},
+        {
+            "data.dataset": "image_folder",
+            "data.train_items": 0,
+            "data.test_items": 0,
+            **_PICTURES,
+            "optimizer.steps": 1000,
+            "run.record_every": 5,
+            "evaluation.probe_items": 10_000,
+        },
     ),
     "audio_folder": Preset(
         "My sounds",
         "Your own sounds, one sub-folder per class.",
-        {"data.dataset": "audio_folder", "data.train_items": 0, "data.test_items": 0, **_VIEWS, **_FILTERS},
+        {
+            "data.dataset": "audio_folder",
+            "data.train_items": 0,
+            "data.test_items": 0,
+            **_SOUNDS,
+            "optimizer.steps": 600,
+            "run.record_every": 2,
+        },
     ),
     "paired_folders": Preset(
         "My pairs",

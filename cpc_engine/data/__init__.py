@@ -6,9 +6,9 @@ import torch
 
 from ..config import RunConfig
 from ..datasets import DATASETS
-from ..errors import ConfigError, DataError
+from ..errors import DataError
 from .dataset import Dataset, Split
-from .follow import follow_data
+from .follow import follow_data, require_paths
 from .loading import Progress
 from .preview import item_media, preview_png, preview_wav
 from .splits import check_enough
@@ -51,9 +51,7 @@ def load_dataset(config: RunConfig, device: torch.device | str = "cpu", progress
         40
     """
     spec = DATASETS[config.data.dataset]
-    for path, what in spec.needs:
-        if not config.flat()[path]:
-            raise ConfigError(f"{spec.name} needs {path}: {what}")
+    require_paths(config)
     try:
         config = follow_data(config)
         data: Dataset = spec.loader(config, device, progress)

@@ -15,13 +15,13 @@ import numpy as np
 
 from ..config import RunConfig
 from ..datasets import DATASETS
-from ..errors import MediaError
+from ..errors import ConfigError, MediaError
 from ..media import decode_audio, decode_image, read_file
 from .loading import class_folders, split_parts
 
 SAMPLED = 32  # files that are decoded
 RATES = (8000, 16000, 22050)  # Hz; higher ones cost time, and what is above 11 kHz seldom tells classes apart
-SIDES = (32, 48, 64)  # px
+SIDES = (32, 48)  # px; a step takes longer with the square
 SHARE, SHORTEST, LONGEST = 0.4, 2.0, 4.0  # of a recording, and s
 Found = TypeVar("Found")
 
@@ -32,11 +32,23 @@ def follows(config: RunConfig) -> dict[str, Any]:
     return dict.fromkeys((path for path in paths if not config.flat()[path]), 0)
 
 
+def require_paths(config: RunConfig) -> None:
+    """Check that the settings are given without which the data set has no place.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    spec = DATASETS[config.data.dataset]
+    for path, what in spec.needs:
+        if not config.flat()[path]:
+            raise ConfigError(f"{spec.name} needs {path}: {what}")
+
+
 def follow_data(config: RunConfig) -> RunConfig:
     """Return the configuration with numbers for the settings that follow from the data.
 
     Raises:
-        DataError: a folder does not exist or has no files that can be read.
+        ConfigError: the place of the data is not given. DataError: a folder does not exist or has no files.
 
     Example:
         >>> config = RunConfig().replace({"data.dataset": "fsdd", "audio.clip_seconds": 0})
@@ -46,6 +58,7 @@ def follow_data(config: RunConfig) -> RunConfig:
     missing = follows(config)
     if not missing:
         return config
+    require_paths(config)
     spec = DATASETS[config.data.dataset]
     found: dict[str, Any] = {"audio.sample_rate": 16000, "audio.clip_seconds": 1.0, "image.size": 64, **spec.native}
     if spec.origin == "folder":
@@ -83,7 +96,7 @@ def picture_settings(sides: Sequence[int]) -> dict[str, Any]:
 
     Example:
         >>> picture_settings([32, 32]), picture_settings([480, 640])
-        ({'image.size': 32}, {'image.size': 64})
+        ({'image.size': 32}, {'image.size': 48})
     """
     typical = median(sides or [SIDES[-1]])
     return {"image.size": max([side for side in SIDES if side <= typical], default=SIDES[0])}
@@ -91,7 +104,7 @@ def picture_settings(sides: Sequence[int]) -> dict[str, Any]:
 
 def _sampled(path: str | None, decode: Callable[[bytes, str], Found]) -> list[Found]:
     """Decode files that are evenly spread over all files of a folder, leaving out those that cannot be read."""
-    assert path is not None  # the required settings were checked
+    assert path is not None  # see `require_paths`
     files = [
         file
         for part in split_parts(Path(path).expanduser())

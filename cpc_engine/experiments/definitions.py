@@ -148,7 +148,7 @@ def _ablation() -> tuple[PlannedArm, ...]:
 def _ablation_of_photographs() -> tuple[PlannedArm, ...]:
     """The arms of `_ablation` without duplicates: there is one modality, and masks affect copies of positives only."""
     return tuple(
-        PlannedArm(f"{source}/{masks}", "cifar10", {**_PHOTOGRAPHS, **changes, "sampler.mode": mode})
+        PlannedArm(f"{source}/{masks}", "cifar10_patches", {**_PHOTOGRAPHS, **changes, "sampler.mode": mode})
         for source, changes, copies in _sources(pairs=False)
         for masks, mode in _MASKS.items()
         if masks == "masked" or copies
@@ -168,7 +168,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "cifar10",
             "Airplane or automobile",
             "Does learning from photographs alone tell the two classes better than no learning at all?",
-            (PlannedArm("ours", "cifar10"), PlannedArm("reference", "reference_cifar10", _ALL_ITEMS)),
+            (PlannedArm("ours", "cifar10_patches"), PlannedArm("reference", "reference_cifar10", _ALL_ITEMS)),
         ),
         Experiment(
             "tones_bars",

@@ -108,7 +108,7 @@ def training_items(config: RunConfig) -> int | None:
 
 def _with_typical_sizes(config: RunConfig) -> RunConfig:
     """The configuration with the sizes of the data set, or usual ones, where they follow from data not yet read."""
-    usual = {"audio.sample_rate": 16000, "audio.clip_seconds": 2.0, "image.size": 64}
+    usual = {"audio.sample_rate": 16000, "audio.clip_seconds": 2.0, "image.size": 48}
     sizes = {**usual, **DATASETS[config.data.dataset].native}
     values = config.flat()
     missing = {path: sizes[path] for path in usual if not values[path]}

@@ -16,7 +16,7 @@ from cpc_engine.training.control import Control
 from tests.support.tiny import CHANGES
 
 REFERENCE = [name for name in PRESETS if name.startswith("reference_")]
-NAMED = ("tones", "chirps", "cifar10", "tones_bars", "keypad", "fsdd", *REFERENCE)
+NAMED = ("tones", "chirps", "cifar10", "cifar10_patches", "tones_bars", "keypad", "fsdd", *REFERENCE)
 # Smaller networks and data, without changing the characteristic settings of a preset.
 SMALL = {
     name: CHANGES[name] for name in CHANGES if not name.startswith(("data.dataset", "image.", "audio.sample_rate"))
@@ -25,7 +25,7 @@ SMALL |= {"optimizer.steps": 1, "image.width": 8}
 
 
 def test_every_preset_is_valid_and_described() -> None:
-    assert len(PRESETS) == 12
+    assert len(PRESETS) == 13
     assert set(NAMED) <= set(PRESETS)
     for name, entry in PRESETS.items():
         config = entry.config()
@@ -39,7 +39,15 @@ def test_every_preset_is_valid_and_described() -> None:
 
 def test_a_preset_needs_data_where_its_data_set_is_not_generated() -> None:
     named = [name for name, entry in PRESETS.items() if entry.needs_data]
-    assert named == ["cifar10", "fsdd", "image_folder", "audio_folder", "paired_folders", "reference_cifar10"]
+    assert named == [
+        "cifar10",
+        "cifar10_patches",
+        "fsdd",
+        "image_folder",
+        "audio_folder",
+        "paired_folders",
+        "reference_cifar10",
+    ]
 
 
 def test_an_unknown_preset_suggests_the_nearest() -> None:

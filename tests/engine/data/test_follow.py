@@ -44,7 +44,7 @@ def test_sounds(tmp_path: Path, rate: int, seconds: list[float], expected: tuple
     assert follow_data(config) == config
 
 
-@pytest.mark.parametrize(("sides", "expected"), [([32, 32], 32), ([100, 640], 64), ([20, 24], 32), ([50, 52], 48)])
+@pytest.mark.parametrize(("sides", "expected"), [([32, 32], 32), ([100, 640], 48), ([20, 24], 32), ([50, 52], 48)])
 def test_pictures(tmp_path: Path, sides: list[int], expected: int) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

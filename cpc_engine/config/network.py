@@ -296,6 +296,11 @@ class ContextConfig(Section):
         le=1024,
         label="Item embedding dimension",
     )
+    horizon_seconds: tuple[Annotated[float, Field(ge=0.01, le=10)], ...] | None = setting(
+        None,
+        "How far ahead to predict in sounds, in seconds, each rounded to whole positions; `horizons` when not set.",
+        label="Horizons of sounds",
+    )
     predictors_per_modality: bool = setting(
         True, "Give each modality its own linear maps instead of sharing them.", label="Predictors per modality"
     )

@@ -43,6 +43,19 @@ class RunConfig(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     run: RunSettings = RunSettings()
 
+    def horizons(self, modality: str) -> tuple[int, ...]:
+        """Return the horizons of one modality in positions, ascending.
+
+        Example:
+            >>> RunConfig().replace({"context.horizon_seconds": [0.1, 0.5]}).horizons("audio")
+            (2, 8)
+        """
+        seconds = self.context.horizon_seconds
+        if modality != "audio" or not seconds:
+            return tuple(sorted(self.context.horizons))
+        step = self.audio.frames_between_latents * self.audio.hop_ms / 1000
+        return tuple(sorted({max(1, round(ahead / step)) for ahead in seconds}))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold."""
         return self.model_dump(mode="json")

@@ -78,17 +78,19 @@ class MultiModalCPC(nn.Module):
         super().__init__()
         context = config.context
         self.modalities = modalities
-        self.horizons = tuple(sorted(context.horizons))
+        self.horizons = {m: config.horizons(m) for m in modalities}
         self.features = nn.ModuleDict(
             {m: AudioFeatures(config.audio) if m == "audio" else ImageFeatures(config.image) for m in modalities}
         )
         self.encoders = nn.ModuleDict({m: LatentEncoder(m, config) for m in modalities})
         self.gru = nn.GRU(context.latent_dim, context.hidden_dim, context.layers, batch_first=True)
-        owners = modalities if context.predictors_per_modality else ("shared",)
+        ahead: dict[str, set[int]] = {}
+        for m, horizons in self.horizons.items():
+            ahead.setdefault(m if context.predictors_per_modality else "shared", set()).update(horizons)
         self.predictors = nn.ModuleDict(
             {
-                owner: nn.ModuleDict({str(k): nn.Linear(context.hidden_dim, context.latent_dim) for k in self.horizons})
-                for owner in owners
+                owner: nn.ModuleDict({str(k): nn.Linear(context.hidden_dim, context.latent_dim) for k in sorted(ks)})
+                for owner, ks in ahead.items()
             }
         )
         self.heads = nn.ModuleDict({m: self._head(m, config) for m in modalities if config.loss.compares_items})
@@ -100,7 +102,7 @@ class MultiModalCPC(nn.Module):
             }
         )
         self._wrap = config.image.wrap
-        for k in self.horizons:  # made once: a list would be copied to a GPU in every step
+        for k in self.horizons.get("image", ()):  # made once: a list would be copied to a GPU in every step
             self.register_buffer(
                 f"image_anchors_{k}", torch.tensor(config.image.anchors(k), dtype=torch.int64), persistent=False
             )
@@ -190,7 +192,7 @@ class MultiModalCPC(nn.Module):
         length = latents.shape[1]
         anchors: dict[int, Tensor] = {}
         predictions: dict[int, Tensor] = {}
-        for k in (k for k in self.horizons if k < length):
+        for k in (k for k in self.horizons[modality] if k < length):
             chosen = contexts[:, : length - k]
             anchors[k] = torch.arange(length - k, device=latents.device)
             if modality == "image" and not self._wrap:

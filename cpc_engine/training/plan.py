@@ -26,7 +26,7 @@ class ModalityPlan:
         modality: "audio" or "image".
         length: number T of latents per item.
         horizons: horizons k < T, ascending.
-        anchors: number N of anchors over all horizons.
+        anchors: number N of anchors over all horizons, and of the global–local term.
         candidates: candidates per source before masks, with a full queue.
         queue_steps: number of steps that a full queue reaches back; None without a queue.
         queue_share: latents in a full queue divided by latents of all training items; None if their number is unknown.
@@ -134,9 +134,11 @@ def plan(config: RunConfig, device: str = "cpu") -> list[ModalityPlan]:
     lengths = {m: sequence_length(config, m) for m in names}
     plans = []
     for modality, length in lengths.items():
-        horizons = tuple(sorted(k for k in config.context.horizons if k < length))
+        horizons = tuple(k for k in config.horizons(modality) if k < length)
         futures = length - min(horizons, default=length)
         anchors = batch * sum(len(config.image.anchors(k)) if modality == "image" else length - k for k in horizons)
+        if config.loss.global_weight and horizons:
+            anchors += batch * futures
         shape = StepShape(batch, length, futures, sum(n for m, n in lengths.items() if m != modality))
         counts = {source.name: source.count(sampler, shape) for source in SOURCES.values()}
         candidates = {name: count for name, count in counts.items() if count}
@@ -177,7 +179,7 @@ def _errors(config: RunConfig) -> Iterator[Diagnostic]:
         yield Diagnostic("The other modality is asked for, but these data have only one.", "Choose paired data.", True)
     for part in plan(config):
         if not part.horizons:
-            horizon = min(config.context.horizons)
+            horizon = min(config.horizons(part.modality))
             text = f"One {ITEM_NOUNS[part.modality][0]} gives {part.length} latents: nothing lies "
             yield Diagnostic(f"{text}{horizon} ahead.", "Lower the horizons, or make finer latents.", True)
     for path, what in spec.needs:

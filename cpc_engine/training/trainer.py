@@ -107,7 +107,9 @@ class Trainer:
             for modality, encoding in self.model(one_item).items():
                 if not encoding.predictions:
                     length = encoding.latents.shape[1]
-                    raise ConfigError(f"{modality} gives {length} latents: no horizon of {self.model.horizons} fits")
+                    raise ConfigError(
+                        f"{modality} gives {length} latents: no horizon of {self.model.horizons[modality]} fits"
+                    )
 
     def _one_item(self) -> dict[Modality, Tensor]:
         """Features of one training item."""

@@ -102,7 +102,7 @@ class PredictionTerm:
     def enqueue(self, keys: dict[Modality, Keys], step: int) -> None:
         """Add the positives of a step to the queues."""
         for modality, sampler in self.samplers.items():
-            sampler.enqueue(keys[modality].futures(min(self.model.horizons)), step)
+            sampler.enqueue(keys[modality].futures(min(self.model.horizons[modality])), step)
 
     @property
     def _cosine(self) -> bool:

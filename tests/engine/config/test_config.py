@@ -34,6 +34,8 @@ def values(setting: Setting) -> st.SearchStrategy[Any]:
         return st.sampled_from(setting.choices)
     if setting.path == "context.horizons":
         return st.lists(st.integers(1, 1024), min_size=1, max_size=16, unique=True)
+    if setting.path == "context.horizon_seconds":
+        return st.none() | st.lists(st.floats(0.01, 10), max_size=5)
     if setting.path == "evaluation.strengths":
         return st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=32)
     if setting.path == "data.groups":

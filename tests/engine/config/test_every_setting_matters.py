@@ -76,6 +76,7 @@ OTHER: dict[str, Any] = {
     "image.view_share": 0.75,
     "image.color_drop": 1.0,
     "context.horizons": [1, 3],
+    "context.horizon_seconds": [0.06],
     "context.layers": 2,
     "sampler.queue_size": 20,
     "sampler.queue_per_item": 1,

@@ -71,7 +71,10 @@ def test_the_plan_describes_the_actual_step(preset: str, more: dict[str, object]
         assert planned.queue_steps == pytest.approx(300 / enqueued)
 
 
-@pytest.mark.parametrize("changes", [{}, {"audio.encoder": "convnet"}, {"audio.clip_seconds": 1.37, "audio.hop_ms": 7}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"audio.encoder": "convnet"}, {"audio.encoder": "residual"}, {"audio.clip_seconds": 1.37, "audio.hop_ms": 7}],
+)
 def test_the_sequence_length_is_that_of_the_network(changes: dict[str, object]) -> None:
     config = PRESETS["tones"].config().replace(SMALL | changes)
     trainer = Trainer(config, load_dataset(config), Fabric(accelerator="cpu", devices=1))

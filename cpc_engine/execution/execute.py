@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class State:
     unexpected: bool = False
 
 
+_BUILDING = threading.Lock()  # a network's first weights are drawn from torch's one generator
 Record = dict[str, Any]  # a StepRecord as plain values: one line of metrics.jsonl
 Observer = Callable[[Record | Phase | State], None]
 
@@ -151,7 +153,8 @@ class _Execution:
         # A plugin object instead of its name, because Fabric prints a line for a name.
         plugin = precision_plugin(precision, kind)
         fabric = Fabric(accelerator=kind, devices=[int(index)] if index else 1, plugins=plugin)
-        trainer = Trainer(self.config, data, fabric)
+        with _BUILDING:
+            trainer = Trainer(self.config, data, fabric)
         self.snapshots = SnapshotRecorder(self.folder, data, self.config)
         self.folder.update(
             device=device,

@@ -33,7 +33,7 @@ def show_cards(runs: list[RunInfo], columns: int = 3) -> None:
 def _card(info: RunInfo) -> None:
     with st.container(border=True, key=f"card-{info.id}"):
         st.page_link(
-            "pages/watch.py", label=info.name or info.id, icon=":material/monitoring:", query_params={"run": info.id}
+            "pages/train.py", label=info.name or info.id, icon=":material/monitoring:", query_params={"run": info.id}
         )
         show_svg(_drawings(info.id, info.updated), key=f"drawing-{info.id}")
         loss = f"loss {info.loss_first:.2f} → {info.loss_last:.2f}" if info.loss_first and info.loss_last else ""

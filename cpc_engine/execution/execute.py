@@ -40,7 +40,9 @@ class State:
     unexpected: bool = False
 
 
-_BUILDING = threading.Lock()  # a network's first weights are drawn from torch's one generator
+# Runs of two threads share what torch and Fabric keep once per process: the generator of first weights, and Fabric's
+# note that a backward pass is its own, without which the other run's pass is refused.
+_BUILDING, _BACKWARD = threading.Lock(), threading.Lock()
 Record = dict[str, Any]  # a StepRecord as plain values: one line of metrics.jsonl
 Observer = Callable[[Record | Phase | State], None]
 
@@ -152,7 +154,13 @@ class _Execution:
         self.folder.log(f"training on {device}, {precision}")
         # A plugin object instead of its name, because Fabric prints a line for a name.
         plugin = precision_plugin(precision, kind)
-        fabric = Fabric(accelerator=kind, devices=[int(index)] if index else 1, plugins=plugin)
+
+        class OneAtATime(Fabric):
+            def backward(self, *arguments: Any, **options: Any) -> None:
+                with _BACKWARD:
+                    super().backward(*arguments, **options)
+
+        fabric = OneAtATime(accelerator=kind, devices=[int(index)] if index else 1, plugins=plugin)
         with _BUILDING:
             trainer = Trainer(self.config, data, fabric)
         self.snapshots = SnapshotRecorder(self.folder, data, self.config)

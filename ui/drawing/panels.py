@@ -24,6 +24,7 @@ GEOMETRY = ("alignment", "uniformity", "spread")
 POINTS = 240  # of one curve: a panel is about twice as many pixels wide
 GAP, LINE = 36, 15  # pixels between two panels: with a title of one line, and for each further line
 CHANCE = Style(GRAY, "circle", "dot")
+UNUSED = ["toImage", "lasso2d", "select2d", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]
 # Parts of the height.
 TALL, MIDDLE, LOW, SINGLE = 1.5, 1.0, 0.72, 0.3
 
@@ -95,7 +96,7 @@ def panels_figure(panels: Sequence[Panel], steps: int, events: Iterable[Record] 
     layout["xaxis"] |= {"showspikes": True, "spikemode": "across", "spikethickness": 1, "spikedash": "dot"}
     figure = with_events({"data": traces, "layout": layout}, events)
     figure["layout"]["annotations"] += titles
-    return figure
+    return figure | {"config": {"modeBarButtonsToRemove": UNUSED}}
 
 
 def panels_spoken(figure: Figure, name: str) -> str:

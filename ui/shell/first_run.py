@@ -28,6 +28,7 @@ SMALL: dict[str, Any] = {
     "evaluation.items": 96,
     "evaluation.map_items": 96,
     "run.threads": 1,
+    "run.precision": "32-true",  # the same pictures on every processor
 }
 
 

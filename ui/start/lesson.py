@@ -16,7 +16,7 @@ from ..shell.address import join_ids, split_ids
 from ..shell.errors import literal, plain_errors
 from ..shell.first_run import MOMENTUM, mend
 from ..shell.session import has_ended, manager, open_run, root
-from ..shell.status import badge, held, refresh_seconds
+from ..shell.status import badge, held
 
 if TYPE_CHECKING:
     from cpc_engine.execution.manager import RunProgress
@@ -34,8 +34,10 @@ HEIGHT = 430
 REACH = 1.4  # of the maps: a unit sphere and a little more, so that a collapsed run is seen to be small
 CSS = """
 .block-container { padding-top: 4.2rem; max-width: 96rem; }
-h1 { padding-top: 0; font-size: 1.5rem; }
+.block-container h1 { padding: 0; font-size: 1.3rem; }
+.st-key-watch p { font-size: 0.95rem; line-height: 1.4; }
 .st-key-mend { min-height: 2.75rem; }
+[class*="st-key-map-tools-"] [data-testid="stCaptionContainer"] { display: none; }
 """
 
 
@@ -48,11 +50,12 @@ def asked_runs() -> list[str]:
 def show_lesson(runs: list[str]) -> None:
     """Draw the runs; this part refreshes itself while one of them is active."""
     st.html(f"<style>{CSS}</style>")
-    for column, words in zip(st.columns(len(WATCH)), WATCH, strict=True):
-        with column:
-            st.markdown(words)
+    with st.container(key="watch"):
+        for column, words in zip(st.columns(len(WATCH)), WATCH, strict=True):
+            with column:
+                st.markdown(words)
     active = any(not has_ended(manager().progress_of(run).status) for run in runs)
-    every = None if held() or not active else min(refresh_seconds(runs[0]), 2.0)  # small runs, which end soon
+    every = 1.0 if active and not held() else None  # often: these runs are small, and end soon
     st.fragment(_side_by_side, run_every=every)(runs, active)
 
 

@@ -14,21 +14,24 @@ page = st.navigation(
     [
         st.Page("pages/start.py", title="Start", icon=":material/home:", url_path="start", default=True),
         st.Page("pages/train.py", title="Train", icon=":material/tune:", url_path="train"),
-        st.Page("pages/watch.py", title="Watch", icon=":material/monitoring:", url_path="watch"),
         st.Page("pages/runs.py", title="Runs", icon=":material/folder_open:", url_path="runs"),
         st.Page("pages/compare.py", title="Compare", icon=":material/balance:", url_path="compare"),
         st.Page("pages/explore.py", title="Explore", icon=":material/scatter_plot:", url_path="explore"),
         st.Page("pages/place.py", title="Place", icon=":material/my_location:", url_path="place"),
+        st.Page("pages/watch.py", title="Train", url_path="watch", visibility="hidden"),
     ],
     position="top",
 )
 
 from ui.shell.address import current_address  # noqa: E402
 from ui.shell.errors import plain_errors  # noqa: E402
-from ui.shell.status import style, working_bar  # noqa: E402
+from ui.shell.session import prepare  # noqa: E402
+from ui.shell.status import shows_runs, style, working_bar  # noqa: E402
 
 current_address()
 style()
-working_bar()
+if not shows_runs(page.url_path):
+    working_bar()
 with plain_errors():
     page.run()
+prepare()  # last, so that the page is there first

@@ -41,7 +41,7 @@ ENGINE = (
     "api",
     "cli",
 )
-PAGES = ("start", "train", "watch", "runs", "compare", "explore", "place", "share")
+PAGES = ("start", "train", "runs", "compare", "explore", "place", "share")
 UI = ("drawing", "shell", "components", *PAGES)
 LINE = 118
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +39,11 @@ class State:
     status: Status
     message: str = ""
     unexpected: bool = False
+
+
+# Runs of two threads share what torch and Fabric keep once per process: the generator of first weights, and Fabric's
+# note that a backward pass is its own, without which the other run's pass is refused.
+_BUILDING, _BACKWARD = threading.Lock(), threading.Lock()
 
 
 class _Diverged(Exception):
@@ -165,8 +171,15 @@ class _Execution:
         self.folder.log(f"training on {device}, {precision}")
         # A plugin object instead of its name, because Fabric prints a line for a name.
         plugin = precision_plugin(precision, kind)
-        fabric = Fabric(accelerator=kind, devices=[int(index)] if index else 1, plugins=plugin)
-        trainer = Trainer(self.config, data, fabric)
+
+        class OneAtATime(Fabric):
+            def backward(self, *arguments: Any, **options: Any) -> None:
+                with _BACKWARD:
+                    super().backward(*arguments, **options)
+
+        fabric = OneAtATime(accelerator=kind, devices=[int(index)] if index else 1, plugins=plugin)
+        with _BUILDING:
+            trainer = Trainer(self.config, data, fabric)
         self.snapshots = SnapshotRecorder(self.folder, data, self.config)
         self.folder.update(
             device=device,

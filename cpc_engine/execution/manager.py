@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import queue
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -117,6 +118,7 @@ class RunManager:
         ]
         for worker in self._workers:
             worker.start()
+        self._extra: list[threading.Thread] = []  # of runs that train beside the workers'
         atexit.register(self.close)
 
     def start(self, config: RunConfig) -> str:
@@ -126,6 +128,23 @@ class RunManager:
             StorageError: the folder of runs cannot be written.
         """
         return self._enqueue(_Job(RunFolder.create(self.root, config), config, resume=False))
+
+    def start_together(self, configs: Sequence[RunConfig]) -> list[str]:
+        """Start new runs that train at the same time, beside whatever trains or waits, and return their ids.
+
+        Meant for a few small runs that are looked at side by side; each gets a thread of its own.
+
+        Raises:
+            StorageError: the folder of runs cannot be written.
+        """
+        jobs = [_Job(RunFolder.create(self.root, config), config, resume=False) for config in configs]
+        for job in jobs:
+            with self._lock:
+                self._jobs[job.folder.id] = job
+            thread = threading.Thread(target=self._train, args=(job,), name=f"cpc-{job.folder.id}", daemon=True)
+            self._extra.append(thread)
+            thread.start()
+        return [job.folder.id for job in jobs]
 
     def resume(self, run: str) -> str:
         """Queue a run that ended early (stopped, interrupted, failed) to continue from its checkpoint.
@@ -228,8 +247,9 @@ class RunManager:
             self._stop(job)
         for _ in self._workers:
             self._waiting.put(None)
-        for worker in self._workers:
-            worker.join(seconds / len(self._workers))
+        threads = [*self._workers, *(thread for thread in self._extra if thread.is_alive())]
+        for thread in threads:
+            thread.join(seconds / len(threads))
 
     def _enqueue(self, job: _Job) -> str:
         with self._lock:
@@ -260,9 +280,12 @@ class RunManager:
 
     def _work(self) -> None:
         for job in iter(self._waiting.get, None):
-            if job.claim():
-                execute(job.folder, job.control, job.observe, job.resume)
-                self._release(job)
+            self._train(job)
+
+    def _train(self, job: _Job) -> None:
+        if job.claim():
+            execute(job.folder, job.control, job.observe, job.resume)
+            self._release(job)
 
     def _stop(self, job: _Job) -> None:
         job.control.stop()

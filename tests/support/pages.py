@@ -22,7 +22,7 @@ from cpc_engine.training.control import Control
 from tests.support import paths
 
 START = "pages/start.py"
-PAGES = (START, "pages/train.py", "pages/watch.py", "pages/runs.py")
+PAGES = (START, "pages/train.py", "pages/runs.py")
 SMALL = {
     "data.train_items": 64,
     "data.test_items": 48,

@@ -58,7 +58,7 @@ def test_a_broken_folder_never_breaks_a_page(runs: Path, finished: Path, page: s
         assert not any(BROKE in error.value for error in test.error)
 
 
-@pytest.mark.parametrize(("page", "title"), zip(PAGES, ("Start", "Train", "Run", "Runs"), strict=True))
+@pytest.mark.parametrize(("page", "title"), zip(PAGES, ("Start", "Train", "Runs"), strict=True))
 def test_a_title_names_its_page(runs: Path, page: str, title: str) -> None:
     assert open_page(page).title[0].value == title
 
@@ -74,7 +74,7 @@ def test_two_sessions_see_the_same_runs_each_with_its_own_choice(runs: Path, fin
     second.run()
     assert first.multiselect(key="compare-runs").value == ["one", "two"]
     assert second.multiselect(key="compare-runs").value == ["two"]
-    here, there = open_page("pages/watch.py", run="one"), open_page("pages/runs.py")
+    here, there = open_page("pages/train.py", run="one"), open_page("pages/runs.py")
     here.button(key="delete").click().run()
     there.run()
     assert not there.exception

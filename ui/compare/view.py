@@ -17,13 +17,12 @@ from cpc_engine.terms import MODALITIES
 from cpc_engine.training.plan import modalities
 
 from ..components.chart import chart
-from ..components.run_view import refresh_seconds
 from ..drawing.csv_text import columns_csv
 from ..drawing.palette import series_style
 from ..drawing.text import plain_name
 from ..shell.errors import literal, plain_errors
 from ..shell.session import has_ended, has_map, manager
-from ..shell.status import duration, held, hold_here
+from ..shell.status import duration, held, hold_switch, refresh_seconds
 from .curves import CURVES, Axis, Bundle, Seeds, curves_figure, run_curve
 from .data import records_of
 
@@ -149,8 +148,8 @@ def curves(arms: Sequence[Arm]) -> None:
     """All curves; they grow by themselves while a run is active, unless they are held still."""
     axis, seeds, smoothed, apart = curve_choices(any(len(modalities(arm.config)) > 1 for arm in arms))
     active = [run.id for arm in arms for run in arm.runs if not has_ended(run.status)]
-    if active:
-        hold_here()
+    if active and not manager().active():
+        hold_switch()  # runs of another process, of which the bar below the page does not tell
     st.fragment(_curves, run_every=refresh_seconds(active[0]) if active and not held() else None)(
         arms, active, axis, seeds, smoothed, apart
     )

@@ -26,7 +26,7 @@ export default function ({ parentElement, data, key, setStateValue }) {
   const node = parentElement.querySelector(".cpc-live-chart");
   const chart = charts.get(node) ?? { drawing: drawNear(node, () => draw(node)) };
   charts.set(node, Object.assign(chart, { data, key }));
-  node.style.height = `${data.height}px`;
+  node.style.height = typeof data.height === "number" ? `${data.height}px` : data.height;
   node.setAttribute("aria-label", data.alt);
 
   withPlotly(node, data, setStateValue, chart.drawing.later);

@@ -55,13 +55,13 @@ _mount = st.components.v2.component(
 )
 
 
-def live_chart(figure: Mapping[str, Any] | PlotlyFigure, *, key: str, height: int = 320, alt: str) -> None:
+def live_chart(figure: Mapping[str, Any] | PlotlyFigure, *, key: str, height: int | str = 320, alt: str) -> None:
     """Draw `figure`, or bring the chart drawn under the same `key` up to date.
 
     Args:
         figure: a plotly figure, as a dict (see `ui.drawing.charts`) or an object; NaN and infinity become gaps.
         key: names the chart; the same from refresh to refresh.
-        height: in pixels; the width follows the container.
+        height: in pixels, or a CSS length; the width follows the container.
         alt: what a screen reader says instead of the picture.
     """
     data = {

@@ -33,7 +33,7 @@ def show_cards(runs: list[RunInfo], columns: int = 3) -> None:
 def _card(info: RunInfo) -> None:
     with st.container(border=True, key=f"card-{info.id}"):
         st.page_link(
-            "pages/watch.py",
+            "pages/train.py",
             label=literal(info.name or info.id),
             icon=":material/monitoring:",
             query_params={"run": info.id},

@@ -11,8 +11,7 @@ from cpc_engine.errors import RunError
 
 from ..drawing.charts import Figure
 from ..drawing.csv_text import columns_csv
-from ..drawing.map_figure import class_figure, map_columns
-from ..shell.errors import plain_errors
+from ..drawing.map_figure import class_figure, in_frame, map_columns
 from ..shell.session import open_run
 from .scatter import Card, cards, scatter
 
@@ -37,7 +36,7 @@ def show_map(
     key: str,
     what: str,
     words: str,
-    height: int = 520,
+    height: int | str = 520,
     card: Callable[[int], Card] | None = None,
     table: str = "",
     **options: Any,
@@ -81,55 +80,58 @@ def choose_method(key: str, default: Method = "tsne", in_address: bool = True) -
         required=True,
         format_func=METHODS.__getitem__,
         key=key,
+        label_visibility="visible" if in_address else "collapsed",
         bind="query-params" if in_address else None,
     )
     return method
 
 
-def show_run_map(run: str) -> None:
-    """Held-out items where the run puts them, by class; nothing where it has no map."""
-    opened = open_run(run)
-    if not opened.has_map:
+def show_map_of(run: str, ended: bool, height: int | str, reach: float | None = None) -> None:
+    """A run's own map: while it trains held-out items where it puts them now, in PCA, which is turned so that they stay
+    put from one look to the next; when it has ended the map of the kind that the reader picks.
+
+    Args:
+        reach: half the width of what is seen, the same for maps that are compared; None: what holds all points.
+    """
+    with st.container(height=40, border=False, key=f"map-tools-{run}", horizontal=True, vertical_alignment="center"):
+        tools = st.container(width="stretch")
+        table = st.container(width="content")
+    folder = open_run(run).folder
+    if not folder.has("map" if ended else "snapshots"):
+        st.caption("There is no map yet: the first one comes before the first step.")
         return
-    method = choose_method(f"method-{run}", in_address=False)
-    with st.spinner("Drawing the map …"):
-        items, figure = _run_map(run, opened.folder.stamp("map", "config"), method)
-    fitted = items.maps[method]
-    quality = quality_words(fitted)
-    show_map(
-        figure,
-        lambda: map_columns(items, fitted.layout),
-        key=f"map-{run}",
-        what=f"{METHODS[method]} map of {len(items.labels)} held-out items, colored by class. {quality}",
-        words=f"**{quality}** {HINTS[method]}",
-        lasso=False,
-    )
-
-
-def show_evolving_map(run: str) -> None:
-    """Where an active run puts held-out items now: PCA, turned so that it stays put from one look to the next."""
-    with plain_errors():
-        folder = open_run(run).folder
-        if not folder.has("snapshots"):
-            return  # no step was taken yet
-        snapshots, figure = _newest_snapshot(run, folder.stamp("snapshots"))
-        step, count = snapshots.steps[-1], len(snapshots.labels)
-        show_map(
-            figure,
-            lambda: map_columns(snapshots, snapshots.coordinates()[-1]),
-            key=f"evolving-{run}",
-            what=f"PCA map of {count} held-out items at step {step}.",
-            words="Renewed at a few of the steps at which the run is measured; turned like the picture before it.",
-            height=400,
-            lasso=False,
-        )
+    items: RunMap | MapSnapshots
+    if ended:
+        with tools:
+            method = choose_method(f"method-{run}", in_address=False)
+        with st.spinner("Drawing the map …"):
+            items, figure = _run_map(run, folder.stamp("map", "config"), method)
+        fitted = items.maps[method]
+        layout = fitted.layout
+        words = f"Trustworthiness {fitted.trustworthiness:.2f}; {fitted.overlap:.0%} of neighbors kept. {HINTS[method]}"
+        help = quality_words(fitted)
+        what = f"{METHODS[method]} map of {len(items.labels)} held-out items, colored by class."
+    else:
+        items, figure = _newest_snapshot(run, folder.stamp("snapshots"))
+        layout, step = items.coordinates()[-1], items.steps[-1]
+        words, help = "Renewed at a few of the measured steps; turned like the picture before it.", None
+        what = f"PCA map of {len(items.labels)} held-out items at step {step}."
+        with tools:
+            st.caption("PCA while it trains; t-SNE and UMAP at the end.")
+    if reach:
+        figure = in_frame(figure, ((-reach, reach), (-reach, reach)))
+    scatter(figure, key=f"{'map' if ended else 'evolving'}-{run}", height=height, alt=what, lasso=False)
+    with table:
+        map_table(lambda: map_columns(items, layout), f"map-{run}")
+    with st.container(key=f"map-words-{run}"):
+        st.caption(words, help=help)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _run_map(run: str, stamp: tuple[int, ...], method: Method) -> tuple[RunMap, Figure]:
     """A run's map as its files are at `stamp`, and its figure."""
     items = open_run(run).stored_map(method)
-    figure = class_figure(items, items.maps[method].layout, f"Where unseen items land ({METHODS[method]})")
+    figure = _one_entry_a_class(class_figure(items, items.maps[method].layout, "Held-out items"))
     figure["layout"]["uirevision"] = method  # zoom of another kind of map means nothing on this one
     return items, figure
 
@@ -140,8 +142,19 @@ def _newest_snapshot(run: str, stamp: tuple[int, ...]) -> tuple[MapSnapshots, Fi
     snapshots = open_run(run).snapshots()
     if snapshots is None:
         raise RunError(f"{run}: its snapshots are gone")
-    title = f"Where unseen items land at step {snapshots.steps[-1]} (PCA)"
-    return snapshots, class_figure(snapshots, snapshots.coordinates()[-1], title, gl=False)
+    title = f"Held-out items at step {snapshots.steps[-1]}"
+    return snapshots, _one_entry_a_class(class_figure(snapshots, snapshots.coordinates()[-1], title, gl=False))
+
+
+def _one_entry_a_class(figure: Figure) -> Figure:
+    """A map of sounds and pictures whose legend has each class once, which leaves more room for the points."""
+    groups = [trace["legendgroup"] for trace in figure["data"]]
+    if len(set(groups)) < len(groups):
+        for index, trace in enumerate(figure["data"]):
+            trace |= {"name": trace["legendgroup"], "showlegend": groups.index(trace["legendgroup"]) == index}
+        figure["layout"]["title"]["text"] += ": ● sounds ○ pictures"
+    figure["layout"]["title"]["font"] = {"size": 14}
+    return figure
 
 
 def quality_words(fitted: Map) -> str:

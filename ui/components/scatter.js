@@ -221,7 +221,7 @@ function map(element, { data, setStateValue }) {
   const before = groupOf(link);
   chart.data = data;
   forgetMarks(before);
-  element.style.height = `${data.height}px`;
+  element.style.height = typeof data.height === "number" ? `${data.height}px` : data.height;
   element.setAttribute("role", "img");
   element.setAttribute("aria-label", data.alt);
   withPlotly(element, data, setStateValue, chart.drawing.later);

@@ -58,12 +58,14 @@ class Card:
     sound: bytes | None = None
 
 
-def scatter(figure: Figure, *, key: str, height: int, alt: str, lasso: bool = True, group: str | None = None) -> None:
+def scatter(
+    figure: Figure, *, key: str, height: int | str, alt: str, lasso: bool = True, group: str | None = None
+) -> None:
     """Draw a map, or bring the map drawn under the same `key` up to date; zoom and hidden groups are kept.
 
     Args:
         figure: as `ui.drawing.map_figure` makes it.
-        height: in pixels; the width follows the container.
+        height: in pixels, or a CSS length; the width follows the container.
         alt: what a screen reader says instead of the picture.
         lasso: whether dragging marks points (see `choice`); otherwise it moves the map.
         group: maps of one group mark the same points, by id; `choice` and `lassoed` then take the group's name.

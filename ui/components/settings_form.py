@@ -75,13 +75,22 @@ def as_text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def draw_setting(setting: Setting, base: RunConfig, changes: Changes, scope: str, changed: Callable[[], None]) -> None:
+def draw_setting(
+    setting: Setting,
+    base: RunConfig,
+    changes: Changes,
+    scope: str,
+    changed: Callable[[], None],
+    idle: bool = False,
+    locked: bool = False,
+) -> None:
     """One setting with its help and, where it differs from the preset, a button that resets it.
 
     Args:
         base: the preset's configuration. changes: what differs from it; edited in place.
         scope: prefix of the widgets' keys, different for each form of one page.
         changed: called after an edit.
+        idle: whether it has no effect, so that it is gray. locked: whether it cannot be changed now.
     """
     preset_value = value_of(base, setting.path)
     value = changes.get(setting.path, preset_value)
@@ -105,7 +114,7 @@ def draw_setting(setting: Setting, base: RunConfig, changes: Changes, scope: str
         changed()
 
     differs = setting.path in changes
-    common: Any = {"key": key, "help": help_of(setting, preset_value), "on_change": edited}
+    common: Any = {"key": key, "help": help_of(setting, preset_value), "on_change": edited, "disabled": idle or locked}
     label = label_of(setting)
     with st.container(gap="xsmall", key=f"cell:{key}"):
         if setting.kind == "bool":
@@ -123,7 +132,7 @@ def draw_setting(setting: Setting, base: RunConfig, changes: Changes, scope: str
         else:
             st.session_state[key] = as_text(value)
             st.text_input(label, placeholder="not set" if setting.optional else None, **common)
-        if differs:
+        if differs and not locked:
             st.button(
                 f":orange[●] changed, back to {as_text(preset_value) or 'not set'}",
                 key=f"reset:{key}",
@@ -131,16 +140,6 @@ def draw_setting(setting: Setting, base: RunConfig, changes: Changes, scope: str
                 icon=":material/undo:",
                 on_click=reset,
             )
-
-
-def draw_settings(
-    settings: list[Setting], base: RunConfig, changes: Changes, scope: str, changed: Callable[[], None]
-) -> None:
-    """A grid of settings, three to a row where there is room."""
-    for start in range(0, len(settings), 3):
-        for column, setting in zip(st.columns(3), settings[start : start + 3], strict=False):
-            with column:
-                draw_setting(setting, base, changes, scope, changed)
 
 
 def _step(value: float) -> float:

@@ -59,33 +59,34 @@ def downsample(x: ArrayLike, y: ArrayLike, limit: int = 600) -> tuple[Floats, Fl
 
 
 def smooth(y: ArrayLike, window: int | None = None) -> Floats:
-    """Mean over a window of points around each one, over finite values; at the ends it covers what there is.
+    """Mean over a window of the latest points up to each one, over finite values; at the start it covers what there is.
 
-    Centered, so that a steep fall is not drawn later than it happened. By default it grows with the curve, up to 25.
+    Causal, so that no curve moves before the change that made it move. By default the window grows with the curve, up
+    to 25 points.
     """
     values = np.asarray(y, dtype=np.float64)
-    half = (min(WINDOW, len(values) // 10) if window is None else window) // 2
+    width = max(min(WINDOW, len(values) // 10) if window is None else window, 1)
     finite = np.isfinite(values)
     total = np.concatenate([[0.0], np.cumsum(np.where(finite, values, 0.0))])
     count = np.concatenate([[0], np.cumsum(finite)])
-    at = np.arange(len(values))
-    start, end = np.maximum(at - half, 0), np.minimum(at + half + 1, len(values))
+    end = 1 + np.arange(len(values))
+    start = np.maximum(end - width, 0)
     inside = count[end] - count[start]
     return np.where(inside > 0, (total[end] - total[start]) / np.maximum(inside, 1), np.nan)
 
 
 def line_figure(
-    series: Sequence[Series], x_title: str, y_title: str, title: str = "", smoothed: bool = False
+    series: Sequence[Series], x_title: str, y_title: str, title: str = "", smoothed: bool = False, limit: int = 600
 ) -> Figure:
-    """Curves over a common axis; smoothed ones are bold, and the raw values stay faint beneath them."""
+    """Curves over a common axis, of at most `limit` points each; smoothed ones are bold, the raw values faint."""
     traces: list[Figure] = []
     for curve in series:
         xs, ys = _curve(curve.x, curve.y)
         if smoothed:
-            traces.append(_line(curve, *downsample(xs, ys), faint=True))
+            traces.append(_line(curve, *downsample(xs, ys, limit), faint=True))
             xs, ys = _curve(*(curve.means or (xs, ys)))
             ys = smooth(ys)
-        traces.append(_line(curve, *downsample(xs, ys)))
+        traces.append(_line(curve, *downsample(xs, ys, limit)))
     layout = _layout(title) | {
         "xaxis": {"title": {"text": x_title}},
         "yaxis": {"title": {"text": y_title}},

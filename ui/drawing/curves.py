@@ -1,73 +1,24 @@
-"""A run's records as figures: pure functions from plain values to plotly dicts (see `ui.drawing.charts`)."""
+"""What is said of and drawn over a figure of curves: marks, a text alternative, a table. Pure functions."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from cpc_engine.evaluation.metric_info import METRICS
-from cpc_engine.sources import SOURCES
-from cpc_engine.storage.thinning import means
-from cpc_engine.terms import ITEM_NOUNS, MODALITIES
+from cpc_engine.terms import MODALITIES
 
-from .charts import Figure, Series, line_figure, stacked_figure
-from .palette import GRAY, MODALITY_STYLES, SOURCE_STYLES
+from .charts import Figure
+from .palette import GRAY
 
 Record = dict[str, Any]
 TABLE = "table"  # `meta` of a trace without a name in the legend that its chart's table has nevertheless
-GEOMETRY = tuple(name for name, metric in METRICS.items() if metric.curve == "held_out")
 
 
 def modalities(records: Sequence[Record]) -> list[str]:
     """Modalities of the newest record, in a fixed order."""
     present = records[-1]["modalities"] if records else {}
     return [name for name in MODALITIES if name in present]
-
-
-def loss_figure(records: Sequence[Record], events: Iterable[Record] = ()) -> Figure:
-    """Loss per modality, with upright lines where a setting was changed or the run paused."""
-    figure = _per_modality(records, lambda part: part["loss"], METRICS["loss"].title, "InfoNCE loss (nats)")
-    return with_events(figure, events)
-
-
-def accuracy_figure(records: Sequence[Record]) -> Figure:
-    """How often the true future scores highest, in percent."""
-    title = METRICS["accuracy"].title
-    return _per_modality(
-        records, lambda part: None if part["accuracy"] is None else 100 * part["accuracy"], title, f"{title} (%)"
-    )
-
-
-def geometry_figure(records: Sequence[Record], metric: str) -> Figure:
-    """One held-out metric of GEOMETRY, with a point at each step where it was measured."""
-    measured = [record for record in records if record.get("geometry")]
-    steps = [record["step"] for record in measured]
-    names = modalities(records)
-    series = []
-    for name in names:
-        key = f"{name}.{metric}" if len(names) > 1 else metric
-        values = [_number(record["geometry"].get(key)) for record in measured]
-        series.append(Series(ITEM_NOUNS[name][1], steps, values, MODALITY_STYLES[name]))
-    return line_figure(series, "step", METRICS[metric].unit, METRICS[metric].title)
-
-
-def share_figure(records: Sequence[Record], modality: str) -> Figure:
-    """Each source's share of the gradient of all negatives; together they make 100 %."""
-    rows = [record["modalities"][modality]["sources"] for record in records]
-    steps = [record["step"] for record in records]
-    series = [
-        Series(
-            source.label,
-            steps,
-            [100 * _number(row[name]["share"]) if name in row else 0.0 for row in rows],
-            SOURCE_STYLES[name],
-        )
-        for name, source in SOURCES.items()
-        if name in rows[-1]
-    ]
-    title = f"Gradient share by source: negatives of {ITEM_NOUNS[modality][1]}"
-    return stacked_figure(series, "step", "gradient share (%)", title)
 
 
 def with_events(figure: Figure, events: Iterable[Record]) -> Figure:
@@ -122,19 +73,6 @@ def table(figure: Figure) -> dict[str, list[Any]]:
     return columns
 
 
-def _per_modality(records: Sequence[Record], pick: Callable[[Record], float | None], title: str, unit: str) -> Figure:
-    """A curve for each modality from `pick` of its part of every record; long ones are smoothed."""
-
-    def line(rows: Sequence[Record], name: str) -> tuple[list[int], list[float]]:
-        return [round(row["step"]) for row in rows], [_number(pick(row["modalities"][name])) for row in rows]
-
-    averaged = means(records)
-    series = [
-        Series(ITEM_NOUNS[name][1], *line(records, name), MODALITY_STYLES[name], line(averaged, name))
-        for name in modalities(records)
-    ]
-    return line_figure(series, "step", unit, title, smoothed=len(records) > 20)
-
-
-def _number(value: float | None) -> float:
+def number(value: float | None) -> float:
+    """A recorded number; NaN, a gap in a curve, where it was not finite."""
     return math.nan if value is None else value

@@ -1,28 +1,64 @@
-"""The first run of all: one click, no settings."""
+"""The first runs of all: one click trains two of them side by side, without a setting to choose."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
+from .address import join_ids
 from .session import manager
 
-STEPS = 100
+STEPS = 40
+QUEUE = {"sampler.queue_size": 4096}
+MOMENTUM = {"sampler.key_momentum": 0.98}
+# Small enough for half a minute on two processor cores.
+SMALL: dict[str, Any] = {
+    "data.train_items": 320,
+    "data.test_items": 96,
+    "audio.sample_rate": 8000,
+    "audio.mel_bands": 32,
+    "audio.width": 8,
+    "context.hidden_dim": 32,
+    "context.latent_dim": 16,
+    "optimizer.batch_size": 16,
+    "optimizer.learning_rate": 3e-3,
+    "optimizer.warmup_steps": 5,
+    "evaluation.every": 4,
+    "evaluation.items": 96,
+    "evaluation.map_items": 96,
+    "run.threads": 1,
+    "run.precision": "32-true",  # the same pictures on every processor
+}
 
 
-def begin(steps: int = STEPS) -> str:
-    """Start a short run on tones and give its id.
+def begin(steps: int = STEPS) -> list[str]:
+    """Train two runs that differ in the queue alone, at the same time, and give their ids.
 
     Raises:
         StorageError: the folder of runs cannot be written.
     """
-    from cpc_engine import preset
+    return manager().start_together([_config(steps, "In-batch", {}), _config(steps, "Queue, no momentum", QUEUE)])
 
-    changes = {"optimizer.steps": steps, "run.name": "First tones", "evaluation.every": 25}
-    return manager().start(preset("tones").config().replace(changes))
+
+def mend(steps: int) -> str:
+    """Train the second run again with a momentum encoder, and give its id.
+
+    Raises:
+        StorageError: the folder of runs cannot be written.
+    """
+    [run] = manager().start_together([_config(steps, "Queue with momentum", QUEUE | MOMENTUM)])
+    return run
 
 
 def nothing_yet() -> None:
     """What a page shows while there are no runs."""
     st.info("Nothing was trained yet. One click begins.", icon=":material/info:")
-    if st.button("Train a 60-second run", type="primary", icon=":material/play_arrow:", key="go"):
-        st.switch_page("pages/watch.py", query_params={"run": begin()})
+    if st.button("Train two runs", type="primary", icon=":material/play_arrow:", key="go"):
+        st.switch_page("pages/start.py", query_params={"runs": join_ids(begin())})
+
+
+def _config(steps: int, name: str, changes: dict[str, Any]) -> Any:
+    from cpc_engine import preset
+
+    return preset("chirps").config().replace({**SMALL, "optimizer.steps": steps, "run.name": name, **changes})

@@ -44,4 +44,4 @@ def _why_no_map(run: str, known: Sequence[RunInfo]) -> str:
 
 
 def _watch(run: str, label: str) -> None:
-    st.page_link("pages/watch.py", label=label, icon=":material/monitoring:", query_params={"run": run})
+    st.page_link("pages/train.py", label=label, icon=":material/monitoring:", query_params={"run": run})

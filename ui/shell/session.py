@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +30,17 @@ def manager() -> RunManager:
     from cpc_engine import manager_for
 
     return manager_for(root())
+
+
+@cache
+def prepare() -> None:
+    """Import in the background what training needs, before anybody asks for it; once per process."""
+
+    def load() -> None:
+        for name in ("cpc_engine.execution.execute", "cpc_engine.execution.manager", "lightning_fabric"):
+            import_module(name)
+
+    threading.Thread(target=load, name="cpc-imports", daemon=True).start()
 
 
 def awake() -> bool:

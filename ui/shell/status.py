@@ -8,7 +8,7 @@ from typing import Literal
 import streamlit as st
 
 from .errors import literal, plain_errors
-from .session import awake, manager
+from .session import awake, manager, open_run
 
 WORDS = {
     "queued": "waiting",
@@ -55,17 +55,26 @@ def duration(seconds: float) -> str:
 
 def held() -> bool:
     """Whether the reader switched on "Hold still": charts and numbers do not refresh."""
-    return bool(st.session_state.get("held") or st.session_state.get("held-here"))
+    return bool(st.session_state.get("held"))
 
 
-def hold_here() -> None:
-    """The bar's switch on the page itself, for a run of another process, which the bar does not show."""
-    if not manager().active():
-        _switch("held-here")
+def refresh_seconds(run: str) -> float:
+    """Seconds between two looks at a run: fewer on a GPU, since drawing takes processor time from training."""
+    with plain_errors():
+        if open_run(run).info.device.startswith("cuda"):
+            return 1.0
+    return 4.0
 
 
-def _switch(key: str, on_change: Callable[[], None] | None = None) -> None:
-    st.toggle("Hold still", key=key, help="Charts and numbers stop moving. The runs go on.", on_change=on_change)
+def hold_switch(on_change: Callable[[], None] | None = None) -> None:
+    """The switch that `held` reads; once on a page."""
+    help = "Charts and numbers stop moving. The runs go on."
+    st.toggle("Hold still", key="held", help=help, on_change=on_change, persist_state="session")
+
+
+def shows_runs(page: str) -> bool:
+    """Whether the page of this address path tells of active runs itself, so that the bar would say it twice."""
+    return page == "train" or (page == "" and "runs" in st.query_params)
 
 
 def working_bar() -> None:
@@ -93,7 +102,7 @@ def _working(expected: bool) -> None:
             if run.id in waiting:
                 position = f"number {waiting.index(run.id) + 1} in line"
             st.page_link(
-                "pages/watch.py",
+                "pages/train.py",
                 # A phone cuts the end.
                 label=f"{run.phase or WORDS[run.status]} · {position} · {literal(run.name or run.id)}",
                 icon=":material/progress_activity:" if run.status == "running" else ":material/hourglass_empty:",
@@ -101,4 +110,4 @@ def _working(expected: bool) -> None:
             )
         if len(active) > 3:
             st.caption(f"and {len(active) - 3} more")
-        _switch("held", changed)
+        hold_switch(changed)

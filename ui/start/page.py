@@ -8,6 +8,7 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from ..shell.address import join_ids
 from ..shell.compat import inside_app
 from ..shell.errors import literal, plain_errors
 from ..shell.first_run import STEPS, begin
@@ -18,60 +19,68 @@ from ..shell.session import chosen_run, runs
 def show() -> None:
     """Draw the page."""
     inside_app()
+    with plain_errors():
+        if run := chosen_run():  # an address of earlier versions
+            st.switch_page("pages/train.py", query_params={"run": run})
     st.title("Start")
-    st.caption("See a network teach itself to listen and look.")
-    st.markdown(
-        "CPC Lab trains a small network on sounds and pictures **without telling it what they are**: it learns to "
-        "predict what comes next and to tell it from negatives (wrong answers). You choose where the negatives come "
-        "from, and watch what that does."
-    )
-    _begin()
-    st.caption("Steady tones of four pitches; about a minute on two processor cores. Nothing leaves this machine.")
-    picture = st.container(key="picture-place")  # filled below: reading runs takes a moment
-    run = None
+    lesson: list[str] = []
     with plain_errors():
-        run = chosen_run()
-        if run:
-            from ..components.run_view import show_run
+        if "runs" in st.query_params:
+            from .lesson import asked_runs, show_lesson
 
-            st.header("Your run", anchor=False)
-            show_run(run)
+            lesson = asked_runs()
+            if lesson:
+                show_lesson(lesson)
+    if not lesson:
+        st.caption("See a network teach itself to listen and look.")
+        st.markdown(
+            "CPC Lab trains a small network on sounds and pictures **without telling it what they are**: it learns to "
+            "predict what comes next and to tell it from negatives (wrong answers). You choose where the negatives "
+            "come from, and watch what that does."
+        )
+    _begin("Train two runs again" if lesson else "Train two runs")
+    st.caption(
+        "The same sounds twice: with in-batch negatives, and with a queue of old keys. Half a minute on two processor "
+        "cores; nothing leaves this machine."
+    )
+    picture = st.container(key="picture-place")  # filled below: reading runs takes a moment
     with plain_errors():
-        _runs(run, picture)
+        _runs(lesson, picture)
     _presets()
 
 
-def _begin() -> None:
-    """The button that starts the first run, and its number of steps."""
+def _begin(label: str) -> None:
+    """The button that starts the first two runs, and their number of steps."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="begin"):
-        clicked = st.button("Train a 60-second run", type="primary", icon=":material/play_arrow:", key="go")
-        help = "Fewer steps end sooner."
+        clicked = st.button(label, type="primary", icon=":material/play_arrow:", key="go")
         # Not bound to the address by Streamlit, which stops the page at "inf".
         given = st.query_params.get("steps", "")
         first = min(max(int(given), 2), 2000) if given.isdecimal() else STEPS
-        steps = st.number_input("Steps", 2, 2000, first, step=20, key="steps", width=140, help=help)
+        steps = st.number_input(
+            "Steps", 2, 2000, first, step=20, key="steps", width=140, help="Fewer steps end sooner."
+        )
         if steps != STEPS or given:
             st.query_params["steps"] = str(steps)
     if clicked:
         with plain_errors():
-            st.query_params["run"] = begin(steps)
+            st.query_params["runs"] = join_ids(begin(steps))
             st.rerun()
 
 
-def _runs(run: str | None, picture: DeltaGenerator) -> None:
+def _runs(shown: list[str], picture: DeltaGenerator) -> None:
     """Examples and the latest other runs as cards.
 
     Args:
-        run: the run that is on the page already. picture: where one finished run is drawn large; empty beside `run`.
+        shown: runs that are on the page already. picture: where one finished run is drawn large, unless there are any.
     """
     from cpc_engine.storage.folder import examples
 
     from ..components import run_cards
     from ..components.svg import show_svg
 
-    known = [info for info in runs() if info.id != run]
+    known = [info for info in runs() if info.id not in shown]
     shipped = examples(known)
-    drawn = next((info for info in (*shipped, *known) if info.status == "finished" and not run), None)
+    drawn = next((info for info in (*shipped, *known) if info.status == "finished" and not shown), None)
     drawing = run_cards.picture(drawn.id, drawn.updated, drawn.data.get("classes", [])) if drawn else None
     if drawn and drawing:
         with picture:

@@ -1,48 +1,76 @@
-"""The run that the Train page prepares: a preset and changes to it, kept in the session and in the address.
+"""The run that the Train page prepares or steers: a preset and changes to it, kept in the session and in the address.
 
-The address is written like the command line: `?preset=tones&set=sampler.sigma%3D0.2&set=…`.
+The address is written like the command line: `?preset=tones&set=sampler.sigma%3D0.2&set=…`. With `&run=…` the page
+shows that run, and the draft begins with the run's own settings.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from cpc_engine.comparison.commands import assignments
+from cpc_engine.comparison.commands import assignments, nearest_preset
 from cpc_engine.config import RunConfig
 from cpc_engine.errors import CpcError
 from cpc_engine.presets import ALIASES, PRESETS
 
 from ..components.settings_form import Changes
 
+if TYPE_CHECKING:
+    from cpc_engine import Run
+
 FIRST = "tones"
 MOST_SETTINGS = 200  # that are read from one address
 
 
-def draft() -> tuple[str, Changes]:
-    """(preset, changes) of this session; an address with new contents replaces them, as far as it is valid."""
+def draft(run: Run | None) -> tuple[str, Changes]:
+    """(preset, changes) of this session.
+
+    An address with new contents replaces them, as far as it is valid, and so does another run that is shown.
+    """
     address = (st.query_params.get("preset"), tuple(st.query_params.get_all("set")))
-    if "draft" not in st.session_state or (address[0] and address != st.session_state.get("draft_address")):
-        st.session_state.draft_address = address
-        name = ALIASES.get(address[0] or FIRST, address[0] or FIRST)
+    if address[0] and address != st.session_state.get("draft_address"):
+        name = ALIASES.get(address[0], address[0])
         if name not in PRESETS:
             st.toast("The address names a preset that does not exist.", icon=":material/link_off:")
             name = FIRST
-        st.session_state.draft = {"preset": name, "changes": _changes_in_address(name)}
-    return _kept()
+        _set(name, _changes_in_address(name, st.query_params.get_all("set")))
+        st.session_state.draft_address = address
+    elif run is not None and run.id != st.session_state.get("draft_run"):
+        set_draft(run)
+        st.session_state.draft_address = (None, ())
+    elif "draft" not in st.session_state:
+        _set(FIRST, {})
+    elif run is None and not address[0] and draft_now()[1]:
+        keep()  # back from another page: the address tells again what is on this one
+    st.session_state.draft_run = run.id if run else None
+    return draft_now()
+
+
+def set_draft(run: Run) -> None:
+    """Begin with the settings that a run has now, without its name and note."""
+    name, settings = nearest_preset(run_now(run).replace({"run.name": "", "run.note": ""}))
+    _set(name, _changes_in_address(name, settings))
+
+
+def run_now(run: Run) -> RunConfig:
+    """A run's configuration with what was changed while it trained."""
+    changed = {event["setting"]: event["value"] for event in run.events if event["kind"] == "change"}
+    return run.config.replace(changed)
 
 
 def choose(name: str) -> None:
     """Start over from a preset."""
-    st.session_state.draft = {"preset": name, "changes": {}}
+    _set(name, {})
     keep()
 
 
 def keep() -> None:
     """Write the draft to the address."""
-    name, changes = _kept()
+    name, changes = draft_now()
     settings = assignments(changes)
     st.query_params["preset"] = name
     st.query_params["set"] = settings
@@ -58,15 +86,20 @@ def configuration(name: str, changes: Changes) -> RunConfig:
     return PRESETS[name].config().replace(changes)
 
 
-def _kept() -> tuple[str, Changes]:
+def _set(name: str, changes: Changes) -> None:
+    st.session_state.draft = {"preset": name, "changes": changes}
+
+
+def draft_now() -> tuple[str, Changes]:
+    """(preset, changes) as they are kept."""
     kept: dict[str, Any] = st.session_state.draft
     return kept["preset"], kept["changes"]
 
 
-def _changes_in_address(name: str) -> Changes:
-    """The settings in the address that are valid for a preset and differ from it, by their names of today."""
+def _changes_in_address(name: str, settings: Sequence[str]) -> Changes:
+    """Those of an address's settings that are valid for a preset and differ from it, by their names of today."""
     base = PRESETS[name].config()
-    pairs = [pair.partition("=") for pair in st.query_params.get_all("set")[:MOST_SETTINGS]]
+    pairs = [pair.partition("=") for pair in settings[:MOST_SETTINGS]]
     valid: Changes = {}
     for path, _, text in [*pairs, *pairs]:  # twice, since a setting may be valid only after another
         with suppress(CpcError):

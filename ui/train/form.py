@@ -1,20 +1,25 @@
-"""The settings on the Train page, in groups."""
+"""All settings, by group, in one column."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import streamlit as st
 
 from cpc_engine.config import RunConfig, paths_with_role
+from cpc_engine.settings import describe
+from cpc_engine.sources import SOURCES
 
+from ..components.devices import choose_device
 from ..components.settings_form import (
     Changes,
     draw_setting,
-    draw_settings,
     sections_of_data,
     settings_of,
     used_by_data,
+    value_of,
 )
-from .draft import keep
+from .steer import Reach
 
 GROUPS = {
     "Data": ("data",),
@@ -23,39 +28,36 @@ GROUPS = {
     "Encoder": ("audio", "image", "context"),
     "Schedule": ("optimizer", "evaluation", "run"),
 }
-DEVICE = "run.device"  # chosen from a list of what this machine has, beside the form
+DEVICE = "run.device"  # above the groups, as a list of what this machine has
+ALONE = {"sampler.key_momentum"}  # the momentum encoder makes the positives, with or without a queue
 
 
-def show_form(config: RunConfig, base: RunConfig, changes: Changes) -> None:
+def show_form(config: RunConfig, base: RunConfig, changes: Changes, reach: Reach, changed: Callable[[], None]) -> None:
     """Draw the form.
 
     Args:
         config: the configuration as it is now. base: the preset's. changes: what differs; edited in place.
+        reach: what an edit does (see `steer`). changed: called after an edit.
     """
-    st.session_state.edited = False  # the whole page is drawn now
-    _form(config, base, changes)
-
-
-@st.fragment
-def _form(config: RunConfig, base: RunConfig, changes: Changes) -> None:
-    """Choosing another group draws only the form again; an edit draws the whole page."""
-    if st.session_state.pop("edited", False):
-        st.rerun()
-    group = st.segmented_control(
-        "Settings", list(GROUPS), default="Negatives", required=True, key="group", persist_state="session"
-    )
-    labels = paths_with_role("label")  # below every group, not in one
+    choose_device(base, changes, changed, disabled=reach != "next")
+    labels, idle = paths_with_role("label"), _idle(config)
+    if reach == "next":  # a run that is there is named beside its title
+        for setting in (setting for setting in settings_of(["run"]) if setting.path in labels):
+            draw_setting(setting, base, changes, "train", changed)
+    group = st.selectbox("Group", list(GROUPS), index=1, key="group", persist_state="session")
     for section in sections_of_data(GROUPS[group], config):
         if len(GROUPS[group]) > 1:
             st.subheader(section.capitalize(), anchor=False)
-        shown = [setting for setting in settings_of([section]) if setting.path not in {*labels, DEVICE}]
-        draw_settings(used_by_data(shown, config), base, changes, "train", _edited)
-    named = [setting for setting in settings_of(["run"]) if setting.path in labels]
-    for column, setting in zip(st.columns(len(named)), named, strict=True):
-        with column:
-            draw_setting(setting, base, changes, "train", _edited)
+        for setting in used_by_data(settings_of([section]), config):
+            if setting.path not in {*labels, DEVICE}:
+                locked = reach == "none" or (reach == "live" and not setting.live)
+                draw_setting(setting, base, changes, "train", changed, setting.path in idle, locked)
 
 
-def _edited() -> None:
-    keep()
-    st.session_state.edited = True
+def _idle(config: RunConfig) -> set[str]:
+    """Settings of sources that are switched off, other than the switch: they have no effect."""
+    idle: set[str] = set()
+    for source in SOURCES.values():
+        if source.settings and source.off and all(value_of(config, path) == off for path, off in source.off.items()):
+            idle |= {setting.path for setting in describe(source.settings, "sampler.")} - {*source.off, *ALONE}
+    return idle

@@ -1,110 +1,80 @@
-"""The Train page: a preset, changes to its settings, and what a run with them will do."""
+"""The Train page: on the left what a run learns from, on the right what it does, all of it in sight at once."""
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
-from cpc_engine.comparison.commands import assignments, train_command
-from cpc_engine.config import RunConfig
 from cpc_engine.errors import CpcError
-from cpc_engine.execution.device import pick_device
 from cpc_engine.presets import PRESETS
-from cpc_engine.training.plan import diagnostics
+from cpc_engine.sources import SOURCES
 
-from ..components.settings_form import Changes, as_text
-from ..shell.address import join_ids
+from ..drawing.palette import SOURCE_STYLES
 from ..shell.compat import inside_app
-from ..shell.errors import plain_errors, sentence
-from ..shell.glossary import define
-from ..shell.session import manager
-from .devices import choose_device
-from .draft import choose, configuration, draft, keep
+from ..shell.errors import sentence
+from ..shell.session import chosen_run, open_run
+from .draft import configuration, draft
 from .form import show_form
-from .plan_view import show_plan, show_time
+from .head import is_ready, show_begin, show_export, show_run_head
+from .live import show_live
+from .preview import show_preview
+from .sampler import Sampler
+from .steer import reach_of, sender
+
+if TYPE_CHECKING:
+    from cpc_engine import Run
 
 
 def show() -> None:
     """Draw the page."""
     inside_app()
-    st.title("Train")
-    st.caption("What shall the network learn, and from which negatives (wrong answers)?")
-    name, changes = draft()
-    top = _choose_preset(name)
+    st.html(f"<style>{_styles()}</style>")
+    chosen = chosen_run()
+    run = open_run(chosen) if chosen else None
+    # On a phone the column that matters comes first: the run that is watched, or the settings of the next one.
+    with st.container(key="watching" if run else "preparing", gap=None):
+        left, right = st.columns([24, 76], gap="small")
+    with left, st.container(key="panel", gap="small"):
+        _panel(run, right)
+    if run:
+        with right:
+            show_live(run.id)
+
+
+def _panel(run: Run | None, right: st.delta_generator.DeltaGenerator) -> None:
+    """The left column; without a run it fills the right one with a preview."""
+    reach = reach_of(run)
+    if run:
+        show_run_head(run, reach)
+    else:
+        st.title("Train", anchor=False)
+    name, changes = draft(run)
     base = PRESETS[name].config()
     try:
         config, problem = configuration(name, changes), ""
     except CpcError as error:
         config, problem = base, str(error)
-    ready = not problem and not any(diagnostic.stops for diagnostic in diagnostics(config))
-    with top:  # before all that takes longer to draw
-        _start(config, ready)
-        if changes and st.button("Undo all changes", icon=":material/undo:", key="undo-all"):
-            choose(name)
-            st.rerun()
-    form, summary = st.columns([3, 2], gap="large")
-    with form, st.container(border=True):
-        show_form(config, base, changes)
-    with summary, st.container(border=True):
-        st.subheader("Batch preview", anchor=False, help=define("batch_preview"))
-        if problem:
-            st.error(sentence(problem), icon=":material/block:")
-        else:
-            with plain_errors():
-                show_plan(config)
-                if ready:
-                    show_time(config)
-        choose_device(base, changes, keep)
-        _export(name, changes, config)
-    if changes and not problem:
-        _changed(config, base)
+    ready = not problem and is_ready(config)
+    if reach == "next":
+        show_begin(name, changes, config, ready, run)
+    if problem:
+        st.error(sentence(problem), icon=":material/block:")
+    changed = sender(run, reach)
+    with st.container(key="sources", gap="xsmall"):
+        Sampler(config, base, changes, reach, changed).show()
+    with st.expander("All settings", key="all-settings"):
+        show_form(config, base, changes, reach, changed)
+    show_export(name, changes, config)
+    if not run:
+        with right:
+            show_preview(config, ready and not problem)
 
 
-def _choose_preset(name: str) -> DeltaGenerator:
-    """The list of presets; gives the container beside it, for the buttons."""
-    st.session_state.preset = name
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.selectbox(
-            "Preset",
-            list(PRESETS),
-            key="preset",
-            format_func=lambda key: PRESETS[key].title,
-            on_change=lambda: choose(st.session_state.preset),
-            help="A ready-made set of settings. Choosing one undoes your changes.",
-            width=340,
-        )
-        beside = st.container(horizontal=True, vertical_alignment="bottom")
-    st.caption(PRESETS[name].teaches)
-    return beside
-
-
-def _start(config: RunConfig, ready: bool) -> None:
-    """How many runs, and the button that starts them."""
-    help = "More than one: each with another seed, to tell the settings' effect from luck."
-    count = st.number_input("Runs", 1, 10, key="count", width=120, help=help)
-    label = "Start training" if count == 1 else f"Start {count} runs"
-    if not st.button(label, type="primary", icon=":material/play_arrow:", disabled=not ready, key="start"):
-        return
-    with plain_errors():
-        pick_device(config.run.device)  # a missing device is an error here, not a failed run later
-        seeds = range(config.run.seed, config.run.seed + count)
-        ids = [manager().start(config.replace({"run.seed": seed})) for seed in seeds]
-        if count > 1:
-            st.switch_page("pages/compare.py", query_params={"runs": join_ids(ids)})
-        st.switch_page("pages/watch.py", query_params={"run": ids[0]})
-
-
-def _export(name: str, changes: Changes, config: RunConfig) -> None:
-    with st.expander("The same from the command line"):
-        st.code(train_command(name, assignments(changes)), language="bash", wrap_lines=True)
-        st.download_button("Settings (JSON)", config.to_json, "config.json", "application/json", on_click="ignore")
-
-
-def _changed(config: RunConfig, base: RunConfig) -> None:
-    """A table of what differs from the preset."""
-    st.subheader("Changed from the preset", anchor=False)
-    differing = config.differences(base).items()
-    st.dataframe(
-        [{"Setting": path, "Preset": as_text(theirs), "Yours": as_text(mine)} for path, (mine, theirs) in differing],
-        hide_index=True,
-    )
+@cache
+def _styles() -> str:
+    """The page's style sheet; each card has the color that its source has on the charts."""
+    cards = (f".st-key-source-{name} {{ border-left-color: {SOURCE_STYLES[name].color}; }}" for name in SOURCES)
+    return "\n".join([Path(__file__).with_name("style.css").read_text(encoding="utf-8"), *cards])

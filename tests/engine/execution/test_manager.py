@@ -417,3 +417,18 @@ def test_progress_of_a_long_run_has_few_records(manager: RunManager, tmp_path: P
     manager.stop(run)
     status(manager, run, "stopped")
     assert folder.info().loss_last is not None
+
+
+def test_runs_that_train_together_learn_what_they_learn_alone(manager: RunManager, tmp_path: Path) -> None:
+    """Also in bf16, where Fabric takes the backward pass of another thread for one that is not its own."""
+    configs = [tiny(run__seed=seed, run__precision="bf16-mixed", optimizer__steps=25) for seed in (0, 1)]
+    waiting = manager.start(configs[0])
+    together = manager.start_together(configs)
+    wait_until(lambda: not manager.active(), "all three runs")
+    alone = [manager.start(config) for config in configs]
+    wait_until(lambda: not manager.active(), "both again")
+    for first, second in zip([*together, waiting], [*alone, alone[0]], strict=True):
+        folders = [RunFolder(tmp_path / run) for run in (first, second)]
+        assert [folder.info().status for folder in folders] == ["finished", "finished"], folders[0].info().message
+        losses = [[record["loss"] for record in folder.records()] for folder in folders]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-3), "sums over another number of threads round otherwise"

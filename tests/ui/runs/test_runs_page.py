@@ -43,7 +43,7 @@ def test_a_card_tells_the_seed_and_a_note_is_found(runs: Path, finished: Path) -
 
 def test_a_run_is_deleted_and_comes_back(runs: Path, finished: Path) -> None:
     shutil.copytree(finished, runs / finished.name)
-    test = open_page("pages/watch.py", run=finished.name)
+    test = open_page("pages/train.py", run=finished.name)
     test.button(key="delete").click().run()
     assert not test.exception
     assert not (runs / finished.name).exists()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import REPOSITORY
-from ui.drawing.curves import GEOMETRY
+from ui.drawing.panels import GEOMETRY
 from ui.shell import glossary
 
 MODULES = sorted((REPOSITORY / "ui").rglob("*.py"))

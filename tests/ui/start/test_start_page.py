@@ -10,17 +10,44 @@ import pytest
 from cpc_engine import manager_for
 from cpc_engine.storage.folder import RunFolder
 from tests.support.pages import open_page
+from tests.support.tiny import wait_until
+from ui.shell.address import split_ids
 
 pytest_plugins = ["tests.support.pages"]
 
 
-def test_the_start_button_trains_and_names_its_run_in_the_address(runs: Path) -> None:
-    test = open_page(steps="2")
+def ended(runs: Path) -> None:
+    wait_until(lambda: not manager_for(runs).active(), "the runs to end", 120)
+
+
+def test_the_start_button_trains_two_runs_that_differ_in_the_queue_and_one_click_mends_it(runs: Path) -> None:
+    test = open_page(steps="8")
     test.button(key="go").click().run()
     assert not test.exception
-    [run] = [path.name for path in runs.iterdir()]
-    assert run in test.query_params["run"]
-    manager_for(runs).stop(run)
+    first, second = split_ids("".join(test.query_params["runs"]))
+    assert {first, second} == {path.name for path in runs.iterdir()}
+    configs = [RunFolder(runs / run).config() for run in (first, second)]
+    assert set(configs[1].differences(configs[0])) == {"run.name", "sampler.queue_size"}
+    ended(runs)
+    test.run()
+    assert not test.exception
+    assert not test.error
+    test.button(key="mend-it").click().run()
+    assert not test.exception
+    kept, mended = split_ids("".join(test.query_params["runs"]))
+    assert kept == first
+    differences = RunFolder(runs / mended).config().differences(configs[1])
+    assert set(differences) == {"run.name", "sampler.key_momentum"}
+    assert "mend-it" not in [one.key for one in test.button]
+    ended(runs)
+
+
+@pytest.mark.parametrize("asked", ["nothing", "../../etc,x", ",,", "a,b,c"])
+def test_an_address_of_runs_that_are_not_there_is_the_plain_page(runs: Path, asked: str) -> None:
+    test = open_page(runs=asked)
+    assert not test.exception
+    assert not test.error
+    assert test.button(key="go").label == "Train two runs"
 
 
 @pytest.mark.parametrize("steps", ["inf", "nan", "-1", "1e9", "two"])
@@ -55,7 +82,7 @@ def test_examples_stand_on_the_start_page_in_their_order_with_what_they_teach(ru
     assert texts.index("First lesson") < texts.index("Second \\*lesson\\*")
     assert [one.value for one in test.header] == ["Trained examples", "Trained before", "Presets"]
     assert any("From a real run" in one.value for one in test.caption)
-    for page in ("pages/watch.py", "pages/runs.py"):
+    for page in ("pages/train.py", "pages/runs.py"):
         assert not open_page(page, run="early").error
 
 

@@ -56,7 +56,7 @@ def test_settings_of_an_address_that_fit_only_together_are_taken_together(runs: 
 
 def test_settings_that_only_other_data_read_are_hidden(runs: Path) -> None:
     test = open_page("pages/train.py")
-    test.segmented_control(key="group").set_value("Data").run()
+    test.selectbox(key="group").select("Data").run()
 
     def shown() -> set[str]:
         boxes = (*test.selectbox, *test.text_input, *test.number_input, *test.toggle)
@@ -128,6 +128,7 @@ def test_several_seeds_wait_in_line_and_can_be_held_still(runs: Path) -> None:
     assert set(shown.split(",")) == {path.name for path in runs.iterdir()}, "one page shows them all"
     waiting = [label for label in links(test) if "in line" in label]
     assert [label.partition(" · ")[2][:16] for label in waiting] == ["number 1 in line", "number 2 in line"]
+    test.switch_page("pages/compare.py").run()
     test.toggle(key="held").set_value(True).run()
     assert not test.exception
     test.switch_page("pages/runs.py").run()

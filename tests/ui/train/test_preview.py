@@ -14,7 +14,7 @@ from ui.shell import glossary
 
 def preview() -> None:
     from cpc_engine.presets import PRESETS
-    from ui.train.plan_view import show_plan
+    from ui.train.preview import show_plan
 
     show_plan(PRESETS["reference_tones"].config())
 

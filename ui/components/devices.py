@@ -9,7 +9,7 @@ import streamlit as st
 
 from cpc_engine.config import RunConfig
 
-from ..components.settings_form import Changes
+from .settings_form import Changes
 
 
 @st.cache_data(ttl=10, show_spinner=False)
@@ -25,7 +25,7 @@ def devices() -> dict[str, str]:
     return {"auto": f"auto · {next(iter(names.values()))}"} | names
 
 
-def choose_device(base: RunConfig, changes: Changes, changed: Callable[[], None]) -> None:
+def choose_device(base: RunConfig, changes: Changes, changed: Callable[[], None], disabled: bool = False) -> None:
     """The `run.device` setting as a list of what this machine has (see `settings_form.draw_setting`)."""
     names = devices()
     chosen = changes.get("run.device", base.run.device)
@@ -39,7 +39,9 @@ def choose_device(base: RunConfig, changes: Changes, changed: Callable[[], None]
         changed()
 
     st.session_state.device = chosen
-    st.selectbox("Device", list(names), format_func=names.__getitem__, key="device", on_change=edited)
+    st.selectbox(
+        "Device", list(names), format_func=names.__getitem__, key="device", on_change=edited, disabled=disabled
+    )
 
 
 def _memory() -> str:

@@ -11,12 +11,23 @@ from cpc_engine.datasets import DATASETS
 from cpc_engine.execution.device import pick_device
 from cpc_engine.sources import SOURCES
 from cpc_engine.terms import ITEM_NOUNS
-from cpc_engine.training.plan import ModalityPlan, diagnostics, perturbed_cosine, plan
+from cpc_engine.training.plan import ModalityPlan, diagnostics, plan
 
 from ..drawing.palette import SOURCE_STYLES
+from ..shell.errors import plain_errors
 from ..shell.glossary import define
 from ..shell.session import manager, root, runs
 from ..shell.status import duration
+
+
+def show_preview(config: RunConfig, ready: bool) -> None:
+    """Where the charts of a run will be: what a step of it does, and how long it takes."""
+    with st.container(border=True, key="preview"):
+        st.subheader("Batch preview", anchor=False, help=define("batch_preview"))
+        with plain_errors():
+            show_plan(config)
+            if ready:
+                show_time(config)
 
 
 def show_plan(config: RunConfig) -> None:
@@ -29,9 +40,6 @@ def show_plan(config: RunConfig) -> None:
     for column, modality_plan in zip(st.columns(max(len(plans), 1)), plans, strict=False):
         with column:
             _counts(modality_plan, DATASETS[config.data.dataset].summary)
-    cosine = perturbed_cosine(config)
-    if config.sampler.perturbed and cosine is not None:
-        st.markdown(f"Perturbed negatives keep **cos {cosine:.3f}** with their positive (1: a copy, 0: unrelated).")
     for diagnostic in diagnostics(config):
         show, icon = (st.error, ":material/block:") if diagnostic.stops else (st.warning, ":material/warning:")
         show(f"**{diagnostic.text}** {diagnostic.advice}", icon=icon)

@@ -1,0 +1,192 @@
+"""The Train page in a browser: what must be in sight while a run goes on, and that nothing overlaps or moves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cpc_engine.storage.folder import RunFolder
+from tests.support.paths import APP
+
+if TYPE_CHECKING:
+    from tests.support.browser import Visit
+
+pytest_plugins = ["tests.support.browser", "tests.support.pages"]
+pytestmark = pytest.mark.browser
+
+DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+SMALL = {
+    "data.train_items": 128,
+    "data.test_items": 64,
+    "audio.sample_rate": 4000,
+    "audio.mel_bands": 16,
+    "audio.width": 8,
+    "image.size": 32,
+    "image.width": 8,
+    "context.hidden_dim": 16,
+    "optimizer.batch_size": 8,
+    "optimizer.steps": 20000,
+    "evaluation.items": 32,
+    "evaluation.map_items": 64,
+    "evaluation.every": 5,
+}
+# Every source that the data allow.
+ALL = {
+    "sampler.queue_size": 256,
+    "sampler.key_momentum": 0.98,
+    "sampler.perturbed": "true",
+    "sampler.shuffled": "input",
+}
+CURVES, MAP = ".st-key-curves .cpc-live-chart", ".st-key-map-place .cpc-scatter"
+# {panel: its plot's box in the window}; a panel is named by its traces' meta.
+BOXES = """() => {
+  const node = document.querySelector(".st-key-curves .cpc-live-chart"), { left, top } = node.getBoundingClientRect();
+  const boxes = {}, layout = node._fullLayout;
+  for (const trace of node.data) {
+    const axis = layout["yaxis" + (trace.yaxis ?? "y").slice(1)], x = layout.xaxis;
+    boxes[trace.meta] = { x: left + x._offset, y: top + axis._offset, width: x._length, height: axis._length };
+  }
+  const box = (element) => { const { x, y, width, height } = element.getBoundingClientRect();
+    return { x, y, width, height }; };
+  boxes.curves = box(node);
+  boxes.map = box(document.querySelector(".st-key-map-place .cpc-scatter"));
+  for (const name of ["status", "notice"]) boxes[name] = box(document.querySelector(`.st-key-${name}`));
+  for (const card of document.querySelectorAll("[class*='st-key-source-']"))
+    boxes[[...card.classList].find((name) => name.startsWith("st-key-source-")).slice(7)] = box(card);
+  return boxes;
+}"""
+Box = dict[str, float]
+
+
+@pytest.fixture
+def lab(serve: Callable[..., str], tmp_path: Path) -> str:
+    """Address of the app over an empty folder of runs."""
+    return serve(APP, env={"CPC_RUNS": str(tmp_path / "runs")})
+
+
+def started(
+    lab: str, visit: Callable[..., Visit], preset: str, settings: dict[str, Any], size: dict[str, int]
+) -> Visit:
+    """A page on which a run has taken a few steps and was measured."""
+    asked = "".join(f"&set={path}={value}" for path, value in (SMALL | settings).items())
+    seen = visit(f"{lab}/train?preset={preset}{asked}", viewport=size)
+    seen.page.get_by_role("button", name="Start training").click(timeout=120_000)
+    measured = f"document.querySelector('{CURVES}')?.data?.some((t) => t.meta === 'spread' && t.x.length)"
+    seen.page.wait_for_function(measured, timeout=180_000)
+    seen.page.wait_for_function(f"document.querySelector('{MAP} .main-svg')", timeout=60_000)
+    return seen
+
+
+def stop(seen: Visit) -> None:
+    seen.page.get_by_role("button", name="Stop").click()
+    seen.page.get_by_role("button", name="Resume").wait_for(timeout=120_000)
+
+
+def inside(box: Box, size: dict[str, int]) -> bool:
+    return (
+        box["x"] >= 0
+        and box["y"] >= 0
+        and box["x"] + box["width"] <= size["width"]
+        and box["y"] + box["height"] <= size["height"]
+    )
+
+
+def overlapping(boxes: dict[str, Box]) -> list[tuple[str, str]]:
+    """Pairs of boxes that share more than a pixel."""
+    names = sorted(boxes)
+    pairs = [(a, b) for index, a in enumerate(names) for b in names[index + 1 :]]
+    return [
+        (a, b)
+        for a, b in pairs
+        if all(
+            min(boxes[a][at] + boxes[a][size], boxes[b][at] + boxes[b][size]) - max(boxes[a][at], boxes[b][at]) > 1
+            for at, size in (("x", "width"), ("y", "height"))
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("preset", "settings"),
+    [
+        ("tones", {}),
+        ("tones", ALL),
+        ("tones_bars", {}),
+        ("tones_bars", ALL | {"sampler.cross_modal": "true"}),
+    ],
+)
+def test_all_that_matters_is_in_sight_while_a_run_goes_on(
+    lab: str, visit: Callable[..., Visit], preset: str, settings: dict[str, Any]
+) -> None:
+    seen = started(lab, visit, preset, settings, DESK)
+    boxes = seen.page.evaluate(BOXES)
+    shares = ["share-audio", "share-image"] if preset == "tones_bars" else ["share-audio"]
+    charts = ["loss", "accuracy", *shares, "alignment", "uniformity", "spread"]
+    for name in (*charts, "map", "status", "notice"):
+        assert inside(boxes[name], DESK), (name, boxes[name])
+    assert boxes["map"]["width"] > 500, "the map is large"
+    assert all(boxes[name]["height"] >= 10 for name in charts)
+    assert boxes["source-all"]["y"] + boxes["source-all"]["height"] <= DESK["height"], "all cards, temperature included"
+    widest = {boxes[name]["x"] for name in charts}, {boxes[name]["width"] for name in charts}
+    assert [len(one) for one in widest] == [1, 1], "one step axis"
+    del boxes["curves"]  # which holds the charts
+    assert overlapping(boxes) == []
+    assert seen.page.evaluate(f"document.querySelector('{CURVES}')._fullLayout.xaxis.range[0]") == 0
+    for button in ("Pause", "Stop"):
+        box = seen.page.get_by_role("button", name=button).bounding_box()
+        assert box is not None
+        assert inside(box, DESK)
+    stop(seen)
+    assert seen.errors == []
+    assert seen.foreign == []
+
+
+def test_a_phone_has_one_column_with_map_and_loss_first(lab: str, visit: Callable[..., Visit]) -> None:
+    seen = started(lab, visit, "tones_bars", {}, PHONE)
+    boxes = seen.page.evaluate(BOXES)
+    for name in ("map", "loss"):
+        assert inside(boxes[name], PHONE), (name, boxes[name])
+    assert boxes["map"]["y"] < boxes["loss"]["y"] < boxes["accuracy"]["y"] < boxes["source-in_batch"]["y"]
+    del boxes["curves"]
+    assert overlapping(boxes) == []
+    assert seen.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth")
+    stop(seen)
+
+
+def test_nothing_moves_when_an_alarm_comes(
+    serve: Callable[..., str], visit: Callable[..., Visit], tmp_path: Path, finished: Path
+) -> None:
+    """The same run before and after its records say that it has collapsed."""
+    root = tmp_path / "runs"
+    folder = RunFolder(Path(shutil.copytree(finished, root / "one")))
+    seen = visit(f"{serve(APP, env={'CPC_RUNS': str(root)})}/train?run=one", viewport=DESK)
+    places = []
+    for spread in (0.9, 0.01):
+        rows = [
+            record | {"geometry": {"spread": spread, "alignment": 1, "uniformity": -1}} for record in folder.records()
+        ]
+        for row in rows:
+            row["modalities"]["audio"]["sources"]["queue"] = row["modalities"]["audio"]["sources"]["in_batch"]
+        (folder.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        seen.page.reload()
+        seen.page.wait_for_function(f"document.querySelector('{CURVES} .main-svg')", timeout=120_000)
+        seen.page.wait_for_function(f"document.querySelector('{MAP} .main-svg')", timeout=120_000)
+        seen.page.wait_for_timeout(1000)
+        places.append(seen.page.evaluate(BOXES))
+    assert seen.page.get_by_text("have collapsed").count() == 1
+    for name, box in places[0].items():
+        assert abs(box["y"] - places[1][name]["y"]) <= 8, name
+        assert abs(box["x"] - places[1][name]["x"]) <= 8, name
+
+
+def test_an_address_of_earlier_versions_leads_here_on_a_fresh_server(
+    serve: Callable[..., str], visit: Callable[..., Visit], tmp_path: Path, finished: Path
+) -> None:
+    shutil.copytree(finished, tmp_path / "runs" / "one")
+    seen = visit(f"{serve(APP, env={'CPC_RUNS': str(tmp_path / 'runs')})}/watch?run=one", viewport=DESK)
+    seen.page.wait_for_function(f"document.querySelector('{CURVES} .main-svg')", timeout=120_000)
+    assert seen.page.evaluate("location.pathname + location.search") == "/train?run=one"

@@ -1,0 +1,113 @@
+"""A run's curves in one figure: what is drawn, on which axes, and that nothing moves when something arrives."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from cpc_engine.sources import SOURCES
+from ui.components.live_chart import plain
+from ui.drawing.panels import GEOMETRY, panels_figure, panels_of, panels_spoken, panels_table
+
+
+def record(step: int, sources: tuple[str, ...] = ("in_batch", "queue"), both: bool = True) -> dict[str, Any]:
+    one = {"share": 1 / len(sources), "count": 100, "masked": 1.0}
+    part = {"loss": 5 / step, "accuracy": 0.25, "sources": dict.fromkeys(sources, one)}
+    names = ("audio", "image") if both else ("audio",)
+    prefix = (lambda name: f"{name}.") if both else (lambda name: "")
+    geometry = {f"{prefix(name)}{metric}": 0.5 for name in names for metric in GEOMETRY}
+    return {"step": step, "loss": 5 / step, "modalities": dict.fromkeys(names, part), "geometry": geometry}
+
+
+RECORDS = [record(step) for step in range(1, 31)]
+
+
+def layout_of(records: list[dict[str, Any]], names: tuple[str, ...]) -> dict[str, Any]:
+    layout: dict[str, Any] = panels_figure(panels_of(records, names), 200)["layout"]
+    return layout
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_there_is_a_panel_for_everything_that_must_be_seen(both: bool) -> None:
+    panels = panels_of([record(step, both=both) for step in range(1, 31)])
+    shares = ["share-audio", "share-image"] if both else ["share-audio"]
+    assert [panel.key for panel in panels] == ["loss", "accuracy", *shares, *GEOMETRY]
+    assert all(panel.figure["data"] for panel in panels)
+
+
+def test_panels_do_not_overlap_and_share_one_step_axis_from_zero_to_the_last_step() -> None:
+    figure = panels_figure(panels_of(RECORDS), 200)
+    layout = figure["layout"]
+    axes = [layout[name] for name in layout if name.startswith("yaxis")]
+    assert [name for name in layout if name.startswith("xaxis")] == ["xaxis"]
+    assert layout["xaxis"]["range"] == pytest.approx([0, 202])
+    assert {trace["xaxis"] for trace in figure["data"]} == {"x"}
+    domains = [axis["domain"] for axis in axes]
+    assert domains[0][1] == 1
+    assert domains[-1][0] == pytest.approx(0, abs=1e-9)
+    for (bottom, _), (_, top) in pairwise(domains):
+        assert top < bottom
+
+
+def test_records_and_geometry_do_not_move_the_panels() -> None:
+    """From before the first record to the last one; only the number of sources may change the heights."""
+    empty, first, later = [], [{**record(1), "geometry": None}], RECORDS
+    domains = []
+    for records in (empty, first, later):
+        layout = layout_of(records, ("audio", "image"))
+        domains.append([layout[name]["domain"] for name in layout if name.startswith("yaxis")])
+    assert domains[1] == domains[2]
+    assert len(domains[0]) == len(domains[2])
+
+
+def test_the_chance_lines_follow_the_number_of_negatives() -> None:
+    traces = {trace["name"]: trace for trace in panels_figure(panels_of(RECORDS), 30)["data"]}
+    assert traces["loss by chance"]["y"][-1] == pytest.approx(math.log(2 * 99 + 1), rel=1e-4)
+    assert traces["accuracy by chance"]["y"][-1] == pytest.approx(100 / (2 * 99 + 1), rel=1e-4)
+
+
+def test_shares_are_stacked_in_percent_whatever_the_sources() -> None:
+    names = tuple(SOURCES)
+    panel = next(panel for panel in panels_of([record(step, names) for step in (1, 2)]) if panel.key == "share-audio")
+    assert [trace["name"].partition(",")[0] for trace in panel.figure["data"]] == [
+        f"share {SOURCES[name].label}" for name in names
+    ]
+    assert sum(trace["y"][0] for trace in panel.figure["data"]) == pytest.approx(100, rel=1e-3)
+    assert all(SOURCES[name].label.partition(" (")[0] in panel.title for name in names)
+
+
+def test_a_loss_that_is_no_number_is_a_gap() -> None:
+    broken = record(31)
+    broken["modalities"] = {name: part | {"loss": None} for name, part in broken["modalities"].items()}
+    figure = panels_figure(panels_of([*RECORDS, broken]), 31)
+    assert figure["data"][0]["y"][-1] is None
+
+
+def test_a_long_run_with_all_sources_and_both_modalities_is_a_small_message() -> None:
+    names = tuple(SOURCES)
+    rows = [{**record(step, names), "geometry": None} for step in range(1, 100_001, 50)]
+    figure = panels_figure(panels_of(rows), 100_000)
+    assert len(json.dumps(plain(figure))) < 100_000
+
+
+def test_changes_are_marked_on_all_panels_at_once() -> None:
+    change = {"step": 7, "kind": "change", "setting": "loss.temperature", "value": 0.5}
+    layout = panels_figure(panels_of(RECORDS), 30, [change])["layout"]
+    [line] = layout["shapes"]
+    assert (line["yref"], line["y0"], line["y1"], line["x0"]) == ("paper", 0, 1, 7)
+    assert "temperature → 0.5" in [note["text"] for note in layout["annotations"]]
+
+
+def test_text_and_table_name_every_curve_once() -> None:
+    figure = panels_figure(panels_of(RECORDS), 30)
+    columns = panels_table(figure)
+    assert {"step", "loss, sounds", "accuracy, pictures", "share queue, sounds", "spread, sounds"} <= set(columns)
+    assert {len(values) for values in columns.values()} == {30}
+    said = panels_spoken(figure, "my run")
+    assert said.startswith("Curves of my run: ")
+    assert "spread, sounds 0.5 at step 30" in said
+    assert "nothing recorded yet" in panels_spoken(panels_figure(panels_of([], ["audio"]), 30), "my run")

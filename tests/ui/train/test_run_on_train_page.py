@@ -1,0 +1,146 @@
+"""A run on the Train page without a browser: names and notes, examples, alarms, live settings, what leads on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from cpc_engine import manager_for
+from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.format import FORMAT
+from tests.support.pages import SMALL, START, links, open_page
+from tests.support.tiny import tiny, wait_until
+
+pytest_plugins = ["tests.support.pages"]
+
+
+def test_addresses_of_earlier_versions_lead_to_the_run(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs / "one")
+    for page in ("pages/watch.py", START):
+        test = open_page(page, run="one")
+        assert not test.exception
+        assert test.title[0].value.startswith("Training: ")
+        assert "one" in test.query_params["run"]
+
+
+def test_names_and_notes_are_shown_letter_by_letter(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs / finished.name)
+    RunFolder(runs / finished.name).rename("*bold* [link](x) :red[no]", "a _note_ with $x$ and <b>")
+    test = open_page("pages/train.py", run=finished.name)
+    assert not test.exception
+    assert test.title[0].value == r"Training: \*bold\* \[link\](x) \:red\[no\]"
+    texts = [element.value for element in test.markdown]
+    assert r"a \_note\_ with \$x\$ and \<b\>" in texts
+
+
+def test_an_example_is_looked_at_but_not_changed(runs: Path, finished: Path) -> None:
+    folder = RunFolder(Path(shutil.copytree(finished, runs / "example-one")))
+    folder.update(status="stopped")
+    folder.mark_example("What it teaches", 1)
+    test = open_page("pages/train.py", run="example-one")
+    assert not test.exception
+    assert not test.error
+    assert "What it teaches" in [one.value for one in test.caption]
+    assert not {"delete", "resume-example-one"} & {one.key for one in test.button}
+    assert "Keep" not in [one.label for one in test.button], "nor can it be named"
+
+
+def test_a_run_that_was_still_waiting_when_its_server_was_killed_can_go_on(runs: Path) -> None:
+    folder = RunFolder.create(runs, tiny())
+    facts = {**vars(folder.info()), "format": FORMAT, "pid": 2**22 + 1, "pid_started": 1}  # no such process
+    folder.save_json("run", facts)
+    assert folder.info().status == "interrupted"
+    test = open_page("pages/train.py", run=folder.id)
+    assert not test.exception
+    test.button(key=f"resume-{folder.id}").click().run()
+    assert not test.exception
+    wait_until(lambda: folder.info().status == "finished", "the run to end")
+
+
+def test_a_run_leads_to_one_like_it(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs / finished.name)
+    config = RunFolder(runs / finished.name).rename("A name", "and a note")
+    asked = links(open_page("pages/train.py", run=finished.name))["Train one like it"]
+    test = open_page(
+        "pages/train.py", preset=dict(asked)["preset"], set=[value for name, value in asked if name == "set"]
+    )
+    assert not test.exception
+    test.button(key="start").click().run()
+    [new] = [path for path in runs.iterdir() if path.name != finished.name and path.is_dir()]
+    assert RunFolder(new).config() == config.replace({"run.name": "", "run.note": ""})
+
+
+def collapsed(finished: Path, runs: Path) -> RunFolder:
+    """A finished run whose records say that it has collapsed by a queue."""
+    folder = RunFolder(Path(shutil.copytree(finished, runs / finished.name)))
+    rows = [record | {"geometry": {"spread": 0.01}} for record in folder.records()]
+    for row in rows:
+        row["modalities"]["audio"]["sources"]["queue"] = row["modalities"]["audio"]["sources"]["in_batch"]
+    (folder.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def test_one_click_trains_again_with_what_an_alarm_advises(runs: Path, finished: Path) -> None:
+    folder = collapsed(finished, runs)
+    test = open_page("pages/train.py", run=folder.id)
+    assert any("collapsed" in one.value for one in test.markdown)
+    test.button(key=f"fix-{folder.id}").click().run()
+    assert not test.exception
+    [new] = [path for path in runs.iterdir() if path.name != folder.id and path.is_dir()]
+    assert RunFolder(new).config().sampler.key_momentum == 0.98
+    assert new.name in test.query_params["run"]
+
+
+def test_the_notice_is_there_with_and_without_an_alarm(runs: Path, finished: Path) -> None:
+    """A place that is always taken cannot make anything below it move."""
+    shutil.copytree(finished, runs / "well")
+    for run in ("well", collapsed(finished, runs).id):
+        test = open_page("pages/train.py", run=run)
+        assert [one for one in test.markdown if ":material/tune:" in one.value or ":material/warning:" in one.value]
+
+
+def test_settings_are_turned_while_a_run_trains(runs: Path) -> None:
+    test = open_page(
+        "pages/train.py",
+        preset="tones",
+        set=[f"{path}={value}" for path, value in (SMALL | {"optimizer.steps": 100_000}).items()],
+    )
+    test.button(key="start").click().run()
+    assert not test.exception
+    [run] = manager_for(runs).active()
+    folder = RunFolder(runs / run)
+    try:
+        wait_until(lambda: folder.records(), "the first record")
+        test.run()
+        assert test.select_slider(key="slide:loss.temperature").value == 0.2
+        test.select_slider(key="slide:loss.temperature").set_value(0.5).run()
+        assert not test.exception
+        changed = {"kind": "change", "setting": "loss.temperature", "value": 0.5}
+        wait_until(lambda: any(changed.items() <= event.items() for event in folder.events()), "the change")
+        assert test.select_slider(key="slide:loss.temperature").value == 0.5
+        assert test.toggle(key="switch-queue").disabled, "a queue cannot be made on the way"
+        assert test.toggle(key="switch-cross_modal").disabled, "sounds alone have no other modality"
+        test.toggle(key="switch-perturbed").set_value(True).run()
+        wait_until(lambda: any(event.get("setting") == "sampler.perturbed" for event in folder.events()), "the switch")
+        again = open_page("pages/train.py", run=run)
+        assert again.select_slider(key="slide:loss.temperature").value == 0.5, "another session sees it as it is"
+        assert again.toggle(key="switch-perturbed").value
+    finally:
+        manager_for(runs).stop(run)
+        wait_until(lambda: not manager_for(runs).active(), "the run to end", 120)
+
+
+def test_an_ended_run_is_the_beginning_of_the_next(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs / finished.name)
+    test = open_page("pages/train.py", run=finished.name)
+    test.toggle(key="switch-queue").set_value(True).run()
+    assert any(one.value.startswith("Changed: queue\\_size") for one in test.caption)
+    assert "sampler.queue_size=1024" in test.query_params["set"]
+    test.button(key="undo-all").click().run()
+    assert not test.toggle(key="switch-queue").value
+    test.toggle(key="switch-perturbed").set_value(True).run()
+    test.button(key="start").click().run()
+    assert not test.exception
+    [new] = [path for path in runs.iterdir() if path.name != finished.name and path.is_dir()]
+    assert set(RunFolder(new).config().differences(RunFolder(runs / finished.name).config())) == {"sampler.perturbed"}

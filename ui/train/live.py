@@ -1,0 +1,94 @@
+"""What a run does: its status, what is wrong with it, its curves on one step axis, and its map, all in sight."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from cpc_engine.datasets import DATASETS
+
+from ..components.live_chart import live_chart
+from ..components.run_controls import controls
+from ..components.run_map import show_map_of
+from ..drawing.csv_text import columns_csv
+from ..drawing.panels import GEOMETRY, panels_figure, panels_of, panels_spoken, panels_table
+from ..shell.errors import plain_errors
+from ..shell.glossary import define
+from ..shell.session import has_ended, manager, open_run
+from ..shell.status import badge, duration, held, hold_switch, refresh_seconds
+from .notice import show_notice
+
+if TYPE_CHECKING:
+    from cpc_engine.execution.manager import RunProgress
+
+    from ..drawing.charts import Figure
+
+# What is left of a window below the menu, the status and the notice, so that all is in sight without scrolling.
+CHARTS = "clamp(34rem, calc(100vh - 11.6rem), 64rem)"
+MAP = "clamp(24rem, calc(100vh - 17.5rem), 60rem)"
+SOON = 1.0  # seconds between two looks while a run begins
+BEGINS = 15  # records; from then on drawing comes less often, since it takes processor time from training
+
+
+def show_live(run: str) -> None:
+    """Draw a run; this part of the page refreshes itself while the run is active and the page is not held still."""
+    progress = manager().progress_of(run)
+    active = not has_ended(progress.status)
+    begins = active and len(progress.records) < BEGINS
+    every = None
+    if active and not held():
+        every = SOON if begins else refresh_seconds(run)
+    st.fragment(_live, run_every=every)(run, active, begins)
+
+
+def _live(run: str, was_active: bool, began: bool) -> None:
+    """What refreshes; `was_active` and `began` are how the page was drawn as a whole."""
+    with plain_errors():
+        progress, stored = manager().progress_of(run), open_run(run)
+        ended = has_ended(progress.status)
+        if (was_active and ended) or (began and len(progress.records) >= BEGINS):
+            st.rerun()  # draw all of it again: other controls, another map, another pace
+        names = DATASETS[stored.config.data.dataset].modalities
+        figure = panels_figure(panels_of(progress.records, names), progress.steps, progress.events)
+        _status(progress, stored.info.is_example, figure)
+        show_notice(progress, stored)
+        charts, place = st.columns([46, 54], gap="small")
+        with charts, st.container(key="curves", gap=None):
+            live_chart(figure, key=f"loss-{run}", height=CHARTS, alt=panels_spoken(figure, progress.name or run))
+        with place, st.container(key="map-place", gap="xsmall"), plain_errors():
+            show_map_of(run, ended, MAP)
+
+
+def _status(run: RunProgress, example: bool, figure: Figure) -> None:
+    """How far it is, the buttons that steer it, and the numbers of the charts."""
+    active = not has_ended(run.status)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="status"):
+        badge(run.status)
+        if example:
+            st.badge("example", icon=":material/school:", color="violet")
+        share = run.step / run.steps if run.steps else 0.0
+        speed = f" · {run.steps_per_second:.1f} steps/s" if run.steps_per_second and active else ""
+        left = f" · {duration(run.seconds_left)} left" if run.seconds_left and active else ""
+        phase = f" · {run.phase}" if run.phase else ""
+        st.progress(
+            min(share, 1.0), text=f"{run.step} of {run.steps} steps · {duration(run.seconds)}{speed}{left}{phase}"
+        )
+        if not example:
+            controls(run)
+        if active:
+            hold_switch(st.rerun)
+        numbers = st.popover("Numbers", icon=":material/table:", type="tertiary", key="numbers", on_change="rerun")
+        if numbers.open:
+            with numbers:
+                _numbers(figure)
+
+
+def _numbers(figure: Figure) -> None:
+    """The drawn points as a table, and what each chart shows."""
+    columns = panels_table(figure)
+    st.dataframe(columns, hide_index=True, height=220)
+    st.download_button("Curves (CSV)", columns_csv(columns), "curves.csv", "text/csv", on_click="ignore")
+    explained = [define("infonce"), define("contrastive_accuracy"), define("gradient_share"), *map(define, GEOMETRY)]
+    for text in filter(None, explained):
+        st.caption(text)

@@ -1,0 +1,86 @@
+"""One line of a fixed height between status and charts: what went wrong, what an alarm says, what the files showed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from ..components.settings_form import as_text
+from ..shell.errors import literal, plain_errors, sentence
+from ..shell.session import has_ended, manager
+
+if TYPE_CHECKING:
+    from cpc_engine import Run
+    from cpc_engine.evaluation.alarms import Alarm
+    from cpc_engine.execution.manager import RunProgress
+
+TRAINS = "Switches and sliders that are not gray act from the next step on, and are marked on all charts."
+ENDED = "Turn a switch or a slider and press Start: the next run begins with these settings."
+
+
+def show_notice(progress: RunProgress, run: Run) -> None:
+    """The most important thing first; all of it behind one button, so that nothing below moves."""
+    raised = _alarms(progress, run)
+    lines = _remarks(run)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="notice"):
+        if progress.message:
+            color = "red" if progress.status in ("failed", "diverged") else "blue"
+            _line(color, "error" if color == "red" else "info", sentence(progress.message))
+        elif raised:
+            _line("orange", "warning", f"**{literal(raised[0].message)}** {literal(raised[0].advice)}")
+        elif not has_ended(progress.status):
+            _line("gray", "bolt", TRAINS)
+        elif not progress.records:
+            _line("blue", "info", "This run ended before its first step, so there is no curve.")
+        elif lines:
+            _line("gray", "info", literal(sentence(lines[0])))
+        else:
+            _line("gray", "tune", ENDED)
+        for changes in _fixes(raised)[:1]:
+            _fix(run, changes, progress)
+        if len(raised) + len(lines) > 1 or (progress.message and raised):
+            with st.popover("All notices", icon=":material/list:", type="tertiary", key="notices"):
+                for alarm in raised:
+                    st.warning(f"**{alarm.message}** {alarm.advice}", icon=":material/warning:")
+                for line in lines:
+                    st.caption(literal(sentence(line)))
+
+
+def _line(color: str, icon: str, text: str) -> None:
+    mark = f":{color}[:material/{icon}:] " if color != "gray" else f":material/{icon}: "
+    st.markdown(f"{mark}{text}", width="stretch")
+
+
+def _alarms(progress: RunProgress, run: Run) -> list[Alarm]:
+    from cpc_engine.evaluation.alarms import alarms
+
+    items = run.info.data.get("items", {}).get("train")
+    return alarms(progress.records, items) if items else []
+
+
+def _remarks(run: Run) -> list[str]:
+    """What was found in the files: those skipped, copies, and groups."""
+    data = run.info.data
+    lines = list(data.get("remarks", ()))  # runs of earlier versions have none
+    if data.get("skipped"):
+        lines.append(f"{data['skipped']} files were skipped, for example {data['skipped_files'][0]}")
+    return lines
+
+
+def _fixes(raised: list[Alarm]) -> list[dict[str, Any]]:
+    """What the alarms advise, each once: both modalities may advise the same."""
+    advised = [alarm.changes for alarm in raised if alarm.changes]
+    return [changes for index, changes in enumerate(advised) if changes not in advised[:index]]
+
+
+def _fix(run: Run, changes: dict[str, Any], progress: RunProgress) -> None:
+    """One click that ends this run and trains another one with what the alarm advises."""
+    words = ", ".join(f"{path.partition('.')[2].replace('_', ' ')} {as_text(value)}" for path, value in changes.items())
+    if not st.button(f"Train again with {words}", icon=":material/build:", key=f"fix-{run.id}"):
+        return
+    with plain_errors():
+        if progress.id in manager().active():
+            manager().stop(run.id)
+        fixed = manager().start(run.config.replace({"run.note": "", **changes}))
+        st.switch_page("pages/train.py", query_params={"run": fixed})

@@ -123,7 +123,8 @@ def panels_table(figure: Figure) -> dict[str, list[Any]]:
 def _loss(records: Sequence[Record], shown: Sequence[str]) -> Panel:
     figure = _curves(records, shown, "loss", lambda part: part["loss"], lambda m: math.log(m + 1))
     chance = "┄ chance" if len(shown) > 1 else "┄ chance ln(M+1)"
-    return Panel("loss", f"<b>InfoNCE loss</b> (nats)  {_who(shown)}{chance}", figure, TALL)
+    items = "╌ whole items  " if any(record.get("items") for record in records) else ""
+    return Panel("loss", f"<b>InfoNCE loss</b> (nats)  {_who(shown)}{items}{chance}", figure, TALL)
 
 
 def _accuracy(records: Sequence[Record], shown: Sequence[str]) -> Panel:
@@ -156,6 +157,11 @@ def _curves(
         for name in shown
         if records
     ]
+    series += [
+        Series(_named(f"{what} of whole items", name, shown), *_of_items(records, name, pick), _dashed(name))
+        for name in shown
+        if any(record.get("items") for record in records)
+    ]
     figure = line_figure(series, "step", "", smoothed=len(records) > 20, limit=POINTS)
     if records:
         steps = [round(record["step"]) for record in records]
@@ -164,6 +170,19 @@ def _curves(
         line_of = line_figure([by_chance], "step", "", limit=POINTS)["data"]
         figure["data"] += [trace | {"mode": "lines", "line": trace["line"] | {"width": 1.5}} for trace in line_of]
     return figure
+
+
+def _of_items(
+    records: Sequence[Record], name: str, pick: Callable[[Record], float | None]
+) -> tuple[list[int], list[float]]:
+    """Steps and values of the item-level term, which compares two views of an item."""
+    rows = [record for record in records if record.get("items")]
+    return [round(row["step"]) for row in rows], [number(pick(row["items"][name])) for row in rows]
+
+
+def _dashed(name: str) -> Style:
+    style = MODALITY_STYLES[name]
+    return Style(style.color, style.symbol, "dash")
 
 
 def _negatives(part: Record) -> float:

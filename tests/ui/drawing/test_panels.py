@@ -70,6 +70,25 @@ def test_the_chance_lines_follow_the_number_of_negatives() -> None:
     assert traces["accuracy by chance"]["y"][-1] == pytest.approx(100 / (2 * 99 + 1), rel=1e-4)
 
 
+def test_the_item_level_term_is_drawn_beside_the_prediction() -> None:
+    with_items = [
+        one | {"items": {"audio": one["modalities"]["audio"] | {"loss": 0.5, "accuracy": 0.75}}} for one in RECORDS
+    ]
+    for both in (False, True):
+        records = (
+            with_items if both else [{**one, "modalities": {"audio": one["modalities"]["audio"]}} for one in with_items]
+        )
+        panels = panels_of(
+            [{**one, "items": dict.fromkeys(one["modalities"], one["items"]["audio"])} for one in records]
+        )
+        traces = {trace["name"]: trace for trace in panels_figure(panels, 30)["data"]}
+        suffix = ", sounds" if both else ""
+        assert traces[f"loss of whole items{suffix}"]["y"][-1] == pytest.approx(0.5)
+        assert traces[f"accuracy of whole items{suffix}"]["y"][-1] == pytest.approx(75)
+        assert "whole items" in panels[0].title
+    assert not any("items" in trace["name"] for trace in panels_figure(panels_of(RECORDS), 30)["data"])
+
+
 def test_shares_are_stacked_in_percent_whatever_the_sources() -> None:
     names = tuple(SOURCES)
     panel = next(panel for panel in panels_of([record(step, names) for step in (1, 2)]) if panel.key == "share-audio")

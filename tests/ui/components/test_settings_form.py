@@ -9,7 +9,7 @@ from ui.components.settings_form import as_text, help_of, label_of
 
 def test_help_says_what_is_usual() -> None:
     setting = next(setting for setting in describe(RunConfig) if setting.path == "optimizer.batch_size")
-    assert "**Range** 2 to 4,096, in the presets 64 to 128" in help_of(setting, 64)
+    assert "**Range** 2 to 4,096, in the presets 64 to 256" in help_of(setting, 64)
 
 
 def test_every_setting_has_a_label_a_help_and_a_text() -> None:

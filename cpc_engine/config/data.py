@@ -64,10 +64,14 @@ class DataConfig(Section):
     validation_share: float = setting(
         0.15, "Share of the training items kept aside to choose the probe's regularization.", ge=0.05, le=0.5
     )
-    split: Literal["official", "speaker"] = setting(
-        "official", "How spoken digits are split: their official takes, or by leaving one speaker out."
+    split: Literal["official", "speaker", "group"] = setting(
+        "official",
+        "How test items are chosen: as the data set or folder says, by leaving out one speaker of the spoken digits, "
+        "or one group of your files (`data.groups`).",
     )
-    held_out: str = setting("george", "The speaker left out when the split is by speaker.", label="Held-out speaker")
+    held_out: str = setting(
+        "george", "The speaker or group left out when the split is by one.", label="Held-out speaker or group"
+    )
     download: bool = setting(
         False,
         "Fetch the data set where it is not on disk yet.",

@@ -1,8 +1,9 @@
 """Load the user's own folders: one sub-folder per class, searched recursively.
 
 If the folder contains `train/` and `test/`, each with class folders, that split is used. Otherwise a fifth of every
-class is held out at random as test items. Files whose paths differ only in the suffix (dog/001.wav, dog/001.flac) form
-one group, and so do copies (see `duplicates`) and the groups of `data.groups` (see `groups`).
+class is held out at random as test items. With `data.split` = "group" one group of all files is held out instead. Files
+whose paths differ only in the suffix (dog/001.wav, dog/001.flac) form one group, and so do copies (see `duplicates`)
+and the groups of `data.groups` (see `groups`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from ..config import DataConfig, RunConfig
 from ..errors import DataError
+from ..settings import unknown
 from ..terms import Modality
 from .dataset import Dataset, Split
 from .duplicates import keep_together, leave_out
@@ -142,19 +144,19 @@ def _load_folder(
 ) -> _DecodedFolder:
     """Decode the usable files of the given classes and split them into training and test items."""
     parts = split_parts(root)
-    caps = (config.data.train_items, config.data.test_items)
+    by_group = config.data.split == "group"
+    collections = [parts] if by_group else [(part,) for part in parts]
+    caps = (0, 0) if by_group else (config.data.train_items, config.data.test_items)
     splits: list[Split] = []
     skipped: list[str] = []
     remarks: list[str] = []
     below: tuple[list[str], list[str]] = ([], [])  # paths of all usable files below their class, and their classes
-    for part, cap in zip(parts, caps, strict=False):
-        if len(parts) == 1:  # decode no more files than both splits can use, plus 8 per class to allow for rounding
+    for members, cap in zip(collections, caps, strict=False):
+        if len(collections) == 1:  # decode no more files than both splits can use, plus 8 per class for rounding
             need = round(max(caps[0] / (1 - TEST_SHARE), caps[1] / TEST_SHARE))
             cap = need + 8 * len(classes) if all(caps) else 0
-        files = class_folders(part)
-        labeled = [(path, label) for label, name in enumerate(classes) for path in files.get(name, [])]
+        labeled, names = _listed(members, classes)
         titles = [classes[label] for _, label in labeled]
-        names = [path.relative_to(part / title).as_posix() for (path, _), title in zip(labeled, titles, strict=True)]
         groups, told = file_groups(names, titles, config.data.groups)
         chosen = balanced([label for _, label in labeled], groups, cap, config.data.seed)
         paths = [labeled[row][0] for row in chosen]
@@ -170,7 +172,10 @@ def _load_folder(
         below[1].extend(titles[row] for row in usable)
         skipped += loaded.skipped
         remarks += told
-    if len(splits) == 1:
+    if by_group:
+        splits = _by_group(splits[0], config.data.held_out)
+        splits[0], told = leave_out(splits[0], splits[1], modality)
+    elif len(splits) == 1:
         whole, told = keep_together(splits[0], modality)
         rows = holdout(whole.labels.tolist(), whole.groups, TEST_SHARE, config.data.seed + 1)
         splits = [whole.take(torch.tensor(part_rows, dtype=torch.int64)) for part_rows in rows]
@@ -180,6 +185,30 @@ def _load_folder(
     if not config.data.groups:
         remarks += hint(*below)
     return _DecodedFolder(splits[0], splits[1], tuple(skipped), tuple(remarks))
+
+
+def _listed(parts: Sequence[Path], classes: Sequence[str]) -> tuple[list[tuple[Path, int]], list[str]]:
+    """The files of the given classes in one or more folders, (path, label) each, and their paths below the class."""
+    labeled: list[tuple[Path, int]] = []
+    names: list[str] = []
+    for part in parts:
+        files = class_folders(part)
+        for label, title in enumerate(classes):
+            labeled += [(path, label) for path in files.get(title, [])]
+            names += [path.relative_to(part / title).as_posix() for path in files.get(title, [])]
+    return labeled, names
+
+
+def _by_group(whole: Split, held_out: str) -> list[Split]:
+    """Training and test items: those of all other groups, and those of the group that is held out.
+
+    Raises:
+        ConfigError: there is no such group.
+    """
+    inside = torch.tensor([group == held_out for group in whole.groups], dtype=torch.bool)
+    if not inside.any():
+        raise unknown("group", held_out, sorted(set(whole.groups)))
+    return [whole.take(rows.nonzero()[:, 0]) for rows in (~inside, inside)]
 
 
 def _split(

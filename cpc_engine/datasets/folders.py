@@ -15,7 +15,7 @@ SPECS = (
         origin="folder",
         load=f"{_LOADERS}:image_folder",
         needs=(("data.path", "a folder with one sub-folder of pictures per class"),),
-        own_settings=("data.groups",),
+        own_settings=("data.groups", "data.split", "data.held_out"),
     ),
     DatasetSpec(
         name="audio_folder",
@@ -25,7 +25,7 @@ SPECS = (
         origin="folder",
         load=f"{_LOADERS}:audio_folder",
         needs=(("data.path", "a folder with one sub-folder of sounds per class"),),
-        own_settings=("data.groups",),
+        own_settings=("data.groups", "data.split", "data.held_out"),
     ),
     DatasetSpec(
         name="paired_folders",
@@ -39,6 +39,6 @@ SPECS = (
             ("data.path", "the folder of sounds, one sub-folder per class"),
             ("data.image_path", "the folder of pictures, one sub-folder per class"),
         ),
-        own_settings=("data.image_path", "data.groups"),
+        own_settings=("data.image_path", "data.groups", "data.split", "data.held_out"),
     ),
 )

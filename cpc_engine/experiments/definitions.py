@@ -171,6 +171,34 @@ EXPERIMENTS: dict[str, Experiment] = {
             (PlannedArm("ours", "cifar10_patches"), PlannedArm("reference", "reference_cifar10", _ALL_ITEMS)),
         ),
         Experiment(
+            "photographs",
+            "Airplane or automobile, whole pictures compared",
+            "What do two pieces of one photograph teach, beside what the next patch teaches?",
+            (PlannedArm("ours", "cifar10"), PlannedArm("patches", "cifar10_patches")),
+        ),
+        Experiment(
+            "photographs_four",
+            "Photographs of four classes that no setting was chosen for",
+            "Does the recipe for airplanes and automobiles hold for deer, horses, ships, and trucks?",
+            (PlannedArm("ours", "cifar10"), PlannedArm("patches", "cifar10_patches")),
+        ),
+        Experiment(
+            "environmental_sounds",
+            "Environmental sounds in a folder",
+            "Does training on a folder of recordings tell their classes better than no training? Mean over five folds.",
+            (PlannedArm("ours", "audio_folder"),),
+            folds={
+                str(fold): {"data.groups": "fold{group}_*", "data.split": "group", "data.held_out": str(fold)}
+                for fold in range(1, 6)
+            },
+        ),
+        Experiment(
+            "notes",
+            "Notes of instruments in a folder",
+            "Does training on a folder of notes tell the families of instruments better than no training?",
+            (PlannedArm("ours", "audio_folder"),),
+        ),
+        Experiment(
             "tones_bars",
             "Tones paired with bars",
             "Do sounds and pictures share one space, with a term that draws pairs together and without?",

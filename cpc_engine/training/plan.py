@@ -182,6 +182,8 @@ def _errors(config: RunConfig) -> Iterator[Diagnostic]:
             horizon = min(config.horizons(part.modality))
             text = f"One {ITEM_NOUNS[part.modality][0]} gives {part.length} latents: nothing lies "
             yield Diagnostic(f"{text}{horizon} ahead.", "Lower the horizons, or make finer latents.", True)
+    if config.data.split == "group" and not config.data.groups:
+        yield Diagnostic("A group is to be held out, but files have none.", "Say what groups them (data.groups).", True)
     for path, what in spec.needs:
         if not config.flat()[path]:
             yield Diagnostic(f"No folder is given ({path}).", f"Say where it is: {what}.", True)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from cpc_engine.config.name_pattern import GROUP, NamePattern
 from cpc_engine.data import Dataset
 from cpc_engine.data.groups import file_groups, hint
+from cpc_engine.errors import ConfigError
 from cpc_engine.execution.execute import data_facts
 from tests.engine.data.test_duplicates import load, picture, save, sound
 
@@ -53,6 +54,21 @@ def save_sounds(root: Path, names: list[str]) -> None:
 
 def parts_of(data: Dataset, group: str) -> set[str]:
     return {part for part, split in data.splits() for name in split.names if group in name}
+
+
+@pytest.mark.parametrize("divided", [False, True])
+def test_one_group_of_all_classes_can_be_held_out(tmp_path: Path, divided: bool) -> None:
+    """Also of files that a folder divides into train and test otherwise."""
+    for fold in (1, 2, 3):
+        part = ("test/" if fold == 3 else "train/") if divided else ""
+        save_sounds(tmp_path, [f"{part}{name}/fold{fold}_{take}.wav" for name in ("a", "b") for take in range(4)])
+    held = {"groups": "fold{group}_*", "split": "group"}
+    data = load("audio_folder", tmp_path, held_out="2", **held)
+    assert parts_of(data, "fold2_") == {"test"}
+    assert len(data.test) == 8
+    assert parts_of(data, "fold1_") | parts_of(data, "fold3_") == {"train", "validation"}
+    with pytest.raises(ConfigError, match="unknown group '7'"):
+        load("audio_folder", tmp_path, held_out="7", **held)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from cpc_engine.config import RunConfig
 from cpc_engine.evaluation.embed import CELLS, SEGMENTS, embed
@@ -43,3 +44,21 @@ def pooled(modality: str, sequence: np.ndarray) -> np.ndarray:
     grid = sequence.reshape(items, side, side, width)
     edges = [(i * side // CELLS, -(-(i + 1) * side // CELLS)) for i in range(CELLS)]
     return np.array([[g[a:b, c:d, f].mean() for f in range(width) for a, b in edges for c, d in edges] for g in grid])
+
+
+def test_a_residual_network_has_its_summary_and_first_layer() -> None:
+    data = dataset(audio=True, image=True)
+    changes = {"audio.encoder": "residual", "image.encoder": "residual", "audio.directions": 8, "image.directions": 8}
+    model = new_model(RunConfig().replace({**TINY, **changes}), data).eval()
+    features = embed(model, data.test, batch_size=3)
+    for modality in model.modalities:
+        values = data.test.values(modality)
+        with torch.no_grad():
+            encoding = model({modality: model.features[modality](values)})[modality]
+        found = features[modality]
+        assert found.summary is not None
+        assert found.summary_first is not None
+        assert encoding.first is not None
+        torch.testing.assert_close(found.summary, encoding.summary)
+        torch.testing.assert_close(found.summary_first, torch.cat([encoding.summary, encoding.first], 1))
+        assert {"summary", "summary_first", "mean_context"} <= set(found.names())

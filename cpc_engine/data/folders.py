@@ -1,8 +1,9 @@
 """Load the user's own folders: one sub-folder per class, searched recursively.
 
-If the folder contains `train/` and `test/`, each with class folders, that split is used. Otherwise a fifth of every
-class is held out at random as test items. Files whose paths differ only in the suffix (dog/001.wav, dog/001.flac) form
-one group, and so do copies (see `duplicates`) and the groups of `data.groups` (see `groups`).
+If the folder contains `train/` and `test/`, each with class folders, that split is used, also under other common names
+of these folders and in any case. Otherwise a fifth of every class is held out at random as test items. Files whose
+paths differ only in the suffix (dog/001.wav, dog/001.flac) form one group, and so do copies (see `duplicates`) and the
+groups of `data.groups` (see `groups`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import torch
@@ -25,6 +27,7 @@ from .loading import Loaded, Progress, class_folders, load_pictures, load_sounds
 from .splits import balanced, capped, chosen_classes, holdout, labels_tensor, take_validation
 
 TEST_SHARE = 0.2
+_SPLITS = (("train", "training"), ("test", "testing", "val", "valid", "validation"))
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,11 @@ def paired_folders(config: RunConfig, device: torch.device | str, progress: Prog
 def _folder(path: str | None) -> Path:
     """The path of a folder from its setting."""
     assert path is not None  # `load_dataset` has checked the required settings (`DatasetSpec.needs`)
-    return Path(path).expanduser()
+    found = Path(path).expanduser()
+    if not found.exists():  # as file managers copy it and as people type it
+        text = path.strip().strip("'\"").strip()
+        found = Path(unquote(urlsplit(text).path) if text.startswith("file://") else text).expanduser()
+    return found
 
 
 def _single(
@@ -116,10 +123,14 @@ def _single(
 
 
 def _parts(root: Path) -> tuple[Path, ...]:
-    """The sub-folders `train` and `test` of `root` if both have class folders, otherwise `root` itself."""
-    parts = (root / "train", root / "test")
-    is_split = all(part.is_dir() and any(path.is_dir() for path in part.iterdir()) for part in parts)
-    return parts if is_split else (root,)
+    """The sub-folders of training and test items of `root` if both have class folders, otherwise `root` itself.
+
+    Where there are validation items and no test items, they are the test items.
+    """
+    folders = {path.name.lower(): path for path in sorted(root.iterdir())} if root.is_dir() else {}
+    parts = [next((folders[name] for name in names if name in folders), None) for names in _SPLITS]
+    has_classes = [part is not None and part.is_dir() and any(p.is_dir() for p in part.iterdir()) for part in parts]
+    return tuple(part for part in parts if part is not None) if all(has_classes) else (root,)
 
 
 def _class_names(root: Path) -> tuple[str, ...]:
@@ -183,6 +194,8 @@ def _load_folder(
         splits = [whole.take(torch.tensor(part_rows, dtype=torch.int64)) for part_rows in rows]
     else:
         splits[0], told = leave_out(splits[0], splits[1], modality)
+        if (title := parts[1].name).lower().startswith("val"):
+            remarks.append(f"the files in {title} are the test items; validation items are drawn from {parts[0].name}")
     remarks += told
     if not config.data.groups:
         remarks += hint(*below)

@@ -79,7 +79,8 @@ def _free_memory() -> float:
 def class_folders(root: Path) -> dict[str, list[Path]]:
     """List the files of each class: {name of a sub-folder: its files, searched recursively}.
 
-    Classes and files are sorted. Files and folders whose name starts with a dot are left out.
+    Classes and files are sorted. Files and folders whose name starts with a dot are left out, and what macOS puts into
+    archives (__MACOSX).
 
     Raises:
         DataError: `root` does not exist, is not a folder, or has no sub-folder with files.
@@ -88,7 +89,7 @@ def class_folders(root: Path) -> dict[str, list[Path]]:
         raise DataError(f"no such folder: {root}")
     if not root.is_dir():
         raise DataError(f"not a folder: {root}")
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith((".", "__MACOSX")))
     files = {folder.name: _files_below(folder) for folder in folders}
     if not any(files.values()):
         raise DataError(f"no files in {root}: it needs one sub-folder per class with files in it")

@@ -1,9 +1,10 @@
 """Load the user's own folders: one sub-folder per class, searched recursively.
 
-If the folder contains `train/` and `test/`, each with class folders, that split is used. Otherwise a fifth of every
-class is held out at random as test items. With `data.split` = "group" one group of all files is held out instead. Files
-whose paths differ only in the suffix (dog/001.wav, dog/001.flac) form one group, and so do copies (see `duplicates`)
-and the groups of `data.groups` (see `groups`).
+If the folder contains `train/` and `test/`, each with class folders, that split is used, also under other common names
+of these folders and in any case. Otherwise a fifth of every class is held out at random as test items. With
+`data.split` = "group" one group of all files is held out instead. Files whose paths differ only in the suffix
+(dog/001.wav, dog/001.flac) form one group, and so do copies (see `duplicates`) and the groups of `data.groups` (see
+`groups`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import torch
@@ -94,7 +96,11 @@ def paired_folders(config: RunConfig, device: torch.device | str, progress: Prog
 def _folder(path: str | None) -> Path:
     """The path of a folder from its setting."""
     assert path is not None  # `load_dataset` has checked the required settings (`DatasetSpec.needs`)
-    return Path(path).expanduser()
+    found = Path(path).expanduser()
+    if not found.exists():  # as file managers copy it and as people type it
+        text = path.strip().strip("'\"").strip()
+        found = Path(unquote(urlsplit(text).path) if text.startswith("file://") else text).expanduser()
+    return found
 
 
 def _single(
@@ -181,6 +187,8 @@ def _load_folder(
         splits = [whole.take(torch.tensor(part_rows, dtype=torch.int64)) for part_rows in rows]
     else:
         splits[0], told = leave_out(splits[0], splits[1], modality)
+        if (title := parts[1].name).lower().startswith("val"):
+            remarks.append(f"the files in {title} are the test items; validation items are drawn from {parts[0].name}")
     remarks += told
     if not config.data.groups:
         remarks += hint(*below)

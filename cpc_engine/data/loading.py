@@ -19,6 +19,7 @@ from ..config import RunConfig
 from ..errors import DataError, MediaError
 from ..media import decode_audio, decode_image, fit_picture, fit_recordings, loudest_window, native_window, read_file
 
+_SPLITS = (("train", "training"), ("test", "testing", "val", "valid", "validation"))
 MAX_BYTES = 8 * 2**30  # that the items of one data set may take
 FEWER, SHORTER = "lower data.train_items", "lower audio.recording_seconds or data.train_items"
 Progress = Callable[[str, float], None]  # (description, fraction done from 0 to 1)
@@ -79,7 +80,8 @@ def _free_memory() -> float:
 def class_folders(root: Path) -> dict[str, list[Path]]:
     """List the files of each class: {name of a sub-folder: its files, searched recursively}.
 
-    Classes and files are sorted. Files and folders whose name starts with a dot are left out.
+    Classes and files are sorted. Files and folders whose name starts with a dot are left out, and what macOS puts into
+    archives (__MACOSX).
 
     Raises:
         DataError: `root` does not exist, is not a folder, or has no sub-folder with files.
@@ -88,7 +90,7 @@ def class_folders(root: Path) -> dict[str, list[Path]]:
         raise DataError(f"no such folder: {root}")
     if not root.is_dir():
         raise DataError(f"not a folder: {root}")
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith((".", "__MACOSX")))
     files = {folder.name: _files_below(folder) for folder in folders}
     if not any(files.values()):
         raise DataError(f"no files in {root}: it needs one sub-folder per class with files in it")
@@ -96,10 +98,14 @@ def class_folders(root: Path) -> dict[str, list[Path]]:
 
 
 def split_parts(root: Path) -> tuple[Path, ...]:
-    """Return the sub-folders `train` and `test` of `root` if both have class folders, otherwise `root` itself."""
-    parts = (root / "train", root / "test")
-    is_split = all(part.is_dir() and any(path.is_dir() for path in part.iterdir()) for part in parts)
-    return parts if is_split else (root,)
+    """Return the sub-folders of training and test items of `root` if both have class folders, otherwise `root` itself.
+
+    Where there are validation items and no test items, they are the test items.
+    """
+    folders = {path.name.lower(): path for path in sorted(root.iterdir())} if root.is_dir() else {}
+    parts = [next((folders[name] for name in names if name in folders), None) for names in _SPLITS]
+    has_classes = [part is not None and part.is_dir() and any(p.is_dir() for p in part.iterdir()) for part in parts]
+    return tuple(part for part in parts if part is not None) if all(has_classes) else (root,)
 
 
 def _files_below(folder: Path) -> list[Path]:

@@ -45,7 +45,7 @@ def sniff(data: bytes) -> tuple[Literal["sound", "picture", "other"], str]:
         ('sound', 'FLAC')
     """
     head, box = data[:4], data[8:12]
-    if head in (b"RIFF", b"RIFX") and box == b"WAVE":
+    if head in (b"RIFF", b"RIFX", b"RF64") and box == b"WAVE":
         return "sound", "WAV"
     for magic, name in ((b"fLaC", "FLAC"), (b"OggS", "OGG"), (b"ID3", "MP3")):
         if data.startswith(magic):

@@ -13,8 +13,9 @@ from PIL import Image, UnidentifiedImageError
 from ..errors import MediaError
 from .file_bytes import expect, media_error, sniff
 
-MAX_MEGAPIXELS = 24
+MAX_MEGAPIXELS = 24  # that are decoded; a JPEG with more is decoded at half its size
 BACKGROUND = (255, 255, 255)
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 _PICTURES = ("PNG", "JPEG", "WEBP", "GIF")
 _ORIENTATION = 0x0112
@@ -55,7 +56,7 @@ def decode_image(data: bytes, name: str) -> Picture:
         name: file name, used in messages only.
 
     Raises:
-        MediaError: the file is unsupported, damaged, truncated, or empty, or has more than 24 megapixels.
+        MediaError: the file is unsupported, damaged, truncated, or empty, or has more than 24 megapixels (a JPEG: 89).
 
     Example:
         >>> file = io.BytesIO()
@@ -69,9 +70,12 @@ def decode_image(data: bytes, name: str) -> Picture:
         with _warnings_lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image: Image.Image = Image.open(io.BytesIO(data), formats=_PICTURES)
+            image: Image.Image = Image.open(io.BytesIO(_without_text(data)), formats=_PICTURES)
             width, height = image.size
             animated = bool(getattr(image, "is_animated", False))
+        if width * height > MAX_MEGAPIXELS * 1e6 and image.draft("RGB", (width // 2, height // 2)):
+            notes.append(f"{width}×{height} pixels: decoded at half its size")
+            width, height = image.size
         if width * height > MAX_MEGAPIXELS * 1e6:
             raise media_error(name, f"{width}×{height} pixels; at most {MAX_MEGAPIXELS} megapixels are taken")
         if animated:
@@ -93,6 +97,19 @@ def decode_image(data: bytes, name: str) -> Picture:
     if not pixels.size:
         raise media_error(name, "a picture without pixels")
     return Picture(pixels, tuple(notes))
+
+
+def _without_text(data: bytes) -> bytes:
+    """A PNG without its text, which Pillow refuses where it is long, however sound the pixels are."""
+    if not data.startswith(_PNG):
+        return data
+    kept, at = [_PNG], len(_PNG)
+    while at + 12 <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if kind not in (b"tEXt", b"zTXt", b"iTXt"):
+            kept.append(data[at : at + 12 + length])
+        at += 12 + length
+    return b"".join([*kept, data[at:]])
 
 
 def _to_rgb(image: Image.Image, notes: list[str]) -> np.ndarray:

@@ -17,7 +17,9 @@ MIN_SECONDS = 0.02
 RATES = (1_000, 384_000)  # Hz, lowest and highest accepted
 MAX_CHANNELS = 16
 
-_SOUNDS = ("WAV", "WAVEX", "FLAC", "OGG", "MP3")
+_SOUNDS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3")
+_UNKNOWN_SIZE = 2**31 - 2**16  # from which on a size in a WAV header says that the writer did not know it
+_CANCELED = 0.01  # share of the loudest channel's energy below which channels cancel each other when they are mixed
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ def decode_audio(data: bytes, name: str) -> Sound:
     expect("sound", data, name)
     notes: list[str] = []
     if data[:4] in (b"RIFF", b"RIFX"):
-        notes += _check_wav(data, name)
+        data, told = _check_wav(data, name)
+        notes += told
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             if file.format not in _SOUNDS:
@@ -74,7 +77,11 @@ def decode_audio(data: bytes, name: str) -> Sound:
                 raise media_error(name, f"its sample rate of {rate} Hz is outside {RATES[0]} to {RATES[1]} Hz")
             if channels > MAX_CHANNELS:
                 raise media_error(name, f"{channels} channels; at most {MAX_CHANNELS} are taken")
-            samples, truncated = _read_mono(file, int(MAX_SECONDS * rate))
+            limit = int(MAX_SECONDS * rate)
+            samples, truncated, loudest = _read_mono(file, limit)
+            if loudest is not None:
+                file.seek(0)
+                samples, _, _ = _read_mono(file, limit, loudest)
     except soundfile.LibsndfileError as error:
         raise media_error(name, f"damaged sound ({error.error_string.rstrip('.')})") from None
     except MediaError:
@@ -85,7 +92,9 @@ def decode_audio(data: bytes, name: str) -> Sound:
         raise media_error(name, f"damaged sound ({type(error).__name__})") from None
     if truncated:
         notes.append(f"only the first {MAX_SECONDS:.0f} s were read")
-    if channels > 1:
+    if loudest is not None:
+        notes.append(f"its {channels} channels cancel each other: only channel {loudest + 1} was used")
+    elif channels > 1:
         notes.append(f"{channels} channels were mixed to mono")
     if len(samples) < MIN_SECONDS * rate:
         details = f" ({'; '.join(notes)})" if notes else ""
@@ -101,29 +110,39 @@ def decode_audio(data: bytes, name: str) -> Sound:
     return Sound(samples, rate, tuple(notes))
 
 
-def _read_mono(file: soundfile.SoundFile, limit: int) -> tuple[np.ndarray, bool]:
-    """Read at most `limit` frames, mixed to mono block by block so that memory does not grow with the channels.
+def _read_mono(
+    file: soundfile.SoundFile, limit: int, channel: int | None = None
+) -> tuple[np.ndarray, bool, int | None]:
+    """Read at most `limit` frames of a channel or mixed, in blocks so that memory does not grow with the channels.
 
     Returns:
-        (≤ limit,) float32, and whether the file has more frames.
+        (≤ limit,) float32, whether the file has more frames, and the loudest channel if they cancel each other.
     """
     blocks, total = [], 0
+    energies, mixed = np.zeros(file.channels), 0.0
     while total <= limit:  # one frame beyond the limit shows whether the file has more
         block = file.read(min(65_536, limit + 1 - total), dtype="float32", always_2d=True)
         if not len(block):
             break
         with np.errstate(over="ignore", invalid="ignore"):  # the caller reports values that are not finite
-            blocks.append(block.mean(axis=1, dtype=np.float32))
+            mono = block.mean(axis=1, dtype=np.float32) if channel is None else block[:, channel].copy()
+            energies += np.square(block, dtype=np.float64).sum(0)
+            mixed += float(np.square(mono, dtype=np.float64).sum())
+        blocks.append(mono)
         total += len(block)
     samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-    return samples[:limit], total > limit
+    canceled = channel is None and mixed < _CANCELED * energies.max()
+    # One channel of many that are silent is quiet in the mix, too, but nothing of it is lost.
+    canceled &= np.count_nonzero(energies > _CANCELED * energies.max()) > 1
+    return samples[:limit], total > limit, int(energies.argmax()) if canceled else None
 
 
-def _check_wav(data: bytes, name: str) -> list[str]:
+def _check_wav(data: bytes, name: str) -> tuple[bytes, list[str]]:
     """Check the chunks of a WAV file, because libsndfile opens inconsistent and truncated files without an error.
 
     Returns:
-        Notes for the user: empty, or one that says how much of the file is missing.
+        The file, with the size of its data where a writer to a pipe did not know it, and notes for the user: empty, or
+        one that says how much of the file is missing.
 
     Raises:
         MediaError: there is no format or data chunk, or the block size does not fit the sample format.
@@ -144,8 +163,11 @@ def _check_wav(data: bytes, name: str) -> list[str]:
                 raise media_error(
                     name, "a WAV header without a format" if not frame else "a WAV header without any data"
                 )
-            if available < size < 2**31 - 1:  # a larger size marks a stream of unknown length
-                return [f"cut short: it holds {available // frame} of the {size // frame} frames that it declares"]
-            return []
+            if size == 0 or (available < size and size >= _UNKNOWN_SIZE):
+                return data[: at + 4] + struct.pack(f"{order}I", available) + data[body:], []
+            if available < size:
+                told = f"cut short: it holds {available // frame} of the {size // frame} frames that it declares"
+                return data, [told]
+            return data, []
         at = body + size + size % 2
     raise media_error(name, "a WAV header without any data")

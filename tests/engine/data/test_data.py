@@ -302,6 +302,42 @@ def test_train_and_test_folders_are_respected(tmp_path: Path) -> None:
     assert len(data.test) == 4
 
 
+@pytest.mark.parametrize("train", ["train", "Train", "training"])
+@pytest.mark.parametrize("test", ["TEST", "testing", "val", "Valid", "validation"])
+def test_split_folders_have_several_names(train: str, test: str, tmp_path: Path) -> None:
+    for part, count in ((train, 6), (test, 2)):
+        for name in ("a", "b"):
+            for i in range(count):
+                write_image(tmp_path / part / name / f"{i}.png", 20 * i + 3 * (part == train) + 7 * (name == "b"))
+    data = load("image_folder", path=str(tmp_path))
+    assert data.classes == ("a", "b")
+    assert len(data.test) == 4
+    assert all(name.startswith(f"{test}/") for name in data.test.names)
+    told = f"the files in {test} are the test items; validation items are drawn from {train}"
+    assert (told in data.remarks) == test.lower().startswith("val")
+
+
+def test_test_items_come_from_the_test_folder_where_there_are_all_three(tmp_path: Path) -> None:
+    for part in ("train", "val", "test"):
+        for name in ("a", "b"):
+            for i in range(5):
+                write_image(tmp_path / part / name / f"{i}.png", 20 * i + 3 * len(part) + 7 * (name == "b"))
+    data = load("image_folder", path=str(tmp_path))
+    assert all(name.startswith("test/") for name in data.test.names)
+
+
+@pytest.mark.parametrize("typed", ['"{}"', "'{}'", "{} ", " {}", "file://{}", '"{}" '])
+def test_a_path_is_understood_as_people_type_it(typed: str, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        for i in range(10):
+            write_image(tmp_path / "my pictures" / name / f"{i}.png", 20 * i + 7 * (name == "b"))
+    (tmp_path / "my pictures" / "__MACOSX").mkdir()
+    (tmp_path / "my pictures" / "__MACOSX" / "._0.png").write_bytes(b"\0\5\x16\7")
+    path = str(tmp_path / "my pictures")
+    path = typed.format(path.replace(" ", "%20") if typed.startswith("file") else path)
+    assert load("image_folder", path=path).classes == ("a", "b")
+
+
 def test_files_that_differ_only_in_the_suffix_stay_together(tmp_path: Path) -> None:
     for name in ("a", "b"):
         for i in range(12):

@@ -14,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from cpc_engine import media
 from cpc_engine.errors import MediaError
@@ -366,3 +367,55 @@ def test_resampling_keeps_what_is_audible_and_lets_no_alias_through(rate: int, t
     for share in (1.01, 1.025, 1.05, 1.125, 1.3):  # 1.025 to 1.125: 4.1 to 4.5 kHz at 8 kHz
         if share * target < rate:
             assert level(share * target / 2) < -50
+
+
+@pytest.mark.parametrize("size", [0, 2**31 - 4096 - 1, 2**31 - 1, 2**32 - 1])
+def test_a_wav_whose_writer_did_not_know_its_length_is_read_to_the_end(size: int) -> None:
+    data = bytearray(wav(np.linspace(-0.5, 0.5, 8000)))
+    at = data.index(b"data")
+    data[at + 4 : at + 8] = struct.pack("<I", size)
+    sound = media.decode_audio(bytes(data), "pipe.wav")
+    assert (len(sound.samples), sound.notes) == (8000, ())
+
+
+def test_rf64_is_read() -> None:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.linspace(-0.5, 0.5, 8000), 8000, format="RF64")
+    assert media.sniff(buffer.getvalue()) == ("sound", "WAV")
+    assert len(media.decode_audio(buffer.getvalue(), "long.wav").samples) == 8000
+
+
+def test_channels_that_cancel_each_other_are_not_mixed() -> None:
+    tone = 0.5 * np.sin(np.arange(8000) / 5)
+    data = wav(np.stack([tone, -0.98 * tone], 1))
+    sound = media.decode_audio(data, "antiphase.wav")
+    np.testing.assert_allclose(sound.samples, tone, atol=1e-4)
+    assert sound.notes == ("its 2 channels cancel each other: only channel 1 was used",)
+    one = np.zeros((8000, 16))
+    one[:, 3] = tone
+    mixed = media.decode_audio(wav(one), "one.wav")
+    np.testing.assert_allclose(mixed.samples, tone / 16, atol=1e-4)
+    assert mixed.notes == ("16 channels were mixed to mono",)
+    silent = media.decode_audio(wav(np.zeros((8000, 2))), "silent.wav")
+    assert silent.notes == ("2 channels were mixed to mono",)
+
+
+def test_a_large_photograph_is_decoded_at_half_its_size() -> None:
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (5712, 4284), "red").save(buffer, "JPEG", exif=exif)
+    picture = media.decode_image(buffer.getvalue(), "phone.jpg")
+    assert picture.pixels.shape == (2856, 2142, 3)
+    assert picture.notes[0] == "5712×4284 pixels: decoded at half its size"
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_the_text_of_a_png_is_not_read(compressed: bool) -> None:
+    image = Image.fromarray(np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3))
+    info = PngInfo()
+    info.add_text("comment", "x" * 3_000_000, zip=compressed)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", pnginfo=info)
+    picture = media.decode_image(buffer.getvalue(), "long.png")
+    np.testing.assert_array_equal(picture.pixels, np.asarray(image))

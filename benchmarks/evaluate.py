@@ -39,7 +39,7 @@ if not __package__:  # run as a file
 
 from benchmarks.timing import ROOT, deliver, machine
 from cpc_engine.config import RunConfig
-from cpc_engine.data import load_dataset
+from cpc_engine.data import follow_data, load_dataset
 from cpc_engine.data.dataset import Dataset
 from cpc_engine.data.splits import sample_rows
 from cpc_engine.evaluation import baselines
@@ -70,7 +70,7 @@ def four_classes(data: Path, work: Path) -> RunConfig:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path)
     changes = {"data.path": str(work), "evaluation.probe_items": 10_000}
-    return PRESETS["image_folder"].config().replace(changes)
+    return follow_data(PRESETS["image_folder"].config().replace(changes))
 
 
 TASKS: dict[str, Callable[[Path, Path], RunConfig]] = {"two classes": two_classes, "four classes": four_classes}

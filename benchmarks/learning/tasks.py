@@ -37,7 +37,7 @@ class Task:
     bars: tuple[float, ...] = ()
 
     def own(self) -> RunConfig:
-        """Return the preset of the data, with the place of the data and, where they are there, what follows from them."""
+        """Return the preset of the data, with their place and, where they are there, what follows from them."""
         place = {} if self.path is None else {"data.path": str(self.path)}
         config = preset(self.preset).config().replace({**self.changes, **place})
         return follow_data(config) if self.path is None or self.path.exists() else config

@@ -131,7 +131,7 @@ PRESETS: dict[str, Preset] = {
             "data.test_items": 0,
             **_PICTURES,
             "image.size": 32,
-            "optimizer.steps": 1500,
+            "optimizer.steps": 1000,
             "run.record_every": 5,
             "evaluation.probe_items": 10_000,  # as many as in the published two-class results
         },

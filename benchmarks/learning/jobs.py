@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -16,7 +16,7 @@ from unittest.mock import patch
 import torch
 
 from cpc_engine.config import RunConfig
-from cpc_engine.data import load_dataset
+from cpc_engine.data import follow_data, load_dataset
 from cpc_engine.data.splits import sample_rows
 from cpc_engine.errors import CpcError
 from cpc_engine.evaluation.baselines import baseline_rows
@@ -79,6 +79,7 @@ def run(job: Job) -> Row:
         DataError: the data are missing, or a network diverged.
     """
     torch.set_num_threads(job.threads)
+    job = replace(job, config=follow_data(job.config), own=follow_data(job.own))
     data = load_dataset(job.config)
     row: Row = {name: getattr(job, name) for name in KEY}
     row |= {"fingerprint": data.fingerprint(), "test_items": len(data.test), "steps": 0, "seconds": 0.0}

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from cpc_engine.config import RunConfig
-from cpc_engine.data import follow_data
 from cpc_engine.datasets import DATASETS
 from cpc_engine.errors import ConfigError
 from cpc_engine.presets import preset
@@ -37,10 +36,9 @@ class Task:
     bars: tuple[float, ...] = ()
 
     def own(self) -> RunConfig:
-        """Return the preset of the data, with their place and, where they are there, what follows from them."""
+        """Return the preset of the data, with the place of the data."""
         place = {} if self.path is None else {"data.path": str(self.path)}
-        config = preset(self.preset).config().replace({**self.changes, **place})
-        return follow_data(config) if self.path is None or self.path.exists() else config
+        return preset(self.preset).config().replace({**self.changes, **place})
 
     @property
     def modality(self) -> Modality:

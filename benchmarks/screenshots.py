@@ -52,7 +52,7 @@ PRESS = {"place": ".st-key-sample button"}
 SCROLL = {"compare": "#curves"}  # what stands at the top of a picture that does not show the whole page
 READY = {
     "start": "[class*='st-key-picture'] svg",
-    "watch": "[class*='st-key-loss-'] .main-svg",
+    "train": "[class*='st-key-loss-'] .main-svg",
     "runs": "[class*='st-key-drawing-'] svg",
     "compare": ".st-key-report button",
     "explore": ".cpc-scatter .main-svg",
@@ -86,8 +86,7 @@ def addresses(ids: list[str]) -> dict[str, str]:
     shown = "example-keypad"
     return {
         "start": "",
-        "train": "train?preset=keypad&set=sampler.perturbed=true&set=sampler.sigma=0.2",
-        "watch": f"watch?run={shown}",
+        "train": f"train?run={shown}",
         "runs": "runs",
         "compare": f"compare?runs={','.join(ids)}",
         "explore": f"explore?run={shown}",

@@ -3,7 +3,7 @@
     python -m benchmarks.ui [--quick] [--json] [--out FILE]
 
 - training: phases with the page of a run open and closed alternate within that one run, so that noise cancels.
-- click: from the click on a group of settings to its painted form, while a run trains.
+- click: from the click on a source's switch to its painted sliders, while a run trains.
 - payload: what one refresh of a run's page receives at 1000, 10 000 and 100 000 recorded steps.
 - first paint: from the address to the first card, with 500 stored runs, on a server that has painted before.
 - map: time to draw 50 000 points and to pan among them.
@@ -65,10 +65,11 @@ STORED_RUNS = 500
 POINTS = 50_000
 CURVE = "[class*='st-key-loss-'] .main-svg"
 MAP = "[class*='st-key-map-'] .cpc-scatter"
-# Resolves with the milliseconds from a real click to the frame after its heading stands in the page.
-CLICK = """([label, heading]) => new Promise((resolve) => {
-  const button = [...document.querySelectorAll('.st-key-group button')].find((b) => b.innerText.trim() === label);
-  const shown = () => [...document.querySelectorAll('h3')].some((h) => h.innerText.trim() === heading);
+# Resolves with the milliseconds from a click on a source's switch to the frame after its slider has come or gone.
+CLICK = """() => new Promise((resolve) => {
+  const button = document.querySelector('.st-key-switch-perturbed label');
+  const there = () => Boolean(document.querySelector('.st-key-row-sigma'));
+  const before = there(), shown = () => there() !== before;
   const begin = performance.now();
   const look = new MutationObserver(() => {
     if (!shown()) return;
@@ -127,12 +128,11 @@ def clicks(browser: Browser, root: Path, url: str, count: int) -> dict[str, Any]
     with running(context.new_page(), root, url, TRAINING) as (page, _):
         watcher = page.url
         page.goto(f"{url}/train")
-        page.locator(".st-key-group button").first.wait_for(timeout=60_000)
+        page.locator(".st-key-switch-perturbed label").wait_for(timeout=60_000)
         page.wait_for_timeout(2000)
-        headings = (("Schedule", "Optimizer"), ("Encoder", "Audio"))
         found = []
-        for number in range(count):
-            found.append(page.evaluate(CLICK, list(headings[number % 2])))
+        for _ in range(count):
+            found.append(page.evaluate(CLICK))
             page.wait_for_timeout(700)
         page.goto(watcher)
     context.close()
@@ -150,7 +150,7 @@ def payload(browser: Browser, root: Path, url: str) -> dict[str, Any]:
         page = context.new_page()
         received: list[tuple[float, int]] = []
         page.on("websocket", partial(listen, received))
-        page.goto(f"{url}/watch?run={folder.id}")
+        page.goto(f"{url}/train?run={folder.id}")
         page.get_by_role("button", name="Resume").click()
         page.get_by_role("button", name="Pause").wait_for(timeout=60_000)
         page.wait_for_timeout(9000)
@@ -212,7 +212,7 @@ def big_map(browser: Browser, root: Path, url: str) -> dict[str, Any]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     began = time.perf_counter()
-    page.goto(f"{url}/watch?run={folder.id}")
+    page.goto(f"{url}/train?run={folder.id}")
     page.locator(MAP).scroll_into_view_if_needed(timeout=60_000)
     page.wait_for_selector(f"{MAP} .gl-canvas", timeout=60_000)
     drawn = time.perf_counter() - began
@@ -226,7 +226,7 @@ def running(page: Page, root: Path, url: str, settings: str) -> Iterator[tuple[P
     """A run started from the page Train, past its first steps: (page, metrics.jsonl); it is stopped afterwards."""
     page.goto(f"{url}/train?{settings}")
     page.get_by_role("button", name="Start training").click(timeout=60_000)
-    page.wait_for_url("**/watch?run=*", timeout=60_000)
+    page.wait_for_url("**/train?run=*", timeout=60_000)
     metrics = root / page.url.partition("run=")[2].partition("&")[0] / "metrics.jsonl"
     while not metrics.exists() or step_of(metrics) < 5:
         page.wait_for_timeout(300)

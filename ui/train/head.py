@@ -20,6 +20,7 @@ from ..shell.errors import literal, plain_errors
 from ..shell.links import train_like
 from ..shell.session import has_ended, has_map, manager
 from .draft import choose, keep, run_now, set_draft
+from .own_data import checked
 from .steer import Reach
 
 if TYPE_CHECKING:
@@ -123,7 +124,11 @@ def _steps(base: RunConfig, changes: Changes) -> None:
 
 def _start(config: RunConfig, count: int) -> None:
     with plain_errors():
-        pick_device(config.run.device)  # a missing device is an error here, not a failed run later
+        # A missing device and data that cannot be trained on are errors here, not failed runs later.
+        pick_device(config.run.device)
+        if DATASETS[config.data.dataset].origin == "folder":
+            with st.spinner("Looking at the data …"):
+                checked(config)
         seeds = range(config.run.seed, config.run.seed + count)
         ids = [manager().start(config.replace({"run.seed": seed})) for seed in seeds]
         if count > 1:

@@ -20,6 +20,7 @@ from .draft import configuration, draft
 from .form import show_form
 from .head import is_ready, show_begin, show_export, show_run_head
 from .live import show_live
+from .own_data import show_data
 from .preview import show_preview
 from .sampler import Sampler
 from .steer import reach_of, sender
@@ -70,7 +71,8 @@ def _panel(run: Run | None, right: st.delta_generator.DeltaGenerator) -> None:
     show_export(name, changes, config)
     if not run:
         with right:
-            show_preview(config, ready and not problem)
+            show_data(config, base, changes, changed)
+            show_preview(config, ready)
 
 
 @cache

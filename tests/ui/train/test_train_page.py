@@ -126,9 +126,11 @@ def test_several_seeds_wait_in_line_and_can_be_held_still(runs: Path) -> None:
     assert sorted(config.run.seed for config in configs) == [0, 1, 2]
     shown = "".join(test.query_params["runs"])
     assert set(shown.split(",")) == {path.name for path in runs.iterdir()}, "one page shows them all"
+    first = manager_for(runs).active()[0]
+    wait_until(lambda: manager_for(runs).progress_of(first).status == "running", "the first run to begin")
+    test.switch_page("pages/compare.py").run()
     waiting = [label for label in links(test) if "in line" in label]
     assert [label.partition(" · ")[2][:16] for label in waiting] == ["number 1 in line", "number 2 in line"]
-    test.switch_page("pages/compare.py").run()
     test.toggle(key="held").set_value(True).run()
     assert not test.exception
     test.switch_page("pages/runs.py").run()

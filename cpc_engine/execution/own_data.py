@@ -1,0 +1,151 @@
+"""Sounds and pictures that a user brings: kept beside the runs, looked through, and checked before a run begins."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+from ..config import RunConfig
+from ..data import load_dataset
+from ..data.dataset import Dataset
+from ..errors import MediaError, StorageError
+from ..maps.stored import check_mappable
+from ..media.archive import PICTURES, SOUNDS, unpack
+
+NAME = ".uploads"  # below the folder of runs, whose lists skip it
+MOST = 800  # items that a check decodes; of more files a part stands for all
+_CLASS = re.compile(r"^(.*?)[-_ .]*\d")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What was brought, where it lies now.
+
+    Attributes:
+        changes: settings that train on it, {"data.path": …}; `preset` is the preset that they belong to.
+        skipped: one line for each file that was left out.
+    """
+
+    preset: str
+    changes: dict[str, Any]
+    skipped: tuple[str, ...]
+
+
+def keep_upload(files: Sequence[tuple[str, BinaryIO]], root: Path) -> Kept:
+    """Store uploaded files below the folder of runs; the same files twice lie there once.
+
+    Args:
+        files: (name, contents) of one zip file, or of sounds and pictures. Of files without a folder the class is what
+            stands before the first number in their name: `dog_01.wav` is a dog.
+        root: the folder of runs.
+
+    Raises:
+        MediaError: the zip file is refused (see `media.archive.unpack`), or no file is a sound or a picture.
+        StorageError: the folder of runs cannot be written.
+    """
+    digest = hashlib.sha256()
+    for name, stream in files:
+        digest.update(name.encode())
+        stream.seek(0)
+        while block := stream.read(1 << 20):
+            digest.update(block)
+        stream.seek(0)
+    target = root / NAME / digest.hexdigest()[:16]
+    record = target.with_suffix(".skipped")
+    try:
+        if not record.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+                part = Path(folder) / "part"
+                skipped = _store(files, part)
+                shutil.rmtree(target, ignore_errors=True)
+                part.rename(target)
+            record.write_text("\n".join(skipped), encoding="utf-8")
+        skipped = record.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise StorageError(f"the upload cannot be stored: {error.strerror or error}") from None
+    preset, changes = _recognize(_class_level(target))
+    return Kept(preset, changes, tuple(skipped))
+
+
+def check_data(config: RunConfig) -> tuple[Dataset, bool]:
+    """Load a configuration's data as a run would.
+
+    Returns:
+        The data set, and whether it is only a part (at most 800 items), because there are more.
+
+    Raises:
+        CpcError: a run would fail on these data, with the reason that it would give.
+    """
+    caps = {path: config.flat()[path] for path in ("data.train_items", "data.test_items")}
+    limits = {"data.train_items": round(0.8 * MOST), "data.test_items": round(0.2 * MOST)}
+    smaller = {path: min(value or limits[path], limits[path]) for path, value in caps.items()}
+    data = load_dataset(config.replace(smaller))
+    check_mappable(data)
+    full = len(data.train) + len(data.validation) >= smaller["data.train_items"]
+    return data, full and smaller != caps
+
+
+def _store(files: Sequence[tuple[str, BinaryIO]], part: Path) -> list[str]:
+    """Write files, or the contents of a zip file, below `part`; gives a line for each that is left out."""
+    archives = [stream for name, stream in files if name.lower().endswith(".zip")]
+    if archives:
+        if len(files) > 1:
+            raise MediaError("one zip file at a time, or files without one")
+        skipped = unpack(archives[0], part)
+    else:
+        skipped = []
+        part.mkdir()
+        for name, stream in files:
+            safe = PurePosixPath(name.replace("\\", "/")).name
+            if PurePosixPath(safe).suffix.lower() in (*SOUNDS, *PICTURES):
+                (part / safe).write_bytes(stream.read())
+            else:
+                skipped.append(f"{safe}: neither a sound nor a picture")
+        if len(skipped) == len(files):
+            raise MediaError("none of these files is a sound or a picture")
+    _sort_loose(_class_level(part))
+    return skipped
+
+
+def _class_level(folder: Path) -> Path:
+    """The folder whose sub-folders are the classes: below wrappers that hold one folder and nothing else."""
+    while True:
+        inside = list(folder.iterdir())
+        if len(inside) != 1 or not inside[0].is_dir() or not any(path.is_dir() for path in inside[0].iterdir()):
+            return folder
+        folder = inside[0]
+
+
+def _sort_loose(folder: Path) -> None:
+    """Move files that lie in no class folder into one that is named by how their name begins."""
+    if any(path.is_dir() for path in folder.iterdir()):
+        return
+    for path in sorted(folder.iterdir()):
+        found = _CLASS.match(path.stem)
+        title = (found[1] if found else path.stem).strip(" -_.") or "unnamed"
+        (folder / title).mkdir(exist_ok=True)
+        path.rename(folder / title / path.name)
+
+
+def _recognize(folder: Path) -> tuple[str, dict[str, Any]]:
+    """(preset, settings): two folders of one kind each are pairs; else the kind that most files have."""
+    kinds = {path: _kinds(path) for path in sorted(folder.iterdir()) if path.is_dir()}
+    sounds = [path for path, (heard, seen) in kinds.items() if heard and not seen]
+    pictures = [path for path, (heard, seen) in kinds.items() if seen and not heard]
+    if len(kinds) == 2 and len(sounds) == len(pictures) == 1 and any(path.is_dir() for path in sounds[0].iterdir()):
+        return "paired_folders", {"data.path": str(sounds[0]), "data.image_path": str(pictures[0])}
+    heard, seen = (sum(counts) for counts in zip(*kinds.values(), strict=True))
+    return ("audio_folder" if heard >= seen else "image_folder"), {"data.path": str(folder)}
+
+
+def _kinds(folder: Path) -> tuple[int, int]:
+    """How many sounds and pictures lie below a folder."""
+    suffixes = [path.suffix.lower() for path in folder.rglob("*") if path.is_file()]
+    return sum(suffix in SOUNDS for suffix in suffixes), sum(suffix in PICTURES for suffix in suffixes)

@@ -1,0 +1,113 @@
+"""Data that a user brings: where they are kept, which preset fits, and what a check says before a run begins."""
+
+from __future__ import annotations
+
+import io
+import wave
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cpc_engine.errors import CpcError, DataError, MediaError
+from cpc_engine.execution.own_data import check_data, keep_upload
+from cpc_engine.presets import preset
+from cpc_engine.storage.folder import scan_runs
+
+
+def sound(seed: int) -> bytes:
+    samples = (8000 * np.random.default_rng(seed).normal(size=4000)).clip(-32000, 32000).astype("<i2")
+    stream = io.BytesIO()
+    with wave.open(stream, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(samples.tobytes())
+    return stream.getvalue()
+
+
+def picture(seed: int) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 255, (16, 16, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def zipped(members: dict[str, bytes]) -> io.BytesIO:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as opened:
+        for name, content in members.items():
+            opened.writestr(name, content)
+    stream.seek(0)
+    return stream
+
+
+def two_classes(count: int = 16, prefix: str = "") -> dict[str, bytes]:
+    names = [(title, number) for title in ("dog", "frog") for number in range(count)]
+    return {f"{prefix}{title}/{number}.wav": sound(hash_of(title, number)) for title, number in names}
+
+
+def hash_of(title: str, number: int) -> int:
+    return 1000 * len(title) + number
+
+
+def test_a_zip_becomes_settings_that_train_on_it(tmp_path: Path) -> None:
+    for prefix in ("", "my sounds/"):
+        kept = keep_upload([("mine.zip", zipped(two_classes(prefix=prefix) | {"read me.txt": b"hello"}))], tmp_path)
+        assert kept.preset == "audio_folder"
+        assert kept.skipped == ("read me.txt: neither a sound nor a picture",)
+        data, part = check_data(preset(kept.preset).config().replace(kept.changes))
+        assert data.classes == ("dog", "frog")
+        assert sum(len(split) for _, split in data.splits()) == 32
+        assert not part
+    assert scan_runs(tmp_path) == ([], []), "an upload is no run"
+
+
+def test_loose_files_are_sorted_by_how_their_names_begin(tmp_path: Path) -> None:
+    names = [(title, number) for title in ("cat", "doggy") for number in range(16)]
+    files = [(f"{title}_{number:02d}.png", io.BytesIO(picture(hash_of(title, number)))) for title, number in names]
+    kept = keep_upload([*files, ("notes.txt", io.BytesIO(b"?"))], tmp_path)
+    assert kept.preset == "image_folder"
+    assert kept.skipped == ("notes.txt: neither a sound nor a picture",)
+    assert check_data(preset(kept.preset).config().replace(kept.changes))[0].classes == ("cat", "doggy")
+
+
+def test_two_folders_of_one_kind_each_are_pairs(tmp_path: Path) -> None:
+    members = two_classes(prefix="sounds/")
+    names = [name.replace("sounds/", "pictures/").replace(".wav", ".png") for name in members]
+    members |= {name: picture(number) for number, name in enumerate(names)}
+    kept = keep_upload([("pairs.zip", zipped(members))], tmp_path)
+    assert kept.preset == "paired_folders"
+    data, _ = check_data(preset(kept.preset).config().replace(kept.changes))
+    assert data.modalities == ("audio", "image")
+
+
+def test_the_same_files_lie_there_once(tmp_path: Path) -> None:
+    members = two_classes(2) | {"x.txt": b""}
+    first, second = (keep_upload([("mine.zip", zipped(members))], tmp_path) for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ([("a.zip", b"no zip")], "not a zip file"),
+        ([("a.txt", b"?"), ("b.csv", b"?")], "none of these files"),
+        ([("a.zip", b""), ("b.zip", b"")], "one zip file at a time"),
+    ],
+)
+def test_a_refused_upload_leaves_nothing(tmp_path: Path, files: list[tuple[str, bytes]], words: str) -> None:
+    with pytest.raises(MediaError, match=words):
+        keep_upload([(name, io.BytesIO(content)) for name, content in files], tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_check_says_what_a_run_would_fail_of(tmp_path: Path) -> None:
+    config = preset("audio_folder").config()
+    with pytest.raises(DataError, match="no such folder"):
+        check_data(config.replace({"data.path": str(tmp_path / "nowhere")}))
+    kept = keep_upload([("one.zip", zipped(two_classes(1)))], tmp_path)
+    with pytest.raises(CpcError, match="too few items of class 'dog'"):
+        check_data(config.replace(kept.changes))

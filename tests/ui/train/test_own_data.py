@@ -1,0 +1,68 @@
+"""One's own data on the Train page: from an upload to a run, and what is told before there is any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cpc_engine import manager_for
+from cpc_engine.storage.folder import RunFolder
+from tests.engine.execution.test_own_data import two_classes, zipped
+from tests.support.pages import SMALL, open_page
+from tests.support.tiny import wait_until
+
+pytest_plugins = ["tests.support.pages"]
+
+OWN = {path: value for path, value in SMALL.items() if not path.startswith("data.")} | {"evaluation.items": 16}
+
+
+def test_from_a_zip_to_a_run(runs: Path) -> None:
+    test = open_page("pages/train.py")
+    assert not test.exception
+    content = zipped(two_classes(64) | {"notes.txt": b"?"}).getvalue()
+    test.file_uploader(key="upload").set_value(("mine.zip", content, "application/zip")).run()
+    assert not test.exception
+    assert not test.error
+    assert test.selectbox(key="preset").value == "audio_folder"
+    said = [one.value for one in (*test.markdown, *test.caption)]
+    assert any(text.startswith("**2 classes**") for text in said)
+    assert any("notes.txt" in text for text in said)
+    for path, value in OWN.items():
+        test.session_state["draft"]["changes"][path] = value
+    test.run()
+    test.button(key="start").click().run()
+    assert not test.exception
+    [run] = manager_for(runs).active()
+    wait_until(lambda: not manager_for(runs).active(), "the run to end", 120)
+    assert RunFolder(runs / run).info().status == "finished"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.zip", b"no zip", "not a zip file"),
+        ("a.zip", zipped({}).getvalue(), "no sounds and no pictures"),
+        ("a.zip", zipped({"../out.wav": b"a"}).getvalue(), "leads out of it"),
+    ],
+)
+def test_an_upload_that_is_refused_changes_nothing(runs: Path, name: str, content: bytes, words: str) -> None:
+    test = open_page("pages/train.py")
+    test.file_uploader(key="upload").set_value((name, content, "application/zip")).run()
+    assert not test.exception
+    assert words in test.error[0].value
+    assert test.selectbox(key="preset").value == "tones"
+
+
+def test_a_wrong_path_and_too_few_items_are_told_and_make_no_run(runs: Path, tmp_path: Path) -> None:
+    for title in ("dog", "frog"):
+        (tmp_path / "few" / title).mkdir(parents=True)
+        (tmp_path / "few" / title / "1.wav").write_bytes(two_classes(1)[f"{title}/0.wav"])
+    for path, words in (("/not/here", "o such folder"), (str(tmp_path / "few"), "too few items")):
+        test = open_page("pages/train.py", preset="audio_folder", set=f"data.path={path}")
+        assert not test.exception
+        assert any(words in one.value for one in test.error), [one.value for one in test.error]
+        test.button(key="start").click().run()
+        assert not test.exception
+        assert any(words in one.value for one in test.error)
+    assert not [path for path in runs.glob("*") if not path.name.startswith(".")]

@@ -29,7 +29,8 @@ class Features:
         pooled_context: the same for contexts, (N, 8·h) or (N, 4·h).
         mean_std_latent: (N, 2·d), mean and standard deviation over positions. mean_std_context: (N, 2·h), likewise.
         summary: (N, s), mean, maximum and standard deviation of the maps of a residual encoder; None for others.
-        summary_first: (N, s + f), `summary` and the outputs of the encoder's first layer over parts of the item.
+        joined: (N, s + f + …), `summary`, `pooled_context`, and the outputs of a residual encoder's first layer over
+            parts of the item; None for others.
     """
 
     mean_context: Tensor
@@ -40,7 +41,7 @@ class Features:
     mean_std_latent: Tensor
     mean_std_context: Tensor
     summary: Tensor | None = None
-    summary_first: Tensor | None = None
+    joined: Tensor | None = None
 
     def names(self) -> list[str]:
         """Return the names of the features that the network has."""
@@ -102,7 +103,8 @@ def _features(modality: Modality, encoding: Encoding) -> list[Tensor]:
         _mean_std(contexts),
     ]
     if encoding.first is not None:
-        tensors += [encoding.summary, torch.cat([encoding.summary, encoding.first], 1)]
+        pooled = _pooled(modality, contexts)
+        tensors += [encoding.summary, torch.cat([encoding.summary, pooled, encoding.first], 1)]
     return [t.float().cpu() for t in tensors]
 
 

@@ -57,8 +57,9 @@ def test_a_residual_network_has_its_summary_and_first_layer() -> None:
             encoding = model({modality: model.features[modality](values)})[modality]
         found = features[modality]
         assert found.summary is not None
-        assert found.summary_first is not None
+        assert found.joined is not None
         assert encoding.first is not None
         torch.testing.assert_close(found.summary, encoding.summary)
-        torch.testing.assert_close(found.summary_first, torch.cat([encoding.summary, encoding.first], 1))
-        assert {"summary", "summary_first", "mean_context"} <= set(found.names())
+        joined = torch.cat([encoding.summary, found.pooled_context, encoding.first], 1)
+        torch.testing.assert_close(found.joined, joined)
+        assert {"summary", "joined", "mean_context"} <= set(found.names())

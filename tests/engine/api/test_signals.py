@@ -43,9 +43,9 @@ def test_a_request_to_end_saves_at_the_step(number: signal.Signals, tmp_path: Pa
     config = tiny(optimizer__steps=2000, run__checkpoint_every=1_000_000)
     process = start(config, tmp_path)
     try:
-        folder = wait_until(lambda: begun(tmp_path), "the first steps", 120)
+        folder = wait_until(lambda: begun(tmp_path), "the first steps", 400)
         process.send_signal(number)
-        assert process.wait(60) == 0
+        assert process.wait(400) == 0
     finally:
         process.kill()
         process.wait()
@@ -63,11 +63,11 @@ def test_a_request_to_end_saves_at_the_step(number: signal.Signals, tmp_path: Pa
 
 
 def test_a_run_under_nohup_goes_on(tmp_path: Path) -> None:
-    process = start(tiny(optimizer__steps=300), tmp_path, "nohup")
+    process = start(tiny(optimizer__steps=60), tmp_path, "nohup")
     try:
-        folder = wait_until(lambda: begun(tmp_path), "the first steps", 120)
+        folder = wait_until(lambda: begun(tmp_path), "the first steps", 400)
         process.send_signal(signal.SIGHUP)
-        assert process.wait(100) == 0
+        assert process.wait(400) == 0
     finally:
         process.kill()
         process.wait()

@@ -34,7 +34,7 @@ def show_notice(progress: RunProgress, run: Run) -> None:
         elif not progress.records:
             _line("blue", "info", "This run ended before its first step, so there is no curve.")
         elif lines:
-            _line("gray", "info", literal(sentence(lines[0])))
+            _line("gray", "info", sentence(lines[0]))
         else:
             _line("gray", "tune", ENDED)
         for changes in _fixes(raised)[:1]:
@@ -44,7 +44,7 @@ def show_notice(progress: RunProgress, run: Run) -> None:
                 for alarm in raised:
                     st.warning(f"**{alarm.message}** {alarm.advice}", icon=":material/warning:")
                 for line in lines:
-                    st.caption(literal(sentence(line)))
+                    st.caption(sentence(line))
 
 
 def _line(color: str, icon: str, text: str) -> None:

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
 from cpc_engine.config import RunConfig, all_settings
 from cpc_engine.datasets import DATASETS
 
 from ..components.settings_form import Changes, draw_setting
+from ..drawing.pictures import spectrogram_png
 from ..drawing.text import plain_name
 from ..shell.errors import literal, plain_errors, sentence
 from ..shell.session import root
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = ("zip", "wav", "flac", "ogg", "mp3", "png", "jpg", "jpeg", "webp", "gif")
 LARGEST = 200  # MB of one upload, as in .streamlit/config.toml
+WINDOW = 512  # samples of a frame of the small spectrograms
 SHOWN = 8  # items, of different classes as far as there are any
 
 
@@ -102,7 +105,7 @@ def _found(data: Dataset, part: bool, own: bool) -> None:
         ]
         st.dataframe(rows, hide_index=True, height=min(35 * len(rows) + 38, 180))
         for line in data.remarks:
-            st.caption(literal(sentence(line)))
+            st.caption(sentence(line))
         if data.skipped:
             with st.expander(f"{len(data.skipped)} files are skipped"):
                 for line in data.skipped[:50]:
@@ -118,11 +121,20 @@ def _items(data: Dataset) -> None:
     of_class = {label: [row for row, one in enumerate(labels) if one == label] for label in sorted(set(labels))}
     each = max(1, SHOWN // max(len(of_class), 1))
     rows = [row for members in of_class.values() for row in members[:each]][:SHOWN]
-    with st.container(horizontal=True, gap="small", key="samples"):
+    with st.container(horizontal=True, gap="xsmall", key="samples"):
         for row in rows:
-            with st.container(width=150, gap="xsmall"):
+            with st.container(width=112, gap="xsmall"):
                 if split.image is not None:
-                    st.image(preview_png(split, row), width=96)
+                    st.image(preview_png(split, row), width=112)
                 if split.audio is not None:
+                    st.image(_spectrogram(split.recording(row).numpy()), width=112)
                     st.audio(preview_wav(split, row, data.sample_rate), format="audio/wav")
                 st.caption(literal(plain_name(data.classes[labels[row]])))
+
+
+def _spectrogram(samples: np.ndarray) -> bytes:
+    """A sound (L,) int16 as a small picture: time to the right, frequency upward."""
+    window = min(WINDOW, len(samples))
+    frames = np.lib.stride_tricks.sliding_window_view(samples, window)[:: max(window // 4, 1)]
+    spectrum = np.abs(np.fft.rfft(frames * np.hanning(window), axis=1)).T
+    return spectrogram_png(np.log(spectrum + 1e-3 * spectrum.max() + 1e-6), 112, 80)

@@ -15,8 +15,8 @@ import torch
 from ..config import RunConfig
 from ..errors import DataError
 from .dataset import Dataset, Split
-from .duplicates import leave_out
 from .loading import Progress, check_memory
+from .relations.duplicates import leave_out
 from .splits import capped, chosen_classes, labels_tensor, take_validation
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -3,7 +3,7 @@
 If the folder contains `train/` and `test/`, each with class folders, that split is used, also under other common names
 of these folders and in any case. Otherwise a fifth of every class is held out at random as test items. With
 `data.split` = "group" one group of all files is held out instead. Files whose paths differ only in the suffix
-(dog/001.wav, dog/001.flac) form one group, and so do copies (see `duplicates`) and the groups of `data.groups` (see
+(dog/001.wav, dog/001.flac) form one group, and so do copies (see `relations.duplicates`) and the groups of `data.groups` (see
 `groups`).
 """
 
@@ -23,9 +23,9 @@ from ..errors import DataError
 from ..settings import unknown
 from ..terms import Modality
 from .dataset import Dataset, Split
-from .duplicates import keep_together, leave_out
-from .groups import file_groups, hint
 from .loading import Loaded, Progress, class_folders, load_pictures, load_sounds, split_parts
+from .relations.duplicates import keep_together, leave_out
+from .relations.groups import file_groups, hint
 from .splits import balanced, capped, chosen_classes, holdout, labels_tensor, take_validation
 
 TEST_SHARE = 0.2

@@ -18,8 +18,8 @@ from ..config import RunConfig
 from ..errors import DataError, StorageError
 from ..settings import unknown
 from .dataset import Dataset, Split
-from .duplicates import leave_out
 from .loading import Progress, load_sounds
+from .relations.duplicates import leave_out
 from .splits import capped, chosen_classes, labels_tensor, take_validation
 
 COMMIT = "26eb9aaf76e81b692f806f9140c2d2777410d7a1"

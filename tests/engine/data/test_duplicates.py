@@ -16,8 +16,8 @@ from PIL import Image
 from cpc_engine.config import RunConfig
 from cpc_engine.data import Dataset, load_dataset
 from cpc_engine.data.dataset import Split
-from cpc_engine.data.duplicates import copies, joined, leave_out
 from cpc_engine.data.loading import load_sounds
+from cpc_engine.data.relations.duplicates import copies, joined, leave_out
 from cpc_engine.errors import DataError
 
 SIDE, RATE = 32, 8000

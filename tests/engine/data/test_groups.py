@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cpc_engine.config.name_pattern import GROUP, NamePattern
 from cpc_engine.data import Dataset
-from cpc_engine.data.groups import file_groups, hint
+from cpc_engine.data.relations.groups import file_groups, hint
 from cpc_engine.errors import ConfigError
 from cpc_engine.execution.execute import data_facts
 from tests.engine.data.test_duplicates import load, picture, save, sound

@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from ..config.name_pattern import GROUP, NamePattern
+from ...config.name_pattern import GROUP, NamePattern
 
 _TOKENS = re.compile(r"([-_ .])")
 _HINT_SHARE = 0.1  # of the files, from which on their names are taken as a sign of several takes

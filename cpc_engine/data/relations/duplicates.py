@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..terms import Modality
-from .dataset import Split, linked
+from ...terms import Modality
+from ..dataset import Split, linked
 
 NEAREST = 3  # items with the most similar fingerprints that each item is compared with closely
 _CHUNK = 512  # rows compared at once

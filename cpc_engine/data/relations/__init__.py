@@ -1,0 +1,1 @@
+"""Which files belong together: copies of one another, and groups that stay in one split."""

@@ -3,8 +3,8 @@
 If the folder contains `train/` and `test/`, each with class folders, that split is used, also under other common names
 of these folders and in any case. Otherwise a fifth of every class is held out at random as test items. With
 `data.split` = "group" one group of all files is held out instead. Files whose paths differ only in the suffix
-(dog/001.wav, dog/001.flac) form one group, and so do copies (see `relations.duplicates`) and the groups of `data.groups` (see
-`groups`).
+(dog/001.wav, dog/001.flac) form one group, and so do copies (see `relations.duplicates`) and the groups of
+`data.groups` (see `relations.groups`).
 """
 
 from __future__ import annotations

@@ -74,7 +74,8 @@ ZOOM = f'document.querySelector("{CHART}")._fullLayout.xaxis.range.map(Number)'
 
 
 def ended(visit: Visit) -> None:
-    """Wait for the map, which is drawn when a run has ended, and go there."""
+    """Wait until a run can no longer be stopped, and go to its map."""
+    visit.page.get_by_role("button", name="Stop", exact=True).wait_for(state="detached", timeout=120_000)
     visit.come_to(MAP, seconds=120)
 
 

@@ -68,7 +68,7 @@ def test_settings_that_only_other_data_read_are_hidden(runs: Path) -> None:
     assert not test.exception
     assert own_settings() & shown() == set(DATASETS["fsdd"].own_settings)
     test.selectbox(key="train:data.dataset").select("paired_folders").run()
-    assert own_settings() & shown() == {"data.image_path", "data.groups"}
+    assert own_settings() & shown() == set(DATASETS["paired_folders"].own_settings)
 
 
 @pytest.mark.parametrize(

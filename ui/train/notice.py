@@ -37,7 +37,7 @@ def show_notice(progress: RunProgress, run: Run) -> None:
             _line("gray", "info", sentence(lines[0]))
         else:
             _line("gray", "tune", ENDED)
-        for changes in _fixes(raised)[:1]:
+        for changes in _fixes(raised, run)[:1]:
             _fix(run, changes, progress)
         if len(raised) + len(lines) > 1 or (progress.message and raised):
             with st.popover("All notices", icon=":material/list:", type="tertiary", key="notices"):
@@ -68,9 +68,10 @@ def _remarks(run: Run) -> list[str]:
     return lines
 
 
-def _fixes(raised: list[Alarm]) -> list[dict[str, Any]]:
-    """What the alarms advise, each once: both modalities may advise the same."""
-    advised = [alarm.changes for alarm in raised if alarm.changes]
+def _fixes(raised: list[Alarm], run: Run) -> list[dict[str, Any]]:
+    """What the alarms advise and the run does not have yet, each once: both modalities may advise the same."""
+    settings = run.config.flat()
+    advised = [alarm.changes for alarm in raised if any(settings[path] != to for path, to in alarm.changes.items())]
     return [changes for index, changes in enumerate(advised) if changes not in advised[:index]]
 
 

@@ -92,6 +92,14 @@ def test_one_click_trains_again_with_what_an_alarm_advises(runs: Path, finished:
     assert new.name in test.query_params["run"]
 
 
+def test_what_a_run_has_already_is_not_advised(runs: Path, finished: Path) -> None:
+    folder = collapsed(finished, runs)
+    folder.save_json("config", folder.config().replace({"sampler.key_momentum": 0.98}).to_dict())
+    test = open_page("pages/train.py", run=folder.id)
+    assert any("collapsed" in one.value for one in test.markdown)
+    assert f"fix-{folder.id}" not in [one.key for one in test.button]
+
+
 def test_the_notice_is_there_with_and_without_an_alarm(runs: Path, finished: Path) -> None:
     """A place that is always taken cannot make anything below it move."""
     shutil.copytree(finished, runs / "well")

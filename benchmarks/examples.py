@@ -70,7 +70,9 @@ EXAMPLES: dict[str, Example] = {
     ),
     "keypad": Example("keypad", "Press a telephone key into the microphone and find its handwritten digit.", _SMALL),
     "spoken-digits": Example("fsdd", "Real speech of six people: digits part, voices mix."),
-    "airplane-automobile": Example("cifar10", "Photographs without labels: better than no learning, far from perfect."),
+    "airplane-automobile": Example(
+        "cifar10", "Photographs without labels: what two pieces of one picture share tells most of them apart."
+    ),
     "collapsed": Example(
         "cifar10_patches",
         "What a plain queue does: within 100 steps every latent comes to one place, and the alarm says so.",

@@ -310,7 +310,7 @@ def read_all(folder: RunFolder, expected: dict[str, Any], damaged: str) -> tuple
                 wrong.append(f"{name}: not one line: {str(error)[:200]!r}")
             if name in NEEDS and damaged not in NEEDS[name]:
                 wrong.append(f"{name}: lost, though it does not need the file: {error}")
-        except Exception:
+        except Exception:  # whatever it is, it is what the job looks for
             wrong.append(f"{name}: {traceback.format_exc()}")
         else:
             if name in NEEDS and damaged not in NEEDS[name] and found != expected[name]:
@@ -333,7 +333,7 @@ def command_line(folder: RunFolder) -> list[str]:
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
                 code = cli([*command, "--runs", root])
-        except Exception:
+        except Exception:  # whatever it is, it is what the job looks for
             wrong.append(f"{command[0]}: {traceback.format_exc()}")
         else:
             if code not in (0, 1, 2) or "Traceback" in out.getvalue():

@@ -22,7 +22,7 @@ from benchmarks.learning import report as learning
 from benchmarks.table_cells import Document, table
 from benchmarks.timing import ROOT
 from cpc_engine.experiments.definitions import EXPERIMENTS
-from cpc_engine.experiments.outdated import outdated
+from cpc_engine.experiments.outdated import WITHOUT_RECIPE, outdated
 from cpc_engine.experiments.report import PROBES
 from cpc_engine.experiments.tables import Table, metrics_table, probes_table
 
@@ -44,6 +44,7 @@ def section(results: Path) -> str:
     parts = [
         "## Performance",
         "Written by `python -m benchmarks.tables` from the files in `benchmarks/results/`; never edited by hand.",
+        *_before_recipes(results),
         *_features(results),
     ]
     for kind, tables in (("loss", speed_tables.loss), ("training", speed_tables.training)):
@@ -69,6 +70,17 @@ def section(results: Path) -> str:
     if not any(results.glob("*-cuda.json")):
         parts.append("No GPU was at hand for these measurements; what the CUDA path reaches is not known.")
     return "\n\n".join(parts)
+
+
+def _before_recipes(results: Path) -> Iterator[str]:
+    """Which figures may not be those of the presets of today."""
+    names = sorted(name for name in WITHOUT_RECIPE if (results / name).exists())
+    if names:
+        yield (
+            "**Measured before results carried their recipe**, so a preset that is named beside these figures may have "
+            f"changed since, and they are to be measured again: {', '.join(f'`{name}`' for name in names)}. The newest "
+            "changes are in CHANGELOG.md."
+        )
 
 
 def with_section(readme: str, text: str) -> str:

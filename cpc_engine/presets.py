@@ -76,7 +76,6 @@ _SOUNDS: dict[str, Any] = {
     "audio.filter_db": 3.0,
     "audio.band_drop": 0.5,
     "audio.cached": True,
-    "evaluation.strengths": [0.001, 0.01, 0.1, 1.0],
 }
 
 # Algorithm 2 as published (docs/method.md#algorithm-2): dot products, k = 1, nothing masked, a plain queue, no

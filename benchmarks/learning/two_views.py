@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -40,7 +41,7 @@ PARAMETERS: dict[str, Any] = {
 WIDTHS = [n / 16 for n in range(1, 17)]  # of a ResNet, as shares of the published one
 
 
-class TwoViews:
+class TwoViews(ABC):
     """What SimCLR and MoCo share: backbone, optimizer, batches and features.
 
     Args:
@@ -86,9 +87,9 @@ class TwoViews:
         self.optimizer.step()
         self.done += 1
 
+    @abstractmethod
     def loss(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the loss of two views (B, 3, 32, 32) of the same pictures."""
-        raise NotImplementedError
 
     def projected(self, backbone: nn.Module, head: nn.Module, views: Tensor) -> Tensor:
         """Return the projections (B, 128) of views."""

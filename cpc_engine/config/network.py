@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -19,6 +19,19 @@ def map_side(side: int) -> int:
         (7, 15, 49)
     """
     return ((side - 6) // 2 + 1) // 2
+
+
+def _directions() -> Any:
+    return setting(
+        256,
+        "Outputs of the residual encoder's first layer: directions of whitened patches of the data.",
+        unit="directions",
+        ge=8,
+        le=2048,
+        low="few kinds of edges and textures are told apart",
+        high="the first layer takes most of a step",
+        label="First-layer directions",
+    )
 
 
 class AudioConfig(Section):
@@ -76,16 +89,7 @@ class AudioConfig(Section):
         label="Frames per latent",
     )
     width: int = setting(48, "Channels of the encoder.", unit="channels", ge=8, le=512)
-    directions: int = setting(
-        256,
-        "Outputs of the residual encoder's first layer: directions of whitened patches of the data.",
-        unit="directions",
-        ge=8,
-        le=2048,
-        low="few kinds of edges and textures are told apart",
-        high="the first layer takes most of a step",
-        label="First-layer directions",
-    )
+    directions: int = _directions()
     shift: float = setting(
         0.1, "Largest random shift in time, as a share of the clip.", ge=0, le=0.5, label="Time shift"
     )
@@ -204,16 +208,7 @@ class ImageConfig(Section):
         label="Wrap at row ends",
     )
     width: int = setting(48, "Channels of the encoder.", unit="channels", ge=8, le=512)
-    directions: int = setting(
-        256,
-        "Outputs of the residual encoder's first layer: directions of whitened patches of the data.",
-        unit="directions",
-        ge=8,
-        le=2048,
-        low="few kinds of edges and textures are told apart",
-        high="the first layer takes most of a step",
-        label="First-layer directions",
-    )
+    directions: int = _directions()
     depth: int = setting(4, "Convolutions of the encoder.", ge=1, le=8, label="Convolutions")
     flip: bool = setting(True, "Mirror half of the pictures left to right.", label="Mirror")
     crop: float = setting(

@@ -112,7 +112,6 @@ class LossConfig(Section):
         live=True,
         speed=False,
     )
-
     prediction_weight: float = setting(
         1.0,
         "Weight of the prediction of later positions, the loss of contrastive predictive coding (0: none).",
@@ -181,9 +180,14 @@ class LossConfig(Section):
     )
 
     @property
+    def regularizes(self) -> bool:
+        """Whether a term of VICReg counts."""
+        return any((self.invariance_weight, self.variance_weight, self.covariance_weight))
+
+    @property
     def compares_items(self) -> bool:
         """Whether a term compares embeddings of two views of an item."""
-        return any((self.item_weight, self.invariance_weight, self.variance_weight, self.covariance_weight))
+        return self.item_weight > 0 or self.regularizes
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> LossConfig:

@@ -26,12 +26,6 @@ SHARE, SHORTEST, LONGEST = 0.4, 2.0, 4.0  # of a recording, and s
 Found = TypeVar("Found")
 
 
-def follows(config: RunConfig) -> dict[str, Any]:
-    """Return the settings that are 0 and that the data decide, with 0 for each."""
-    paths = ("audio.sample_rate", "audio.clip_seconds", "image.size")
-    return dict.fromkeys((path for path in paths if not config.flat()[path]), 0)
-
-
 def require_paths(config: RunConfig) -> None:
     """Check that the settings are given without which the data set has no place.
 
@@ -55,12 +49,12 @@ def follow_data(config: RunConfig) -> RunConfig:
         >>> follow_data(config).audio.clip_seconds
         0.8
     """
-    missing = follows(config)
+    spec, values = DATASETS[config.data.dataset], config.flat()
+    missing = [path for path in spec.native if not values[path]]
     if not missing:
         return config
     require_paths(config)
-    spec = DATASETS[config.data.dataset]
-    found: dict[str, Any] = {"audio.sample_rate": 16000, "audio.clip_seconds": 1.0, "image.size": 64, **spec.native}
+    found = dict(spec.native)
     if spec.origin == "folder":
         if "audio" in spec.modalities:
             sounds = _sampled(config.data.path, decode_audio)

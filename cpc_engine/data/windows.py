@@ -27,23 +27,32 @@ def latent_stride(audio: AudioConfig) -> int:
     return audio.frames_between_latents * round(audio.hop_ms * audio.sample_rate / 1000)
 
 
-def random_windows(split: Split, audio: AudioConfig, generator: torch.Generator) -> tuple[Split, Tensor]:
-    """Draw one window of each recording, as training hears it.
+def random_places(lengths: Tensor, audio: AudioConfig, generator: torch.Generator) -> Tensor:
+    """Draw the place of one window in each recording, the (N,) int64 position of its first latent.
 
     Windows begin at a multiple of `latent_stride`, so that a latent keeps its place in the recording: where two windows
     overlap, their latents are encodings of the same stretches.
 
+    Args:
+        lengths: (N,) int64 samples of each recording.
+    """
+    places = (lengths - audio.clip_length) // latent_stride(audio) + 1
+    draw = torch.rand(len(lengths), generator=generator, device=places.device)
+    return (draw * places).long().clamp(max=places - 1)
+
+
+def random_windows(split: Split, audio: AudioConfig, generator: torch.Generator) -> tuple[Split, Tensor]:
+    """Draw one window of each recording, as training hears it (see `random_places`).
+
     Returns:
-        The split with clips of `audio.clip_seconds`, and the (N,) int64 place of each window's first latent in its
-        recording. Without recordings longer than a clip: the split as it is and zeros; nothing is drawn.
+        The split with clips of `audio.clip_seconds`, and the (N,) int64 places. Without recordings longer than a clip:
+        the split as it is and zeros; nothing is drawn.
     """
     if split.audio is None or split.lengths is None:
         return split, torch.zeros(len(split), dtype=torch.int64, device=split.labels.device)
-    length, stride = audio.clip_length, latent_stride(audio)
-    places = (split.lengths - length) // stride + 1
-    draw = torch.rand(len(split), generator=generator, device=places.device)
-    first = (draw * places).long().clamp(max=places - 1)
-    return cut(split, torch.arange(len(split), device=first.device), first * stride, length), first
+    first = random_places(split.lengths, audio, generator)
+    starts = first * latent_stride(audio)
+    return cut(split, torch.arange(len(split), device=first.device), starts, audio.clip_length), first
 
 
 def all_windows(split: Split, audio: AudioConfig) -> tuple[Split, Tensor]:

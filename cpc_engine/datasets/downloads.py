@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .spec import DatasetSpec
+from .spec import USUAL, DatasetSpec
 
 SPECS = (
     DatasetSpec(
@@ -13,7 +13,7 @@ SPECS = (
         origin="download",
         load="cpc_engine.data.cifar10:cifar10",
         own_settings=("data.download",),
-        native={"image.size": 32},
+        native={**USUAL, "image.size": 32},
     ),
     DatasetSpec(
         name="fsdd",
@@ -23,6 +23,6 @@ SPECS = (
         origin="download",
         load="cpc_engine.data.fsdd:fsdd",
         own_settings=("data.download", "data.split", "data.held_out"),
-        native={"audio.sample_rate": 8000, "audio.clip_seconds": 0.8},
+        native={**USUAL, "audio.sample_rate": 8000, "audio.clip_seconds": 0.8},
     ),
 )

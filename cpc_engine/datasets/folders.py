@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from .spec import DatasetSpec
+from .spec import USUAL, DatasetSpec
 
 _LOADERS = "cpc_engine.data.folders"
+_NATIVE = {**USUAL, "audio.clip_seconds": 2.0, "image.size": 48}
 
 SPECS = (
     DatasetSpec(
@@ -13,6 +14,7 @@ SPECS = (
         summary="A folder with one sub-folder of pictures per class.",
         modalities=("image",),
         origin="folder",
+        native=_NATIVE,
         load=f"{_LOADERS}:image_folder",
         needs=(("data.path", "a folder with one sub-folder of pictures per class"),),
         own_settings=("data.groups", "data.split", "data.held_out"),
@@ -23,6 +25,7 @@ SPECS = (
         summary="A folder with one sub-folder of sounds per class.",
         modalities=("audio",),
         origin="folder",
+        native=_NATIVE,
         load=f"{_LOADERS}:audio_folder",
         needs=(("data.path", "a folder with one sub-folder of sounds per class"),),
         own_settings=("data.groups", "data.split", "data.held_out"),
@@ -34,6 +37,7 @@ SPECS = (
         "pairing is a label.",
         modalities=("audio", "image"),
         origin="folder",
+        native=_NATIVE,
         load=f"{_LOADERS}:paired_folders",
         needs=(
             ("data.path", "the folder of sounds, one sub-folder per class"),

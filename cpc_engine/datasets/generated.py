@@ -5,7 +5,6 @@ from __future__ import annotations
 from .spec import DatasetSpec
 
 _LOADERS = "cpc_engine.data.generated"
-_NATIVE = {"audio.sample_rate": 16000, "audio.clip_seconds": 1.0, "image.size": 64}
 
 SPECS = (
     DatasetSpec(
@@ -14,7 +13,6 @@ SPECS = (
         summary="Steady sine tones of four pitches, one octave apart.",
         modalities=("audio",),
         origin="generated",
-        native=_NATIVE,
         load=f"{_LOADERS}:tones",
         stationary=True,
     ),
@@ -24,7 +22,6 @@ SPECS = (
         summary="Moving pitches: up, down, hat, valley and warble.",
         modalities=("audio",),
         origin="generated",
-        native=_NATIVE,
         load=f"{_LOADERS}:chirps",
     ),
     DatasetSpec(
@@ -33,7 +30,6 @@ SPECS = (
         summary="Gratings: wide or narrow, horizontal or vertical, in random colors.",
         modalities=("image",),
         origin="generated",
-        native=_NATIVE,
         load=f"{_LOADERS}:bars",
     ),
     DatasetSpec(
@@ -42,7 +38,6 @@ SPECS = (
         summary="Pairs of a tone and a grating, drawn at random within a class: the pairing is a label.",
         modalities=("audio", "image"),
         origin="generated",
-        native=_NATIVE,
         load=f"{_LOADERS}:tones_bars",
         stationary=True,
     ),
@@ -53,7 +48,6 @@ SPECS = (
         "is a label.",
         modalities=("audio", "image"),
         origin="generated",
-        native=_NATIVE,
         load=f"{_LOADERS}:keypad",
         stationary=True,
     ),

@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 from ..terms import Modality
 
+# What a sound or picture is where nothing else is said: settings that follow from the data where they are 0.
+USUAL: Mapping[str, Any] = {"audio.sample_rate": 16000, "audio.clip_seconds": 1.0, "image.size": 64}
+
 # (configuration, device, progress) → data.dataset.Dataset
 Loader = Callable[[Any, Any, Any], Any]
 
@@ -23,8 +26,8 @@ class DatasetSpec:
         load: the loader, or "module:function" of one that is imported when it is needed.
         needs: settings that must be given, each as ("section.setting", what it has to be).
         own_settings: settings that only this data set (or its kind) reads; forms hide them for the others.
-        native: values of the settings that follow from the data where they are 0, {"section.setting": value}; empty for
-            folders, whose files tell (see `data.follow`).
+        native: values of the settings that follow from the data where they are 0, {"section.setting": value}; of
+            folders what is usual, until their files tell (see `data.follow`).
         stationary: whether all positions of one item are alike, so that they are false negatives of each other.
     """
 
@@ -36,7 +39,7 @@ class DatasetSpec:
     load: Loader | str
     needs: tuple[tuple[str, str], ...] = ()
     own_settings: tuple[str, ...] = ()
-    native: Mapping[str, Any] = field(default_factory=dict)
+    native: Mapping[str, Any] = field(default_factory=lambda: USUAL)
     stationary: bool = False
 
     @property

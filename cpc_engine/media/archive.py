@@ -44,6 +44,7 @@ def unpack(archive: BinaryIO, target: Path) -> list[str]:
             wanted, skipped = _wanted(opened)
             for info in wanted:
                 _write(opened, info, target)
+    # What zipfile raises; NotImplementedError for a compression that it lacks, RuntimeError for an encrypted member.
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         if isinstance(error, zipfile.BadZipFile) and not zipfile.is_zipfile(archive):
             raise MediaError("this is not a zip file") from None

@@ -106,13 +106,10 @@ def training_items(config: RunConfig) -> int | None:
     return round(limit * (1 - config.data.validation_share)) if limit else None
 
 
-def _with_typical_sizes(config: RunConfig) -> RunConfig:
-    """The configuration with the sizes of the data set, or usual ones, where they follow from data not yet read."""
-    usual = {"audio.sample_rate": 16000, "audio.clip_seconds": 2.0, "image.size": 48}
-    sizes = {**usual, **DATASETS[config.data.dataset].native}
+def _with_native_sizes(config: RunConfig) -> RunConfig:
+    """The configuration with the sizes of its data set where they follow from data that are not read yet."""
     values = config.flat()
-    missing = {path: sizes[path] for path in usual if not values[path]}
-    return config.replace(missing) if missing else config
+    return config.replace({p: size for p, size in DATASETS[config.data.dataset].native.items() if not values[p]})
 
 
 def plan(config: RunConfig, device: str = "cpu") -> list[ModalityPlan]:
@@ -127,7 +124,7 @@ def plan(config: RunConfig, device: str = "cpu") -> list[ModalityPlan]:
         >>> audio.length, audio.horizons, audio.anchors, audio.candidates
         (16, (1, 2, 4), 2624, {'in_batch': 960})
     """
-    config = _with_typical_sizes(config)
+    config = _with_native_sizes(config)
     sampler, items = config.sampler, training_items(config)
     batch = min(config.optimizer.batch_size, items or config.optimizer.batch_size)
     names = modalities(config)
@@ -182,7 +179,9 @@ def _errors(config: RunConfig) -> Iterator[Diagnostic]:
             horizon = min(config.horizons(part.modality))
             text = f"One {ITEM_NOUNS[part.modality][0]} gives {part.length} latents: nothing lies "
             yield Diagnostic(f"{text}{horizon} ahead.", "Lower the horizons, or make finer latents.", True)
-    if config.data.split == "group" and not config.data.groups:
+    if config.data.split == "group" and spec.origin != "folder":
+        yield Diagnostic("Only files of your own have groups that can be held out.", "Choose another split.", True)
+    elif config.data.split == "group" and not config.data.groups:
         yield Diagnostic("A group is to be held out, but files have none.", "Say what groups them (data.groups).", True)
     for path, what in spec.needs:
         if not config.flat()[path]:

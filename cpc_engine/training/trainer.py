@@ -24,6 +24,7 @@ from ..model.encoded import Encoded
 from ..model.frontends import shuffle_frames, shuffle_tiles
 from ..negatives.infonce import InfoNCE
 from ..negatives.source_stats import HardNegative
+from ..sources import Keys
 from ..terms import Modality
 from .batches import BatchSampler
 from .initial import new_model
@@ -173,13 +174,15 @@ class Trainer:
             results[m] = self.prediction.loss(m, encodings[m], keys, shuffled.get(m), origin, scale, step, watched)
         loss = torch.stack([result.loss for result in results.values()]).mean()
         compared: dict[Modality, InfoNCE] = {}
+        item_keys: dict[Modality, Keys] = {}
         queued_items: dict[Modality, int] = {}
         if self.item_term is not None and other is not None:
             both = {m: (inputs[m], other[m]) for m in inputs}
             queued_items = self.item_term.queued()
-            compared = self.item_term.losses(encodings, both, shuffled, origin, step, watched)
+            item_keys = self.item_term.keys(encodings, both, origin)
+            compared = self.item_term.losses(encodings, item_keys, shuffled, origin, step, watched)
             loss = loss + config.loss.item_weight * torch.stack([item.loss for item in compared.values()]).mean()
-        if other is not None:
+        if config.loss.regularizes:
             loss = loss + self._regularizers(encodings)
         pair = None
         if config.loss.pair_weight > 0:
@@ -195,7 +198,7 @@ class Trainer:
             self._update_momentum_encoders()
             self.prediction.enqueue(keys, step)
             if self.item_term is not None:
-                self.item_term.enqueue(step)
+                self.item_term.enqueue(item_keys, step)
         self.steps_done += 1
         if not record:
             self.seconds += time.perf_counter() - began

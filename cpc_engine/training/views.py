@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from ..config import RunConfig
 from ..data.dataset import Split
-from ..data.windows import random_windows
+from ..data.windows import random_places, random_windows
 from ..model import MultiModalCPC
 from ..terms import Modality
 from .spectra import Spectra
@@ -19,7 +20,8 @@ class Window(NamedTuple):
     """Stretches of B training items.
 
     Attributes:
-        batch: the items, recordings cut to clips. rows: (B,) int64, their rows among the training items.
+        batch: the items, recordings cut to clips, or without them where spectra are computed once.
+        rows: (B,) int64, their rows among the training items.
         places: (B,) int64 position of the first latent of each clip in its recording.
     """
 
@@ -40,11 +42,17 @@ class Views:
         self._audio, self._model, self._train, self._generator = config.audio, model, train, generator
         cached = config.audio.cached and train.audio is not None
         self._spectra = Spectra(train, model.audio_features) if cached else None
+        self._silent = replace(train, audio=None)  # what is read where the spectra are there already
 
     def window(self, rows: Tensor) -> Window:
         """Draw one window of each item at `rows` (B,); pictures and short clips are taken whole."""
-        batch, places = random_windows(self._train.take(rows), self._audio, self._generator)
-        return Window(batch, rows, places)
+        if self._spectra is None:
+            batch, places = random_windows(self._train.take(rows), self._audio, self._generator)
+            return Window(batch, rows, places)
+        batch = self._silent.take(rows)
+        if batch.lengths is None:
+            return Window(batch, rows, torch.zeros(len(rows), dtype=torch.int64, device=batch.labels.device))
+        return Window(batch, rows, random_places(batch.lengths, self._audio, self._generator))
 
     def features(self, window: Window) -> dict[Modality, Tensor]:
         """Compute the features of a window by modality, augmented anew at every call."""

@@ -45,7 +45,6 @@ class ItemTerm:
         dim, sampler = config.context.item_dim, _with_masks(config)
         self.samplers = {m: HybridSampler(sampler, dim, True, generator) for m in model.modalities}
         self.slow = None if ema is None else copy.deepcopy(self._layers()).requires_grad_(False)
-        self._keys: dict[Modality, Keys] = {}
 
     def change(self, config: RunConfig) -> None:
         """Continue with changed live settings."""
@@ -53,10 +52,25 @@ class ItemTerm:
         for sampler in self.samplers.values():
             sampler.config = _with_masks(config)
 
-    def losses(
+    def keys(
         self,
         encodings: dict[Modality, Encoding],
         views: Mapping[Modality, tuple[Tensor, Tensor]],
+        origin: Origin,
+    ) -> dict[Modality, Keys]:
+        """Return the keys of a batch by modality, 2B each: for each view of an item the other one.
+
+        Args:
+            encodings: of the batch, with item embeddings of both views.
+            views: features of both views by modality, which momentum encoders read.
+            origin: of the B items of the batch.
+        """
+        return {m: self._keys_of(m, self._targets(m, encodings[m], views[m]), origin) for m in encodings}
+
+    def losses(
+        self,
+        encodings: dict[Modality, Encoding],
+        keys: dict[Modality, Keys],
         shuffled: Mapping[Modality, Encoded],
         origin: Origin,
         step: int,
@@ -66,23 +80,21 @@ class ItemTerm:
 
         Args:
             encodings: of the batch, with item embeddings of both views.
-            views: features of both views by modality, which momentum encoders read.
+            keys: of the batch.
             shuffled: what the encoders made of shuffled input, where the sampler asks for it.
             origin: of the B items of the batch.
             step: of the run, from 0.
             record: compute source statistics.
         """
-        self._keys = {m: self._keys_of(m, self._targets(m, encodings[m], views[m]), origin) for m in encodings}
-        return {m: self._loss(m, encodings[m], shuffled.get(m), origin, step, record) for m in encodings}
+        return {m: self._loss(m, encodings[m], keys, shuffled.get(m), origin, step, record) for m in encodings}
 
-    def enqueue(self, step: int) -> None:
-        """Add the embeddings of the last call of `losses` to the queues, one view of each item."""
-        for modality, keys in self._keys.items():
-            half = len(keys.ids) // 2
-            pairs = None if keys.pairs is None else keys.pairs[:half]
-            self.samplers[modality].enqueue(
-                Keys(keys.vectors[:half], keys.ids[:half], keys.labels[:half], 1, pairs), step
-            )
+    def enqueue(self, keys: dict[Modality, Keys], step: int) -> None:
+        """Add the keys of a step to the queues, one view of each item."""
+        for modality, both in keys.items():
+            half = len(both.ids) // 2
+            pairs = None if both.pairs is None else both.pairs[:half]
+            one = Keys(both.vectors[:half], both.ids[:half], both.labels[:half], 1, pairs)
+            self.samplers[modality].enqueue(one, step)
 
     @torch.no_grad()
     def update_momentum(self) -> None:
@@ -140,22 +152,23 @@ class ItemTerm:
         self,
         modality: Modality,
         encoding: Encoding,
+        keys: dict[Modality, Keys],
         shuffled: Encoded | None,
         origin: Origin,
         step: int,
         record: bool,
     ) -> InfoNCE:
-        keys = self._keys[modality]
-        other = next((self._keys[m] for m in self._keys if m != modality), None)
+        own = keys[modality]
+        other = next((keys[m] for m in keys if m != modality), None)
         destroyed = None
         if shuffled is not None:
             destroyed = self._keys_of(modality, self._embedded(modality, shuffled), origin)
         anchors = F.normalize(torch.cat(encoding.both_items()).float(), dim=1)
         positives = torch.arange(len(anchors), device=anchors.device)
         drawn_for = Anchors(anchors.detach(), positives)
-        candidates = self.samplers[modality].candidates(keys, step, other, destroyed, drawn_for)
+        candidates = self.samplers[modality].candidates(own, step, other, destroyed, drawn_for)
         scale = 1 / self.config.loss.item_temperature
-        labels = keys.labels if record else None
+        labels = own.labels if record else None
         return info_nce(
             anchors, positives, candidates, torch.tensor(scale, device=anchors.device), labels=labels, bound=scale
         )

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from cpc_engine.config import LossConfig, RunConfig
 from cpc_engine.model import Encoding, MultiModalCPC
+from cpc_engine.negatives.infonce import InfoNCE
 from cpc_engine.terms import Modality
 from cpc_engine.training.objectives.item_term import ItemTerm
 from cpc_engine.training.objectives.origin import Origin
@@ -30,6 +31,17 @@ def term(**changes: object) -> ItemTerm:
     return ItemTerm(config, model, None, torch.Generator().manual_seed(0))
 
 
+def compared(
+    item_term: ItemTerm, first: torch.Tensor, second: torch.Tensor, items: list[int], step: int = 0
+) -> InfoNCE:
+    """The loss of two views of items; their keys enter the queue."""
+    both, source = encodings(first, second), origin(items)
+    keys = item_term.keys(both, {"image": (first, second)}, source)
+    found = item_term.losses(both, keys, {}, source, step, record=True)["image"]
+    item_term.enqueue(keys, step)
+    return found
+
+
 def origin(items: list[int]) -> Origin:
     numbers = torch.tensor(items)
     return Origin({"image": numbers}, numbers % 2, numbers, torch.zeros_like(numbers))
@@ -40,9 +52,7 @@ def test_different_items_give_the_loss_of_simclr(temperature: float) -> None:
     first, second = (torch.randn(7, 6, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
     results = [first.clone().requires_grad_(), second.clone().requires_grad_()]
     item_term = term(loss__item_temperature=temperature)
-    loss = item_term.losses(encodings(*results), {"image": (first, second)}, {}, origin(list(range(7))), 0, True)[
-        "image"
-    ]
+    loss = compared(item_term, *results, list(range(7)))
     expected_inputs = [first.clone().requires_grad_(), second.clone().requires_grad_()]
     expected = NTXentLoss(temperature=temperature)(*expected_inputs)
     torch.testing.assert_close(loss.loss, expected)
@@ -56,9 +66,7 @@ def test_different_items_give_the_loss_of_simclr(temperature: float) -> None:
 def test_copies_of_an_item_are_never_its_negatives(mode: str) -> None:
     items = [0, 1, 2, 1, 0]
     first, second = (torch.randn(5, 6, generator=torch.Generator().manual_seed(seed)) for seed in (2, 3))
-    found = term(sampler__mode=mode).losses(
-        encodings(first, second), {"image": (first, second)}, {}, origin(items), 0, True
-    )["image"]
+    found = compared(term(sampler__mode=mode), first, second, items)
     anchors, keys = (F.normalize(torch.cat(parts), dim=1) for parts in ((first, second), (second, first)))
     numbers = items * 2
     expected = []
@@ -72,15 +80,10 @@ def test_copies_of_an_item_are_never_its_negatives(mode: str) -> None:
 def test_the_queue_holds_one_view_of_each_item() -> None:
     item_term = term(sampler__queue_size=12)
     first, second = torch.randn(5, 6), torch.randn(5, 6)
-    views: dict[Modality, tuple[torch.Tensor, torch.Tensor]] = {"image": (first, second)}
     for step in range(3):
-        item_term.losses(encodings(first, second), views, {}, origin(list(range(5))), step, True)
-        item_term.enqueue(step)
+        compared(item_term, first, second, list(range(5)), step)
     assert item_term.queued() == {"image": 12}
-    found = item_term.losses(
-        encodings(first, second), {"image": (first, second)}, {}, origin(list(range(5, 10))), 3, True
-    )
-    stats = found["image"].stats
+    stats = compared(item_term, first, second, list(range(5, 10)), 3).stats
     assert stats is not None
     assert sum(source.share for source in stats.sources.values()) == pytest.approx(1, abs=1e-5)
     assert set(stats.sources) == {"in_batch", "queue"}

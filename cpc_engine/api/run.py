@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from ..config import RunConfig
 from ..errors import ConfigError, RunError
 from ..settings import unknown
-from ..storage.folder import RunFolder, RunInfo, check_resumable
+from ..storage.folder import RunFolder, check_resumable
+from ..storage.info import RunInfo
 from ..storage.trash import discard
 
 if TYPE_CHECKING:

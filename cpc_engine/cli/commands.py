@@ -19,7 +19,8 @@ from ..config import RunConfig, all_settings
 from ..errors import ConfigError
 from ..evaluation.probes.plan import time_left
 from ..presets import PRESETS, preset
-from ..storage.folder import RunInfo, default_root, scan_runs
+from ..storage.folder import default_root, scan_runs
+from ..storage.info import RunInfo
 from .experiment import run_experiment
 from .text import aligned, note, printable
 

@@ -16,7 +16,8 @@ from ..evaluation.metrics import Encoded, encode, geometry_metrics, queue_drift
 from ..maps.snapshots import SnapshotRecorder
 from ..maps.stored import check_mappable, save_maps
 from ..storage.artifacts import save_ood_reference
-from ..storage.folder import RunFolder, Status
+from ..storage.folder import RunFolder
+from ..storage.info import Status
 from ..storage.lock import at_work
 from ..terms import Modality
 from ..training.control import Control

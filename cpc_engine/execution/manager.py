@@ -18,7 +18,8 @@ from typing import Any
 
 from ..config import RunConfig
 from ..errors import CpcError, RunError
-from ..storage.folder import ACTIVE, RunFolder, Status, check_resumable, default_root
+from ..storage.folder import RunFolder, check_resumable, default_root
+from ..storage.info import ACTIVE, Status
 from ..storage.thinning import STORED, ThinnedRecords
 from ..training.control import Control
 from .execute import Phase, Record, State, execute

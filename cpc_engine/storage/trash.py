@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ..errors import RunError
 from .files import storing
-from .folder import ACTIVE, RunFolder, check_own, default_root
+from .folder import RunFolder, default_root
+from .info import ACTIVE, check_own
 from .leftovers import remove_folder
 
 NAME = ".trash"

@@ -15,7 +15,7 @@ from ..shell.session import has_ended, manager, open_run, root
 
 if TYPE_CHECKING:
     from cpc_engine.comparison.arms import Arm, ComparedRun
-    from cpc_engine.storage.folder import RunInfo
+    from cpc_engine.storage.info import RunInfo
 
 Known = dict[tuple[str, int], str]  # {(arm's key, seed): id}
 MOST = 40

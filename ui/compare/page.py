@@ -16,7 +16,7 @@ from .data import choose, known_arms, load, show_also, siblings
 
 if TYPE_CHECKING:
     from cpc_engine.comparison.arms import Arm
-    from cpc_engine.storage.folder import RunInfo
+    from cpc_engine.storage.info import RunInfo
 
     from .data import Known
 

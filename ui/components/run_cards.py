@@ -19,7 +19,7 @@ from ..shell.status import badge, duration
 from .svg import show_svg
 
 if TYPE_CHECKING:
-    from cpc_engine.storage.folder import RunInfo
+    from cpc_engine.storage.info import RunInfo
 
 
 def show_cards(runs: list[RunInfo], columns: int = 3) -> None:

@@ -17,7 +17,7 @@ from ..shell.first_run import nothing_yet
 from ..shell.session import root
 
 if TYPE_CHECKING:
-    from cpc_engine.storage.folder import RunInfo
+    from cpc_engine.storage.info import RunInfo
 
 AT_ONCE = 12  # cards on the page
 MOST_LISTED = 20  # deleted runs, or broken folders

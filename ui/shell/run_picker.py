@@ -11,7 +11,7 @@ from .first_run import nothing_yet
 from .session import chosen_run, has_ended, has_map, runs
 
 if TYPE_CHECKING:
-    from cpc_engine.storage.folder import RunInfo
+    from cpc_engine.storage.info import RunInfo
 
 
 def choose_run() -> str | None:

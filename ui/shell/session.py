@@ -17,7 +17,7 @@ import streamlit as st
 
 if TYPE_CHECKING:
     from cpc_engine import Run, RunManager
-    from cpc_engine.storage.folder import RunInfo
+    from cpc_engine.storage.info import RunInfo
 
 
 def root() -> Path:
@@ -75,7 +75,7 @@ def has_map(run: str) -> bool:
 
 def has_ended(status: str) -> bool:
     """Whether a run with this status will take no further step by itself."""
-    from cpc_engine.storage.folder import ACTIVE
+    from cpc_engine.storage.info import ACTIVE
 
     return status not in ACTIVE
 
@@ -86,7 +86,8 @@ def chosen_run() -> str | None:
     if run is None:
         return None
 
-    from cpc_engine.storage.folder import RunFolder, is_id
+    from cpc_engine.storage.folder import RunFolder
+    from cpc_engine.storage.info import is_id
 
     # Anybody may have typed it: `is_id` lets no path out of the folder of runs pass.
     if is_id(run) and RunFolder(root() / run).has("config"):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from cpc_engine.datasets import DATASETS
-from cpc_engine.storage.folder import RunFolder, is_id
+from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.info import is_id
 
 from ..components.live_chart import live_chart
 from ..components.run_map import show_map_of

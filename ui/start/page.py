@@ -73,7 +73,7 @@ def _runs(shown: list[str], picture: DeltaGenerator) -> None:
     Args:
         shown: runs that are on the page already. picture: where one finished run is drawn large, unless there are any.
     """
-    from cpc_engine.storage.folder import examples
+    from cpc_engine.storage.info import examples
 
     from ..components import run_cards
     from ..components.svg import show_svg

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cpc_engine.errors import RunError
-from cpc_engine.storage.folder import RunFolder, is_id, scan_runs
+from cpc_engine.storage.folder import RunFolder, scan_runs
+from cpc_engine.storage.info import is_id
 from tests.support.tiny import tiny
 
 NAMES = ["Anna's tones", "a, b", "\N{SPEAKER} loud", "Cafe\u0301", "ünïcode", "100 %", "a&b=c", "-dash", "x" * 200]

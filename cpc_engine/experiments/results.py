@@ -121,7 +121,7 @@ def _run(run: PlannedRun, folder: Path) -> Document:
     row |= {"run": run_folder.id, "status": info.status, "message": info.message}
     if info.status != "finished":
         return {**row, "metrics": {}, "correct": {}}
-    metrics, correct = _metrics(run_folder, baselines_of(folder, run.config) or {})
+    metrics, correct = _metrics(run_folder, baselines_of(folder, run_folder.config()) or {})
     return {**row, "metrics": {name: float(f"{value:.6g}") for name, value in metrics.items()}, "correct": correct}
 
 
@@ -227,8 +227,9 @@ def _recipe(
     for run, row in zip(planned, runs, strict=True):
         if row["status"] == "finished":
             title = run_title(run.arm, run.fold)
-            configs[title] = presets[run.arm], run.config
-            data[title] = fingerprint_of(folder, run.config)
+            config = RunFolder(folder / "runs" / row["run"]).config()
+            configs[title] = presets[run.arm], config
+            data[title] = fingerprint_of(folder, config)
             if (found := source_of(folder, row["run"])) not in sources:
                 sources.append(found)
     return {**recipe(command, configs, data), "trained": sources}

@@ -13,6 +13,7 @@ from ..comparison.arms import arm_key
 from ..config import RunConfig, paths_with_role
 from ..data import load_dataset
 from ..data.splits import sample_rows
+from ..datasets import DATASETS
 from ..errors import ConfigError, CpcError
 from ..execution.evaluate import evaluate_run
 from ..settings import unknown
@@ -119,19 +120,29 @@ def run_all(
         try:
             if run_folder.json("evaluation") is None:
                 evaluate_run(run_folder, run.config.data.path)
-            if not all("correct" in row for row in (baselines_of(folder, run.config) or {"": {}}).values()):
-                _save_baselines(folder, run.config)
-            if fingerprint_of(folder, run.config) is None:
-                fingerprint = load_dataset(run.config).fingerprint()
-                _write(_path(folder / "fingerprints", run.config, _DATA_SECTIONS), {"sha256": fingerprint})
+            config = run_folder.config().replace(_location(run.config))
+            if not all("correct" in row for row in (baselines_of(folder, config) or {"": {}}).values()):
+                _save_baselines(folder, config)
+            if fingerprint_of(folder, config) is None:
+                fingerprint = load_dataset(config).fingerprint()
+                _write(_path(folder / "fingerprints", config, _DATA_SECTIONS), {"sha256": fingerprint})
         except CpcError as error:
             note(f"{run.title}: not evaluated, {error}")
 
 
 def find_run(root: Path, config: RunConfig) -> RunFolder | None:
-    """Find the newest run below `root` with this configuration at any location of the data; prefer finished runs."""
+    """Find the newest run below `root` with this configuration at any location of the data; prefer finished runs.
+
+    Where a setting is 0 because it follows from the data, the number that a run found there is not compared.
+    """
+    values = config.flat()
+    following = {path: values[path] for path in DATASETS[config.data.dataset].native if not values[path]}
     key = _key(config)
-    matches = [info for info in list_runs(root) if _key(RunFolder(root / info.id).config()) == key]
+
+    def matching(found: RunConfig) -> bool:
+        return found.data.dataset == config.data.dataset and _key(found.replace(following)) == key
+
+    matches = [info for info in list_runs(root) if matching(RunFolder(root / info.id).config())]
     matches.sort(key=lambda info: info.status != "finished")
     return RunFolder(root / matches[0].id) if matches else None
 
@@ -208,5 +219,9 @@ def _key(config: RunConfig) -> str:
 
 def _without_location(config: RunConfig) -> RunConfig:
     """Return the configuration without the location of the data, which does not distinguish runs."""
-    defaults = RunConfig().flat()
-    return config.replace({path: defaults[path] for path in paths_with_role("data_location")})
+    return config.replace(_location(RunConfig()))
+
+
+def _location(config: RunConfig) -> dict[str, Any]:
+    values = config.flat()
+    return {path: values[path] for path in paths_with_role("data_location")}

@@ -332,6 +332,15 @@ def test_the_location_of_the_data_does_not_distinguish_runs(tmp_path: Path) -> N
     assert find_run(tmp_path, config.replace({"loss.temperature": 0.3})) is None
 
 
+def test_a_run_is_found_by_a_plan_whose_settings_follow_from_the_data(tmp_path: Path) -> None:
+    planned = RunConfig().replace({"data.dataset": "fsdd", "audio.clip_seconds": 0, "audio.sample_rate": 8000})
+    folder = RunFolder.create(tmp_path, planned.replace({"audio.clip_seconds": 0.8}))
+    assert find_run(tmp_path, planned).id == folder.id
+    assert find_run(tmp_path, planned.replace({"audio.sample_rate": 0})).id == folder.id
+    assert find_run(tmp_path, planned.replace({"audio.sample_rate": 16000})) is None
+    assert find_run(tmp_path, planned.replace({"audio.clip_seconds": 1.0})) is None
+
+
 def test_a_band_holds_all_curves() -> None:
     curves = [(np.array([1, 2, 3]), np.array([1.0, 2, 3])), (np.array([2, 3, 4]), np.array([4.0, 7, 0]))]
     steps, mean, low, high = band(curves)

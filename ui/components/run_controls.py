@@ -9,7 +9,7 @@ import streamlit as st
 
 from cpc_engine.errors import CpcError
 
-from ..shell.errors import plain_errors
+from ..shell.errors import sentence
 from ..shell.session import has_ended, manager, open_run
 
 if TYPE_CHECKING:
@@ -47,7 +47,13 @@ def _can_resume(run: str) -> bool:
 def _button(
     label: str, icon: str, key: str, run: str, action: Callable[[str], object], help: str | None = None
 ) -> None:
-    if st.button(label, icon=icon, key=f"{key}-{run}", help=help):
-        with plain_errors():
-            action(run)
-            st.rerun()
+    # As a callback the click counts even where the page starts again before it comes to this line.
+    if st.button(label, icon=icon, key=f"{key}-{run}", help=help, on_click=_act, args=(action, run)):
+        st.rerun(scope="app")
+
+
+def _act(action: Callable[[str], object], run: str) -> None:
+    try:
+        action(run)
+    except CpcError as error:
+        st.toast(sentence(str(error)), icon=":material/error:", duration="long")  # stays when the page starts again

@@ -1,0 +1,47 @@
+"""Buttons that steer a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+from cpc_engine import manager_for
+from tests.support.tiny import tiny, wait_until
+
+pytest_plugins = ["tests.support.pages"]
+
+
+def drawn(run: str) -> None:
+    import streamlit as st
+
+    from ui.components.run_controls import controls
+    from ui.shell.session import manager
+
+    if st.session_state.pop("again", False):
+        st.rerun()  # as a page does that starts again because the run has gone on meanwhile
+    controls(manager().progress_of(run))
+
+
+def test_a_click_counts_although_the_page_starts_again_before_the_button(runs: Path) -> None:
+    manager = manager_for(runs)
+    run = manager.start(tiny().replace({"optimizer.steps": 20000}))
+    wait_until(lambda: manager.progress_of(run).status == "running", "the run to begin")
+    test = AppTest.from_function(drawn, args=(run,)).run(timeout=60)
+    test.session_state["again"] = True
+    test.button(key=f"stop-{run}").click().run()
+    assert not test.exception
+    wait_until(lambda: manager.progress_of(run).status == "stopped", "the run to stop")
+    assert [one.label for one in test.run().button] == ["Resume"]
+
+
+def test_what_can_not_be_done_is_said(runs: Path) -> None:
+    manager = manager_for(runs)
+    run = manager.start(tiny().replace({"optimizer.steps": 20000}))
+    wait_until(lambda: manager.progress_of(run).status == "running", "the run to begin")
+    test = AppTest.from_function(drawn, args=(run,)).run(timeout=60)
+    manager.stop(run)
+    wait_until(lambda: manager.progress_of(run).status == "stopped", "the run to stop")
+    test.button(key=f"pause-{run}").click().run()
+    assert not test.exception
+    assert [one.value for one in test.toast] == [f"{run} is not going on in this process"]

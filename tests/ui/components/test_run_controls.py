@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from cpc_engine import manager_for
 from tests.support.tiny import tiny, wait_until
+from ui.shell.errors import sentence
 
 pytest_plugins = ["tests.support.pages"]
 
@@ -44,4 +45,4 @@ def test_what_can_not_be_done_is_said(runs: Path) -> None:
     wait_until(lambda: manager.progress_of(run).status == "stopped", "the run to stop")
     test.button(key=f"pause-{run}").click().run()
     assert not test.exception
-    assert [one.value for one in test.toast] == [f"{run} is not going on in this process"]
+    assert [one.value for one in test.toast] == [sentence(f"{run} is not going on in this process")]

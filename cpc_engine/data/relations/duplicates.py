@@ -74,7 +74,11 @@ def leave_out(train: Split, test: Split, modality: Modality) -> tuple[Split, tup
     Returns:
         The training items that are left, and what is to be told.
     """
-    values = torch.cat([_values(train, modality), _values(test, modality)])
+    parts = [_values(train, modality), _values(test, modality)]
+    if modality == "audio":  # each part is as wide as its own longest recording
+        width = max(part.shape[1] for part in parts)
+        parts = [F.pad(part, (0, width - part.shape[1])) for part in parts]
+    values = torch.cat(parts)
     names = (*train.names, *test.names)
     labels = torch.cat([train.labels, test.labels])
     both = Split(values if modality == "audio" else None, values if modality == "image" else None, labels, names, names)

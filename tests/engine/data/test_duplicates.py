@@ -156,6 +156,21 @@ def test_leaving_everything_out_says_why(tmp_path: Path) -> None:
         load("image_folder", tmp_path)
 
 
+def test_parts_with_recordings_of_other_lengths_are_compared(tmp_path: Path) -> None:
+    """The longest recording of one part is shorter than that of the other; a copy in it is found all the same."""
+    for part in ("train", "test"):
+        for label, title in enumerate("ab"):
+            for i in range(6):
+                number = 100 * label + i + (50 if part == "test" and i else 0)
+                wave = np.concatenate([sound(number), sound(number + 1000)])
+                length = len(wave) if part == "train" and i else 7000
+                save_sound(tmp_path / part / title / f"{i}.wav", wave[:length])
+    data = load("audio_folder", tmp_path)
+    assert len(data.test) == 12
+    left = {f"train/{title}/{i}.wav" for title in "ab" for i in range(1, 6)}
+    assert set(data.train.names + data.validation.names) == left
+
+
 def test_groups_are_joined_over_copies_and_names() -> None:
     assert joined(list("abcab"), torch.tensor([0, 1, 1, 3, 4])) == ("a", "b", "b", "a", "b")
     clips = torch.from_numpy(np.stack([sound(i) * 20_000 for i in (0, 1, 2, 0)])).short()

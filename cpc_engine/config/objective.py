@@ -112,6 +112,12 @@ class LossConfig(Section):
         live=True,
         speed=False,
     )
+    pair_positives: Literal["pair", "class"] = setting(
+        "pair",
+        "What the pair term draws together: the two halves of a pair, or all sounds and pictures of a class, which "
+        "suits pairs that were drawn within a class.",
+        label="Positives of the pair term",
+    )
     prediction_weight: float = setting(
         1.0,
         "Weight of the prediction of later positions, the loss of contrastive predictive coding (0: none).",

@@ -113,6 +113,12 @@ METRICS: dict[str, MetricInfo] = {
     "retrieval_class": MetricInfo(
         "Retrieval R@1 (class)", "share", "higher", "Share of audio clips whose nearest image has the same class."
     ),
+    "retrieval_class_reverse": MetricInfo(
+        "Retrieval R@1 (class, from images)",
+        "share",
+        "higher",
+        "Share of images whose nearest audio clip has the same class.",
+    ),
     "retrieval_pair": MetricInfo(
         "Retrieval R@1 (pair)",
         "share",

@@ -68,8 +68,8 @@ def geometry_metrics(
     negatives, one position per item. The ranks and the bound are means over subsets of `rank_items` = 128 items, or all
     where there are fewer, see `geometry.item_subsets`. Across modalities: `alignment` (mean), `uniformity`,
     `effective_rank`, and `rank_items` of both together, `modality_gap`, `modality_accuracy`, `pair_alignment`,
-    `retrieval_class`, `retrieval_pair`. A sound or picture that stands in several pairs counts once, except in the
-    alignments and `spread`.
+    `retrieval_class`, `retrieval_class_reverse`, `retrieval_pair`. A sound or picture that stands in several pairs
+    counts once, except in the alignments and `spread`.
 
     Args:
         split: held-out items with every modality of the network.
@@ -91,7 +91,7 @@ def geometry_metrics(
     if len(encodings) > 1:
         sounds, pictures = once["audio"], once["image"]
         audio, image = pooled["audio"][sounds], pooled["image"][pictures]
-        labels, pairs = ((numbers[sounds], numbers[pictures]) for numbers in (split.labels, split.pairs))
+        labels, pairs = ([numbers[sounds], numbers[pictures]] for numbers in (split.labels, split.pairs))
         together = torch.cat([audio, image])
         metrics["alignment"] = sum(metrics[f"{m}.alignment"] for m in encodings) / len(encodings)
         metrics["uniformity"] = geometry.uniformity(together)
@@ -101,6 +101,7 @@ def geometry_metrics(
         metrics["modality_accuracy"] = geometry.modality_accuracy(audio, image, config.run.seed)
         metrics["pair_alignment"] = geometry.alignment(pooled["audio"], pooled["image"])
         metrics["retrieval_class"] = geometry.retrieval_at_1(audio, image, *labels)
+        metrics["retrieval_class_reverse"] = geometry.retrieval_at_1(image, audio, *reversed(labels))
         metrics["retrieval_pair"] = geometry.retrieval_at_1(audio, image, *pairs)
     return metrics
 

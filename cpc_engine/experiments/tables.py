@@ -12,10 +12,17 @@ from .results import Document, suffixes
 Table = dict[str, list[str]]
 
 GEOMETRY = ("alignment", "uniformity", "effective_rank", "effective_rank_uncentered")
-PAIRS = ("retrieval_class", "modality_gap", "modality_gap_ratio", "modality_accuracy", "pair_alignment")
+PAIRS = (
+    "retrieval_class",
+    "retrieval_class_reverse",
+    "modality_gap",
+    "modality_gap_ratio",
+    "modality_accuracy",
+    "pair_alignment",
+)
 _SHARES = (
     *("probe", "chosen", "untrained", "baseline", "knn", "untrained_knn"),
-    *("retrieval_class", "retrieval_pair", "modality_accuracy"),
+    *("retrieval_class", "retrieval_class_reverse", "retrieval_pair", "modality_accuracy"),
 )
 _MODALITIES = {".audio": "sounds", ".image": "pictures", "": ""}
 

@@ -30,7 +30,7 @@ from .batches import BatchSampler
 from .initial import new_model
 from .objectives.item_term import ItemTerm
 from .objectives.origin import Origin
-from .objectives.pair_term import pair_loss
+from .objectives.pair_term import class_pair_loss, pair_loss
 from .objectives.prediction import PredictionTerm
 from .objectives.regularizers import vicreg
 from .records import ModalityRecord, StepRecord, loss_record, prediction_record
@@ -187,7 +187,11 @@ class Trainer:
         pair = None
         if config.loss.pair_weight > 0:
             sounds, pictures = (encodings[m].contexts for m in self.model.modalities)
-            pair = pair_loss(sounds, pictures, origin.pairs, config.loss.pair_temperature)
+            temperature = config.loss.pair_temperature
+            if config.loss.pair_positives == "class":
+                pair = class_pair_loss(sounds, pictures, origin.labels, temperature)
+            else:
+                pair = pair_loss(sounds, pictures, origin.pairs, temperature)
             loss = loss + config.loss.pair_weight * pair
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)

@@ -91,7 +91,7 @@ def geometry_metrics(
     if len(encodings) > 1:
         sounds, pictures = once["audio"], once["image"]
         audio, image = pooled["audio"][sounds], pooled["image"][pictures]
-        labels, pairs = ([numbers[sounds], numbers[pictures]] for numbers in (split.labels, split.pairs))
+        labels, partners = ((numbers[sounds], numbers[pictures]) for numbers in (split.labels, split.pairs))
         together = torch.cat([audio, image])
         metrics["alignment"] = sum(metrics[f"{m}.alignment"] for m in encodings) / len(encodings)
         metrics["uniformity"] = geometry.uniformity(together)
@@ -101,8 +101,8 @@ def geometry_metrics(
         metrics["modality_accuracy"] = geometry.modality_accuracy(audio, image, config.run.seed)
         metrics["pair_alignment"] = geometry.alignment(pooled["audio"], pooled["image"])
         metrics["retrieval_class"] = geometry.retrieval_at_1(audio, image, *labels)
-        metrics["retrieval_class_reverse"] = geometry.retrieval_at_1(image, audio, *reversed(labels))
-        metrics["retrieval_pair"] = geometry.retrieval_at_1(audio, image, *pairs)
+        metrics["retrieval_class_reverse"] = geometry.retrieval_at_1(image, audio, labels[1], labels[0])
+        metrics["retrieval_pair"] = geometry.retrieval_at_1(audio, image, *partners)
     return metrics
 
 

@@ -40,7 +40,6 @@ class Preset:
 
 _PAIRED = {"loss.pair_weight": 1.0, "loss.pair_temperature": 0.5}
 _VIEWS = {"context.other_view": True}  # for recordings and photographs; generated items have no shared details to copy
-_FILTERS = {"audio.filter_db": 10.0}  # recordings differ in microphone and room, which must not decide the features
 
 # What an item is, from two views of it, beside the prediction of what comes next (docs/method.md#item-level-term).
 _ITEMS: dict[str, Any] = {
@@ -227,9 +226,17 @@ PRESETS: dict[str, Preset] = {
             "data.dataset": "paired_folders",
             "data.train_items": 0,
             "data.test_items": 0,
+            **_SOUNDS,
+            **_PICTURES,
+            "loss.item_temperature": 0.1,
+            "image.width": 64,  # a step holds both; wider ones take longer and find no more
+            "audio.warp": 0.15,
             **_PAIRED,
-            **_VIEWS,
-            **_FILTERS,
+            "loss.pair_positives": "class",  # as the pairs are drawn
+            "loss.pair_temperature": 0.2,
+            "optimizer.batch_size": 64,
+            "optimizer.steps": 400,
+            "run.record_every": 2,
         },
     ),
     "reference_tones": Preset(

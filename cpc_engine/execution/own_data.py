@@ -16,7 +16,8 @@ from ..data import load_dataset
 from ..data.dataset import Dataset
 from ..errors import MediaError, StorageError
 from ..maps.stored import check_mappable
-from ..media.archive import PICTURES, SOUNDS, unpack
+from ..media import PICTURES, SOUNDS
+from ..media.archive import unpack
 
 NAME = ".uploads"  # below the folder of runs, whose lists skip it
 MOST = 800  # items that a check decodes; of more files a part stands for all

@@ -7,7 +7,7 @@ runs in this process. `decode_sandboxed` runs in a worker process that may crash
 
 from __future__ import annotations
 
-from .file_bytes import MAX_FILE_BYTES, SUPPORTED, read_file, sniff
+from .file_bytes import MAX_FILE_BYTES, PICTURES, SOUNDS, SUPPORTED, read_file, sniff
 from .picture import Picture, decode_image
 from .resample import fit_clips, fit_picture, fit_recordings, loudest_window, native_window
 from .sandbox import decode_sandboxed, start_sandbox
@@ -15,6 +15,8 @@ from .sound import Sound, decode_audio
 
 __all__ = [
     "MAX_FILE_BYTES",
+    "PICTURES",
+    "SOUNDS",
     "SUPPORTED",
     "Picture",
     "Sound",

@@ -8,10 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from ..errors import MediaError
-from .file_bytes import MAX_FILE_BYTES
+from .file_bytes import MAX_FILE_BYTES, PICTURES, SOUNDS
 
-SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 MAX_FILES = 20_000
 MAX_BYTES = 2 * 2**30  # of all files together, unpacked
 

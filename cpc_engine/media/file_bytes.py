@@ -12,6 +12,10 @@ MAX_FILE_BYTES = 64 * 2**20
 MAX_MEMORY = 2**30  # bytes of address space
 MAX_DECODE_SECONDS = 10  # wall-clock time
 SUPPORTED = "WAV, FLAC, OGG and MP3 sounds, PNG, JPEG, WebP and GIF pictures"
+# Endings of files that are taken from an upload; what they hold is seen from their content.
+SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".mp4", ".aac", ".webm")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".heic", ".heif")
+_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
 
 def read_file(path: str | Path) -> bytes:
@@ -38,7 +42,8 @@ def sniff(data: bytes) -> tuple[Literal["sound", "picture", "other"], str]:
     """Recognize a file by its first bytes.
 
     Returns:
-        The kind ("other" for everything that is not decoded here) and the name of the format.
+        The kind ("other" for everything that is not decoded here) and the name of the format. MP4, WebM, AAC, and HEIF
+        need an optional library (see `phone`).
 
     Example:
         >>> sniff(b"fLaC...")
@@ -52,6 +57,12 @@ def sniff(data: bytes) -> tuple[Literal["sound", "picture", "other"], str]:
             return "sound", name
     if len(data) > 1 and data[0] == 0xFF and data[1] & 0xE6 == 0xE2:  # MPEG frame sync, layer III
         return "sound", "MP3"
+    if head == b"\x1aE\xdf\xa3":
+        return "sound", "WebM"
+    if len(data) > 1 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0:  # frame sync of ADTS
+        return "sound", "AAC"
+    if data[4:8] == b"ftyp" and box not in (b"avif", b"avis"):
+        return ("picture", "HEIF") if box in _HEIF else ("sound", "MP4")
     if head == b"RIFF" and box == b"WEBP":
         return "picture", "WebP"
     for magic, name in ((b"\x89PNG\r\n\x1a\n", "PNG"), (b"\xff\xd8\xff", "JPEG"), (b"GIF8", "GIF")):
@@ -63,14 +74,8 @@ def sniff(data: bytes) -> tuple[Literal["sound", "picture", "other"], str]:
 def _unsupported_format(data: bytes) -> str:
     """The name of a well-known format that is not supported, or "" if the format is unknown."""
     if data[4:8] == b"ftyp":
-        brand = data[8:12]
-        if brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"):
-            return "a HEIF picture"
-        return "an AVIF picture" if brand in (b"avif", b"avis") else "AAC sound or video in MP4 (M4A)"
-    if len(data) > 1 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0:
-        return "an AAC sound"
+        return "an AVIF picture"
     table = {
-        b"\x1aE\xdf\xa3": "WebM or Matroska media",
         b"FORM": "an AIFF sound",
         b"II*\0": "a TIFF picture",
         b"MM\0*": "a TIFF picture",

@@ -12,12 +12,13 @@ from PIL import Image, UnidentifiedImageError
 
 from ..errors import MediaError
 from .file_bytes import expect, media_error, sniff
+from .phone import HEIF, register_heif
 
 MAX_MEGAPIXELS = 24  # that are decoded; a JPEG with more is decoded at half its size
 BACKGROUND = (255, 255, 255)
 _PNG = b"\x89PNG\r\n\x1a\n"
 
-_PICTURES = ("PNG", "JPEG", "WEBP", "GIF")
+_PICTURES = ("PNG", "JPEG", "WEBP", "GIF", HEIF)
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -66,6 +67,8 @@ def decode_image(data: bytes, name: str) -> Picture:
     """
     expect("picture", data, name)
     notes: list[str] = []
+    if sniff(data)[1] == HEIF:
+        register_heif(name)
     try:
         with _warnings_lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -10,7 +10,8 @@ import numpy as np
 import soundfile
 
 from ..errors import MediaError
-from .file_bytes import SUPPORTED, expect, media_error
+from .file_bytes import SUPPORTED, expect, media_error, sniff
+from .phone import CONTAINERS, as_wav
 
 MAX_SECONDS = 60.0
 MIN_SECONDS = 0.02
@@ -65,6 +66,9 @@ def decode_audio(data: bytes, name: str) -> Sound:
     """
     expect("sound", data, name)
     notes: list[str] = []
+    form = sniff(data)[1]
+    if form in CONTAINERS:
+        data = as_wav(data, name, form, MAX_SECONDS, MAX_CHANNELS)
     if data[:4] in (b"RIFF", b"RIFX"):
         data, told = _check_wav(data, name)
         notes += told

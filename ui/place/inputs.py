@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from cpc_engine.data.signals import Wave
     from cpc_engine.maps.exploration import Exploration
 
-SOUNDS, PICTURES = ("wav", "flac", "ogg", "mp3"), ("png", "jpg", "jpeg", "webp", "gif")
 WAYS = {
     "microphone": "Microphone",
     "files": "Files",
@@ -54,6 +53,8 @@ def show_inputs(place: Place) -> None:
         recording = st.audio_input(f"Record about {placer.clip_seconds:g} s", sample_rate=rate, key="mic")
         take([recording] if recording else [], "recording")
     elif way == "files":
+        from cpc_engine.media import PICTURES, SOUNDS
+
         sounds, pictures = (modality in placer.modalities for modality in ("audio", "image"))
         kinds = [*(SOUNDS if sounds else ()), *(PICTURES if pictures else ())]
         take(st.file_uploader("Sounds or pictures", kinds, accept_multiple_files=True, key="files", max_upload_size=20))

@@ -24,7 +24,6 @@ from .draft import choose, draft_now, keep
 if TYPE_CHECKING:
     from cpc_engine.data import Dataset
 
-SUFFIXES = ("zip", "wav", "flac", "ogg", "mp3", "png", "jpg", "jpeg", "webp", "gif")
 LARGEST = 200  # MB of one upload, as in .streamlit/config.toml
 WINDOW = 512  # samples of a frame of the small spectrograms
 SHOWN = 8  # items, of different classes as far as there are any
@@ -71,11 +70,11 @@ def _checked(key: str, stamps: tuple[int, ...], _config: RunConfig) -> tuple[Dat
 
 def _upload() -> None:
     """Files or a zip from the browser become the draft's data."""
+    from cpc_engine.media import PICTURES, SOUNDS
+
     help = "A zip with one folder per class, or files named by their class and a number: dog_01.wav, dog_02.wav."
-    label = "A zip file, or sounds or pictures"
-    files = st.file_uploader(
-        label, SUFFIXES, accept_multiple_files=True, key="upload", help=help, max_upload_size=LARGEST
-    )
+    label, kinds = "A zip file, or sounds or pictures", (".zip", *SOUNDS, *PICTURES)
+    files = st.file_uploader(label, kinds, accept_multiple_files=True, key="upload", help=help, max_upload_size=LARGEST)
     ids = tuple(file.file_id for file in files)
     if not ids or ids == st.session_state.get("uploaded"):
         for line in st.session_state.get("upload-skipped", ()) if ids else ():

@@ -29,10 +29,12 @@ ACCEPTED = {
     "aud_stereo.ogg": (44100, 229021, "mono"),
     "aud_4ch_16k.flac": (16000, 160000, "4 channels"),
     "aud_mono_id3.mp3": (44100, 699311, ""),
+    "aud_aac.m4a": (44100, 698368, ""),
     "img_exif_orientation_6.jpg": (1200, 1800, "upright"),
     "img_bad_exif.jpg": (500, 500, "EXIF block is broken"),
     "img_cmyk.jpg": (100, 100, ""),
     "img_gray16.png": (128, 128, "16-bit"),
+    "img_photo.heif": (128, 128, ""),
     "img_palette_transparency.png": (150, 162, "over white"),
     "img_rgba.png": (150, 162, "over white"),
     "img_animated.gif": (32, 38, "first of its frames"),
@@ -42,7 +44,6 @@ ACCEPTED = {
 }
 REFUSED = {
     "aud_f32_stereo_44k.wav": "too short: 10 ms",
-    "aud_aac.m4a": "AAC",
     "aud_truncated.wav": "too short: 5 ms of at least 20 (cut short: it holds 236 of the 4410 frames",
     "aud_header_no_data.wav": "without any data",
     "aud_bad_header_s24_3ch.wav": "inconsistent WAV header",
@@ -52,7 +53,6 @@ REFUSED = {
     "img_truncated.jpg": "truncated",
     "img_dimension_bomb.png": "megapixels",
     "img_zero_width.gif": "damaged GIF header",
-    "img_photo.heif": "HEIF picture is not supported",
 }
 
 

@@ -15,9 +15,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from cpc_engine.data.signals import synthesize
+from cpc_engine.media import PICTURES, SOUNDS
 from cpc_engine.storage.folder import RunFolder
 from tests.engine.media.test_media import ACCEPTED, REFUSED
-from ui.place.inputs import PICTURES, SOUNDS
 from ui.shell.errors import BROKE
 
 pytest_plugins = ["tests.support.explored"]
@@ -119,7 +119,7 @@ def test_files_are_placed_together_and_a_bad_one_spoils_none(page: Page, run: Pa
 
 
 # The uploader itself refuses names that end otherwise. The page keeps 12 items, so the files come in groups.
-TAKEN = sorted(name for name in ACCEPTED.keys() | REFUSED.keys() if name.rpartition(".")[2] in (*SOUNDS, *PICTURES))
+TAKEN = sorted(name for name in ACCEPTED.keys() | REFUSED.keys() if Path(name).suffix in (*SOUNDS, *PICTURES))
 ODD = [TAKEN[start::4] for start in range(4)]
 
 

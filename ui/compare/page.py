@@ -81,20 +81,23 @@ def _compare(arms: list[Arm], known: Known) -> None:
 
     from . import launch, view
     from .maps import show_maps
+    from .standing import choose_standard, show_standing
 
+    baseline, primary = choose_standard(arms)
+    show_standing(arms, baseline, primary)
+    launch.probes([run for arm in arms for run in arm.runs])
+    launch.missing(arms, known)
     more = siblings(arms, known)
     label = f"Add their {len(more)} other seed{'s' * (len(more) > 1)}"
     if more and st.button(label, icon=":material/add:", key="siblings"):
         show_also(more)
+
+    st.header("All metrics", anchor="better")
+    view.metrics(arms, baseline, primary)
+
+    st.header("What differs", anchor="differs")
     st.dataframe(overview(arms), hide_index=True)
-    launch.missing(arms, known)
-
-    st.header("Which is better", anchor="better")
-    baseline, primary = view.metrics(arms)
-    launch.probes([run for arm in arms for run in arm.runs])
-
     if len(arms) > 1:
-        st.header("What differs", anchor="differs")
         view.settings_diff(arms)
 
     st.header("Curves", anchor="curves")

@@ -1,4 +1,4 @@
-"""The parts of the Compare page that draw: tables, curves while they grow, what to export."""
+"""The details of a comparison: tables, curves while they grow, what to export."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from cpc_engine.comparison.judge import EXPLANATION
-from cpc_engine.comparison.tables import differences, metrics_csv_columns, metrics_table, shown_metrics
+from cpc_engine.comparison.tables import differences, metrics_csv_columns, metrics_table
 from cpc_engine.errors import CpcError
-from cpc_engine.evaluation.metric_info import PRIMARY, describe_metric
 from cpc_engine.terms import MODALITIES
 from cpc_engine.training.plan import modalities
 
@@ -46,37 +45,13 @@ def settings_diff(arms: Sequence[Arm]) -> None:
         st.info("These runs differ in nothing but their seed: they are one arm.", icon=":material/equal:")
 
 
-def metrics(arms: Sequence[Arm]) -> tuple[Arm, str]:
-    """Final metrics with intervals and verdicts; gives the baseline of the verdicts and the primary metric."""
-    by_letter = {arm.letter: arm for arm in arms}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        letter = st.selectbox(
-            "Baseline",
-            list(by_letter),
-            format_func=lambda letter: by_letter[letter].name,
-            key="reference",
-            bind="query-params",
-            width=320,
-        )
-        primary = st.selectbox(
-            "Primary metric",
-            list(dict.fromkeys([PRIMARY, *shown_metrics(arms)])),
-            format_func=lambda name: describe_metric(name).title,
-            key="primary",
-            bind="query-params",
-            width=320,
-            help="The metric that decides. Choose it before you look at the numbers.",
-        )
-        every = st.toggle("Every modality and horizon", key="all-metrics", bind="query-params")
-    baseline = by_letter[letter]
+def metrics(arms: Sequence[Arm], baseline: Arm, primary: str) -> None:
+    """Final metrics with intervals, differences and verdicts."""
+    every = st.toggle("Every modality and horizon", key="all-metrics", bind="query-params")
     columns = metrics_table(arms, baseline, primary, every)
     if not columns["Metric"]:
         st.info("No run has finished yet, so there is nothing to measure.", icon=":material/hourglass_empty:")
-        return baseline, primary
-    if primary not in shown_metrics(arms):
-        st.info(
-            f"{describe_metric(primary).title}, the primary metric, is not measured yet.", icon=":material/straighten:"
-        )
+        return
     # As wide as the longest text: cut short, "not distinguishable" would read as "not".
     wide = st.column_config.TextColumn(width=270)
     verdicts = {name: wide for name in columns if name == "Metric" or name.endswith("?")}
@@ -92,7 +67,6 @@ def metrics(arms: Sequence[Arm]) -> tuple[Arm, str]:
         icon=":material/download:",
         on_click="ignore",
     )
-    return baseline, primary
 
 
 def curve_choices(both: bool) -> tuple[Axis, Seeds, bool, bool]:
@@ -211,7 +185,7 @@ def export(arms: Sequence[Arm], baseline: Arm, primary: str) -> None:
         st.download_button("Commands (shell)", shell, "commands.sh", "text/x-shellscript", on_click="ignore")
     with st.expander("The same from the command line"):
         st.code(shell, language="bash", wrap_lines=True)
-    st.caption("Each chart's own toolbar saves it as PNG or SVG; each table and map has its CSV beside it.")
+    st.caption("Below each chart, Figure saves it as SVG, PDF or PNG and Table as CSV.")
 
 
 def _report(arms: Sequence[Arm], baseline: Arm, primary: str) -> str:

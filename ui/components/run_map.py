@@ -13,6 +13,7 @@ from ..drawing.charts import Figure
 from ..drawing.csv_text import columns_csv
 from ..drawing.map_figure import class_figure, in_frame, map_columns
 from ..shell.session import open_run
+from .figure_dialog import figure_dialog
 from .scatter import Card, cards, scatter
 
 if TYPE_CHECKING:
@@ -58,7 +59,10 @@ def show_map(
     if card:
         st.fragment(cards)(key, card)
     st.caption(words)
-    map_table(columns, table or key)
+    with st.container(horizontal=True, gap="small"):
+        map_table(columns, table or key)
+        if "xaxis" in figure["layout"]:  # of two dimensions
+            figure_dialog(figure, table or key)
 
 
 def map_table(columns: Callable[[], Columns], key: str) -> None:
@@ -95,7 +99,7 @@ def show_map_of(run: str, ended: bool, height: int | str, reach: float | None = 
     """
     with st.container(height=40, border=False, key=f"map-tools-{run}", horizontal=True, vertical_alignment="center"):
         tools = st.container(width="stretch")
-        table = st.container(width="content")
+        table = st.container(width="content", horizontal=True, gap="small")
     folder = open_run(run).folder
     if not folder.has("map" if ended else "snapshots"):
         st.caption("There is no map yet: the first one comes before the first step.")
@@ -123,6 +127,7 @@ def show_map_of(run: str, ended: bool, height: int | str, reach: float | None = 
     scatter(figure, key=f"{'map' if ended else 'evolving'}-{run}", height=height, alt=what, lasso=False)
     with table:
         map_table(lambda: map_columns(items, layout), f"map-{run}")
+        figure_dialog(figure, f"map-{run}")
     with st.container(key=f"map-words-{run}"):
         st.caption(words, help=help)
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from cpc_engine.datasets import DATASETS
 
+from ..components.figure_dialog import figure_choices
 from ..components.live_chart import live_chart
 from ..components.run_controls import controls
 from ..components.run_map import show_map_of
@@ -81,14 +82,16 @@ def _status(run: RunProgress, example: bool, figure: Figure) -> None:
         numbers = st.popover("Numbers", icon=":material/table:", type="tertiary", key="numbers", on_change="rerun")
         if numbers.open:
             with numbers:
-                _numbers(figure)
+                _numbers(figure, run.id)
 
 
-def _numbers(figure: Figure) -> None:
-    """The drawn points as a table, and what each chart shows."""
+def _numbers(figure: Figure, run: str) -> None:
+    """The drawn points as a table, as a figure for a paper, and what each chart shows."""
     columns = panels_table(figure)
     st.dataframe(columns, hide_index=True, height=220)
     st.download_button("Curves (CSV)", columns_csv(columns), "curves.csv", "text/csv", on_click="ignore")
+    if st.toggle("Figure for a paper or a slide", key=f"paper-{run}"):
+        figure_choices(figure, f"curves-{run}", height_cm=18.0)
     explained = [define("infonce"), define("contrastive_accuracy"), define("gradient_share"), *map(define, GEOMETRY)]
     for text in filter(None, explained):
         st.caption(text)

@@ -92,8 +92,8 @@ def test_two_settings_are_held_against_each_other(runs: Path, finished: Path) ->
     assert not test.error
     assert not test.warning
     tables = [table.value for table in test.dataframe]
-    assert list(tables[0]["Seeds"]) == ["0, 1", "0, 1"]
-    assert "A or B?" in tables[1].columns
+    assert "A or B?" in tables[0].columns
+    assert list(tables[1]["Seeds"]) == ["0, 1", "0, 1"]
     assert list(tables[2]["Setting"]) == ["sampler.perturbed"]
     assert "Run the missing seeds (6 runs)" in test.button(key="missing").label
     test.toggle(key="all-settings").set_value(True).run()
@@ -109,8 +109,8 @@ def test_runs_whose_settings_were_changed_on_the_way_are_compared(runs: Path, fi
     assert not test.exception
     assert not test.error
     tables = [table.value for table in test.dataframe]
-    assert list(tables[0]["Seeds"]) == ["0, 1", "0", "1"]
-    assert "A or B?" in tables[1].columns
+    assert "A or B?" in tables[0].columns
+    assert list(tables[1]["Seeds"]) == ["0, 1", "0", "1"]
     assert list(tables[2]["Setting"]) == ["sampler.perturbed", "loss.temperature from step 1"]
     missing = test.button(key="missing").label
     assert "Run the missing seeds" in missing
@@ -120,14 +120,16 @@ def test_the_primary_metric_comes_first_and_two_seeds_give_no_verdict(runs: Path
     shutil.copytree(finished, runs)
     test = page(runs=",".join(ids(runs)))
     assert "Linear probe, the primary metric, is not measured yet" in " ".join(info.value for info in test.info)
+    assert not test.exception
     test.selectbox(key="primary").select("uniformity").run()
     assert not test.exception
-    table = test.dataframe[1].value
+    assert "no verdict below 5 seeds" in " ".join(one.value for one in test.markdown)
+    table = test.dataframe[0].value
     assert (table["Metric"][0], table["Role"][0]) == ("Uniformity", "primary")
     assert set(table["A or B?"]) == {"no verdict below 5 seeds, n = 2"}
     assert all("(" in text for text in table["A − B"]), "differences with intervals"
     assert "Linear probe, the primary" not in " ".join(info.value for info in test.info)
-    assert page(runs=",".join(ids(runs)), primary="Uniformity").dataframe[1].value["Role"][0] == "primary"
+    assert page(runs=",".join(ids(runs)), primary="Uniformity").dataframe[0].value["Role"][0] == "primary"
 
 
 def test_one_run_can_be_repeated_with_a_change(runs: Path, finished: Path) -> None:
@@ -204,7 +206,7 @@ def test_the_address_restores_what_was_looked_at(runs: Path, finished: Path) -> 
     assert test.toggle(key="all-settings").value
     assert test.segmented_control(key="pair-method").value == "tsne"
     assert test.selectbox(key="pair-right").value == ids(runs)[3] != usual.selectbox(key="pair-right").value
-    assert "B or A?" in test.dataframe[1].value.columns
+    assert "B or A?" in test.dataframe[0].value.columns
     nonsense = page(runs=every, **dict.fromkeys([*address, "reference", "unheard-of"], "<b>"))
     assert not nonsense.exception
     assert nonsense.segmented_control(key="axis").value == "step"
@@ -369,3 +371,20 @@ def test_tables_have_columns_of_one_length(finished: Path) -> None:
     ):
         assert len({len(column) for column in columns.values()}) == 1
     assert "B or A?" in metrics_table(arms, arms[1])
+
+
+def test_a_sweep_leaves_out_what_has_no_effect(runs: Path, finished: Path) -> None:
+    """σ while noise-perturbed negatives are off trained six equal runs once."""
+    one = ids(finished)[0]
+    shutil.copytree(finished / one, runs / one)
+    test = page(runs=one)
+    labels = {setting.path: label_of(setting) for setting in all_settings()}
+    assert f"sampler: {labels['sampler.sigma']}" not in test.selectbox(key="repeat-setting").options
+    test.selectbox(key="repeat-setting").select("sampler.perturbed").run()
+    test.selectbox(key="repeat-across").select("sampler.sigma").run()
+    test.number_input(key="repeat-seeds").set_value(1).run()
+    test.multiselect(key="repeat-values-sampler.perturbed").set_value(["off", "on"]).run()
+    test.text_input(key="repeat-values-sampler.sigma").set_value("0.1, 0.2, 0.4").run()
+    assert not test.exception
+    assert "4 × 1 seeds = 4 runs" in " ".join(one.value for one in test.caption), "off once, and three values of on"
+    assert test.button(key="repeat-go").label == "Queue 3 runs", "off is there already"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from cpc_engine.comparison.judge import EXPLANATION
+from cpc_engine.comparison.standings import titles
 from cpc_engine.comparison.tables import differences, metrics_csv_columns, metrics_table
 from cpc_engine.errors import CpcError
 from cpc_engine.terms import MODALITIES
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from ..drawing.charts import Figure
 
+ABREAST = 3  # charts in a row
 AXES: dict[Axis, str] = {"step": "Per step", "seconds": "Per second"}
 SEEDS: dict[Seeds, str] = {"range": "Mean, range", "interval": "Mean, 95 %", "each": "Each run"}
 
@@ -102,11 +104,12 @@ def curve_figures(
 ) -> dict[str, Figure]:
     """{name: figure} of each metric that has points, or of each of its modalities."""
     records = {run.id: records_of(run.id) for arm in arms for run in arm.runs}
+    names = titles(arms)
     figures = {}
     for metric, modality in product(CURVES, MODALITIES if apart else [""]):
         bundles = [
             Bundle(
-                plain_name(arm.name),
+                plain_name(names[index]),
                 series_style(index),
                 [run_curve(records[run.id], metric, axis, modality) for run in arm.runs],
             )
@@ -143,11 +146,16 @@ def _curves(arms: Sequence[Arm], active: list[str], axis: Axis, seeds: Seeds, sm
         figures = curve_figures(arms, axis, seeds, smoothed, apart)
         if not figures:
             st.info("Nothing is recorded yet. The curves begin with the first step.", icon=":material/hourglass_empty:")
+        marks = [f":color[■]{{foreground='{series_style(index).color}'}}" for index in range(len(arms))]
+        names = [literal(title) for title in titles(arms)]
+        st.markdown(" &ensp; ".join(f"{mark} {name}" for mark, name in zip(marks, names, strict=True)))
         for index, (name, figure) in enumerate(figures.items()):
-            if index % 2 == 0:
-                row = st.columns(2)  # a row of its own, so that a phone shows them in this order
-            with row[index % 2]:
-                chart(figure, f"compare-{name}", 320)
+            if index % ABREAST == 0:
+                row = st.columns(ABREAST)  # a row of its own, so that a phone shows them in this order
+            figure["layout"] |= {"showlegend": False}  # one for all charts stands above them
+            figure["layout"]["margin"] |= {"t": 40}
+            with row[index % ABREAST]:
+                chart(figure, f"compare-{name}", 270)
 
 
 def mapped(arms: Sequence[Arm]) -> dict[str, str]:

@@ -42,7 +42,7 @@ def figure_choices(figure: Figure, key: str, height_cm: float = 8.0) -> None:
         kind: Format = st.segmented_control("Format", list(MIME), default="SVG", required=True, key=f"kind-{key}")
         names = _names(figure, key)
         look = Look(width, height, points, names)
-        st.image(figure_file(figure, look, "PNG"), width=420)
+        st.image(figure_file(figure, look, "PNG"), width=420, alt="The figure as it will be saved.")
         st.download_button(
             f"Save as {kind}",
             lambda: figure_file(figure, look, kind),

@@ -68,25 +68,20 @@ class View:
 def choose_view(run: str, stamp: Stamp, exploration: Exploration) -> View:
     """The controls above the map; all of them are part of the address."""
     has_data = exploration.data is not None
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        method = choose_method("method")
-        dimensions: Literal[2, 3] = 2
-        if method != "tsne":
-            choices: list[Literal[2, 3]] = [2, 3]
-            dimensions = st.segmented_control(
-                "Dimensions", choices, default=2, required=True, key="dimensions", bind="query-params"
-            )
-        spaces: list[Space] = list(SPACES) if has_data else ["contexts"]
-        space = st.selectbox(
-            "Of what", spaces, format_func=SPACES.__getitem__, key="space", bind="query-params", width=360
+    method = choose_method("method")
+    dimensions: Literal[2, 3] = 2
+    if method != "tsne":
+        choices: list[Literal[2, 3]] = [2, 3]
+        dimensions = st.segmented_control(
+            "Dimensions", choices, default=2, required=True, key="dimensions", bind="query-params"
         )
-        colors = ["label", *(["predicted"] if has_data and exploration.predicted is not None else [])]
-        colors += ["modality"] if modalities_of(exploration.items) else []
-        colors += ["split"] if exploration.training else []
-        colors += [*(["agreement"] if has_data else []), "purity"]
-        color = st.selectbox(
-            "Color", colors, format_func=COLORS.__getitem__, key="color", bind="query-params", width=260
-        )
+    spaces: list[Space] = list(SPACES) if has_data else ["contexts"]
+    space = st.selectbox("Of what", spaces, format_func=SPACES.__getitem__, key="space", bind="query-params", width=330)
+    colors = ["label", *(["predicted"] if has_data and exploration.predicted is not None else [])]
+    colors += ["modality"] if modalities_of(exploration.items) else []
+    colors += ["split"] if exploration.training else []
+    colors += [*(["agreement"] if has_data else []), "purity"]
+    color = st.selectbox("Color", colors, format_func=COLORS.__getitem__, key="color", bind="query-params", width=210)
     return View(run, stamp, exploration.training, space, method, dimensions, color)
 
 
@@ -106,7 +101,7 @@ def show_view(view: View, exploration: Exploration) -> Map:
         what=f"{METHODS[view.method]} map of {len(items)} items by their {view.space}, "
         f"colored by {COLORS[view.color]}. {quality}",
         words=words,
-        height=560,
+        height="clamp(20rem, calc(100vh - 24rem), 50rem)",
         card=lambda index: card(exploration, index),
         table=f"map-{view.run}-{view.space}-{view.method}",
     )

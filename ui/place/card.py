@@ -72,7 +72,7 @@ def _preview(item: Item, place: Place) -> None:
     if isinstance(item.media, Sound):
         clip = place.placer.heard(item.media)
         show_svg(wave_svg(clip.samples), key=f"wave-{item.number}")
-        st.image(spectrogram_png(clip.log_mel, 320, 160), width=320)
+        st.image(spectrogram_png(clip.log_mel, 320, 160), width=320, alt="Its spectrogram, as the network hears it.")
         st.audio(wav(clip.samples, clip.rate), format="audio/wav")
         level = "silence"
         if clip.rms_db > -200:
@@ -80,7 +80,7 @@ def _preview(item: Item, place: Place) -> None:
         st.caption(f"What it hears: {clip.seconds:g} s of {item.media.seconds:.2g} s · {level}")
     elif isinstance(item.media, Picture):
         pixels = place.placer.seen(cropped(item)).pixels
-        st.image(png(pixels), width=200)
+        st.image(png(pixels), width=200, alt="The picture, as the network sees it.")
         height, width = item.media.pixels.shape[:2]
         side = len(pixels)
         st.caption(f"What it sees: {side} × {side} pixels, from {width} × {height}")

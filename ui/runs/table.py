@@ -49,9 +49,9 @@ def show_table(runs: list[RunInfo]) -> None:
         selection_mode="multi-row",
         column_config=formats
         | {
-            "Run": st.column_config.TextColumn(width=220, pinned=True),
+            "Run": st.column_config.TextColumn(width=220),
             "Status": st.column_config.MultiselectColumn(
-                options=words, color=[COLORS.get(word, "red") for word in words], width=150
+                options=words, color=[COLORS.get(word, "red") for word in words], width=175
             ),
             "Beside the preset": st.column_config.TextColumn(width=260),
             "Begun": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),

@@ -73,7 +73,12 @@ def choose(infos: list[RunInfo], seeds: Mapping[str, int]) -> list[str]:
 
 def show_also(runs: Iterable[str]) -> None:
     """Add runs to the chosen ones and draw the page again."""
-    st.session_state[NEXT] = [*st.session_state.get(KEPT, []), *runs]
+    show_only([*st.session_state.get(KEPT, []), *runs])
+
+
+def show_only(runs: Iterable[str]) -> None:
+    """Choose these runs and draw the page again."""
+    st.session_state[NEXT] = list(runs)
     st.rerun()
 
 

@@ -12,7 +12,7 @@ from cpc_engine.comparison.arms import MIN_SEEDS
 from ..shell.compat import inside_app
 from ..shell.errors import plain_errors
 from ..shell.session import manager, runs
-from .data import choose, known_arms, load, show_also, siblings
+from .data import choose, known_arms, load, show_also, show_only, siblings
 
 if TYPE_CHECKING:
     from cpc_engine.comparison.arms import Arm
@@ -57,7 +57,8 @@ def _begin() -> None:
     base = preset("tones").config().replace({"optimizer.steps": 120, "evaluation.every": 25})
     changes = [{"sampler.perturbed": False}, {"sampler.perturbed": True}]
     names = ["Tones", "Tones with perturbed negatives"]
-    show_also([manager().start(config) for config in changed_configs(base, changes, range(MIN_SEEDS), names)])
+    # Alone: beside examples of other data they would be held against those.
+    show_only([manager().start(config) for config in changed_configs(base, changes, range(MIN_SEEDS), names)])
 
 
 def _chosen_arms(infos: list[RunInfo], known: Known) -> list[Arm]:

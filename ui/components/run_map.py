@@ -14,6 +14,7 @@ from ..drawing.csv_text import columns_csv
 from ..drawing.map_figure import class_figure, in_frame, map_columns
 from ..shell.session import open_run
 from .figure_dialog import figure_dialog
+from .run_cards import has_collapsed, metrics_of
 from .scatter import Card, cards, scatter
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ def show_map_of(run: str, ended: bool, height: int | str, reach: float | None = 
         fitted = items.maps[method]
         layout = fitted.layout
         words = f"Trustworthiness {fitted.trustworthiness:.2f}; {fitted.overlap:.0%} of neighbors kept. {HINTS[method]}"
+        words = collapse_words(run) or words
         help = quality_words(fitted)
         what = f"{METHODS[method]} map of {len(items.labels)} held-out items, colored by class."
     else:
@@ -157,9 +159,19 @@ def _one_entry_a_class(figure: Figure) -> Figure:
     if len(set(groups)) < len(groups):
         for index, trace in enumerate(figure["data"]):
             trace |= {"name": trace["legendgroup"], "showlegend": groups.index(trace["legendgroup"]) == index}
+        figure["layout"]["legend"]["groupclick"] = "togglegroup"
         figure["layout"]["title"]["text"] += ": ● sounds ○ pictures"
     figure["layout"]["title"]["font"] = {"size": 14}
     return figure
+
+
+def collapse_words(run: str) -> str:
+    """What to say in place of a map's quality where its latents have collapsed; empty where they have not."""
+    if not has_collapsed(metrics_of(run, open_run(run).info.updated)):
+        return ""
+    return (
+        "**The latents have collapsed**: all are nearly one, so neighbors on this map mean little, however trustworthy."
+    )
 
 
 def quality_words(fitted: Map) -> str:

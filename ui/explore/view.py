@@ -10,7 +10,7 @@ import streamlit as st
 from cpc_engine.terms import ITEM_NOUNS
 
 from ..components.items import SPLITS, Stamp, card, layout, purity
-from ..components.run_map import HINTS, METHODS, choose_method, quality_words, show_map
+from ..components.run_map import HINTS, METHODS, choose_method, collapse_words, quality_words, show_map
 from ..drawing.charts import Figure
 from ..drawing.map_figure import amounts_figure, groups_figure, map_columns, modalities_of
 from ..drawing.text import plain_name
@@ -76,12 +76,12 @@ def choose_view(run: str, stamp: Stamp, exploration: Exploration) -> View:
             "Dimensions", choices, default=2, required=True, key="dimensions", bind="query-params"
         )
     spaces: list[Space] = list(SPACES) if has_data else ["contexts"]
-    space = st.selectbox("Of what", spaces, format_func=SPACES.__getitem__, key="space", bind="query-params", width=330)
+    space = st.selectbox("Of what", spaces, format_func=SPACES.__getitem__, key="space", bind="query-params", width=290)
     colors = ["label", *(["predicted"] if has_data and exploration.predicted is not None else [])]
     colors += ["modality"] if modalities_of(exploration.items) else []
     colors += ["split"] if exploration.training else []
     colors += [*(["agreement"] if has_data else []), "purity"]
-    color = st.selectbox("Color", colors, format_func=COLORS.__getitem__, key="color", bind="query-params", width=210)
+    color = st.selectbox("Color", colors, format_func=COLORS.__getitem__, key="color", bind="query-params", width=180)
     return View(run, stamp, exploration.training, space, method, dimensions, color)
 
 
@@ -90,8 +90,8 @@ def show_view(view: View, exploration: Exploration) -> Map:
     with st.spinner("Drawing the map …" if view.method != "umap" else "Drawing the map (UMAP starts slowly) …"):
         fitted = layout(view.run, view.training, view.stamp, view.space, view.method, view.dimensions)
         figure = colored(view, exploration, fitted)
-    items, quality = exploration.items, quality_words(fitted)
-    words = f"**{quality}** {HINTS[view.method]}"
+    items, quality = exploration.items, collapse_words(view.run) or quality_words(fitted)
+    words = f"**{quality.replace('**', '')}** {HINTS[view.method]}"
     if view.color in MEANINGS:
         words += f"\n\nColor: {MEANINGS[view.color]}"
     show_map(

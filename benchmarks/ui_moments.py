@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 POINTS = 50_000
 SIZE = {"width": 1440, "height": 900}
 MAP = "[class*='st-key-map-'] .cpc-scatter"
+GROWING = "[class*='st-key-evolving-'] .cpc-scatter .main-svg"
 EXPLORED = "[class*='st-key-explore-'] .cpc-scatter"
 # Resolves with the milliseconds from a click on a source's switch to the frame after its slider has come or gone.
 EDIT = """() => new Promise((resolve) => {
@@ -83,7 +84,7 @@ def first_run(browser: Browser, root: Path, serve: Server, rounds: int) -> dict[
     found: dict[str, list[float]] = {"curve": [], "map": []}
     waits = {
         "curve": "[...document.querySelectorAll('.cpc-live-chart')].some((n) => n.data?.some((t) => t.x?.length))",
-        "map": f"[...document.querySelectorAll({MAP!r})].some((n) => n.querySelector('.main-svg'))",
+        "map": f"Boolean(document.querySelector({GROWING!r}))",
     }
     for _ in range(rounds):
         shutil.rmtree(root, ignore_errors=True)

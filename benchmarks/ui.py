@@ -24,7 +24,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -251,7 +251,7 @@ def run(quick: bool) -> dict[str, Any]:
         for name, moment in fresh.items():
             found[name] = moment(browser, Path(folder) / name, serve, rounds)
             print(f"{name}: {json.dumps(found[name])}", file=sys.stderr, flush=True)
-        metrics = {
+        metrics: dict[str, Callable[[Browser, Path, str], dict[str, Any]]] = {
             "edit": lambda b, r, u: edits(b, r, u, 6 if quick else 40),
             "training": lambda b, r, u: training(b, r, u, 10 if quick else 30, 2 if quick else 6),
             "click": lambda b, r, u: clicks(b, r, u, 6 if quick else 40),

@@ -16,12 +16,12 @@ import torch
 from benchmarks.timing import ROOT
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, ViewportSize
 
     from cpc_engine.storage.folder import RunFolder
 
 POINTS = 50_000
-SIZE = {"width": 1440, "height": 900}
+SIZE: ViewportSize = {"width": 1440, "height": 900}
 MAP = "[class*='st-key-map-'] .cpc-scatter"
 GROWING = "[class*='st-key-evolving-'] .cpc-scatter .main-svg"
 EXPLORED = "[class*='st-key-explore-'] .cpc-scatter"

@@ -51,7 +51,7 @@ def every_pair(base: RunConfig, first: Sequence[Change], second: Sequence[Change
     """
     found: dict[str, Change] = {}
     for (one, name), (other, beside) in product(first, second):
-        idle = unread(base.replace(one | other))
+        idle = unread(base.replace({**one, **other}))
         parts = [(change, text) for change, text in ((one, name), (other, beside)) if not idle.issuperset(change)]
         changes = {path: value for change, _ in parts for path, value in change.items()}
         found.setdefault(base.replace(changes).to_json(), (changes, ", ".join(text for _, text in parts)))

@@ -102,7 +102,7 @@ def grid(arms: Sequence[Arm], metric: str) -> Grid | None:
     axes = []
     for row in varying.values():
         distinct = {json.dumps(value): value for value in row}
-        axes.append(sorted(distinct, key=lambda text, known=distinct: _order(known[text])))
+        axes.append([text for text, _ in sorted(distinct.items(), key=lambda pair: _order(pair[1]))])
     means = {}
     for index, standing in enumerate(standings(arms, metric)):
         if standing.mean is not None:

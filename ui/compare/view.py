@@ -118,6 +118,8 @@ def curve_figures(
         if any(len(curve.x) for bundle in bundles for curve in bundle.curves):
             name = f"{metric}-{modality}" if modality else metric
             figures[name] = curves_figure(bundles, metric, axis, seeds, smoothed, modality)
+            if axis == "step":  # as long as the runs will be, so that nothing moves while they grow
+                figures[name]["layout"]["xaxis"]["range"] = [0, 1.01 * max(arm.config.optimizer.steps for arm in arms)]
     return figures
 
 
@@ -169,7 +171,7 @@ def mapped(arms: Sequence[Arm]) -> dict[str, str]:
 
 def export(arms: Sequence[Arm], baseline: Arm, primary: str) -> None:
     """The report, commands and configurations."""
-    from .report import commands, configurations
+    from .report import commands, configurations, latex_table
 
     shell = commands(arms)
     with st.container(horizontal=True):
@@ -189,6 +191,9 @@ def export(arms: Sequence[Arm], baseline: Arm, primary: str) -> None:
             "configurations.json",
             "application/json",
             on_click="ignore",
+        )
+        st.download_button(
+            "Table (LaTeX)", latex_table(arms, primary), "table.tex", "text/x-tex", key="latex", on_click="ignore"
         )
         st.download_button("Commands (shell)", shell, "commands.sh", "text/x-shellscript", on_click="ignore")
     with st.expander("The same from the command line"):

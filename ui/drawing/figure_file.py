@@ -32,7 +32,7 @@ INK = "#1a1a1a"
 DASHES = {"dash": "--", "dot": ":", "dashdot": "-.", "longdash": (0, (8, 3)), "longdashdot": (0, (8, 3, 1, 3))}
 MARKS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "triangle-down": "v", "x": "X", "cross": "P"}
 MARKS |= {"star": "*", "line-ns": "|"}
-RC = {"svg.fonttype": "none", "pdf.fonttype": 42, "text.parse_math": False, "axes.spines.top": False}
+RC: dict[Any, Any] = {"svg.fonttype": "none", "pdf.fonttype": 42, "text.parse_math": False, "axes.spines.top": False}
 RC |= {"axes.spines.right": False}
 
 

@@ -21,11 +21,13 @@ from cpc_engine.config import all_settings
 from cpc_engine.execution.execute import execute
 from cpc_engine.storage.folder import RunFolder, list_runs
 from cpc_engine.training.control import Control
+from tests.support.compared import compared
 from tests.support.pages import open_page
 from tests.support.tiny import tiny
 from ui.compare.curves import Bundle, Curve, curves_figure, run_curve
 from ui.compare.pairs import Side, aligned, pair_figures, search, shared_ids, turned
-from ui.compare.report import configurations, report
+from ui.compare.report import configurations, latex_table, report
+from ui.compare.view import curve_figures
 from ui.components.settings_form import label_of
 from ui.drawing.curves import table
 from ui.drawing.palette import series_style
@@ -388,3 +390,25 @@ def test_a_sweep_leaves_out_what_has_no_effect(runs: Path, finished: Path) -> No
     assert not test.exception
     assert "4 × 1 seeds = 4 runs" in " ".join(one.value for one in test.caption), "off once, and three values of on"
     assert test.button(key="repeat-go").label == "Queue 3 runs", "off is there already"
+
+
+def test_a_table_for_a_paper_escapes_names_and_has_every_arm() -> None:
+    runs = [
+        compared(f"{name}{seed}", seed, metrics={"probe": 0.5 + seed / 10}, loss__temperature=temperature)
+        for name, temperature in (("a_1", 0.1), ("50%", 0.2))
+        for seed in (0, 1)
+    ]
+    lines = latex_table(group(runs), "probe").splitlines()
+    assert lines[0] == r"\begin{tabular}{lrr}"
+    assert lines[2] == r"Metric & A · Temperature τ 0.1 & B · Temperature τ 0.2 \\"
+    assert lines[4] == r"Linear probe (share) & $0.55 \pm 0.64$ & $0.55 \pm 0.64$ \\"
+    single = latex_table(group([compared("50%_{x}", metrics={"probe": 0.5})]), "probe")
+    assert r"A · 50\%\_\{x\}" in single
+    assert "$0.5$" in single
+
+
+def test_the_curves_of_a_comparison_are_as_long_as_the_runs_will_be(finished: Path, runs: Path) -> None:
+    arms = group(load_compared(RunFolder.open(run, finished)) for run in ids(finished))
+    shutil.copytree(finished, runs)
+    figures = curve_figures(arms, "step", "range", False)
+    assert {tuple(figure["layout"]["xaxis"]["range"]) for figure in figures.values()} == {(0, 1.01 * 3)}

@@ -8,7 +8,7 @@ import streamlit as st
 
 # A file of our own: a named icon would be fetched from another host.
 icon = Path(__file__).with_name("ui") / "icon.svg"
-st.set_page_config(page_title="CPC Lab", page_icon=str(icon), layout="wide")
+st.set_page_config(page_icon=str(icon), layout="wide")
 # First of all, before anything slow: until it is called, Streamlit lists the files of pages/ instead of this menu.
 page = st.navigation(
     [
@@ -23,13 +23,17 @@ page = st.navigation(
     position="top",
 )
 
+st.set_page_config(page_title=f"{page.title} · CPC Lab" if page.url_path else "CPC Lab")  # a tab names its page
+
 from ui.shell.address import current_address  # noqa: E402
 from ui.shell.errors import plain_errors  # noqa: E402
+from ui.shell.presentation import presentation  # noqa: E402
 from ui.shell.session import prepare  # noqa: E402
 from ui.shell.status import shows_runs, style, working_bar  # noqa: E402
 
 current_address()
 style()
+presentation()
 if not shows_runs(page.url_path):
     working_bar()
 with plain_errors():

@@ -49,11 +49,10 @@ SMALL = {
 }
 # What to press, and what to wait for, before a page is as it should be seen.
 PRESS = {"place": ".st-key-sample button"}
-SCROLL = {"compare": "#curves"}  # what stands at the top of a picture that does not show the whole page
 READY = {
     "start": "[class*='st-key-picture'] svg",
     "train": "[class*='st-key-loss-'] .main-svg",
-    "runs": "[class*='st-key-drawing-'] svg",
+    "runs": ".st-key-with-ticked",
     "compare": ".st-key-report button",
     "explore": ".cpc-scatter .main-svg",
     "place": "[class*='st-key-placed-']",
@@ -113,8 +112,6 @@ def shoot(page: Page, address: str, name: str, whole: bool) -> bytes:
         assert size is not None
         height = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight")
         page.set_viewport_size({"width": size["width"], "height": min(int(height) + 80, HIGHEST)})
-    elif name in SCROLL:
-        page.locator(SCROLL[name]).evaluate("heading => heading.scrollIntoView()")
     settle(page)
     return page.screenshot()
 

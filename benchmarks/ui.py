@@ -2,11 +2,14 @@
 
     python -m benchmarks.ui [--quick] [--json] [--out FILE]
 
+- first page: from the address to the button of the first page, on a fresh server.
+- first run: from the click on that button to the first point of a curve, and to the first map.
+- edit, click: from the click on a source's switch to its painted slider, while nothing and while a run trains.
 - training: phases with the page of a run open and closed alternate within that one run, so that noise cancels.
-- click: from the click on a source's switch to its painted sliders, while a run trains.
-- payload: what one refresh of a run's page receives at 1000, 10 000 and 100 000 recorded steps.
-- first paint: from the address to the first card, with 500 stored runs, on a server that has painted before.
-- map: time to draw 50 000 points and to pan among them.
+- payload: what one refresh of a run's page receives at 1000, 10 000 and 100 000 recorded steps, with all sources.
+- first paint: from the address to the first run, with 500 stored runs, on a server that has painted before.
+- neighbors: from the click on a dot of the Explore page to the list of its neighbors.
+- map: time to draw 50 000 points, and of a frame while they are dragged.
 
 Needs Chromium (see README). The browser renders in software where there is no GPU, which is the harder case.
 """
@@ -21,8 +24,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +37,7 @@ if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.timing import ROOT, deliver, machine
+from benchmarks.ui_moments import EDIT, big_map, edits, first_page, first_run, neighbors
 from cpc_engine import preset
 from cpc_engine.data import load_dataset
 from cpc_engine.execution.execute import execute
@@ -62,33 +66,17 @@ ENDLESS = {"optimizer.steps": 1_000_000}
 TRAINING = "preset=tones" + "".join(f"&set={path}={value}" for path, value in ENDLESS.items())
 LENGTHS = (1_000, 10_000, 100_000)
 STORED_RUNS = 500
-POINTS = 50_000
+NAMES = ("first_page", "first_run", "edit", "training", "click", "payload", "first_paint", "neighbors", "map")
 CURVE = "[class*='st-key-loss-'] .main-svg"
-MAP = "[class*='st-key-map-'] .cpc-scatter"
-# Resolves with the milliseconds from a click on a source's switch to the frame after its slider has come or gone.
-CLICK = """() => new Promise((resolve) => {
-  const button = document.querySelector('.st-key-switch-perturbed label');
-  const there = () => Boolean(document.querySelector('.st-key-row-sigma'));
-  const before = there(), shown = () => there() !== before;
-  const begin = performance.now();
-  const look = new MutationObserver(() => {
-    if (!shown()) return;
-    look.disconnect();
-    requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - begin)));
-  });
-  look.observe(document.body, { childList: true, subtree: true, characterData: true });
-  button.click();
-})"""
-PAN = """(selector) => {
-  const node = document.querySelector(selector), { range } = node._fullLayout.xaxis, width = range[1] - range[0];
-  const pan = async (step) => {
-    const begin = performance.now();
-    await Plotly.relayout(node, { "xaxis.range": range.map((end) => end + 0.01 * step * width) });
-    await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
-    return performance.now() - begin;
-  };
-  return (async () => { const ms = []; for (let i = 1; i <= 10; i++) ms.push(await pan(i)); return ms; })();
-}"""
+# Every source that the data allow.
+ALL = {
+    "sampler.queue_size": 1024,
+    "sampler.key_momentum": 0.98,
+    "sampler.perturbed": True,
+    "sampler.shuffled": "input",
+    "sampler.cross_modal": True,
+    "sampler.mixed": 64,
+}
 
 
 def training(browser: Browser, root: Path, url: str, seconds: float, rounds: int) -> dict[str, Any]:
@@ -132,7 +120,7 @@ def clicks(browser: Browser, root: Path, url: str, count: int) -> dict[str, Any]
         page.wait_for_timeout(2000)
         found = []
         for _ in range(count):
-            found.append(page.evaluate(CLICK))
+            found.append(page.evaluate(EDIT))
             page.wait_for_timeout(700)
         page.goto(watcher)
     context.close()
@@ -141,8 +129,8 @@ def clicks(browser: Browser, root: Path, url: str, count: int) -> dict[str, Any]
 
 
 def payload(browser: Browser, root: Path, url: str) -> dict[str, Any]:
-    """KB that one refresh of a run's page receives, of runs that go on at more and more recorded steps."""
-    folder = stopped_run(root, 30)
+    """KB that one refresh of a run's page receives, of runs with all sources at more and more recorded steps."""
+    folder = stopped_run(root, 30, "tones_bars", ALL)
     sizes: dict[str, float] = {}
     for length in LENGTHS:
         grow(folder, length)
@@ -177,7 +165,7 @@ def bursts(received: list[tuple[float, int]]) -> list[int]:
 
 
 def first_paint(browser: Browser, root: Path, url: str, rounds: int) -> dict[str, Any]:
-    """Seconds from the address to the first run's card, on the pages that list runs."""
+    """Seconds from the address to the first card or the table, on the pages that list runs."""
     folder = stopped_run(root, 30)
     for number in range(STORED_RUNS - 1):
         shutil.copytree(folder.path, root / f"stored-{number:03d}", copy_function=os.link)
@@ -189,36 +177,12 @@ def first_paint(browser: Browser, root: Path, url: str, rounds: int) -> dict[str
             page = context.new_page()
             began = time.perf_counter()
             page.goto(f"{url}/{'' if place == 'start' else place}")
-            page.locator("[class*='st-key-card-']").first.wait_for(timeout=60_000)
+            page.locator("[class*='st-key-card-'], .st-key-with-ticked").first.wait_for(timeout=60_000)
             if number:  # the first visit imports
                 seconds.append(time.perf_counter() - began)
             context.close()
         medians[place] = round(statistics.median(seconds), 2)
     return {"runs": STORED_RUNS, "median_s": medians, "met": max(medians.values()) <= 1.5}
-
-
-def big_map(browser: Browser, root: Path, url: str) -> dict[str, Any]:
-    """Seconds to draw a map of 50 000 points, and milliseconds a frame while panning."""
-    folder = stopped_run(root, 30)
-    rng = np.random.default_rng(0)
-    labels = torch.arange(POINTS) % 10
-    layout = torch.from_numpy(rng.normal(size=(POINTS, 2)).astype(np.float32)) + 4 * labels[:, None].float().cos()
-    tensors = {"features": torch.zeros(POINTS, 2), "labels": labels, "rows": torch.arange(POINTS)}
-    tensors |= {"tsne.layout": layout, "tsne.mean": torch.zeros(0), "tsne.components": torch.zeros(0, 2)}
-    folder.save_tensors("map", tensors)
-    facts = {"method": "tsne", "trustworthiness": 0.9, "overlap": 0.5, "parameters": {"seed": 0, "perplexity": 30}}
-    meta = {"modalities": ["audio"] * POINTS, "sources": [f"item {i}" for i in range(POINTS)], "maps": {"tsne": facts}}
-    folder.save_json("map", meta | {"classes": [str(i) for i in range(10)]})
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    page = context.new_page()
-    began = time.perf_counter()
-    page.goto(f"{url}/train?run={folder.id}")
-    page.locator(MAP).scroll_into_view_if_needed(timeout=60_000)
-    page.wait_for_selector(f"{MAP} .gl-canvas", timeout=60_000)
-    drawn = time.perf_counter() - began
-    frames = page.evaluate(PAN, MAP)
-    context.close()
-    return {"points": POINTS, "drawn_s": round(drawn, 2), "pan_ms": round(statistics.median(frames), 1)}
 
 
 @contextmanager
@@ -243,9 +207,9 @@ def step_of(metrics: Path) -> int:
     return metrics.read_bytes().count(b"\n")
 
 
-def stopped_run(root: Path, steps: int) -> RunFolder:
-    """A tiny run that was stopped after so many steps."""
-    folder, control = RunFolder.create(root, preset("tones").config().replace(SMALL)), Control()
+def stopped_run(root: Path, steps: int, of: str = "tones", changes: Mapping[str, Any] = {}) -> RunFolder:
+    """A tiny run of a preset that was stopped after so many steps."""
+    folder, control = RunFolder.create(root, preset(of).config().replace(SMALL | {**changes})), Control()
 
     def steer(seen: object) -> None:
         if isinstance(seen, dict) and seen["step"] == steps:
@@ -278,12 +242,23 @@ def run(quick: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
-        metrics = {
+
+        def serve(root: Path) -> AbstractContextManager[str]:
+            return streamlit_server(ROOT / "app.py", Path(folder) / "fresh.log", env={"CPC_RUNS": str(root)})
+
+        rounds = 2 if quick else 5
+        fresh = {"first_page": first_page, "first_run": first_run}
+        for name, moment in fresh.items():
+            found[name] = moment(browser, Path(folder) / name, serve, rounds)
+            print(f"{name}: {json.dumps(found[name])}", file=sys.stderr, flush=True)
+        metrics: dict[str, Callable[[Browser, Path, str], dict[str, Any]]] = {
+            "edit": lambda b, r, u: edits(b, r, u, 6 if quick else 40),
             "training": lambda b, r, u: training(b, r, u, 10 if quick else 30, 2 if quick else 6),
             "click": lambda b, r, u: clicks(b, r, u, 6 if quick else 40),
             "payload": payload,
             "first_paint": lambda b, r, u: first_paint(b, r, u, 2 if quick else 7),
-            "map": big_map,
+            "neighbors": lambda b, r, u: neighbors(b, r, u, 5 if quick else 20),
+            "map": lambda b, r, u: big_map(b, stopped_run(r, 30), u),
         }
         for name, measure in metrics.items():
             root = Path(folder) / name
@@ -299,9 +274,7 @@ def run(quick: bool) -> dict[str, Any]:
 
 def text(d: dict[str, Any]) -> str:
     """For people."""
-    return "\n".join(
-        f"{name}: {json.dumps(d[name])}" for name in ("training", "click", "payload", "first_paint", "map")
-    )
+    return "\n".join(f"{name}: {json.dumps(d[name])}" for name in NAMES)
 
 
 def main() -> None:

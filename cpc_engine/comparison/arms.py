@@ -27,6 +27,7 @@ class ComparedRun:
         metrics: final values by name, see `evaluation.metric_info.METRICS`.
         changes: (step, setting, value as JSON) of settings changed during training.
         items: value per test item of the metrics that are means over test items and whose items are known.
+        untrained: the metrics that were also measured on the same network before its first step.
         damaged: why evaluation.json is left out; empty where it is not.
     """
 
@@ -37,6 +38,7 @@ class ComparedRun:
     metrics: Mapping[str, float | None]
     changes: tuple[tuple[int, str, str], ...] = ()
     items: Mapping[str, Floats] = field(default_factory=dict, compare=False)
+    untrained: Mapping[str, float] = field(default_factory=dict, compare=False)
     damaged: str = ""
 
     @property

@@ -64,6 +64,20 @@ def _item_results(probes: Probes) -> dict[str, Floats]:
     return found
 
 
+def _untrained(probes: Probes) -> dict[str, float]:
+    """Return the metrics of probes of the network before its first step, where they were measured.
+
+    Its feature is chosen by its own validation accuracy, as that of the trained network is by the trained one's.
+    """
+    found = {f"probe.{name}": row["untrained"] for name, row in probes.items()}
+    found |= {f"knn.{name}": row["untrained_knn"] for name, row in probes.items() if "untrained_knn" in row}
+    if chosen := list(chosen_probes(probes, "untrained_validation").values()):
+        found["probe"] = fmean(row["untrained"] for row in chosen)
+        if all("untrained_knn" in row for row in chosen):  # evaluations of older versions have none
+            found["knn"] = fmean(row["untrained_knn"] for row in chosen)
+    return found
+
+
 def _probes(folder: RunFolder) -> Probes:
     evaluation = folder.json("evaluation")
     return {} if evaluation is None else evaluation["probe"]
@@ -97,7 +111,15 @@ def load_compared(folder: RunFolder) -> ComparedRun:
         damaged = str(error)
     metrics, items = _final_metrics(folder, probes), _item_results(probes)
     return ComparedRun(
-        info.id, folder.config(), info.status, complete, metrics, changes_of(folder), items, damaged=damaged
+        info.id,
+        folder.config(),
+        info.status,
+        complete,
+        metrics,
+        changes_of(folder),
+        items,
+        _untrained(probes),
+        damaged,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from ..config import RunConfig
@@ -21,10 +22,21 @@ def nearest_preset(config: RunConfig) -> tuple[str, list[str]]:
         >>> nearest_preset(PRESETS["tones"].config().replace({"optimizer.steps": 7}))
         ('tones', ['optimizer.steps=7'])
     """
-    name, differences = min(
-        ((name, preset.config().differences(config)) for name, preset in PRESETS.items()), key=lambda pair: len(pair[1])
+    values = config.flat()
+    name, changes = min(
+        (
+            (name, {path: value for path, value in values.items() if value != known[path]})
+            for name, known in _presets().items()
+        ),
+        key=lambda pair: len(pair[1]),
     )
-    return name, assignments({path: value for path, (_, value) in differences.items()})
+    return name, assignments(changes)
+
+
+@cache
+def _presets() -> dict[str, dict[str, Any]]:
+    """{preset: its settings}: a list of runs asks for them again and again."""
+    return {name: preset.config().flat() for name, preset in PRESETS.items()}
 
 
 def assignments(changes: Mapping[str, Any]) -> list[str]:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from ..config import RunConfig
+from ..config import RunConfig, unread
 from ..errors import ConfigError
 from ..sources import SOURCES
 from .arms import Arm
+
+Change = tuple[Mapping[str, Any], str]  # {"section.setting": value} and what it is called
 
 MOST_RUNS = 60  # largest number of runs queued by one click
 
@@ -27,6 +29,33 @@ def seed_configs(arm: Arm, seeds: Iterable[int]) -> list[RunConfig]:
     if arm.changes:
         raise ConfigError(f"{arm.name}: its settings were changed while it went on, which no new run repeats")
     return [arm.config.replace({"run.seed": seed}) for seed in seeds]
+
+
+def every_pair(base: RunConfig, first: Sequence[Change], second: Sequence[Change]) -> list[Change]:
+    """Return each change of the first with each of the second; where both change the same setting the second counts.
+
+    A change that has no effect beside the other is left out of the pair, and what is then the same as another pair is
+    there once.
+
+    Args:
+        base: what they change. first, second: ({"section.setting": value}, name).
+
+    Raises:
+        ConfigError: a value does not fit.
+
+    Example:
+        >>> switch = [({"sampler.perturbed": False}, "off"), ({"sampler.perturbed": True}, "on")]
+        >>> sigma = [({"sampler.sigma": 0.1}, "0.1"), ({"sampler.sigma": 0.2}, "0.2")]
+        >>> [name for _, name in every_pair(RunConfig(), switch, sigma)]
+        ['off', 'on, 0.1', 'on, 0.2']
+    """
+    found: dict[str, Change] = {}
+    for (one, name), (other, beside) in product(first, second):
+        idle = unread(base.replace({**one, **other}))
+        parts = [(change, text) for change, text in ((one, name), (other, beside)) if not idle.issuperset(change)]
+        changes = {path: value for change, _ in parts for path, value in change.items()}
+        found.setdefault(base.replace(changes).to_json(), (changes, ", ".join(text for _, text in parts)))
+    return list(found.values())
 
 
 def changed_configs(

@@ -8,6 +8,7 @@ from .network import AudioConfig, ContextConfig, ImageConfig
 from .objective import LossConfig, SamplerConfig
 from .run_config import RunConfig, all_settings, paths_with_role
 from .schedule import EvaluationConfig, OptimizerConfig, RunSettings
+from .unread import unread
 
 __all__ = [
     "AudioConfig",
@@ -23,4 +24,5 @@ __all__ = [
     "all_settings",
     "current_path",
     "paths_with_role",
+    "unread",
 ]

@@ -76,7 +76,7 @@ def started(
     asked = "".join(f"&set={path}={value}" for path, value in (SMALL | settings).items())
     seen = visit(f"{lab}/train?preset={preset}{asked}", viewport=size)
     seen.page.get_by_role("button", name="Start training").click(timeout=120_000)
-    measured = f"document.querySelector('{CURVES}')?.data?.some((t) => t.meta === 'spread' && t.x.length)"
+    measured = f"document.querySelector('{CURVES}')?.data?.some((t) => t.meta === 'alignment' && t.x.length)"
     seen.page.wait_for_function(measured, timeout=180_000)
     seen.page.wait_for_function(f"document.querySelector('{MAP} .main-svg')", timeout=60_000)
     return seen

@@ -88,7 +88,7 @@ def test_the_chart_stays_in_place_and_keeps_its_zoom(
     assert x_range(seen) == pytest.approx(zoomed)
     assert page.evaluate(f"document.querySelector('{CHART}').mark") == "first"
 
-    chart = page.get_by_role("img", name="The loss falls to one.")
+    chart = page.get_by_role("figure", name="The loss falls to one.")
     assert chart.count() == 1
     assert chart.locator(".modebar-btn--logo").count() == 0
     assert seen.errors == []

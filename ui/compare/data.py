@@ -52,15 +52,18 @@ def choose(infos: list[RunInfo], seeds: Mapping[str, int]) -> list[str]:
         status = "" if info.status == "finished" else f" · {info.status}"
         return f"{info.name}{seed}{status} · {run[-6:]}" if info.name else f"{run}{seed}{status}"
 
-    picked = st.multiselect(
-        "Runs",
-        list(known),
-        key=KEY,
-        format_func=label,
-        max_selections=MOST,
-        placeholder="Choose two or more runs",
-        help="Runs that differ only in their seed become one arm, named by a letter.",
-    )
+    count = len(state[KEY])
+    title = f"{count} run{'s' * (count != 1)} compared"
+    with st.expander(title, expanded=count < 2, key="picker", icon=":material/checklist:"):
+        picked = st.multiselect(
+            "Runs",
+            list(known),
+            key=KEY,
+            format_func=label,
+            max_selections=MOST,
+            placeholder="Choose two or more runs",
+            help="Runs that differ only in their seed become one arm, named by a letter.",
+        )
     state[KEPT] = picked
     state[ADDRESS] = join_ids(picked)
     if st.query_params.get("runs", "") != state[ADDRESS]:
@@ -70,7 +73,12 @@ def choose(infos: list[RunInfo], seeds: Mapping[str, int]) -> list[str]:
 
 def show_also(runs: Iterable[str]) -> None:
     """Add runs to the chosen ones and draw the page again."""
-    st.session_state[NEXT] = [*st.session_state.get(KEPT, []), *runs]
+    show_only([*st.session_state.get(KEPT, []), *runs])
+
+
+def show_only(runs: Iterable[str]) -> None:
+    """Choose these runs and draw the page again."""
+    st.session_state[NEXT] = list(runs)
     st.rerun()
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from cpc_engine.comparison.arms import MIN_SEEDS
+from cpc_engine.config import unread
 from cpc_engine.datasets import DATASETS
 from cpc_engine.errors import RunError
 from cpc_engine.settings import Setting, read_text
@@ -29,10 +29,10 @@ from .data import Known, show_also
 
 if TYPE_CHECKING:
     from cpc_engine.comparison.arms import Arm, ComparedRun
+    from cpc_engine.comparison.recipes import Change
     from cpc_engine.config import RunConfig
     from cpc_engine.execution.evaluations import Evaluations
 
-Change = tuple[dict[str, Any], str]  # {"section.setting": value} and what it is called
 RECIPES = "sources of negatives"
 SECTIONS = ("sampler", "loss", "optimizer", "context", "audio", "image", "data")
 MOST_VALUES = 4
@@ -82,8 +82,9 @@ def sweep(arms: Sequence[Arm], known: Known) -> None:
         )
     arm = by_letter[letter]
     base = arm.config
-    used = used_by_data(settings_of(sections_of_data(SECTIONS, base)), base)
-    settings = {setting.path: setting for setting in used if setting.role == "result"}
+    own = used_by_data(settings_of(sections_of_data(SECTIONS, base)), base)
+    settings = {setting.path: setting for setting in own if setting.role == "result"}
+    idle = unread(base)
 
     def title_of(path: str | None) -> str:
         if path is None:
@@ -91,21 +92,30 @@ def sweep(arms: Sequence[Arm], known: Known) -> None:
         return f"{path.partition('.')[0]}: {label_of(settings[path])}" if path in settings else path
 
     with second:
-        path = st.selectbox("Change", [RECIPES, *settings], key="repeat-setting", format_func=title_of)
+        path = st.selectbox(
+            "Change",
+            [RECIPES, *(path for path in settings if path not in idle)],
+            key="repeat-setting",
+            format_func=title_of,
+            help="Settings that this arm does not read, such as σ while noise-perturbed negatives are off, are left "
+            "out: runs that differ in them alone would be the same.",
+        )
     with third:
         across = st.selectbox(
             "And change",
             [None, *(other for other in settings if other != path)],
             key="repeat-across",
             format_func=title_of,
-            help="Every value of the one with every value of the other.",
+            help="Every value of the one with every value of the other, where both count.",
         )
     with fourth:
         count = int(st.number_input("Seeds", 1, 10, max(MIN_SEEDS, min(10, len(arm.seeds))), key="repeat-seeds"))
     with plain_errors():
         changes = _choices(path, settings.get(path), base)
         if across:
-            changes = _every_pair(changes, _choices(across, settings[across], base))
+            from cpc_engine.comparison.recipes import every_pair
+
+            changes = every_pair(base, changes, _choices(across, settings[across], base))
         if not changes:
             st.caption("Choose one value to repeat the arm with a change, up to four for a matrix.")
             return
@@ -187,11 +197,6 @@ def _choices(path: str, setting: Setting | None, base: RunConfig) -> list[Change
         values = [read_text(setting, text) for text in texts]
     name = setting.name.replace("_", " ")
     return [({path: value}, f"{name} {text}") for value, text in zip(values, texts, strict=True)]
-
-
-def _every_pair(first: Sequence[Change], second: Sequence[Change]) -> list[Change]:
-    """Each change of the first with each of the second; where both change the same setting the second counts."""
-    return [(a | b, f"{name}, {other}") for (a, name), (b, other) in product(first, second)]
 
 
 def _seeds(there: Sequence[int], count: int) -> list[int]:

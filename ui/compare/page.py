@@ -12,7 +12,7 @@ from cpc_engine.comparison.arms import MIN_SEEDS
 from ..shell.compat import inside_app
 from ..shell.errors import plain_errors
 from ..shell.session import manager, runs
-from .data import choose, known_arms, load, show_also, siblings
+from .data import choose, known_arms, load, show_also, show_only, siblings
 
 if TYPE_CHECKING:
     from cpc_engine.comparison.arms import Arm
@@ -57,7 +57,8 @@ def _begin() -> None:
     base = preset("tones").config().replace({"optimizer.steps": 120, "evaluation.every": 25})
     changes = [{"sampler.perturbed": False}, {"sampler.perturbed": True}]
     names = ["Tones", "Tones with perturbed negatives"]
-    show_also([manager().start(config) for config in changed_configs(base, changes, range(MIN_SEEDS), names)])
+    # Alone: beside examples of other data they would be held against those.
+    show_only([manager().start(config) for config in changed_configs(base, changes, range(MIN_SEEDS), names)])
 
 
 def _chosen_arms(infos: list[RunInfo], known: Known) -> list[Arm]:
@@ -81,20 +82,23 @@ def _compare(arms: list[Arm], known: Known) -> None:
 
     from . import launch, view
     from .maps import show_maps
+    from .standing import choose_standard, show_standing
 
+    baseline, primary = choose_standard(arms)
+    show_standing(arms, baseline, primary)
+    launch.probes([run for arm in arms for run in arm.runs])
+    launch.missing(arms, known)
     more = siblings(arms, known)
     label = f"Add their {len(more)} other seed{'s' * (len(more) > 1)}"
     if more and st.button(label, icon=":material/add:", key="siblings"):
         show_also(more)
+
+    st.header("All metrics", anchor="better")
+    view.metrics(arms, baseline, primary)
+
+    st.header("What differs", anchor="differs")
     st.dataframe(overview(arms), hide_index=True)
-    launch.missing(arms, known)
-
-    st.header("Which is better", anchor="better")
-    baseline, primary = view.metrics(arms)
-    launch.probes([run for arm in arms for run in arm.runs])
-
     if len(arms) > 1:
-        st.header("What differs", anchor="differs")
         view.settings_diff(arms)
 
     st.header("Curves", anchor="curves")

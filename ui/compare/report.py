@@ -9,7 +9,9 @@ from cpc_engine.comparison.arms import Arm
 from cpc_engine.comparison.commands import cli_command
 from cpc_engine.comparison.html import Chart, Section, html_report
 from cpc_engine.comparison.judge import EXPLANATION
-from cpc_engine.comparison.tables import differences, metrics_csv_columns, metrics_table, overview
+from cpc_engine.comparison.standings import Standing, standings, titles
+from cpc_engine.comparison.tables import differences, metrics_csv_columns, metrics_table, overview, shown_metrics
+from cpc_engine.evaluation.metric_info import describe_metric
 
 from ..drawing.charts import Figure
 from ..drawing.curves import spoken
@@ -31,6 +33,33 @@ def commands(arms: Sequence[Arm]) -> str:
 def configurations(arms: Sequence[Arm]) -> str:
     """{run: configuration} of every run."""
     return json.dumps({run.id: run.config.to_dict() for arm in arms for run in arm.runs}, indent=2)
+
+
+def latex_table(arms: Sequence[Arm], primary: str) -> str:
+    """A table for a paper: one row per metric that is tested, the primary one first, mean ± half width of each arm."""
+    names = shown_metrics(arms, primary)
+    found = [standings(arms, name) for name in names]
+    lines = [f"\\begin{{tabular}}{{l{'r' * len(arms)}}}", r"\toprule"]
+    lines.append(" & ".join(["Metric", *map(_latex, titles(arms))]) + r" \\")
+    lines.append(r"\midrule")
+    for name, row in zip(names, found, strict=True):
+        metric = describe_metric(name)
+        title = f"{metric.title} ({metric.unit})" if metric.unit else metric.title
+        lines.append(" & ".join([_latex(title), *map(_mean, row)]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _mean(one: Standing) -> str:
+    if one.mean is None:
+        return "--"
+    return f"${one.mean:.4g}$" if one.half is None else f"${one.mean:.4g} \\pm {one.half:.2g}$"
+
+
+def _latex(text: str) -> str:
+    """Text with the marks of LaTeX escaped."""
+    marks = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    marks |= {mark: f"\\{mark}" for mark in "&%$#_{}"}
+    return "".join(marks.get(mark, mark) for mark in text)
 
 
 def report(

@@ -1,4 +1,4 @@
-"""The parts of the Compare page that draw: tables, curves while they grow, what to export."""
+"""The details of a comparison: tables, curves while they grow, what to export."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from cpc_engine.comparison.judge import EXPLANATION
-from cpc_engine.comparison.tables import differences, metrics_csv_columns, metrics_table, shown_metrics
+from cpc_engine.comparison.standings import titles
+from cpc_engine.comparison.tables import differences, metrics_csv_columns, metrics_table
 from cpc_engine.errors import CpcError
-from cpc_engine.evaluation.metric_info import PRIMARY, describe_metric
 from cpc_engine.terms import MODALITIES
 from cpc_engine.training.plan import modalities
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from ..drawing.charts import Figure
 
+ABREAST = 3  # charts in a row
 AXES: dict[Axis, str] = {"step": "Per step", "seconds": "Per second"}
 SEEDS: dict[Seeds, str] = {"range": "Mean, range", "interval": "Mean, 95 %", "each": "Each run"}
 
@@ -46,37 +47,13 @@ def settings_diff(arms: Sequence[Arm]) -> None:
         st.info("These runs differ in nothing but their seed: they are one arm.", icon=":material/equal:")
 
 
-def metrics(arms: Sequence[Arm]) -> tuple[Arm, str]:
-    """Final metrics with intervals and verdicts; gives the baseline of the verdicts and the primary metric."""
-    by_letter = {arm.letter: arm for arm in arms}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        letter = st.selectbox(
-            "Baseline",
-            list(by_letter),
-            format_func=lambda letter: by_letter[letter].name,
-            key="reference",
-            bind="query-params",
-            width=320,
-        )
-        primary = st.selectbox(
-            "Primary metric",
-            list(dict.fromkeys([PRIMARY, *shown_metrics(arms)])),
-            format_func=lambda name: describe_metric(name).title,
-            key="primary",
-            bind="query-params",
-            width=320,
-            help="The metric that decides. Choose it before you look at the numbers.",
-        )
-        every = st.toggle("Every modality and horizon", key="all-metrics", bind="query-params")
-    baseline = by_letter[letter]
+def metrics(arms: Sequence[Arm], baseline: Arm, primary: str) -> None:
+    """Final metrics with intervals, differences and verdicts."""
+    every = st.toggle("Every modality and horizon", key="all-metrics", bind="query-params")
     columns = metrics_table(arms, baseline, primary, every)
     if not columns["Metric"]:
         st.info("No run has finished yet, so there is nothing to measure.", icon=":material/hourglass_empty:")
-        return baseline, primary
-    if primary not in shown_metrics(arms):
-        st.info(
-            f"{describe_metric(primary).title}, the primary metric, is not measured yet.", icon=":material/straighten:"
-        )
+        return
     # As wide as the longest text: cut short, "not distinguishable" would read as "not".
     wide = st.column_config.TextColumn(width=270)
     verdicts = {name: wide for name in columns if name == "Metric" or name.endswith("?")}
@@ -92,7 +69,6 @@ def metrics(arms: Sequence[Arm]) -> tuple[Arm, str]:
         icon=":material/download:",
         on_click="ignore",
     )
-    return baseline, primary
 
 
 def curve_choices(both: bool) -> tuple[Axis, Seeds, bool, bool]:
@@ -128,11 +104,12 @@ def curve_figures(
 ) -> dict[str, Figure]:
     """{name: figure} of each metric that has points, or of each of its modalities."""
     records = {run.id: records_of(run.id) for arm in arms for run in arm.runs}
+    names = titles(arms)
     figures = {}
     for metric, modality in product(CURVES, MODALITIES if apart else [""]):
         bundles = [
             Bundle(
-                plain_name(arm.name),
+                plain_name(names[index]),
                 series_style(index),
                 [run_curve(records[run.id], metric, axis, modality) for run in arm.runs],
             )
@@ -141,6 +118,8 @@ def curve_figures(
         if any(len(curve.x) for bundle in bundles for curve in bundle.curves):
             name = f"{metric}-{modality}" if modality else metric
             figures[name] = curves_figure(bundles, metric, axis, seeds, smoothed, modality)
+            if axis == "step":  # as long as the runs will be, so that nothing moves while they grow
+                figures[name]["layout"]["xaxis"]["range"] = [0, 1.01 * max(arm.config.optimizer.steps for arm in arms)]
     return figures
 
 
@@ -169,11 +148,16 @@ def _curves(arms: Sequence[Arm], active: list[str], axis: Axis, seeds: Seeds, sm
         figures = curve_figures(arms, axis, seeds, smoothed, apart)
         if not figures:
             st.info("Nothing is recorded yet. The curves begin with the first step.", icon=":material/hourglass_empty:")
+        marks = [f":color[■]{{foreground='{series_style(index).color}'}}" for index in range(len(arms))]
+        names = [literal(title) for title in titles(arms)]
+        st.markdown(" &ensp; ".join(f"{mark} {name}" for mark, name in zip(marks, names, strict=True)))
         for index, (name, figure) in enumerate(figures.items()):
-            if index % 2 == 0:
-                row = st.columns(2)  # a row of its own, so that a phone shows them in this order
-            with row[index % 2]:
-                chart(figure, f"compare-{name}", 320)
+            if index % ABREAST == 0:
+                row = st.columns(ABREAST)  # a row of its own, so that a phone shows them in this order
+            figure["layout"] |= {"showlegend": False}  # one for all charts stands above them
+            figure["layout"]["margin"] |= {"t": 40}
+            with row[index % ABREAST]:
+                chart(figure, f"compare-{name}", 270)
 
 
 def mapped(arms: Sequence[Arm]) -> dict[str, str]:
@@ -187,7 +171,7 @@ def mapped(arms: Sequence[Arm]) -> dict[str, str]:
 
 def export(arms: Sequence[Arm], baseline: Arm, primary: str) -> None:
     """The report, commands and configurations."""
-    from .report import commands, configurations
+    from .report import commands, configurations, latex_table
 
     shell = commands(arms)
     with st.container(horizontal=True):
@@ -208,10 +192,13 @@ def export(arms: Sequence[Arm], baseline: Arm, primary: str) -> None:
             "application/json",
             on_click="ignore",
         )
+        st.download_button(
+            "Table (LaTeX)", latex_table(arms, primary), "table.tex", "text/x-tex", key="latex", on_click="ignore"
+        )
         st.download_button("Commands (shell)", shell, "commands.sh", "text/x-shellscript", on_click="ignore")
     with st.expander("The same from the command line"):
         st.code(shell, language="bash", wrap_lines=True)
-    st.caption("Each chart's own toolbar saves it as PNG or SVG; each table and map has its CSV beside it.")
+    st.caption("Below each chart, Figure saves it as SVG, PDF or PNG and Table as CSV.")
 
 
 def _report(arms: Sequence[Arm], baseline: Arm, primary: str) -> str:

@@ -1,4 +1,4 @@
-"""A live chart with its explanation, its table and its CSV."""
+"""A live chart with its explanation, its table, its CSV, and its figure for a paper."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import streamlit as st
 
 from ..drawing import curves
 from ..drawing.csv_text import columns_csv
+from .figure_dialog import figure_dialog
 from .live_chart import live_chart
 
 if TYPE_CHECKING:
@@ -24,9 +25,16 @@ def chart(figure: Figure, key: str, height: int = 300, meaning: str = "", defini
     """
     title = figure["layout"]["title"]["text"]
     live_chart(figure, key=key, height=height, alt=curves.spoken(figure))
-    numbers = st.popover(
-        "Table", icon=":material/table:", type="tertiary", key=f"table-{key}", on_change="rerun", help=f"{title}: table"
-    )
+    with st.container(horizontal=True, gap="small"):
+        numbers = st.popover(
+            "Table",
+            icon=":material/table:",
+            type="tertiary",
+            key=f"table-{key}",
+            on_change="rerun",
+            help=f"{title}: table",
+        )
+        figure_dialog(figure, key)
     if numbers.open:
         columns = curves.table(figure)
         with numbers:

@@ -101,7 +101,7 @@ def tiles(exploration: Exploration, ids: list[int], notes: list[str], key: str) 
         for index, note in zip(ids, notes, strict=False):
             with st.container(width=150, gap="xsmall", key=f"{key}-{index}"):
                 picture, sound = looks(exploration, index)
-                st.image(picture, width=120)
+                st.image(picture, width=120, alt=label_of(exploration, index))
                 if sound:
                     st.audio(sound, format="audio/wav")
                 st.caption(f"{literal(label_of(exploration, index))}{note}")

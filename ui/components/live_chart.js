@@ -13,13 +13,14 @@ function draw(node) {
   layout.template = themed(node);
   layout.width = node.clientWidth;
   layout.height = node.clientHeight;
+  for (const note of layout.annotations ?? []) if (note.font?.size) note.font.size *= letters();
   Plotly.react(node, figure.data, layout, {
     displaylogo: false,
     showSendToCloud: false,
     modeBarButtonsToRemove: ["toImage", "lasso2d", "select2d"],
     modeBarButtonsToAdd: pictureButtons(),
     ...figure.config,
-  });
+  }).then(() => oneStop(node));
 }
 
 export default function ({ parentElement, data, key, setStateValue }) {

@@ -36,6 +36,7 @@ class PlotlyFigure(Protocol):
 # background is transparent.
 CSS = """
 .cpc-live-chart { width: 100%; overflow: hidden; }
+.js-plotly-plot .modebar--hover:focus-within { opacity: 1; }
 .cpc-live-chart .spikeline:not([stroke-dasharray]) { display: none; }
 """
 
@@ -47,7 +48,7 @@ def script(*names: str) -> str:
 
 _mount = st.components.v2.component(
     "cpc_live_chart",
-    html='<div class="cpc-live-chart" role="img"></div>',
+    html='<div class="cpc-live-chart" role="figure"></div>',
     css=CSS,
     js=script("near.js", "live_chart.js"),
     # Plotly puts its styles into the document's head and listens for drags on the document: no shadow root around it.

@@ -77,13 +77,14 @@ function themed(node) {
   const style = getComputedStyle(node);
   const get = (name) => style.getPropertyValue(`--st-${name}`).trim();
   const text = get("text-color");
-  const axis = { gridcolor: get("border-color-light"), linecolor: get("border-color"), zeroline: false, automargin: true };
+  const size = 13 * letters();
+  const axis = { title: { font: { size } }, gridcolor: get("border-color-light"), linecolor: get("border-color"), zeroline: false, automargin: true };
   const clear = "rgba(0,0,0,0)";
   return {
     layout: {
       colorway: get("chart-categorical-colors").split(/,(?![^(]*\))/),
-      font: { color: text, family: get("font"), size: 13 },
-      title: { font: { size: 16, weight: 600 } },
+      font: { color: text, family: get("font"), size },
+      title: { font: { size: 16 * letters(), weight: 600 } },
       paper_bgcolor: clear,
       plot_bgcolor: clear,
       xaxis: axis,
@@ -92,6 +93,29 @@ function themed(node) {
       legend: { bgcolor: clear },
       modebar: { bgcolor: clear, color: get("gray-text-color"), activecolor: text },
     },
+  };
+}
+
+// Letters as large as the page's: presentation mode enlarges those.
+const letters = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 16 || 1;
+
+// The buttons over a chart are one stop for the Tab key; arrows, Home and End move among them.
+function oneStop(node) {
+  const bar = node.querySelector(".modebar");
+  if (!bar) return;
+  const buttons = [...bar.querySelectorAll(".modebar-btn")];
+  const stop = (chosen) => buttons.forEach((button) => (button.tabIndex = button === chosen ? 0 : -1));
+  bar.setAttribute("role", "toolbar");
+  bar.setAttribute("aria-label", "Tools of this chart");
+  stop(buttons.includes(document.activeElement) ? document.activeElement : buttons[0]);
+  bar.onkeydown = (event) => {
+    const at = buttons.indexOf(document.activeElement);
+    const last = buttons.length - 1;
+    const next = { ArrowRight: at < last ? at + 1 : 0, ArrowLeft: at > 0 ? at - 1 : last, Home: 0, End: last }[event.key];
+    if (at < 0 || next === undefined) return;
+    event.preventDefault();
+    stop(buttons[next]);
+    buttons[next].focus();
   };
 }
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import streamlit as st
 from numpy.typing import ArrayLike
 
 from cpc_engine.errors import CpcError
+from cpc_engine.evaluation.alarms import COLLAPSED
 
 from ..drawing.run_picture import run_picture
 from ..drawing.thumbnails import curve_svg, map_svg, side_by_side
@@ -20,6 +22,9 @@ from .svg import show_svg
 
 if TYPE_CHECKING:
     from cpc_engine.storage.info import RunInfo
+
+
+NAMED = 3  # settings in a title
 
 
 def show_cards(runs: list[RunInfo], columns: int = 3) -> None:
@@ -34,7 +39,7 @@ def _card(info: RunInfo) -> None:
     with st.container(border=True, key=f"card-{info.id}"):
         st.page_link(
             "pages/train.py",
-            label=literal(info.name or info.id),
+            label=literal(title_of(info)),
             icon=":material/monitoring:",
             query_params={"run": info.id},
         )
@@ -42,12 +47,57 @@ def _card(info: RunInfo) -> None:
         loss = f"loss {info.loss_first:.2f} → {info.loss_last:.2f}" if info.loss_first and info.loss_last else ""
         with st.container(horizontal=True, vertical_alignment="center"):
             badge(info.status)
+            if has_collapsed(metrics_of(info.id, info.updated)):
+                st.badge("collapsed", icon=":material/warning:", color="red")
             look_into(info.id)
         if info.teaches:
             st.markdown(literal(info.teaches))
         steps = f"{info.steps_done} of {info.steps} steps"
         facts = [str(info.data.get("name", "")), f"seed {info.seed}", steps, loss, _ago(info.created)]
         st.caption(literal(" · ".join(filter(None, facts))))
+
+
+def title_of(info: RunInfo) -> str:
+    """A run's name; where it has none, its preset and what differs from that."""
+    if info.name:
+        return info.name
+    preset, changes = changed_of(info.id, info.updated)
+    return " · ".join(filter(None, [preset, changes])) or info.id
+
+
+@st.cache_data(max_entries=2000, show_spinner=False)
+def changed_of(run: str, updated: float) -> tuple[str, str]:
+    """(title of the preset that is nearest to a run, "queue size 512, temperature 0.1": what differs from it)."""
+    from cpc_engine.comparison.commands import nearest_preset
+    from cpc_engine.config import paths_with_role
+    from cpc_engine.presets import PRESETS
+
+    try:
+        name, changes = nearest_preset(open_run(run).folder.config())
+    except CpcError:
+        return "", ""
+    other = paths_with_role("label", "machine", "seed", "data_location")
+    parts = [change.partition("=") for change in changes if change.partition("=")[0] not in other]
+    words = [f"{path.partition('.')[2].replace('_', ' ')} {value}" for path, _, value in parts]
+    more = f" and {len(words) - NAMED} more" if len(words) > NAMED else ""
+    return PRESETS[name].title, ", ".join(words[:NAMED]) + more
+
+
+@st.cache_data(max_entries=2000, show_spinner=False)
+def metrics_of(run: str, updated: float) -> dict[str, float | None]:
+    """Final metrics of a run as it was at `updated`; none where its files are damaged."""
+    from cpc_engine.comparison.collect import final_metrics
+
+    try:
+        return final_metrics(open_run(run).folder)
+    except CpcError:
+        return {}
+
+
+def has_collapsed(metrics: Mapping[str, float | None]) -> bool:
+    """Whether the newest spread of a modality is below the alarm's level."""
+    spreads = (value for name, value in metrics.items() if name.rpartition(".")[2] == "spread")
+    return any(value is not None and value < COLLAPSED for value in spreads)
 
 
 @st.cache_data(max_entries=600, show_spinner=False)

@@ -13,6 +13,8 @@ from ..drawing.charts import Figure
 from ..drawing.csv_text import columns_csv
 from ..drawing.map_figure import class_figure, in_frame, map_columns
 from ..shell.session import open_run
+from .figure_dialog import figure_dialog
+from .run_cards import has_collapsed, metrics_of
 from .scatter import Card, cards, scatter
 
 if TYPE_CHECKING:
@@ -58,7 +60,10 @@ def show_map(
     if card:
         st.fragment(cards)(key, card)
     st.caption(words)
-    map_table(columns, table or key)
+    with st.container(horizontal=True, gap="small"):
+        map_table(columns, table or key)
+        if "xaxis" in figure["layout"]:  # of two dimensions
+            figure_dialog(figure, table or key)
 
 
 def map_table(columns: Callable[[], Columns], key: str) -> None:
@@ -95,7 +100,7 @@ def show_map_of(run: str, ended: bool, height: int | str, reach: float | None = 
     """
     with st.container(height=40, border=False, key=f"map-tools-{run}", horizontal=True, vertical_alignment="center"):
         tools = st.container(width="stretch")
-        table = st.container(width="content")
+        table = st.container(width="content", horizontal=True, gap="small")
     folder = open_run(run).folder
     if not folder.has("map" if ended else "snapshots"):
         st.caption("There is no map yet: the first one comes before the first step.")
@@ -109,6 +114,7 @@ def show_map_of(run: str, ended: bool, height: int | str, reach: float | None = 
         fitted = items.maps[method]
         layout = fitted.layout
         words = f"Trustworthiness {fitted.trustworthiness:.2f}; {fitted.overlap:.0%} of neighbors kept. {HINTS[method]}"
+        words = collapse_words(run) or words
         help = quality_words(fitted)
         what = f"{METHODS[method]} map of {len(items.labels)} held-out items, colored by class."
     else:
@@ -123,6 +129,7 @@ def show_map_of(run: str, ended: bool, height: int | str, reach: float | None = 
     scatter(figure, key=f"{'map' if ended else 'evolving'}-{run}", height=height, alt=what, lasso=False)
     with table:
         map_table(lambda: map_columns(items, layout), f"map-{run}")
+        figure_dialog(figure, f"map-{run}")
     with st.container(key=f"map-words-{run}"):
         st.caption(words, help=help)
 
@@ -152,9 +159,19 @@ def _one_entry_a_class(figure: Figure) -> Figure:
     if len(set(groups)) < len(groups):
         for index, trace in enumerate(figure["data"]):
             trace |= {"name": trace["legendgroup"], "showlegend": groups.index(trace["legendgroup"]) == index}
+        figure["layout"]["legend"]["groupclick"] = "togglegroup"
         figure["layout"]["title"]["text"] += ": ● sounds ○ pictures"
     figure["layout"]["title"]["font"] = {"size": 14}
     return figure
+
+
+def collapse_words(run: str) -> str:
+    """What to say in place of a map's quality where its latents have collapsed; empty where they have not."""
+    if not has_collapsed(metrics_of(run, open_run(run).info.updated)):
+        return ""
+    return (
+        "**The latents have collapsed**: all are nearly one, so neighbors on this map mean little, however trustworthy."
+    )
 
 
 def quality_words(fitted: Map) -> str:

@@ -205,7 +205,7 @@ function draw(link) {
     modeBarButtonsToRemove: data.lasso ? unused : [...unused, "lasso2d"],
     modeBarButtonsToAdd: pictureButtons(),
     ...data.figure.config,
-  });
+  }).then(() => oneStop(node));
   if (!chart.listening) listen(link, chart);
   chart.listening = true;
 }
@@ -222,7 +222,7 @@ function map(element, { data, setStateValue }) {
   chart.data = data;
   forgetMarks(before);
   element.style.height = typeof data.height === "number" ? `${data.height}px` : data.height;
-  element.setAttribute("role", "img");
+  element.setAttribute("role", "figure");
   element.setAttribute("aria-label", data.alt);
   withPlotly(element, data, setStateValue, chart.drawing.later);
   return () => {

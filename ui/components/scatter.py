@@ -21,6 +21,7 @@ from .live_chart import plotly_source, script
 CSS = """
 .cpc-scatter { position: relative; width: 100%; overflow: hidden; }
 .cpc-scatter:focus { outline: none; }
+.js-plotly-plot .modebar--hover:focus-within { opacity: 1; }
 .cpc-lasso { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; }
 .cpc-lasso polygon { fill: var(--st-primary-color); fill-opacity: 0.12; stroke: var(--st-primary-color);
   stroke-width: 2px; stroke-dasharray: 4 3; }

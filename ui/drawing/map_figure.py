@@ -77,6 +77,7 @@ def groups_figure(
         for modality, rows in _by_modality(np.flatnonzero(indices == code), modalities):
             trace = _trace(points, rows, keys, _symbol(style, code, modality, points.shape[1]), gl)
             trace |= {"name": f"{group} · {ITEM_NOUNS[modality][0]}" if modality else group, "legendgroup": group}
+            trace["uid"] = trace["name"]  # what the reader hides stays hidden by name, whatever else is drawn
             trace["marker"]["color"] = style.color
             if names is None:
                 trace["hoverinfo"] = "none"  # a card comes instead
@@ -98,6 +99,7 @@ def amounts_figure(
     for modality, rows in _by_modality(keys, modalities):
         trace = _trace(points, rows, keys, _symbol(Style(BLUE, "circle"), 0, modality, points.shape[1]), gl=True)
         trace |= {"name": ITEM_NOUNS[modality][0] if modality else unit, "showlegend": bool(modality)}
+        trace["uid"] = trace["name"]
         trace["hoverinfo"] = "none"  # a card comes instead
         trace["marker"] |= {"color": _packed(amounts[rows]), "coloraxis": "coloraxis"}
         traces.append(trace)
@@ -211,7 +213,14 @@ def _layout(dimensions: int, title: str, legend: bool) -> Figure:
         "uirevision": "keep",  # a redraw keeps the reader's zoom and hidden groups
         "hovermode": "closest",
         "showlegend": legend,
-        "legend": {"itemsizing": "constant", "orientation": "h", "x": 0, "y": -0.01, "yanchor": "top"},
+        "legend": {
+            "itemsizing": "constant",
+            "groupclick": "toggleitem",
+            "orientation": "h",
+            "x": 0,
+            "y": -0.01,
+            "yanchor": "top",
+        },
         "margin": {"l": 8, "r": 8, "t": 44, "b": 8},
     }
     if dimensions == 3:

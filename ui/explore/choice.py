@@ -64,8 +64,8 @@ def _chosen(view: View, exploration: Exploration) -> list[int]:
             "item. Or, without a mouse:"
         )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        classes = st.multiselect("Classes", exploration.items.classes, format_func=plain_name, key="classes", width=420)
-        query = st.text_input("Find", placeholder="name or class", key="find", bind="query-params", width=260)
+        classes = st.multiselect("Classes", exploration.items.classes, format_func=plain_name, key="classes", width=300)
+        query = st.text_input("Find", placeholder="name or class", key="find", bind="query-params", width=200)
     ids = search(exploration, classes, query) if classes or query else lassoed(view.key)
     ids = [index for index in ids if index < len(exploration.items)]
     choice(view.key, ids, drop_search, follow_click)
@@ -111,12 +111,9 @@ def _one_item(view: View, exploration: Exploration, fitted: Map, ids: list[int])
         light(view.key, [])
         return
     near, shared = _nearest(view, exploration, fitted, item)
-    left, right = st.columns([1, 3])
-    with left:
-        _facts(exploration, item)
-    with right:
-        st.markdown(f"**Nearest in the original space** · {shared} of its {len(near)} nearest dots are among them")
-        _neighbors(exploration, near[:SHOWN])
+    _facts(exploration, item)
+    st.markdown(f"**Nearest in the original space** · {shared} of its {len(near)} nearest dots are among them")
+    _neighbors(exploration, near[:SHOWN])
     path = _path(view, exploration, item)
     traces = []
     if view.dimensions == 2:
@@ -141,9 +138,10 @@ def _facts(exploration: Exploration, item: int) -> None:
     """What an item looks and sounds like, its name, and what is known of it."""
     if exploration.data is not None:
         picture, sound = looks(exploration, item)
-        st.image(picture, width=180)
-        if sound:
-            st.audio(sound, format="audio/wav")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.image(picture, width=120, alt=label_of(exploration, item))
+            if sound:
+                st.audio(sound, format="audio/wav", width="stretch")
     st.markdown(f"**{literal(label_of(exploration, item))}**")
     items = exploration.items
     facts = [SPLITS[items.splits[item]]]

@@ -8,6 +8,9 @@ from ..shell.compat import inside_app
 from ..shell.errors import plain_errors
 from ..shell.run_picker import choose_run
 
+# The map stays in sight beside what is chosen on it, however long that is.
+STAYS = "@media (min-width: 64rem) { .st-key-explored-map { position: sticky; top: 4rem; } }"
+
 
 def show() -> None:
     """Draw the page."""
@@ -15,12 +18,14 @@ def show() -> None:
     st.title("Explore embeddings")
     st.caption("What does the model find similar?")
     with plain_errors():
-        run = choose_run()
+        tools = st.container(horizontal=True, vertical_alignment="bottom", key="tools")
+        with tools:
+            run = choose_run()
         if run:
-            _explore(run)
+            _explore(run, tools)
 
 
-def _explore(run: str) -> None:
+def _explore(run: str, tools: st.delta_generator.DeltaGenerator) -> None:
     from ..components.items import opened, stamp
     from .choice import show_choice
     from .snapshots import show_snapshots
@@ -35,10 +40,15 @@ def _explore(run: str) -> None:
             "pictures, sounds and other views need the data.",
             icon=":material/folder_off:",
         )
-    elif st.toggle("Training items too", key="training", bind="query-params"):
+    elif tools.toggle("Training items too", key="training", bind="query-params"):
         with st.spinner("Embedding training items …"):
             exploration = opened(run, True, state)
-    view = choose_view(run, state, exploration)
-    fitted = show_view(view, exploration)
-    show_choice(view, exploration, fitted)
+    with tools:
+        view = choose_view(run, state, exploration)
+    st.html(f"<style>{STAYS}</style>")
+    left, right = st.columns([55, 45], gap="medium")
+    with left, st.container(key="explored-map"):
+        fitted = show_view(view, exploration)
+    with right:
+        show_choice(view, exploration, fitted)
     show_snapshots(run)

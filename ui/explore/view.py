@@ -10,7 +10,7 @@ import streamlit as st
 from cpc_engine.terms import ITEM_NOUNS
 
 from ..components.items import SPLITS, Stamp, card, layout, purity
-from ..components.run_map import HINTS, METHODS, choose_method, quality_words, show_map
+from ..components.run_map import HINTS, METHODS, choose_method, collapse_words, quality_words, show_map
 from ..drawing.charts import Figure
 from ..drawing.map_figure import amounts_figure, groups_figure, map_columns, modalities_of
 from ..drawing.text import plain_name
@@ -68,25 +68,20 @@ class View:
 def choose_view(run: str, stamp: Stamp, exploration: Exploration) -> View:
     """The controls above the map; all of them are part of the address."""
     has_data = exploration.data is not None
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        method = choose_method("method")
-        dimensions: Literal[2, 3] = 2
-        if method != "tsne":
-            choices: list[Literal[2, 3]] = [2, 3]
-            dimensions = st.segmented_control(
-                "Dimensions", choices, default=2, required=True, key="dimensions", bind="query-params"
-            )
-        spaces: list[Space] = list(SPACES) if has_data else ["contexts"]
-        space = st.selectbox(
-            "Of what", spaces, format_func=SPACES.__getitem__, key="space", bind="query-params", width=360
+    method = choose_method("method")
+    dimensions: Literal[2, 3] = 2
+    if method != "tsne":
+        choices: list[Literal[2, 3]] = [2, 3]
+        dimensions = st.segmented_control(
+            "Dimensions", choices, default=2, required=True, key="dimensions", bind="query-params"
         )
-        colors = ["label", *(["predicted"] if has_data and exploration.predicted is not None else [])]
-        colors += ["modality"] if modalities_of(exploration.items) else []
-        colors += ["split"] if exploration.training else []
-        colors += [*(["agreement"] if has_data else []), "purity"]
-        color = st.selectbox(
-            "Color", colors, format_func=COLORS.__getitem__, key="color", bind="query-params", width=260
-        )
+    spaces: list[Space] = list(SPACES) if has_data else ["contexts"]
+    space = st.selectbox("Of what", spaces, format_func=SPACES.__getitem__, key="space", bind="query-params", width=290)
+    colors = ["label", *(["predicted"] if has_data and exploration.predicted is not None else [])]
+    colors += ["modality"] if modalities_of(exploration.items) else []
+    colors += ["split"] if exploration.training else []
+    colors += [*(["agreement"] if has_data else []), "purity"]
+    color = st.selectbox("Color", colors, format_func=COLORS.__getitem__, key="color", bind="query-params", width=180)
     return View(run, stamp, exploration.training, space, method, dimensions, color)
 
 
@@ -95,8 +90,8 @@ def show_view(view: View, exploration: Exploration) -> Map:
     with st.spinner("Drawing the map …" if view.method != "umap" else "Drawing the map (UMAP starts slowly) …"):
         fitted = layout(view.run, view.training, view.stamp, view.space, view.method, view.dimensions)
         figure = colored(view, exploration, fitted)
-    items, quality = exploration.items, quality_words(fitted)
-    words = f"**{quality}** {HINTS[view.method]}"
+    items, quality = exploration.items, collapse_words(view.run) or quality_words(fitted)
+    words = f"**{quality.replace('**', '')}** {HINTS[view.method]}"
     if view.color in MEANINGS:
         words += f"\n\nColor: {MEANINGS[view.color]}"
     show_map(
@@ -106,7 +101,7 @@ def show_view(view: View, exploration: Exploration) -> Map:
         what=f"{METHODS[view.method]} map of {len(items)} items by their {view.space}, "
         f"colored by {COLORS[view.color]}. {quality}",
         words=words,
-        height=560,
+        height="clamp(20rem, calc(100vh - 24rem), 50rem)",
         card=lambda index: card(exploration, index),
         table=f"map-{view.run}-{view.space}-{view.method}",
     )

@@ -72,7 +72,7 @@ def _preview(item: Item, place: Place) -> None:
     if isinstance(item.media, Sound):
         clip = place.placer.heard(item.media)
         show_svg(wave_svg(clip.samples), key=f"wave-{item.number}")
-        st.image(spectrogram_png(clip.log_mel, 320, 160), width=320)
+        st.image(spectrogram_png(clip.log_mel, 320, 160), width=320, alt="Its spectrogram, as the network hears it.")
         st.audio(wav(clip.samples, clip.rate), format="audio/wav")
         level = "silence"
         if clip.rms_db > -200:
@@ -80,7 +80,7 @@ def _preview(item: Item, place: Place) -> None:
         st.caption(f"What it hears: {clip.seconds:g} s of {item.media.seconds:.2g} s · {level}")
     elif isinstance(item.media, Picture):
         pixels = place.placer.seen(cropped(item)).pixels
-        st.image(png(pixels), width=200)
+        st.image(png(pixels), width=200, alt="The picture, as the network sees it.")
         height, width = item.media.pixels.shape[:2]
         side = len(pixels)
         st.caption(f"What it sees: {side} × {side} pixels, from {width} × {height}")
@@ -102,16 +102,18 @@ def _numbers(placement: Placement) -> None:
         best = sorted(placement.probabilities.items(), key=lambda pair: -pair[1])[:MOST]
         (likely, chance), near = best[0], placement.neighbors
         alike = sum(neighbor.label == likely for neighbor in near)
-        st.markdown(
-            f"Likeliest class: **{literal(plain_name(likely))}**, {chance:.0%}. "
-            f"Of its {len(near)} nearest held-out items {alike} are of that class."
-        )
-        share = st.column_config.ProgressColumn("Probability", format="percent", min_value=0.0, max_value=1.0)
-        st.dataframe(
-            {"Class": [plain_name(name) for name, _ in best], "Probability": [value for _, value in best]},
-            hide_index=True,
-            column_config={"Probability": share},
-        )
+        words = f"Likeliest class: **{literal(plain_name(likely))}**, {chance:.0%}. "
+        words += f"Of its {len(near)} nearest held-out items {alike} are of that class."
+        if "not meaningful" in (placement.verdict or ""):  # a bar of 100 % beside that would be believed
+            st.caption(f"Out of distribution, so this says little. {words}")
+        else:
+            st.markdown(words)
+            share = st.column_config.ProgressColumn("Probability", format="percent", min_value=0.0, max_value=1.0)
+            st.dataframe(
+                {"Class": [plain_name(name) for name, _ in best], "Probability": [value for _, value in best]},
+                hide_index=True,
+                column_config={"Probability": share},
+            )
     if placement.typicality_words:
         st.markdown(placement.typicality_words)
     stability = placement.stability

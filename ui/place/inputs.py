@@ -51,6 +51,10 @@ def show_inputs(place: Place) -> None:
         # Recorded at least as fine as the run listens; everything is resampled on the way in.
         rate = 16000 if placer.sample_rate <= 16000 else 48000
         recording = st.audio_input(f"Record about {placer.clip_seconds:g} s", sample_rate=rate, key="mic")
+        if not recording:
+            st.caption(
+                "Nothing is heard? The browser asks for a microphone once, and gives it to localhost and HTTPS only."
+            )
         take([recording] if recording else [], "recording")
     elif way == "files":
         from cpc_engine.media import PICTURES, SOUNDS

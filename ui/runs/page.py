@@ -1,4 +1,4 @@
-"""The Runs page: all runs as cards, a search, and the trash."""
+"""The Runs page: all runs as a table or as cards, a search, and the trash."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from cpc_engine.storage.folder import scan_runs
 from cpc_engine.storage.trash import empty, restore, trashed
 
 from ..components.run_cards import show_cards
-from ..shell.address import join_ids
 from ..shell.compat import inside_app
 from ..shell.errors import plain_errors
 from ..shell.first_run import nothing_yet
 from ..shell.session import root
+from .table import show_table
 
 if TYPE_CHECKING:
     from cpc_engine.storage.info import RunInfo
 
-AT_ONCE = 12  # cards on the page
+AT_ONCE = {"Table": 50, "Cards": 12}  # runs on the page
 MOST_LISTED = 20  # deleted runs, or broken folders
 
 
@@ -40,17 +40,18 @@ def show() -> None:
         )
         words = query.lower().split()
         matching = [info for info in known if all(word in _searched_text(info) for word in words)]
-        if 1 < len(matching) <= AT_ONCE:
-            st.page_link(
-                "pages/compare.py",
-                label=f"Compare these {len(matching)}",
-                icon=":material/balance:",
-                query_params={"runs": join_ids(info.id for info in matching)},
-            )
-    pages = -(-len(matching) // AT_ONCE)
-    page = st.pagination(pages, key="page") if pages > 1 else 1
-    show_cards(matching[(page - 1) * AT_ONCE : page * AT_ONCE])
-    if not matching:
+        look = st.segmented_control(
+            "As", list(AT_ONCE), default="Table", required=True, key="look", bind="query-params"
+        )
+    at_once = AT_ONCE[look]
+    pages = -(-len(matching) // at_once)
+    page = st.pagination(pages, key=f"page-{look}-{pages}") if pages > 1 else 1
+    shown = matching[(page - 1) * at_once : page * at_once]
+    if matching and look == "Table":
+        show_table(shown)
+    elif matching:
+        show_cards(shown)
+    else:
         st.info("No run fits.", icon=":material/search_off:")
         st.button("Show all runs", icon=":material/restart_alt:", key="all", on_click=_clear_search)
 

@@ -32,7 +32,7 @@ def choose_run() -> str | None:
             _watch(known[0].id, "Look at the newest run")
         return None
     index = ready.index(chosen) if chosen in ready else 0
-    run = st.selectbox("Run", ready, index, format_func=names.__getitem__, key="explored-run", width=420)
+    run = st.selectbox("Run", ready, index, format_func=names.__getitem__, key="explored-run", width=280)
     st.query_params["run"] = run
     return str(run)
 

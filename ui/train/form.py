@@ -6,9 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from cpc_engine.config import RunConfig, paths_with_role
-from cpc_engine.settings import describe
-from cpc_engine.sources import SOURCES
+from cpc_engine.config import RunConfig, paths_with_role, unread
 
 from ..components.devices import choose_device
 from ..components.settings_form import (
@@ -17,7 +15,6 @@ from ..components.settings_form import (
     sections_of_data,
     settings_of,
     used_by_data,
-    value_of,
 )
 from .steer import Reach
 
@@ -29,7 +26,6 @@ GROUPS = {
     "Schedule": ("optimizer", "evaluation", "run"),
 }
 DEVICE = "run.device"  # above the groups, as a list of what this machine has
-ALONE = {"sampler.key_momentum"}  # the momentum encoder makes the positives, with or without a queue
 
 
 def show_form(config: RunConfig, base: RunConfig, changes: Changes, reach: Reach, changed: Callable[[], None]) -> None:
@@ -40,7 +36,7 @@ def show_form(config: RunConfig, base: RunConfig, changes: Changes, reach: Reach
         reach: what an edit does (see `steer`). changed: called after an edit.
     """
     choose_device(base, changes, changed, disabled=reach != "next")
-    labels, idle = paths_with_role("label"), _idle(config)
+    labels, idle = paths_with_role("label"), unread(config)
     if reach == "next":  # a run that is there is named beside its title
         for setting in (setting for setting in settings_of(["run"]) if setting.path in labels):
             draw_setting(setting, base, changes, "train", changed)
@@ -52,12 +48,3 @@ def show_form(config: RunConfig, base: RunConfig, changes: Changes, reach: Reach
             if setting.path not in {*labels, DEVICE}:
                 locked = reach == "none" or (reach == "live" and not setting.live)
                 draw_setting(setting, base, changes, "train", changed, setting.path in idle, locked)
-
-
-def _idle(config: RunConfig) -> set[str]:
-    """Settings of sources that are switched off, other than the switch: they have no effect."""
-    idle: set[str] = set()
-    for source in SOURCES.values():
-        if source.settings and source.off and all(value_of(config, path) == off for path, off in source.off.items()):
-            idle |= {setting.path for setting in describe(source.settings, "sampler.")} - {*source.off, *ALONE}
-    return idle

@@ -8,6 +8,7 @@ import streamlit as st
 
 from cpc_engine.datasets import DATASETS
 
+from ..components.figure_dialog import figure_choices
 from ..components.live_chart import live_chart
 from ..components.run_controls import controls
 from ..components.run_map import show_map_of
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 # What is left of a window below the menu, the status and the notice, so that all is in sight without scrolling.
 CHARTS = "clamp(34rem, calc(100vh - 11.6rem), 64rem)"
-MAP = "clamp(24rem, calc(100vh - 17.5rem), 60rem)"
+MAP = "clamp(24rem, calc(100vh - 19rem), 60rem)"
 SOON = 1.0  # seconds between two looks while a run begins
 BEGINS = 15  # records; from then on drawing comes less often, since it takes processor time from training
 
@@ -81,14 +82,16 @@ def _status(run: RunProgress, example: bool, figure: Figure) -> None:
         numbers = st.popover("Numbers", icon=":material/table:", type="tertiary", key="numbers", on_change="rerun")
         if numbers.open:
             with numbers:
-                _numbers(figure)
+                _numbers(figure, run.id)
 
 
-def _numbers(figure: Figure) -> None:
-    """The drawn points as a table, and what each chart shows."""
+def _numbers(figure: Figure, run: str) -> None:
+    """The drawn points as a table, as a figure for a paper, and what each chart shows."""
     columns = panels_table(figure)
     st.dataframe(columns, hide_index=True, height=220)
     st.download_button("Curves (CSV)", columns_csv(columns), "curves.csv", "text/csv", on_click="ignore")
+    if st.toggle("Figure for a paper or a slide", key=f"paper-{run}"):
+        figure_choices(figure, f"curves-{run}", height_cm=18.0)
     explained = [define("infonce"), define("contrastive_accuracy"), define("gradient_share"), *map(define, GEOMETRY)]
     for text in filter(None, explained):
         st.caption(text)

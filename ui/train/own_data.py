@@ -122,13 +122,14 @@ def _items(data: Dataset) -> None:
     rows = [row for members in of_class.values() for row in members[:each]][:SHOWN]
     with st.container(horizontal=True, gap="xsmall", key="samples"):
         for row in rows:
+            name = plain_name(data.classes[labels[row]])
             with st.container(width=112, gap="xsmall"):
                 if split.image is not None:
-                    st.image(preview_png(split, row), width=112)
+                    st.image(preview_png(split, row), width=112, alt=f"A picture of {name}.")
                 if split.audio is not None:
-                    st.image(_spectrogram(split.recording(row).numpy()), width=112)
+                    st.image(_spectrogram(split.recording(row).numpy()), width=112, alt=f"Spectrogram of {name}.")
                     st.audio(preview_wav(split, row, data.sample_rate), format="audio/wav")
-                st.caption(literal(plain_name(data.classes[labels[row]])))
+                st.caption(literal(name))
 
 
 def _spectrogram(samples: np.ndarray) -> bytes:

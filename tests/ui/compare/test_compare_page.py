@@ -21,11 +21,13 @@ from cpc_engine.config import all_settings
 from cpc_engine.execution.execute import execute
 from cpc_engine.storage.folder import RunFolder, list_runs
 from cpc_engine.training.control import Control
+from tests.support.compared import compared
 from tests.support.pages import open_page
 from tests.support.tiny import tiny
 from ui.compare.curves import Bundle, Curve, curves_figure, run_curve
 from ui.compare.pairs import Side, aligned, pair_figures, search, shared_ids, turned
-from ui.compare.report import configurations, report
+from ui.compare.report import configurations, latex_table, report
+from ui.compare.view import curve_figures
 from ui.components.settings_form import label_of
 from ui.drawing.curves import table
 from ui.drawing.palette import series_style
@@ -92,8 +94,8 @@ def test_two_settings_are_held_against_each_other(runs: Path, finished: Path) ->
     assert not test.error
     assert not test.warning
     tables = [table.value for table in test.dataframe]
-    assert list(tables[0]["Seeds"]) == ["0, 1", "0, 1"]
-    assert "A or B?" in tables[1].columns
+    assert "A or B?" in tables[0].columns
+    assert list(tables[1]["Seeds"]) == ["0, 1", "0, 1"]
     assert list(tables[2]["Setting"]) == ["sampler.perturbed"]
     assert "Run the missing seeds (6 runs)" in test.button(key="missing").label
     test.toggle(key="all-settings").set_value(True).run()
@@ -109,8 +111,8 @@ def test_runs_whose_settings_were_changed_on_the_way_are_compared(runs: Path, fi
     assert not test.exception
     assert not test.error
     tables = [table.value for table in test.dataframe]
-    assert list(tables[0]["Seeds"]) == ["0, 1", "0", "1"]
-    assert "A or B?" in tables[1].columns
+    assert "A or B?" in tables[0].columns
+    assert list(tables[1]["Seeds"]) == ["0, 1", "0", "1"]
     assert list(tables[2]["Setting"]) == ["sampler.perturbed", "loss.temperature from step 1"]
     missing = test.button(key="missing").label
     assert "Run the missing seeds" in missing
@@ -120,14 +122,16 @@ def test_the_primary_metric_comes_first_and_two_seeds_give_no_verdict(runs: Path
     shutil.copytree(finished, runs)
     test = page(runs=",".join(ids(runs)))
     assert "Linear probe, the primary metric, is not measured yet" in " ".join(info.value for info in test.info)
+    assert not test.exception
     test.selectbox(key="primary").select("uniformity").run()
     assert not test.exception
-    table = test.dataframe[1].value
+    assert "no verdict below 5 seeds" in " ".join(one.value for one in test.markdown)
+    table = test.dataframe[0].value
     assert (table["Metric"][0], table["Role"][0]) == ("Uniformity", "primary")
     assert set(table["A or B?"]) == {"no verdict below 5 seeds, n = 2"}
     assert all("(" in text for text in table["A − B"]), "differences with intervals"
     assert "Linear probe, the primary" not in " ".join(info.value for info in test.info)
-    assert page(runs=",".join(ids(runs)), primary="Uniformity").dataframe[1].value["Role"][0] == "primary"
+    assert page(runs=",".join(ids(runs)), primary="Uniformity").dataframe[0].value["Role"][0] == "primary"
 
 
 def test_one_run_can_be_repeated_with_a_change(runs: Path, finished: Path) -> None:
@@ -204,7 +208,7 @@ def test_the_address_restores_what_was_looked_at(runs: Path, finished: Path) -> 
     assert test.toggle(key="all-settings").value
     assert test.segmented_control(key="pair-method").value == "tsne"
     assert test.selectbox(key="pair-right").value == ids(runs)[3] != usual.selectbox(key="pair-right").value
-    assert "B or A?" in test.dataframe[1].value.columns
+    assert "B or A?" in test.dataframe[0].value.columns
     nonsense = page(runs=every, **dict.fromkeys([*address, "reference", "unheard-of"], "<b>"))
     assert not nonsense.exception
     assert nonsense.segmented_control(key="axis").value == "step"
@@ -369,3 +373,42 @@ def test_tables_have_columns_of_one_length(finished: Path) -> None:
     ):
         assert len({len(column) for column in columns.values()}) == 1
     assert "B or A?" in metrics_table(arms, arms[1])
+
+
+def test_a_sweep_leaves_out_what_has_no_effect(runs: Path, finished: Path) -> None:
+    """σ while noise-perturbed negatives are off trained six equal runs once."""
+    one = ids(finished)[0]
+    shutil.copytree(finished / one, runs / one)
+    test = page(runs=one)
+    labels = {setting.path: label_of(setting) for setting in all_settings()}
+    assert f"sampler: {labels['sampler.sigma']}" not in test.selectbox(key="repeat-setting").options
+    test.selectbox(key="repeat-setting").select("sampler.perturbed").run()
+    test.selectbox(key="repeat-across").select("sampler.sigma").run()
+    test.number_input(key="repeat-seeds").set_value(1).run()
+    test.multiselect(key="repeat-values-sampler.perturbed").set_value(["off", "on"]).run()
+    test.text_input(key="repeat-values-sampler.sigma").set_value("0.1, 0.2, 0.4").run()
+    assert not test.exception
+    assert "4 × 1 seeds = 4 runs" in " ".join(one.value for one in test.caption), "off once, and three values of on"
+    assert test.button(key="repeat-go").label == "Queue 3 runs", "off is there already"
+
+
+def test_a_table_for_a_paper_escapes_names_and_has_every_arm() -> None:
+    runs = [
+        compared(f"{name}{seed}", seed, metrics={"probe": 0.5 + seed / 10}, loss__temperature=temperature)
+        for name, temperature in (("a_1", 0.1), ("50%", 0.2))
+        for seed in (0, 1)
+    ]
+    lines = latex_table(group(runs), "probe").splitlines()
+    assert lines[0] == r"\begin{tabular}{lrr}"
+    assert lines[2] == r"Metric & A · Temperature τ 0.1 & B · Temperature τ 0.2 \\"
+    assert lines[4] == r"Linear probe (share) & $0.55 \pm 0.64$ & $0.55 \pm 0.64$ \\"
+    single = latex_table(group([compared("50%_{x}", metrics={"probe": 0.5})]), "probe")
+    assert r"A · 50\%\_\{x\}" in single
+    assert "$0.5$" in single
+
+
+def test_the_curves_of_a_comparison_are_as_long_as_the_runs_will_be(finished: Path, runs: Path) -> None:
+    arms = group(load_compared(RunFolder.open(run, finished)) for run in ids(finished))
+    shutil.copytree(finished, runs)
+    figures = curve_figures(arms, "step", "range", False)
+    assert {tuple(figure["layout"]["xaxis"]["range"]) for figure in figures.values()} == {(0, 1.01 * 3)}

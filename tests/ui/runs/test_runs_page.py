@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
+import pytest
+from streamlit.testing.v1 import AppTest
+
 from cpc_engine.storage.folder import RunFolder
-from tests.support.pages import links, open_page
+from tests.support.pages import open_page
 from tests.support.tiny import tiny
 
 pytest_plugins = ["tests.support.pages"]
@@ -20,12 +24,12 @@ def test_broken_folders_are_told_and_a_search_leads_on(runs: Path, finished: Pat
     assert not test.exception
     assert [one.label for one in test.expander] == ["Folders that cannot be read (1)"]
     assert "half" in test.text[0].value
-    assert set(dict(links(test)["Compare these 2"])["runs"].split(",")) == {"one", "two"}
+    assert sorted(test.dataframe[0].value["Id"]) == ["one", "two"]
     test.text_input(key="find").set_value("no such run").run()
     assert "No run fits." in [one.value for one in test.info]
     test.button(key="all").click().run()
     assert not test.exception
-    assert "Compare these 2" in links(test)
+    assert len(test.dataframe[0].value) == 2
     assert "all" not in [one.key for one in test.button]
 
 
@@ -33,7 +37,7 @@ def test_a_card_tells_the_seed_and_a_note_is_found(runs: Path, finished: Path) -
     shutil.copytree(finished, runs / finished.name)
     RunFolder(runs / finished.name).rename("one", "the moon is round")
     other = RunFolder.create(runs, tiny(run__name="one", run__seed=7))
-    test = open_page("pages/runs.py")
+    test = open_page("pages/runs.py", look="Cards")
     said = [part for one in test.caption for part in one.value.split(" · ") if part.startswith("seed ")]
     assert sorted(said) == ["seed 0", "seed 7"]
     test.text_input(key="find").set_value("moon").run()
@@ -51,3 +55,45 @@ def test_a_run_is_deleted_and_comes_back(runs: Path, finished: Path) -> None:
     test.button(key=f"restore-{finished.name}").click().run()
     assert not test.exception
     assert (runs / finished.name / "weights.safetensors").is_file()
+
+
+def tick(test: AppTest, *rows: int) -> AppTest:
+    """Tick rows of the table, as a click on their boxes does."""
+    ids = test.dataframe[0].value["Id"]
+    test.session_state[f"table-{len(ids)}-{ids[0]}"] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
+    return test.run()
+
+
+def test_a_table_shows_metrics_what_differs_and_what_collapsed(runs: Path, finished: Path) -> None:
+    for name in ("one", "two"):
+        shutil.copytree(finished, runs / name)
+    folder = RunFolder(runs / "two")
+    rows = folder.records()
+    rows[-1]["geometry"] = {"spread": 0.05, "uniformity": -0.1, "alignment": 0.1}
+    (folder.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    test = open_page("pages/runs.py")
+    assert not test.exception
+    shown = test.dataframe[0].value.set_index("Id")
+    assert list(shown.loc["two", "Status"]) == ["finished", "collapsed"]
+    assert list(shown.loc["one", "Status"]) == ["finished"]
+    assert shown.loc["two", "Spread"] == pytest.approx(0.05)
+    assert shown.loc["one", "Loss"] == pytest.approx(RunFolder(runs / "one").records()[-1]["loss"], rel=1e-3)
+    assert "batch size 8" in shown.loc["one", "Beside the preset"] or "more" in shown.loc["one", "Beside the preset"]
+    assert shown.loc["one", "Run"] != "one", "a run without a name is called by its preset and what differs"
+    cards = open_page("pages/runs.py", look="Cards")
+    assert sum("collapsed" in one.value for one in cards.markdown) == 1
+
+
+def test_ticked_runs_are_deleted_together_and_examples_stay(runs: Path, finished: Path) -> None:
+    for name in ("one", "two", "three"):
+        shutil.copytree(finished, runs / name)
+    RunFolder(runs / "three").mark_example("A lesson", 1)
+    test = open_page("pages/runs.py")
+    assert test.button(key="compare-ticked").disabled
+    test = tick(test, 0, 1, 2)
+    assert not test.exception
+    assert test.button(key="open-ticked").disabled, "one at a time"
+    test.button(key="delete-ticked").click().run()
+    assert not test.exception
+    assert sorted(path.name for path in runs.iterdir() if not path.name.startswith(".")) == ["three"]
+    assert "Deleted runs (2)" in [one.label for one in test.expander]

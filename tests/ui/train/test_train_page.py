@@ -24,7 +24,8 @@ def test_an_address_sets_the_settings_and_a_wrong_one_is_left_out(runs: Path) ->
     assert test.number_input(key="train:sampler.sigma").value == 0.25
     test.button(key="reset:train:sampler.sigma").click().run()
     assert test.session_state["draft"]["changes"] == {}
-    test.toggle(key="train:sampler.cross_modal").set_value(True).run()
+    assert test.toggle(key="train:sampler.cross_modal").disabled, "no effect on data of one modality"
+    test = open_page("pages/train.py", preset="chirps", set="sampler.cross_modal=true")
     assert test.button(key="start").disabled, "these data have one modality only"
     test.button(key="undo-all").click().run()
     assert not test.button(key="start").disabled

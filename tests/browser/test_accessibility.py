@@ -1,0 +1,165 @@
+"""Every page under axe-core, light and dark, and the way through the main ones by keyboard alone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.paths import APP, REPOSITORY
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from tests.support.browser import Visit
+
+pytest_plugins = ["tests.support.browser"]
+pytestmark = pytest.mark.browser
+
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+RUN = "example-tones-bars"
+# Page → what has to be there before it is looked at.
+PAGES = {
+    "": "[class*='st-key-picture'] svg",
+    "train?preset=tones": ".st-key-source-all",
+    f"train?run={RUN}": ".st-key-map-place .cpc-scatter .main-svg",
+    "runs": ".st-key-with-ticked",
+    "runs?look=Cards": "[class*='st-key-drawing-'] svg",
+    f"compare?runs={RUN},example-tones": ".st-key-report button",
+    f"explore?run={RUN}": ".st-key-explored-map .cpc-scatter .main-svg",
+    f"place?run={RUN}": ".cpc-scatter .main-svg",
+}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the app over the shipped examples."""
+    from tests.support.browser import streamlit_server
+
+    root = tmp_path_factory.mktemp("lab")
+    for example in (RUN, "example-tones"):
+        shutil.copytree(REPOSITORY / "checkpoints" / example, root / "runs" / example)
+    with streamlit_server(APP, root / "server.log", env={"CPC_RUNS": str(root / "runs")}) as url:
+        yield url
+
+
+def settled(page: Page, there: str) -> None:
+    page.locator(there).first.wait_for(timeout=120_000)
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=120_000)
+    page.wait_for_timeout(1500)
+
+
+def faults(page: Page) -> list[str]:
+    """Serious and critical findings: rule, how many, and the first place."""
+    page.evaluate(AXE)
+    found: dict[str, Any] = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    return [
+        f"{one['impact']} {one['id']} × {len(one['nodes'])}: {node['html'][:200]} {node['failureSummary'][:300]}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"][:2]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_a_serious_fault(lab: str, visit: Callable[..., Visit], scheme: str) -> None:
+    seen = visit(lab, color_scheme=scheme, viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    found = []
+    for address, there in PAGES.items():
+        seen.page.goto(f"{lab}/{address}")
+        settled(seen.page, there)
+        found += [f"/{address}: {fault}" for fault in faults(seen.page)]
+    assert not found, "\n".join(found)
+    assert seen.errors == []
+
+
+FOCUSED = """() => {
+  const one = document.activeElement;
+  if (!one || one === document.body) return null;
+  const { width, height } = one.getBoundingClientRect();
+  const own = one.getAttribute("aria-label") || one.innerText || one.closest("label")?.innerText || one.tagName;
+  const name = own.replace(/\\s+/g, " ").slice(0, 80);
+  return { name, seen: width > 0 && height > 0, tool: one.matches(".modebar-btn") };
+}"""
+
+
+def stops(page: Page, most: int = 90) -> list[dict[str, Any]]:
+    """Where the Tab key leads, from the top of the page on."""
+    page.evaluate("document.activeElement?.blur()")
+    found: list[dict[str, Any]] = []
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        one = page.evaluate(FOCUSED)
+        if one is None:
+            break
+        found.append(one)
+    return found
+
+
+def tab_to(page: Page, name: str, most: int = 90) -> int:
+    """Press Tab until what has this name has the focus: how many stops that took."""
+    page.evaluate("document.activeElement?.blur()")
+    for count in range(1, most):
+        page.keyboard.press("Tab")
+        if name in ((page.evaluate(FOCUSED) or {}).get("name") or ""):
+            return count
+    pytest.fail(f"{name} is not on the way of the Tab key")
+
+
+def test_the_main_pages_are_used_by_keyboard_alone(lab: str, visit: Callable[..., Visit]) -> None:
+    page = visit(lab, viewport={"width": 1440, "height": 900}, reduced_motion="reduce").page
+    settled(page, PAGES[""])
+    assert tab_to(page, "Train two runs") <= 12, "the first action of the first page"
+
+    page.goto(f"{lab}/train?run={RUN}")
+    settled(page, PAGES[f"train?run={RUN}"])
+    way = stops(page)
+    charts = page.locator(".modebar").count()
+    assert charts >= 2
+    assert sum(one["tool"] for one in way) == charts, "the tools over a chart are one stop"
+    assert [one["name"] for one in way if not one["seen"] and not one["tool"]] == [], "nothing unseen takes the focus"
+    page.locator(".st-key-map-place .modebar-btn").first.focus()
+    first = page.evaluate(FOCUSED)["name"]
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(FOCUSED)["name"] != first
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate(FOCUSED)["name"] == first
+
+    page.goto(f"{lab}/train?preset=tones")
+    settled(page, PAGES["train?preset=tones"])
+    tab_to(page, "Perturbed (noise")
+    page.keyboard.press("Space")
+    page.locator(".st-key-row-sigma").wait_for(timeout=30_000)
+    assert page.locator(".st-key-start button").is_enabled()
+
+    page.goto(f"{lab}/explore?run={RUN}")
+    settled(page, PAGES[f"explore?run={RUN}"])
+    tab_to(page, "Find")
+    page.keyboard.type("220")
+    page.keyboard.press("Enter")
+    page.get_by_text("items chosen").wait_for(timeout=60_000)
+
+    page.goto(f"{lab}/compare?runs={RUN},example-tones")
+    settled(page, PAGES[f"compare?runs={RUN},example-tones"])
+    tab_to(page, "Figure")
+    page.keyboard.press("Enter")
+    page.get_by_label("Width (cm)").wait_for(timeout=60_000)
+    page.keyboard.press("Escape")
+    page.get_by_label("Width (cm)").wait_for(state="detached", timeout=30_000)
+
+
+def test_a_tab_names_its_page_and_a_projector_gets_large_letters(lab: str, visit: Callable[..., Visit]) -> None:
+    page = visit(f"{lab}/train?run={RUN}", viewport={"width": 1280, "height": 800}).page
+    settled(page, PAGES[f"train?run={RUN}"])
+    assert page.title() == "Train · CPC Lab"
+    size = "document.querySelector('.st-key-curves .cpc-live-chart')._fullLayout.font.size"
+    before = page.evaluate(size)
+    page.keyboard.press("Alt+p")
+    page.wait_for_function("getComputedStyle(document.documentElement).fontSize === '20px'", timeout=30_000)
+    page.wait_for_function(f"{size} > 1.2 * {before}", timeout=30_000)
+    assert not page.locator("[data-testid=stHeader]").is_visible(), "nothing around the page"
+    page.keyboard.press("Alt+p")
+    page.locator("[data-testid=stHeader]").wait_for(timeout=30_000)

@@ -1,0 +1,55 @@
+"""Settings said to have no effect have none: the weights of a run do not change with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cpc_engine.config import RunConfig, all_settings, unread
+from tests.engine.config.test_every_setting_matters import ELSEWHERE, SOUNDS, WHOLE_RUN, other_value, trained
+
+BASES: dict[str, dict[str, Any]] = {
+    "all sources off": {},
+    "a momentum encoder": {"sampler.perturbed": True, "sampler.key_momentum": 0.9},
+}
+# Refused where they would have no effect, before the first step.
+REFUSED = {"image.view_share", "image.size", "image.grid", "loss.pair_weight", "sampler.cross_modal"}
+CASES = [
+    (name, path)
+    for name, changes in BASES.items()
+    for path in sorted(unread(RunConfig().replace(SOUNDS | changes)))
+    if path not in {*ELSEWHERE, *REFUSED} and not path.startswith(WHOLE_RUN)
+]
+
+
+@pytest.mark.parametrize(("name", "path"), CASES)
+def test_what_is_not_read_changes_nothing(name: str, path: str) -> None:
+    base = RunConfig().replace(SOUNDS | BASES[name])
+    assert trained(base.replace({path: other_value(path, base)}).to_json()) == trained(base.to_json())
+
+
+@pytest.mark.parametrize(
+    ("changes", "read"),
+    [
+        ({"sampler.perturbed": True}, "sampler.sigma"),
+        ({"sampler.perturbed": True}, "sampler.detach_synthetic"),
+        ({"sampler.queue_size": 64}, "sampler.queue_max_age"),
+        ({"sampler.mixed": 16}, "sampler.mixed_pool"),
+        ({"loss.learnable_temperature": True}, "loss.temperature_max"),
+        ({"loss.item_weight": 1.0}, "context.item_dim"),
+        ({"audio.encoder": "residual"}, "audio.directions"),
+        ({"data.dataset": "tones_bars"}, "loss.pair_weight"),
+        ({"data.dataset": "tones_bars"}, "image.width"),
+        ({"data.dataset": "fsdd", "data.split": "speaker"}, "data.held_out"),
+    ],
+)
+def test_a_switch_makes_its_settings_count(changes: dict[str, Any], read: str) -> None:
+    assert read in unread(RunConfig())
+    assert read not in unread(RunConfig().replace(changes))
+
+
+def test_switches_always_count() -> None:
+    switches = {"sampler.queue_size", "sampler.perturbed", "sampler.shuffled", "sampler.mixed", "sampler.key_momentum"}
+    assert not switches & unread(RunConfig())
+    assert unread(RunConfig()) <= {setting.path for setting in all_settings()}

@@ -1,0 +1,122 @@
+"""Runs as a table: metrics to sort by, rows to tick, and what can be done with those that are ticked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from cpc_engine.storage.trash import discard
+
+from ..components.run_cards import changed_of, has_collapsed, metrics_of, title_of
+from ..drawing.csv_text import columns_csv
+from ..shell.address import join_ids
+from ..shell.errors import plain_errors
+from ..shell.session import has_ended, root
+from ..shell.status import WORDS
+
+if TYPE_CHECKING:
+    from cpc_engine.storage.info import RunInfo
+
+COLLAPSED = "collapsed"
+# Column → (metric, what it is multiplied by, how it is written).
+METRICS = {
+    "Loss": ("loss", 1, "%.3f"),
+    "Accuracy (%)": ("accuracy", 100, "%.1f"),
+    "Linear probe (%)": ("probe", 100, "%.1f"),
+    "Neighbors (%)": ("knn", 100, "%.1f"),
+    "Spread": ("spread", 1, "%.2f"),
+    "Uniformity": ("uniformity", 1, "%.2f"),
+}
+COLORS = {"finished": "green", "training": "blue", "paused": "orange", "waiting": "gray", "stopped": "gray"}
+ROW, MOST = 35, 620  # pixels of a row, and of the table at most
+
+
+def show_table(runs: list[RunInfo]) -> None:
+    """The table; ticked rows can be opened, compared and deleted together."""
+    columns = columns_of(runs)
+    words = [*WORDS.values(), COLLAPSED]
+    formats: dict[str, Any] = {
+        name: st.column_config.NumberColumn(format=look) for name, (_, _, look) in METRICS.items()
+    }
+    event = st.dataframe(
+        columns,
+        hide_index=True,
+        height=min(ROW * (len(runs) + 1) + 3, MOST),
+        key=f"table-{len(runs)}-{runs[0].id}",
+        on_select="rerun",
+        selection_mode="multi-row",
+        column_config=formats
+        | {
+            "Run": st.column_config.TextColumn(width=220),
+            "Status": st.column_config.MultiselectColumn(
+                options=words, color=[COLORS.get(word, "red") for word in words], width=175
+            ),
+            "Beside the preset": st.column_config.TextColumn(width=260),
+            "Begun": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
+        },
+    )
+    _actions([runs[row] for row in event["selection"]["rows"] if row < len(runs)], columns)
+
+
+def columns_of(runs: list[RunInfo]) -> dict[str, list[Any]]:
+    """A row for each run; a metric that it does not have is empty."""
+    metrics = [metrics_of(info.id, info.updated) for info in runs]
+    changes = [changed_of(info.id, info.updated) for info in runs]
+    columns: dict[str, list[Any]] = {
+        "Run": [title_of(info) for info in runs],
+        "Status": [
+            [WORDS[info.status], *([COLLAPSED] if has_collapsed(found) else [])]
+            for info, found in zip(runs, metrics, strict=True)
+        ],
+        "Seed": [info.seed for info in runs],
+        "Steps": [info.steps_done for info in runs],
+    }
+    for name, (metric, factor, _) in METRICS.items():
+        columns[name] = [_scaled(found, metric, factor) for found in metrics]
+    return columns | {
+        "Beside the preset": [words for _, words in changes],
+        "Data": [str(info.data.get("name", "")) for info in runs],
+        "Begun": [datetime.fromtimestamp(info.created) for info in runs],
+        "Id": [info.id for info in runs],
+    }
+
+
+def _scaled(metrics: dict[str, float | None], metric: str, factor: int) -> float | None:
+    """A metric as the table shows it; of two modalities that have none together, the mean."""
+    value = metrics.get(metric)
+    if value is None:
+        parts = [part for name, part in metrics.items() if name.rpartition(".")[2] == metric and part is not None]
+        value = sum(parts) / len(parts) if parts and metric in ("spread", "uniformity") else None
+    return None if value is None else factor * value
+
+
+def _actions(chosen: list[RunInfo], columns: dict[str, list[Any]]) -> None:
+    """What can be done with the ticked runs; the row is always there, so that nothing moves."""
+    count = len(chosen)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="with-ticked"):
+        st.caption(f"{count} ticked" if count else "Tick rows to compare or delete them", width="content")
+        if st.button("Open", icon=":material/monitoring:", disabled=count != 1, key="open-ticked"):
+            st.switch_page("pages/train.py", query_params={"run": chosen[0].id})
+        if st.button("Compare", icon=":material/balance:", disabled=not count, key="compare-ticked"):
+            st.switch_page("pages/compare.py", query_params={"runs": join_ids(info.id for info in chosen)})
+        own = [info for info in chosen if not info.is_example and has_ended(info.status)]
+        left = count - len(own)
+        why = f"{left} of them are examples or still going on and stay." if left else "They can be restored."
+        if st.button("Delete", icon=":material/delete:", disabled=not own, key="delete-ticked", help=why):
+            with plain_errors():
+                for info in own:
+                    discard(info.id, root())
+                st.session_state.discarded = own[-1].id
+                st.rerun()
+        plain = columns | {"Status": [", ".join(words) for words in columns["Status"]]}
+        st.download_button(
+            "CSV",
+            columns_csv(plain),
+            "runs.csv",
+            "text/csv",
+            icon=":material/table:",
+            type="tertiary",
+            on_click="ignore",
+        )

@@ -16,11 +16,12 @@ from torch.nn import functional as F
 from ...config import RunConfig, SamplerConfig
 from ...model import Encoding, MultiModalCPC
 from ...model.encoded import Encoded, whole_summary
-from ...negatives.infonce import InfoNCE, info_nce
+from ...negatives.infonce import InfoNCE
 from ...negatives.sampler import HybridSampler, keys_of
-from ...sources import Anchors, Keys
+from ...sources import Keys
 from ...terms import Modality
 from ..states import with_prefix
+from .loss_inputs import LossInputs
 from .origin import Origin
 
 
@@ -65,7 +66,7 @@ class ItemTerm:
             views: features of both views by modality, which momentum encoders read.
             origin: of the B items of the batch.
         """
-        return {m: self._keys_of(m, self._targets(m, encodings[m], views[m]), origin) for m in encodings}
+        return {m: self.keys_of(m, self._targets(m, encodings[m], views[m]), origin) for m in encodings}
 
     def losses(
         self,
@@ -86,7 +87,35 @@ class ItemTerm:
             step: of the run, from 0.
             record: compute source statistics.
         """
-        return {m: self._loss(m, encodings[m], keys, shuffled.get(m), origin, step, record) for m in encodings}
+        found = {m: self.inputs(m, encodings[m], keys, shuffled.get(m), origin) for m in encodings}
+        return {m: inputs.loss(inputs.candidates(step), record) for m, inputs in found.items()}
+
+    def inputs(
+        self,
+        modality: Modality,
+        encoding: Encoding,
+        keys: dict[Modality, Keys],
+        shuffled: Encoded | None,
+        origin: Origin,
+    ) -> LossInputs:
+        """Gather what the loss of one modality is computed from; the arguments are those of `losses`."""
+        destroyed = None
+        if shuffled is not None:
+            destroyed = self.keys_of(modality, self._embedded(modality, shuffled), origin)
+        anchors = F.normalize(torch.cat(encoding.both_items()).float(), dim=1)
+        scale = 1 / self.config.loss.item_temperature
+        return LossInputs(
+            anchors=anchors,
+            positives=torch.arange(len(anchors), device=anchors.device),
+            weights=None,
+            futures=keys[modality],
+            other=next((keys[m] for m in keys if m != modality), None),
+            shuffled_input=destroyed,
+            parts=(("item", len(anchors)),),
+            sampler=self.samplers[modality],
+            scale=torch.tensor(scale, device=anchors.device),
+            bound=scale,
+        )
 
     def enqueue(self, keys: dict[Modality, Keys], step: int) -> None:
         """Add the keys of a step to the queues, one view of each item."""
@@ -140,38 +169,13 @@ class ItemTerm:
         result: Tensor = head(whole_summary(encoded, layers["gru"]))
         return result
 
-    def _keys_of(self, modality: Modality, embeddings: Tensor, origin: Origin) -> Keys:
+    def keys_of(self, modality: Modality, embeddings: Tensor, origin: Origin) -> Keys:
         """Keys of n · B embeddings, of the items of the batch n times."""
         times = len(embeddings) // len(origin.labels)
         items, labels, pairs = (
             numbers.repeat(times) for numbers in (origin.items[modality], origin.labels, origin.pairs)
         )
         return keys_of(modality, embeddings[:, None], items, labels, True, pairs)
-
-    def _loss(
-        self,
-        modality: Modality,
-        encoding: Encoding,
-        keys: dict[Modality, Keys],
-        shuffled: Encoded | None,
-        origin: Origin,
-        step: int,
-        record: bool,
-    ) -> InfoNCE:
-        own = keys[modality]
-        other = next((keys[m] for m in keys if m != modality), None)
-        destroyed = None
-        if shuffled is not None:
-            destroyed = self._keys_of(modality, self._embedded(modality, shuffled), origin)
-        anchors = F.normalize(torch.cat(encoding.both_items()).float(), dim=1)
-        positives = torch.arange(len(anchors), device=anchors.device)
-        drawn_for = Anchors(anchors.detach(), positives)
-        candidates = self.samplers[modality].candidates(own, step, other, destroyed, drawn_for)
-        scale = 1 / self.config.loss.item_temperature
-        labels = own.labels if record else None
-        return info_nce(
-            anchors, positives, candidates, torch.tensor(scale, device=anchors.device), labels=labels, bound=scale
-        )
 
 
 def _with_masks(config: RunConfig) -> SamplerConfig:

@@ -36,6 +36,7 @@ ENGINE = (
     "maps",
     "comparison",
     "execution",
+    "anatomy",
     "placing",
     "experiments",
     "api",

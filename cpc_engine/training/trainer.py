@@ -90,9 +90,7 @@ class Trainer:
         (1, ['image'])
     """
 
-    def __init__(
-        self, config: RunConfig, data: Dataset, fabric: Fabric, model: MultiModalCPC | None = None
-    ) -> None:
+    def __init__(self, config: RunConfig, data: Dataset, fabric: Fabric, model: MultiModalCPC | None = None) -> None:
         self.config, self.data, self.fabric = config, data, fabric
         device = data.train.labels.device
         self.model = new_model(config, data) if model is None else model

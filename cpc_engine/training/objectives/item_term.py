@@ -43,7 +43,7 @@ class ItemTerm:
         self, config: RunConfig, model: MultiModalCPC, ema: nn.ModuleDict | None, generator: torch.Generator
     ) -> None:
         self.config, self.model, self.ema = config, model, ema
-        dim, sampler = config.context.item_dim, _with_masks(config)
+        dim, sampler = config.context.item_dim, with_masks(config)
         self.samplers = {m: HybridSampler(sampler, dim, True, generator) for m in model.modalities}
         self.slow = None if ema is None else copy.deepcopy(self._layers()).requires_grad_(False)
 
@@ -51,7 +51,7 @@ class ItemTerm:
         """Continue with changed live settings."""
         self.config = config
         for sampler in self.samplers.values():
-            sampler.config = _with_masks(config)
+            sampler.config = with_masks(config)
 
     def keys(
         self,
@@ -120,10 +120,7 @@ class ItemTerm:
     def enqueue(self, keys: dict[Modality, Keys], step: int) -> None:
         """Add the keys of a step to the queues, one view of each item."""
         for modality, both in keys.items():
-            half = len(both.ids) // 2
-            pairs = None if both.pairs is None else both.pairs[:half]
-            one = Keys(both.vectors[:half], both.ids[:half], both.labels[:half], 1, pairs)
-            self.samplers[modality].enqueue(one, step)
+            self.samplers[modality].enqueue(one_view(both), step)
 
     @torch.no_grad()
     def update_momentum(self) -> None:
@@ -132,6 +129,11 @@ class ItemTerm:
             averages: list[Tensor] = list(self.slow.parameters())
             parameters: list[Tensor] = list(self._layers().parameters())
             torch._foreach_lerp_(averages, parameters, 1 - self.config.sampler.key_momentum)
+
+    def reset_momentum(self) -> None:
+        """Make the layers that make the keys equal to the trained ones."""
+        if self.slow is not None:
+            self.slow.load_state_dict(self._layers().state_dict())
 
     def queued(self) -> dict[Modality, int]:
         """Number of embeddings in the queue of each modality."""
@@ -178,5 +180,13 @@ class ItemTerm:
         return keys_of(modality, embeddings[:, None], items, labels, True, pairs)
 
 
-def _with_masks(config: RunConfig) -> SamplerConfig:
+def with_masks(config: RunConfig) -> SamplerConfig:
+    """Return the sampler's settings for the item-level term, whose own keys are always masked."""
     return config.sampler.model_copy(update={"mode": "exclude_positives"})
+
+
+def one_view(both: Keys) -> Keys:
+    """Return the keys of one view of each item, those that enter the queue."""
+    half = len(both.ids) // 2
+    pairs = None if both.pairs is None else both.pairs[:half]
+    return Keys(both.vectors[:half], both.ids[:half], both.labels[:half], 1, pairs)

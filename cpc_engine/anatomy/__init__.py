@@ -1,1 +1,1 @@
-"""The anatomy of one anchor: a run's batch rebuilt and held still, its candidates one by one, and other settings on it."""
+"""The anatomy of an anchor: a batch rebuilt and held still, its candidates one by one, other settings on it."""

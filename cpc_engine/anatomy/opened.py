@@ -34,6 +34,7 @@ class Opened:
 
     Args:
         folder: of the run.
+        data: where the data set is now, when it is not where it was.
 
     Attributes:
         trainer: at the step; its data's training split has the held-out items at its end.
@@ -48,23 +49,25 @@ class Opened:
         RunError: the run has no weights, or its files are damaged. DataError: its data set is not there.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, data: str | None = None) -> None:
         from lightning_fabric import Fabric
 
         info = folder.info()
         self.folder, self.step, self.drawing = folder, info.steps_done, _DRAWING
         self.config = config_at(folder, self.step)
-        data = load_dataset(self.config)
+        if data is not None:
+            self.config = self.config.replace({"data.path": data})
+        found = load_dataset(self.config)
         facts = folder.facts()
-        if list(data.classes) != list(facts["classes"]) or len(data.train) != facts["items"]["train"]:
-            raise DataError(f"{data.name}: its items are not those that this run learned from")
-        self.training_items = len(data.train)
-        self.held_out = sample_rows(data.test, self.config.evaluation.map_items, self.config.data.seed)
-        everything = replace(data, train=joined(data.train, data.test.take(self.held_out)))
+        if list(found.classes) != list(facts["classes"]) or len(found.train) != facts["items"]["train"]:
+            raise DataError(f"{found.name}: its items are not those that this run learned from")
+        self.training_items = len(found.train)
+        self.held_out = sample_rows(found.test, self.config.evaluation.map_items, self.config.data.seed)
+        everything = replace(found, train=joined(found.train, found.test.take(self.held_out)))
         precision = pick_precision(self.config.run.precision, "cpu")
         fabric = Fabric(accelerator="cpu", devices=1, plugins=precision_plugin(precision, "cpu"))
         self.trainer = Trainer(self.config, everything, fabric, load_model(folder))
-        self.trainer.order = batch_order(self.config, data.train)
+        self.trainer.order = batch_order(self.config, found.train)
         self.refilled = 0
         if folder.has_tensors("checkpoint"):
             try:

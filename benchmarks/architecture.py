@@ -42,7 +42,7 @@ ENGINE = (
     "api",
     "cli",
 )
-PAGES = ("start", "train", "runs", "compare", "explore", "place", "share")
+PAGES = ("start", "train", "runs", "compare", "explore", "negatives", "place", "share")
 UI = ("drawing", "shell", "components", *PAGES)
 LINE = 118
 

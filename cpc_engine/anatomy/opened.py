@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,13 +16,14 @@ from ..data.dataset import Dataset, Split
 from ..data.splits import sample_rows
 from ..errors import DataError, RunError
 from ..execution.device import pick_precision, precision_plugin
+from ..model.frontends import waveform
 from ..negatives.sampler import HybridSampler
 from ..storage.artifacts import load_model
 from ..storage.folder import RunFolder
 from ..terms import Modality
 from ..training.batches import batch_order
 from ..training.trainer import Trainer
-from .past import Past, Term, earlier, steps_before
+from .past import WANTED, Past, Term, earlier
 
 # A thread per page: random draws of two batches must not mix.
 _DRAWING = threading.RLock()
@@ -102,7 +104,7 @@ class Opened:
         """The keys of the batches before the step, oldest first, as the network at the step encodes them."""
         with self.drawing:
             self.trainer.generator.manual_seed((self.config.run.seed << 20) + self.step)
-            return earlier(self.trainer, steps_before(self.trainer, self.step))
+            return earlier(self.trainer, self.step, max(self.config.sampler.queue_size, WANTED))
 
     def samplers(self, term: Term) -> dict[Modality, HybridSampler]:
         """The samplers of negatives of one term, by modality."""
@@ -135,6 +137,11 @@ class Opened:
         if not len(found):
             raise DataError(f"{self.folder.id}: held-out item {row} is not on its map")
         return self.training_items + int(found[0])
+
+    def log_mel(self, row: int) -> np.ndarray:
+        """(bands, frames) log-mel spectrogram of the sound at a row of `items`, not normalized."""
+        found = self.trainer.model.audio_features.log_mel(waveform(self.items.recording(row)[None]))
+        return found[0].cpu().numpy()
 
     def next_rows(self) -> Tensor:
         """Rows (B,) of the batch that the run draws next, or would draw if it went on."""

@@ -14,29 +14,22 @@ from ..training.trainer import Trainer
 Term = Literal["prediction", "item"]
 Past = list[tuple[int, dict[tuple[Term, Modality], Keys]]]  # (step, keys that enter the queues), oldest first
 MOST_BATCHES = 8
-
-
-def steps_before(trainer: Trainer, step: int, wanted: int = 4096) -> range:
-    """Steps before `step` whose batches hold about `wanted` latents that enter a queue; at most 8.
-
-    Example:
-        >>> from types import SimpleNamespace as Some
-        >>> sampler = Some(queue_size=0, queue_per_item=1)
-        >>> trainer = Some(config=Some(sampler=sampler), order=Some(batch_size=1024))
-        >>> steps_before(trainer, step=100), steps_before(trainer, step=2)
-        (range(96, 100), range(0, 2))
-    """
-    sampler = trainer.config.sampler
-    a_batch = trainer.order.batch_size * max(sampler.queue_per_item, 1)
-    batches = min(-(-max(sampler.queue_size, wanted) // a_batch), MOST_BATCHES)
-    return range(max(step - batches, 0), step)
+WANTED = 4096
 
 
 @torch.no_grad()
-def earlier(trainer: Trainer, steps: range) -> Past:
-    """Encode the batches of earlier steps again, with the trainer's network as it is."""
+def earlier(trainer: Trainer, step: int, wanted: int = WANTED) -> Past:
+    """Encode the batches before a step again, with the trainer's network as it is.
+
+    Args:
+        trainer: at the step.
+        step: from 0; at most 8 batches before it are encoded.
+        wanted: latents that enter each queue after which no further batch is encoded.
+    """
     past: Past = []
-    for step in steps:
+    found: dict[tuple[Term, Modality], int] = {}
+    while step > 0 and len(past) < MOST_BATCHES and min(found.values(), default=0) < wanted:
+        step -= 1
         forward = trainer.forward(trainer.order.rows(step))
         keys: dict[tuple[Term, Modality], Keys] = {
             ("prediction", m): some.futures(min(trainer.model.horizons[m])) for m, some in forward.keys.items()
@@ -45,5 +38,8 @@ def earlier(trainer: Trainer, steps: range) -> Past:
             views = {m: (forward.inputs[m], forward.other[m]) for m in forward.inputs}
             both = trainer.item_term.keys(forward.encodings, views, forward.origin)
             keys |= {("item", m): one_view(some) for m, some in both.items()}
-        past.append((step, keys))
+        for which, some in keys.items():
+            per_item = min(trainer.config.sampler.queue_per_item or some.length, some.length)
+            found[which] = found.get(which, 0) + len(some.ids) // some.length * per_item
+        past.insert(0, (step, keys))
     return past

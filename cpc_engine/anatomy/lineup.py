@@ -70,6 +70,21 @@ class Strip:
         order = torch.where(self.counts, self.share, -torch.inf).topk(min(count, len(self.share))).indices
         return [index for index in order.tolist() if bool(self.counts[index])]
 
+    def by_item(self, count: int) -> list[tuple[int, int, float]]:
+        """The items whose negatives have the largest shares together, largest first.
+
+        Returns:
+            For each item: the index of its strongest negative, how many negatives it has, and their share together.
+        """
+        indices = self.counts.nonzero()[:, 0]
+        items, which = self.items[indices].unique(return_inverse=True)
+        totals = torch.zeros(len(items)).index_add_(0, which, self.share[indices])
+        found = []
+        for item in totals.topk(min(count, len(items))).indices.tolist():
+            own = indices[which == item]
+            found.append((int(own[self.share[own].argmax()]), len(own), float(totals[item])))
+        return found
+
 
 @dataclass(frozen=True)
 class Lineup:

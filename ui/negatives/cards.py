@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from .anchor import Chosen
 
 
+PULL = (
+    "The items whose negatives have the largest share of the gradient together. Similarity and age are those of the "
+    "strongest piece. Pull: the length of Σ p k over all negatives of the source. Pushes in different directions cancel, "
+    "so a large share can pull little."
+)
+
+
 def show_anchor_card(chosen: Chosen, lineup: Lineup) -> None:
     """What the anchor and its positive are: one item, of which one piece is predicted."""
     frozen, row = chosen.frozen, lineup.item
@@ -32,7 +39,8 @@ def show_anchor_card(chosen: Chosen, lineup: Lineup) -> None:
         what = f"A summary of this item. Its positive: piece {lineup.position + 1} of it."
     else:
         begin = lineup.position + 1 - int(lineup.part)
-        what = f"From its pieces up to {begin}, a prediction of piece {lineup.position + 1}: the positive."
+        heard = f"its pieces up to {begin}" if begin > 1 else "its first piece"
+        what = f"From {heard}, a prediction of piece {lineup.position + 1}: the positive."
     st.markdown(
         f"{what} Similarity to the positive **{lineup.similarity:.2f}**, p₊ **{lineup.positive:.1%}**, loss "
         f"**{lineup.loss:.2f}**; about **{lineup.effective:,.0f}** negatives pull alike."
@@ -44,7 +52,7 @@ def show_anchor_card(chosen: Chosen, lineup: Lineup) -> None:
 def show_line_up(chosen: Chosen, lineup: Lineup, count: int) -> None:
     """The negatives with the largest shares of each source, the strongest source first."""
     for name, strip in sorted(lineup.strips.items(), key=lambda pair: -pair[1].total):
-        best = strip.hardest(count)
+        best = strip.by_item(count)
         masked = int((~strip.counts).sum())
         facts = [
             f"{strip.total:.1%} of the gradient",
@@ -53,17 +61,17 @@ def show_line_up(chosen: Chosen, lineup: Lineup, count: int) -> None:
         ]
         facts += [f"{masked:,} masked"] if masked else []
         facts += ["stop-gradient: they are not pushed themselves"] if strip.detached else []
-        st.markdown(f"**{source_label(name)}** · {' · '.join(facts)}")
+        st.markdown(f"**{source_label(name)}** · {' · '.join(facts)}", help=PULL)
         if not best:
             st.caption("All of its candidates are masked for this anchor.")
             continue
         with st.container(horizontal=True, gap="small", key=f"strip-{name}"):
-            for number, index in enumerate(best):
-                with st.container(width=148, gap="xxsmall", key=f"candidate-{name}-{number}"):
-                    _candidate(chosen, lineup, strip, index)
+            for number, (index, pieces, share) in enumerate(best):
+                with st.container(width=122, gap="xxsmall", key=f"candidate-{name}-{number}"):
+                    _candidate(chosen, lineup, strip, index, pieces, share)
 
 
-def _candidate(chosen: Chosen, lineup: Lineup, strip: Strip, index: int) -> None:
+def _candidate(chosen: Chosen, lineup: Lineup, strip: Strip, index: int, pieces: int, share: float) -> None:
     frozen, row = chosen.frozen, int(strip.items[index])
     picture, sound = looks(chosen.run, chosen.stamp, chosen.data, _modality(chosen, strip.source), row)
     st.image(picture, width=96)
@@ -75,7 +83,7 @@ def _candidate(chosen: Chosen, lineup: Lineup, strip: Strip, index: int) -> None
         f"{literal(name_of(frozen, row))}",
         f"{literal(class_of(frozen, row))} {false}",
         f"similarity **{float(strip.similarities[index]):.2f}**",
-        f"share **{float(strip.share[index]):.2%}**",
+        f"share **{share:.2%}**" + (f" ({pieces} pieces)" if pieces > 1 else ""),
         f"{age} step{'s' if age > 1 else ''} old" if age else "",
         _origin(chosen, lineup, strip, index),
     ]

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 CSS = """
 .block-container { padding-top: 4.2rem; max-width: 96rem; }
 .block-container h1 { padding: 0; font-size: 1.3rem; }
-.st-key-answer p { font-size: 1.05rem; line-height: 1.45; }
+.st-key-answer p { font-size: 1.02rem; line-height: 1.4; }
+.st-key-verdict p { font-size: 0.92rem; line-height: 1.45; }
 [class*="st-key-candidate-"] { border-left: 5px solid; padding-left: 0.5rem; }
 """
 

@@ -37,9 +37,9 @@ def _anchor(chosen: Chosen) -> None:
         words = st.container(key="answer")
         left, middle, right = st.columns([20, 56, 24], gap="medium")
         with right, st.container(key="what-if", gap="xsmall"):
-            st.markdown("**What if** · this batch only, nothing trained")
+            st.markdown("**What if** · nothing trained", help="Other settings on the same batch, held still.")
+            verdict = st.container(key="verdict")
             config = settings(chosen)
-            verdict = st.container()
         now = present(chosen.run, chosen.stamp, chosen.data, chosen.row, chosen.which, chosen.anchor)
         own = chosen.frozen.opened.config
         then = now if config == own else _asked(chosen, config)
@@ -51,7 +51,7 @@ def _anchor(chosen: Chosen) -> None:
             show_anchor_card(chosen, then.lineup)
         with middle:
             _charts(chosen, now, then)
-        show_line_up(chosen, then.lineup, HARDEST)
+            show_line_up(chosen, then.lineup, HARDEST)
 
 
 def _asked(chosen: Chosen, config: RunConfig) -> Outcome:

@@ -161,6 +161,15 @@ def test_figures_equal_a_count_by_hand(folders: dict[str, RunFolder], name: str)
             assert [float(strip.share[j]) for j in best] == sorted(
                 (float(strip.share[j]) for j in counted), reverse=True
             )[:5]
+            together: dict[int, list[float]] = {}
+            for j in counted:
+                together.setdefault(int(strip.items[j]), []).append(float(strip.share[j]))
+            for index, number, share in strip.by_item(3):
+                own_shares = together.pop(int(strip.items[index]))
+                assert number == len(own_shares)
+                assert share == pytest.approx(sum(own_shares), abs=1e-5)
+                assert float(strip.share[index]) == max(own_shares)
+                assert share >= max(map(sum, together.values()), default=-1.0) - 1e-5 or number == 0
             if source == "queue":
                 stored = inputs.sampler.queue.state()
                 by_hand = {

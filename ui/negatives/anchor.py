@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 WAYS = {
     "losses": "hardest",
     "margin": "most mistaken",
-    "false_share": "most pulled by its own class",
+    "false_share": "most pulled by own class",
     "map": "from the map",
 }
 HELP = (
     "Of the batch that this run draws next. **Hardest**: the largest loss. **Most mistaken**: the hardest negative is "
-    "more similar than the positive by most. **Most pulled by its own class**: the largest share of the gradient from "
+    "more similar than the positive by most. **Most pulled by own class**: the largest share of the gradient from "
     "false negatives. **From the map**: click a held-out item; it takes a place in that batch."
 )
 TERMS = {"prediction": "prediction of what comes next", "item": "item-level term"}
@@ -72,7 +72,7 @@ def choose_loss(source: Opened) -> Which:
         return ", ".join(parts)
 
     names = {f"{term}-{modality}": (term, modality) for term, modality in options}
-    name = st.selectbox("Loss", list(names), format_func=lambda key: words(names[key]), key="negatives-loss", width=260)
+    name = st.selectbox("Loss", list(names), format_func=lambda key: words(names[key]), key="negatives-loss", width=190)
     return names[name]
 
 
@@ -82,12 +82,14 @@ def choose_anchor(
     """The controls beside the run's name, and what they choose."""
     source = opened(run, stamp, data)
     ways = list(WAYS) if has_map(run) else [way for way in WAYS if way != "map"]
-    if "item" in st.query_params and "negatives-way" not in st.session_state and has_map(run):
-        st.session_state["negatives-way"] = "map"
+    asked = "map" if "item" in st.query_params and has_map(run) else ways[0]
+    if st.session_state.get("negatives-way") not in ways:
+        st.session_state["negatives-way"] = asked
     with place:
-        way = st.segmented_control(
-            "Anchor", ways, default=ways[0], required=True, format_func=WAYS.__getitem__, key="negatives-way", help=HELP
+        picked = st.segmented_control(
+            "Anchor", ways, required=True, format_func=WAYS.__getitem__, key="negatives-way", help=HELP
         )
+    way = picked or ways[0]
     if way == "map":
         row = _from_map(run, source, which, place)
         frozen = batch(run, stamp, data, row).losses[which]
@@ -100,7 +102,7 @@ def choose_anchor(
             [None, *classes],
             format_func=lambda one: "any class" if one is None else plain_name(source.data.classes[one]),
             key=f"negatives-class-{run}",
-            width=150,
+            width=120,
         )
     frozen = batch(run, stamp, data, None).losses[which]
     return Chosen(run, stamp, data, None, frozen, found.most(way, label))
@@ -128,7 +130,7 @@ def _from_map(run: str, source: Opened, which: Which, place: st.delta_generator.
                 f"{plain_name(stored.names[i])} · {plain_name(stored.classes[int(stored.labels[i])])}"
             ),
             key=key,
-            width=240,
+            width=230,
         )
     with st.expander("Map: click an item", expanded=asked == "", key="negatives-map"):
         _map(run, stored)

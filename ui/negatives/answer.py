@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from cpc_engine.anatomy.frozen import Frozen
     from cpc_engine.anatomy.lineup import Lineup
 
-SYNTHETIC = ("perturbed", "mixed")
-
 
 def answer(frozen: Frozen, lineup: Lineup) -> str:
     """Which source pulls hardest on the anchor, and whether its strongest negative is a false one."""
@@ -43,13 +41,13 @@ def answer(frozen: Frozen, lineup: Lineup) -> str:
     )
 
 
-def advice(lineup: Lineup) -> dict[str, tuple[str, float]]:
-    """{source: (its label, false share)} of the sources of whose pull more than half comes from the anchor's class."""
-    return {
-        name: (source_label(name), strip.false_share)
+def advice(lineup: Lineup) -> str:
+    """The sources of whose pull more than half comes from the anchor's class, with that part; empty where none is."""
+    return ", ".join(
+        f"{source_label(name)} ({strip.false_share:.0%})"
         for name, strip in lineup.strips.items()
         if strip.total > 0.05 and strip.false_share > 0.5
-    }
+    )
 
 
 def _of_class(name: str) -> str:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 PULL = (
-    "The items whose negatives have the largest share of the gradient together. Similarity and age are those of the "
-    "strongest piece. Pull: the length of Σ p k over all negatives of the source. Pushes in different directions cancel, "
+    "The items whose negatives have the largest share of the gradient together; similarity and age are those of the "
+    "strongest. Pull: the length of Σ p k over all negatives of the source. Pushes in different directions cancel, "
     "so a large share can pull little."
 )
 
@@ -42,7 +42,7 @@ def show_anchor_card(chosen: Chosen, lineup: Lineup) -> None:
         heard = f"its pieces up to {begin}" if begin > 1 else "its first piece"
         what = f"From {heard}, a prediction of piece {lineup.position + 1}: the positive."
     st.markdown(
-        f"{what} Similarity to the positive **{lineup.similarity:.2f}**, p₊ **{lineup.positive:.1%}**, loss "
+        f"{what} Similarity to the positive **{lineup.similarity:.2f}**, p₊ **{lineup.positive:.2%}**, loss "
         f"**{lineup.loss:.2f}**; about **{lineup.effective:,.0f}** negatives pull alike."
     )
     if chosen.row is not None and chosen.frozen.batch.replaced:

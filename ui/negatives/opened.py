@@ -78,9 +78,9 @@ def looks(run: str, stamp: Stamp, data: str | None, modality: Modality, row: int
 
 
 def name_of(frozen: Frozen, row: int) -> str:
-    """What people call an item: its name's last part."""
-    name: str = frozen.opened.items.names[row]
-    return name.rpartition("/")[2] if len(name) > 24 else name
+    """What people call an item: the last part of its name, after the split's name where that is a number."""
+    parts = frozen.opened.items.names[row].split("/")
+    return "/".join(parts[-2:]) if parts[-1].isdecimal() else parts[-1]
 
 
 def class_of(frozen: Frozen, row: int) -> str:

@@ -56,7 +56,7 @@ def _choose_run() -> str | None:
         return None
     names = {info.id: _label(info) for info in known}
     index = ids.index(chosen) if chosen else 0
-    run = st.selectbox("Run", ids, index, format_func=names.__getitem__, key="negatives-run", width=300)
+    run = st.selectbox("Run", ids, index, format_func=names.__getitem__, key="negatives-run", width=240)
     st.query_params["run"] = run
     return str(run)
 

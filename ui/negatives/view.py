@@ -12,6 +12,7 @@ from ..shell.errors import plain_errors
 from ..shell.glossary import define
 from ..shell.links import train_like
 from .answer import advice, answer
+from .branch import fork_button
 from .cards import show_anchor_card, show_line_up
 from .opened import name_of, present
 from .what_if import settings
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .anchor import Chosen
 
 TICKS = 160  # of one source on the ruler
-HARDEST = 6  # shown as pictures of each source
+HARDEST = 5  # shown as pictures of each source
 
 
 def show_anchor(chosen: Chosen) -> None:
@@ -77,6 +78,7 @@ def _verdict(chosen: Chosen, now: Outcome, then: Outcome, config: RunConfig) -> 
         lines.append(f"gradient, cosine to the present one: **{then.cosine(now):.2f}**")
     st.markdown("  \n".join(lines), help=define("effective_negatives"))
     if changes:
+        fork_button(chosen.run, changes)
         train_like(chosen.frozen.opened.config, "Train with these settings", changes)
     else:
         st.caption("Move a slider: everything on this page follows.")
@@ -97,11 +99,10 @@ def _charts(chosen: Chosen, now: Outcome, then: Outcome) -> None:
         "from the anchor's class.",
         help=define("gradient_share"),
     )
-    for label, share in advice(lineup).values():
-        st.warning(
-            f"**{share:.0%} of what {label} negatives do here pushes the anchor away from its own class.** Ways out: "
-            "negatives from other items only, a larger σ, fewer copies of the same item, or other data.",
-            icon=":material/warning:",
+    if found := advice(lineup):
+        st.markdown(
+            f":orange[:material/warning:] **More than half of what {found} negatives do here pushes the anchor from "
+            "its own class.** Ways out: negatives from other items only, larger σ, debiasing (class prior), other data."
         )
 
 

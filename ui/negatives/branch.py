@@ -12,8 +12,8 @@ from ..shell.errors import plain_errors
 from ..shell.session import has_ended, manager, open_run, root
 
 HELP = (
-    "Goes on from this run's checkpoint twice, once with what you changed and once without. Both have the same weights, "
-    "data order and random numbers, so what differs between them is what the change did."
+    "Goes on from this run's checkpoint twice, once with what you changed and once without. Both have the same "
+    "weights, data order and random numbers, so what differs between them is what the change did."
 )
 
 

@@ -9,8 +9,8 @@ import streamlit as st
 
 from cpc_engine.terms import ITEM_NOUNS
 
-from ..components.scatter import choice, clicked, scatter
-from ..drawing.map_figure import class_figure
+from ..components.scatter import choice, clicked, light, scatter
+from ..drawing.map_figure import class_figure, lit_traces
 from ..drawing.text import plain_name
 from ..shell.session import has_map, open_run
 from .opened import Stamp, batch, opened, surveyed
@@ -133,17 +133,19 @@ def _from_map(run: str, source: Opened, which: Which, place: st.delta_generator.
             width=230,
         )
     with st.expander("Map: click an item", expanded=asked == "", key="negatives-map"):
-        _map(run, stored)
-        choice(f"negatives-map-{run}", [item], lambda: None, follow_click)
+        _map(run, stored, item)
+        choice(f"negatives-map-{run}", [], lambda: None, follow_click)
     st.query_params["item"] = str(item)
     return source.row_of("test", int(stored.rows[item]))
 
 
-def _map(run: str, stored: RunMap) -> None:
+def _map(run: str, stored: RunMap, item: int) -> None:
     method = "tsne" if "tsne" in stored.maps else next(iter(stored.maps))
-    figure = class_figure(stored, stored.maps[method].layout, "Held-out items")
+    layout = stored.maps[method].layout
+    figure = class_figure(stored, layout, "Held-out items")
     what = f"Map of {len(stored.labels)} held-out items by class; click one to make it the anchor."
     scatter(figure, key=f"negatives-map-{run}", height=300, alt=what, lasso=False)
+    light(f"negatives-map-{run}", lit_traces(layout[[item]], ["anchor"]))
 
 
 def _piece(frozen: Frozen, row: int, place: st.delta_generator.DeltaGenerator) -> int:

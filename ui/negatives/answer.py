@@ -29,7 +29,7 @@ def answer(frozen: Frozen, lineup: Lineup) -> str:
     )
     age = int(strip.ages[best])
     old = f", {age} step{'s' if age > 1 else ''} old" if age else ""
-    what = f"a noisy copy of {literal(name_of(frozen, row))}" if name == "perturbed" else literal(name_of(frozen, row))
+    what = f"noise on {literal(name_of(frozen, row))}" if name == "perturbed" else literal(name_of(frozen, row))
     if strip.second is not None:
         what = f"a mixture of {what} and {literal(name_of(frozen, int(strip.second[best])))}"
     share = float(strip.share[best])

@@ -36,12 +36,13 @@ ENGINE = (
     "maps",
     "comparison",
     "execution",
+    "anatomy",
     "placing",
     "experiments",
     "api",
     "cli",
 )
-PAGES = ("start", "train", "runs", "compare", "explore", "place", "share")
+PAGES = ("start", "train", "runs", "compare", "explore", "negatives", "place", "share")
 UI = ("drawing", "shell", "components", *PAGES)
 LINE = 118
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -174,6 +174,30 @@ class Run:
         if end.status == "failed":
             raise RunError(f"{self.id}: {end.message}")
         return self
+
+    def fork(
+        self, changes: Mapping[str, Any], steps: int | None = None, progress: bool = True, root: Path | None = None
+    ) -> tuple[Run, Run]:
+        """Go on from its checkpoint twice, with changes and without, and train both in this thread.
+
+        Both have the same weights, data order and random numbers (see `execution.fork`).
+
+        Args:
+            changes: {"section.setting": value} of the first one.
+            steps: how many steps they go on; by default those that are left, or a quarter of a finished run.
+            root: the folder of runs for both; the run's own by default.
+
+        Returns:
+            The run with the changes, and its control.
+
+        Raises:
+            ConfigError: a change would be other data, another network, or other random numbers.
+            RunError: it has no checkpoint, or a fork failed.
+        """
+        from ..execution.fork import fork
+
+        forks = fork(self.folder, changes, self.path.parent if root is None else root, steps)
+        return Run(forks.child).resume(progress), Run(forks.control).resume(progress)
 
     @property
     def model(self) -> MultiModalCPC:

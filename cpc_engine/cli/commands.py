@@ -60,6 +60,22 @@ def resume(options: Options) -> int:
     return _report(options, api.open_run(options.run, options.runs).resume())
 
 
+def fork(options: Options) -> int:
+    """Branch a run at its checkpoint, and train the fork and its control."""
+    if options.steps is not None and options.steps < 1:
+        raise ConfigError(f"--steps: 1 or more, not {options.steps}")
+    source = api.open_run(options.run, options.runs)
+    child, control = source.fork(_assigned(options.set), options.steps, root=options.runs)
+    infos = [child.info, control.info]
+    lines = [
+        f"{info.name}: {info.status} after {info.steps_done} steps, loss {_number(info.loss_last)}" for info in infos
+    ]
+    lines += [str(child.path), str(control.path)]
+    document = {"of": source.id, "fork": _summary(infos[0], child.path), "control": _summary(infos[1], control.path)}
+    _print(options, document, lines)
+    return 1 if any(info.status == "diverged" for info in infos) else 0
+
+
 def list_all(options: Options) -> int:
     """List all runs, newest first; broken ones are named on stderr."""
     root = options.runs or default_root()
@@ -174,6 +190,7 @@ COMMANDS: dict[str, Callable[[Options], int]] = {
     "settings": list_settings,
     "train": train,
     "resume": resume,
+    "fork": fork,
     "list": list_all,
     "evaluate": evaluate,
     "embed": embed,
@@ -202,21 +219,30 @@ def _configured(options: Options) -> RunConfig:
             raise ConfigError(f"cannot read {options.config}: {getattr(error, 'strerror', None) or error}") from None
     else:
         config = preset(names[0]).config()
-    changes: dict[str, Any] = {}
-    for assignment in options.set:
-        path, equals, value = assignment.partition("=")
-        if not equals:
-            raise ConfigError(f"--set takes section.setting=value, not {assignment!r}")
-        changes[path.strip()] = value.strip()
     return configured(
         config,
-        changes,
+        _assigned(options.set),
         steps=options.steps,
         data=options.data,
         seed=options.seed,
         device=options.device,
         name=options.name,
     )
+
+
+def _assigned(assignments: Sequence[str]) -> dict[str, Any]:
+    """The changes of --set, {"section.setting": text}.
+
+    Raises:
+        ConfigError: one is no assignment.
+    """
+    changes: dict[str, Any] = {}
+    for assignment in assignments:
+        path, equals, value = assignment.partition("=")
+        if not equals:
+            raise ConfigError(f"--set takes section.setting=value, not {assignment!r}")
+        changes[path.strip()] = value.strip()
+    return changes
 
 
 def _report(options: Options, run: api.Run) -> int:

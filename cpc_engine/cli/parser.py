@@ -67,6 +67,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     train.add_argument("--name", metavar="L", help="a name to recognize the run by")
 
     add("resume", "continue a run that ended early").add_argument("run", help=RUN_HELP)
+    fork = add("fork", "go on from a run's checkpoint twice, with a change and without")
+    fork.add_argument("run", help=RUN_HELP)
+    fork.add_argument(
+        "--set", action="append", default=[], metavar="a.b=v", help="what the fork changes (see settings)"
+    )
+    fork.add_argument("--steps", type=int, metavar="N", help="how many steps both go on")
     add("list", "all runs, newest first")
 
     evaluate = add("evaluate", "metrics and probes of a run on held-out items, with baselines")

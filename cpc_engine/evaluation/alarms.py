@@ -11,6 +11,8 @@ from ..sources import SOURCES
 COLLAPSED = 0.3  # spread of the latents; 1 is an evenly covered sphere, a healthy run stays above 0.5
 DEAD_SHARE = 0.01  # of the gradient
 DEAD_STEPS = 20  # consecutive records below DEAD_SHARE before a source counts as dead
+FALSE_SHARE = 0.5  # of a source's gradient share, beyond what chance gives, from candidates of the anchor's class
+FALSE_WEIGHT = 0.1  # gradient share from which on a source's false negatives matter
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,8 @@ class Alarm:
     """One warning.
 
     Attributes:
-        kind: "collapse", "dead_source", "no_gradient", "queue_depth", or "diverged".
-        where: the modality, followed by the source for a dead source; empty for a warning about the whole run.
+        kind: "collapse", "dead_source", "no_gradient", "queue_depth", "false_negatives", or "diverged".
+        where: the modality, followed by the source where one is meant; empty for a warning about the whole run.
         message: what is wrong. advice: what to do about it.
         changes: settings that follow the advice, {"section.setting": value}; empty where it takes a decision.
     """
@@ -81,7 +83,34 @@ def alarms(records: Sequence[dict[str, Any]], train_items: int) -> list[Alarm]:
                     {"sampler.queue_size": latents // 2},
                 )
             )
+        raised += [
+            _false(modality, name, *found) for name in part["sources"] if (found := _falls(records, modality, name))
+        ]
     return raised
+
+
+def _falls(records: Sequence[dict[str, Any]], modality: str, source: str) -> tuple[float, float] | None:
+    """How much of a source's share false negatives have, and how many of its negatives they are; None if not too much.
+
+    Of two classes half of all negatives are of the anchor's class, so what counts is the part beyond their number.
+    """
+    recent = [r["modalities"][modality]["sources"].get(source) for r in records[-DEAD_STEPS:]]
+    known = [s for s in recent if s is not None and abs(s["share"]) >= FALSE_WEIGHT]
+    if len(known) < DEAD_STEPS:
+        return None
+    mass, number = (sum(s[name] for s in known) / len(known) for name in ("false_mass", "false_negatives"))
+    return (mass, number) if mass - number > FALSE_SHARE * (1 - number) else None
+
+
+def _false(modality: str, source: str, mass: float, number: float) -> Alarm:
+    return Alarm(
+        "false_negatives",
+        f"{modality} {source}",
+        f"{mass:.0%} of what the {SOURCES[source].label} negatives of {modality} do comes from the anchor's own class, "
+        f"which {number:.0%} of them have.",
+        "Take negatives from other items only, subtract false ones (sampler.class_prior), or make noise larger.",
+        {"sampler.same_item": False},
+    )
 
 
 def _is_dead(records: Sequence[dict[str, Any]], modality: str, source: str) -> bool:

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..config import RunConfig
+from ..data.dataset import Split
+
 
 class BatchSampler:
     """Draws batches from a new random order of all items in every epoch.
@@ -60,3 +63,9 @@ class BatchSampler:
         remainder = remainder[torch.randperm(len(remainder), generator=generator)]
         batches = torch.cat([*full, self._batched(remainder)])
         return batches[torch.randperm(len(batches), generator=generator)]
+
+
+def batch_order(config: RunConfig, train: Split) -> BatchSampler:
+    """Return the order in which a run draws its training items."""
+    groups = train.groups if config.sampler.one_group else None
+    return BatchSampler(len(train), config.optimizer.batch_size, config.run.seed, groups)

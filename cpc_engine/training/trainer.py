@@ -10,6 +10,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import torch
 from lightning_fabric import Fabric
@@ -19,14 +20,14 @@ from ..config import RunConfig
 from ..data.dataset import Dataset
 from ..data.windows import all_windows
 from ..errors import ConfigError
-from ..model import Encoding
+from ..model import Encoding, MultiModalCPC
 from ..model.encoded import Encoded
 from ..model.frontends import shuffle_frames, shuffle_tiles
 from ..negatives.infonce import InfoNCE
 from ..negatives.source_stats import HardNegative
 from ..sources import Keys
 from ..terms import Modality
-from .batches import BatchSampler
+from .batches import batch_order
 from .initial import new_model
 from .objectives.item_term import ItemTerm
 from .objectives.origin import Origin
@@ -42,6 +43,23 @@ SHUFFLE_TILE = 8  # px; smaller than a patch, so that shuffled input differs wit
 MetricsFunction = Callable[["Trainer"], dict[str, float]]  # computes metrics of the current network
 
 
+class Forward(NamedTuple):
+    """What the losses of a batch of B items are made of.
+
+    Attributes:
+        rows: (B,) int64 of the training items. inputs: features by modality.
+        other: features of other views or windows; None unless the loss compares items.
+        encodings: by modality. origin: of the rows. keys: of the prediction of later positions, by modality.
+    """
+
+    rows: Tensor
+    inputs: dict[Modality, Tensor]
+    other: dict[Modality, Tensor] | None
+    encodings: dict[Modality, Encoding]
+    origin: Origin
+    keys: dict[Modality, Keys]
+
+
 class Trainer:
     """The network, queues, and optimizer of a run; `step` advances them by one batch.
 
@@ -49,6 +67,7 @@ class Trainer:
         config: configuration of the run.
         data: the data set. The network is created on its device.
         fabric: sets up device and precision.
+        model: a network to go on with; a new one by default.
 
     Attributes:
         model: the network.
@@ -71,10 +90,10 @@ class Trainer:
         (1, ['image'])
     """
 
-    def __init__(self, config: RunConfig, data: Dataset, fabric: Fabric) -> None:
+    def __init__(self, config: RunConfig, data: Dataset, fabric: Fabric, model: MultiModalCPC | None = None) -> None:
         self.config, self.data, self.fabric = config, data, fabric
         device = data.train.labels.device
-        self.model = new_model(config, data)
+        self.model = new_model(config, data) if model is None else model
         self.ema: nn.ModuleDict | None = None
         if config.sampler.key_momentum > 0:
             self.ema = copy.deepcopy(self.model.encoders).requires_grad_(False)
@@ -82,8 +101,7 @@ class Trainer:
         self.views = Views(config, self.model, data.train, self.generator)
         self.prediction = PredictionTerm(config, self.model, self.ema, self.generator)
         self.item_term = ItemTerm(config, self.model, self.ema, self.generator) if config.loss.item_weight > 0 else None
-        groups = data.train.groups if config.sampler.one_group else None
-        self.order = BatchSampler(len(data.train), config.optimizer.batch_size, config.run.seed, groups)
+        self.order = batch_order(config, data.train)
         optimizer = torch.optim.AdamW(
             [p for p in self.model.parameters() if p.requires_grad],
             lr=config.optimizer.learning_rate,
@@ -149,18 +167,9 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.network.train()
-        rows = self.order.rows(step)
-        rows = rows[self._labels[rows].argsort(stable=True)]  # by class, as the source statistics need candidates
-        window = self.views.window(rows)
-        inputs = self.views.features(window)
-        same = self.views.features(window) if config.context.other_view else None
-        other = self.views.features(self.views.window(rows)) if config.loss.compares_items else None
-        encodings: dict[Modality, Encoding] = self.network(inputs, same if self.ema is None else None, other)
-        drawn = rows.to(self.generator.device)
-        items = {m: numbers[drawn] for m, numbers in self._contents.items()}
-        origin = Origin(items, window.batch.labels, self._pairs[drawn], window.places)
-        targets = inputs if same is None else same
-        keys = {m: self.prediction.keys(m, targets[m], encodings[m], origin) for m in encodings}
+        forward = self.forward(self.order.rows(step))
+        inputs, encodings, origin, keys = forward.inputs, forward.encodings, forward.origin, forward.keys
+        other = forward.other
         scale = self.model.scale()
         # On a CPU statistics cost 1 to 3 % of a step, and they change the order of sums and thus their rounding: with
         # them in every step, what is recorded does not change the weights. On a GPU they would synchronize it.
@@ -170,7 +179,7 @@ class Trainer:
         queued = {m: len(sampler.queue) for m, sampler in self.prediction.samplers.items()}
         for m in keys:
             if config.sampler.shuffled == "input":
-                shuffled[m] = self._shuffled_input(m, inputs[m])
+                shuffled[m] = self.shuffled_input(m, inputs[m])
             results[m] = self.prediction.loss(m, encodings[m], keys, shuffled.get(m), origin, scale, step, watched)
         loss = torch.stack([result.loss for result in results.values()]).mean()
         compared: dict[Modality, InfoNCE] = {}
@@ -231,12 +240,28 @@ class Trainer:
             hard=hard,
         )
 
+    def forward(self, rows: Tensor) -> Forward:
+        """Draw views of the training items at `rows` (B,), and compute what the losses are made of."""
+        config = self.config
+        rows = rows[self._labels[rows].argsort(stable=True)]  # by class, as the source statistics need candidates
+        window = self.views.window(rows)
+        inputs = self.views.features(window)
+        same = self.views.features(window) if config.context.other_view else None
+        other = self.views.features(self.views.window(rows)) if config.loss.compares_items else None
+        encodings: dict[Modality, Encoding] = self.network(inputs, same if self.ema is None else None, other)
+        drawn = rows.to(self.generator.device)
+        items = {m: numbers[drawn] for m, numbers in self._contents.items()}
+        origin = Origin(items, window.batch.labels, self._pairs[drawn], window.places)
+        targets = inputs if same is None else same
+        keys = {m: self.prediction.keys(m, targets[m], encodings[m], origin) for m in encodings}
+        return Forward(rows, inputs, other, encodings, origin, keys)
+
     def _regularizers(self, encodings: dict[Modality, Encoding]) -> Tensor:
         """The terms without negatives, averaged over modalities."""
         views = [encoding.both_items() for encoding in encodings.values()]
         return torch.stack([vicreg(a.float(), b.float(), self.config.loss) for a, b in views]).mean()
 
-    def _shuffled_input(self, modality: Modality, features: Tensor) -> Encoded:
+    def shuffled_input(self, modality: Modality, features: Tensor) -> Encoded:
         """Encode the same items with their spectrogram frames or image tiles in random order."""
         if modality == "audio":
             shuffled = shuffle_frames(features, self.generator)

@@ -152,6 +152,9 @@ def _facts(exploration: Exploration, item: int) -> None:
             facts.append(f"probe says {plain_name(items.classes[int(exploration.predicted[item])])}")
         facts.append(f"predicted with cosine {exploration.agreement[item]:.2f}")
     st.caption(literal(" · ".join(facts)))
+    if items.splits[item] == "test" and exploration.data is not None:
+        address = {"run": exploration.folder.id, "item": str(item)}
+        st.page_link("pages/negatives.py", label="Its negatives", icon=":material/compress:", query_params=address)
 
 
 def _neighbors(exploration: Exploration, near: list[tuple[int, float]]) -> None:

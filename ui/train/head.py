@@ -36,6 +36,10 @@ def show_run_head(run: Run, reach: Reach) -> None:
             st.page_link(
                 "pages/explore.py", label="Explore", icon=":material/scatter_plot:", query_params={"run": run.id}
             )
+        if run.folder.has("weights"):
+            st.page_link(
+                "pages/negatives.py", label="Negatives", icon=":material/compress:", query_params={"run": run.id}
+            )
         st.page_link("pages/compare.py", label="Compare", icon=":material/balance:", query_params={"runs": run.id})
         with st.popover("More", icon=":material/more_horiz:", type="tertiary", key="run-menu"):
             st.caption(f"Run {literal(info.id)}")

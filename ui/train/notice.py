@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cpc_engine.execution.manager import RunProgress
 
 TRAINS = "Switches and sliders that are not gray act from the next step on, and are marked on all charts."
+ABOUT_NEGATIVES = ("false_negatives", "dead_source", "queue_depth", "no_gradient")
 ENDED = "Turn a switch or a slider and press Start: the next run begins with these settings."
 
 
@@ -37,6 +38,9 @@ def show_notice(progress: RunProgress, run: Run) -> None:
             _line("gray", "info", sentence(lines[0]))
         else:
             _line("gray", "tune", ENDED)
+        if any(alarm.kind in ABOUT_NEGATIVES for alarm in raised) and run.folder.has("weights"):
+            address = {"run": run.id}
+            st.page_link("pages/negatives.py", label="See it", icon=":material/compress:", query_params=address)
         for changes in _fixes(raised, run)[:1]:
             _fix(run, changes, progress)
         if len(raised) + len(lines) > 1 or (progress.message and raised):

@@ -16,11 +16,12 @@ from torch.nn import functional as F
 from ...config import RunConfig, SamplerConfig
 from ...model import Encoding, MultiModalCPC
 from ...model.encoded import Encoded, whole_summary
-from ...negatives.infonce import InfoNCE, info_nce
+from ...negatives.infonce import InfoNCE
 from ...negatives.sampler import HybridSampler, keys_of
-from ...sources import Anchors, Keys
+from ...sources import Keys
 from ...terms import Modality
 from ..states import with_prefix
+from .loss_inputs import LossInputs
 from .origin import Origin
 
 
@@ -42,7 +43,7 @@ class ItemTerm:
         self, config: RunConfig, model: MultiModalCPC, ema: nn.ModuleDict | None, generator: torch.Generator
     ) -> None:
         self.config, self.model, self.ema = config, model, ema
-        dim, sampler = config.context.item_dim, _with_masks(config)
+        dim, sampler = config.context.item_dim, with_masks(config)
         self.samplers = {m: HybridSampler(sampler, dim, True, generator) for m in model.modalities}
         self.slow = None if ema is None else copy.deepcopy(self._layers()).requires_grad_(False)
 
@@ -50,7 +51,7 @@ class ItemTerm:
         """Continue with changed live settings."""
         self.config = config
         for sampler in self.samplers.values():
-            sampler.config = _with_masks(config)
+            sampler.config = with_masks(config)
 
     def keys(
         self,
@@ -65,7 +66,7 @@ class ItemTerm:
             views: features of both views by modality, which momentum encoders read.
             origin: of the B items of the batch.
         """
-        return {m: self._keys_of(m, self._targets(m, encodings[m], views[m]), origin) for m in encodings}
+        return {m: self.keys_of(m, self._targets(m, encodings[m], views[m]), origin) for m in encodings}
 
     def losses(
         self,
@@ -86,15 +87,40 @@ class ItemTerm:
             step: of the run, from 0.
             record: compute source statistics.
         """
-        return {m: self._loss(m, encodings[m], keys, shuffled.get(m), origin, step, record) for m in encodings}
+        found = {m: self.inputs(m, encodings[m], keys, shuffled.get(m), origin) for m in encodings}
+        return {m: inputs.loss(inputs.candidates(step), record) for m, inputs in found.items()}
+
+    def inputs(
+        self,
+        modality: Modality,
+        encoding: Encoding,
+        keys: dict[Modality, Keys],
+        shuffled: Encoded | None,
+        origin: Origin,
+    ) -> LossInputs:
+        """Gather what the loss of one modality is computed from; the arguments are those of `losses`."""
+        destroyed = None
+        if shuffled is not None:
+            destroyed = self.keys_of(modality, self._embedded(modality, shuffled), origin)
+        anchors = F.normalize(torch.cat(encoding.both_items()).float(), dim=1)
+        scale = 1 / self.config.loss.item_temperature
+        return LossInputs(
+            anchors=anchors,
+            positives=torch.arange(len(anchors), device=anchors.device),
+            weights=None,
+            futures=keys[modality],
+            other=next((keys[m] for m in keys if m != modality), None),
+            shuffled_input=destroyed,
+            parts=(("item", len(anchors)),),
+            sampler=self.samplers[modality],
+            scale=torch.tensor(scale, device=anchors.device),
+            bound=scale,
+        )
 
     def enqueue(self, keys: dict[Modality, Keys], step: int) -> None:
         """Add the keys of a step to the queues, one view of each item."""
         for modality, both in keys.items():
-            half = len(both.ids) // 2
-            pairs = None if both.pairs is None else both.pairs[:half]
-            one = Keys(both.vectors[:half], both.ids[:half], both.labels[:half], 1, pairs)
-            self.samplers[modality].enqueue(one, step)
+            self.samplers[modality].enqueue(one_view(both), step)
 
     @torch.no_grad()
     def update_momentum(self) -> None:
@@ -103,6 +129,11 @@ class ItemTerm:
             averages: list[Tensor] = list(self.slow.parameters())
             parameters: list[Tensor] = list(self._layers().parameters())
             torch._foreach_lerp_(averages, parameters, 1 - self.config.sampler.key_momentum)
+
+    def reset_momentum(self) -> None:
+        """Make the layers that make the keys equal to the trained ones."""
+        if self.slow is not None:
+            self.slow.load_state_dict(self._layers().state_dict())
 
     def queued(self) -> dict[Modality, int]:
         """Number of embeddings in the queue of each modality."""
@@ -140,7 +171,7 @@ class ItemTerm:
         result: Tensor = head(whole_summary(encoded, layers["gru"]))
         return result
 
-    def _keys_of(self, modality: Modality, embeddings: Tensor, origin: Origin) -> Keys:
+    def keys_of(self, modality: Modality, embeddings: Tensor, origin: Origin) -> Keys:
         """Keys of n · B embeddings, of the items of the batch n times."""
         times = len(embeddings) // len(origin.labels)
         items, labels, pairs = (
@@ -148,31 +179,14 @@ class ItemTerm:
         )
         return keys_of(modality, embeddings[:, None], items, labels, True, pairs)
 
-    def _loss(
-        self,
-        modality: Modality,
-        encoding: Encoding,
-        keys: dict[Modality, Keys],
-        shuffled: Encoded | None,
-        origin: Origin,
-        step: int,
-        record: bool,
-    ) -> InfoNCE:
-        own = keys[modality]
-        other = next((keys[m] for m in keys if m != modality), None)
-        destroyed = None
-        if shuffled is not None:
-            destroyed = self._keys_of(modality, self._embedded(modality, shuffled), origin)
-        anchors = F.normalize(torch.cat(encoding.both_items()).float(), dim=1)
-        positives = torch.arange(len(anchors), device=anchors.device)
-        drawn_for = Anchors(anchors.detach(), positives)
-        candidates = self.samplers[modality].candidates(own, step, other, destroyed, drawn_for)
-        scale = 1 / self.config.loss.item_temperature
-        labels = own.labels if record else None
-        return info_nce(
-            anchors, positives, candidates, torch.tensor(scale, device=anchors.device), labels=labels, bound=scale
-        )
 
-
-def _with_masks(config: RunConfig) -> SamplerConfig:
+def with_masks(config: RunConfig) -> SamplerConfig:
+    """Return the sampler's settings for the item-level term, whose own keys are always masked."""
     return config.sampler.model_copy(update={"mode": "exclude_positives"})
+
+
+def one_view(both: Keys) -> Keys:
+    """Return the keys of one view of each item, those that enter the queue."""
+    half = len(both.ids) // 2
+    pairs = None if both.pairs is None else both.pairs[:half]
+    return Keys(both.vectors[:half], both.ids[:half], both.labels[:half], 1, pairs)

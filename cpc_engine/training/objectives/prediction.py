@@ -9,10 +9,11 @@ from torch.nn import functional as F
 from ...config import LossConfig, RunConfig
 from ...model import Encoding, MultiModalCPC
 from ...model.encoded import Encoded
-from ...negatives.infonce import InfoNCE, info_nce
+from ...negatives.infonce import InfoNCE
 from ...negatives.sampler import HybridSampler, keys_of
-from ...sources import Anchors, Keys
+from ...sources import Keys
 from ...terms import Modality
+from .loss_inputs import LossInputs
 from .origin import Origin
 
 
@@ -55,7 +56,7 @@ class PredictionTerm:
         if self.ema is not None:
             with torch.no_grad():
                 latents = self.ema[modality](features).latents
-        return self._keys_of(modality, latents, origin)
+        return self.keys_of(modality, latents, origin)
 
     def loss(
         self,
@@ -70,34 +71,55 @@ class PredictionTerm:
     ) -> InfoNCE:
         """Compute the loss of one modality.
 
+        Args:
+            keys, shuffled, scale: as of `inputs`.
+            step: of the run, from 0.
+            record: compute source statistics.
+        """
+        inputs = self.inputs(modality, encoding, keys, shuffled, origin, scale)
+        return inputs.loss(inputs.candidates(step), record)
+
+    def inputs(
+        self,
+        modality: Modality,
+        encoding: Encoding,
+        keys: dict[Modality, Keys],
+        shuffled: Encoded | None,
+        origin: Origin,
+        scale: Tensor,
+    ) -> LossInputs:
+        """Gather what the loss of one modality is computed from.
+
         All horizons share one set of in-batch candidates, the keys from the smallest horizon on.
 
         Args:
             keys: of the batch by modality.
             shuffled: what the encoder made of shuffled input, where the sampler asks for it.
             scale: scalar 1/τ.
-            step: of the run, from 0.
-            record: compute source statistics.
         """
         first = min(encoding.predictions)
         futures = keys[modality].futures(first)
-        other = next((keys[m] for m in keys if m != modality), None)
-        shuffled_input = None if shuffled is None else self._keys_of(modality, shuffled.latents, origin)
         batch, length, device = len(origin.labels), futures.length, futures.ids.device
-        parts, positives, weights = [], [], []
-        for vectors, columns, weight in self._predictions(modality, encoding):
+        anchors, positives, weights, names = [], [], [], []
+        for name, vectors, columns, weight in self._predictions(modality, encoding):
             rows = torch.arange(batch, device=device)[:, None] * length + columns - first
-            parts.append(vectors.reshape(rows.numel(), -1).float())
+            anchors.append(vectors.reshape(rows.numel(), -1).float())
             positives.append(rows.reshape(-1))
             weights.append(torch.full((rows.numel(),), weight / rows.numel(), device=device))
-        anchors = torch.cat(parts)
-        if self._cosine:
-            anchors = F.normalize(anchors, dim=1)
-        columns = torch.cat(positives)
-        drawn_for = Anchors(anchors.detach(), columns)
-        candidates = self.samplers[modality].candidates(futures, step, other, shuffled_input, drawn_for)
-        classes = futures.labels[columns] if record else None
-        return info_nce(anchors, columns, candidates, scale, torch.cat(weights), classes, self._bound())
+            names.append(name)
+        vectors = torch.cat(anchors)
+        return LossInputs(
+            anchors=F.normalize(vectors, dim=1) if self._cosine else vectors,
+            positives=torch.cat(positives),
+            weights=torch.cat(weights),
+            futures=futures,
+            other=next((keys[m] for m in keys if m != modality), None),
+            shuffled_input=None if shuffled is None else self.keys_of(modality, shuffled.latents, origin),
+            parts=tuple((name, len(part)) for name, part in zip(names, anchors, strict=True)),
+            sampler=self.samplers[modality],
+            scale=scale,
+            bound=self._bound(),
+        )
 
     def enqueue(self, keys: dict[Modality, Keys], step: int) -> None:
         """Add the positives of a step to the queues."""
@@ -108,24 +130,25 @@ class PredictionTerm:
     def _cosine(self) -> bool:
         return self.loss_config.similarity == "cosine"
 
-    def _keys_of(self, modality: Modality, latents: Tensor, origin: Origin) -> Keys:
+    def keys_of(self, modality: Modality, latents: Tensor, origin: Origin) -> Keys:
+        """Return the keys of latents (B, T, d) of a batch."""
         places = origin.places if modality == "audio" else None
         items = origin.items[modality]
         return keys_of(modality, latents, items, origin.labels, self._cosine, origin.pairs, places)
 
-    def _predictions(self, modality: Modality, encoding: Encoding) -> list[tuple[Tensor, Tensor, float]]:
-        """Return what is compared with the latents: per horizon, and at last for the global–local term, vectors
-        (B, n, d), the positions (n,) of their targets, and the weight of their mean loss.
+    def _predictions(self, modality: Modality, encoding: Encoding) -> list[tuple[str, Tensor, Tensor, float]]:
+        """Return what is compared with the latents: per horizon, and at last for the global–local term, its name,
+        vectors (B, n, d), the positions (n,) of their targets, and the weight of their mean loss.
         """
-        found: list[tuple[Tensor, Tensor, float]] = []
+        found: list[tuple[str, Tensor, Tensor, float]] = []
         loss, horizons = self.loss_config, len(encoding.predictions)
         for k, vectors in encoding.predictions.items():
-            found.append((vectors, encoding.anchors[k] + k, loss.prediction_weight / horizons))
+            found.append((str(k), vectors, encoding.anchors[k] + k, loss.prediction_weight / horizons))
         if loss.global_weight > 0:
             length, device = encoding.latents.shape[1], encoding.latents.device
             positions = torch.arange(min(encoding.predictions), length, device=device)
             summaries: Tensor = self.model.globals[modality](encoding.summary)
-            found.append((summaries[:, None].expand(-1, len(positions), -1), positions, loss.global_weight))
+            found.append(("global", summaries[:, None].expand(-1, len(positions), -1), positions, loss.global_weight))
         return found
 
     def _bound(self) -> float | None:

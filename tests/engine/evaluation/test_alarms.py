@@ -10,8 +10,12 @@ from cpc_engine import RunConfig
 from cpc_engine.evaluation.alarms import DEAD_STEPS, alarms
 
 
+def source(share: float, false_negatives: float = 0.25, false_mass: float = 0.3) -> dict[str, float]:
+    return {"share": share, "count": 9, "false_negatives": false_negatives, "false_mass": false_mass}
+
+
 def record(share: float = 0.4, spread: float = 0.9, loss: float | None = 1.0, queue: int = 0) -> dict[str, Any]:
-    sources = {"in_batch": {"share": 1 - share, "count": 9}, "perturbed": {"share": share, "count": 9}}
+    sources = {"in_batch": source(1 - share), "perturbed": source(share)}
     part = {"sources": sources, "queue": queue, "latents_per_item": 4}
     return {"loss": loss, "modalities": {"audio": part}, "geometry": {"spread": spread}}
 
@@ -44,8 +48,23 @@ def test_a_source_of_easy_negatives_that_hardness_weights_draw_nearer_is_not_dea
 
 def test_without_any_gradient_the_sources_are_not_blamed_one_by_one() -> None:
     still = record()
-    still["modalities"]["audio"]["sources"] = {name: {"share": 0.0, "count": 9} for name in ("in_batch", "perturbed")}
+    still["modalities"]["audio"]["sources"] = {name: source(0.0) for name in ("in_batch", "perturbed")}
     assert kinds([still] * DEAD_STEPS) == {"no_gradient"}
+
+
+def test_false_negatives_count_beyond_what_chance_gives() -> None:
+    def found(false_negatives: float, false_mass: float, share: float = 0.6, records: int = DEAD_STEPS) -> set[str]:
+        some = record()
+        some["modalities"]["audio"]["sources"]["in_batch"] = source(share, false_negatives, false_mass)
+        return kinds([some] * records)
+
+    assert found(0.1, 0.995) == {"false_negatives"}, "as in a run whose accuracy fell to 0.2 %"
+    assert found(0.1, 0.56) == {"false_negatives"}
+    assert found(0.1, 0.54) == set()
+    assert found(0.5, 0.7) == set(), "of two classes half of the negatives are of the anchor's"
+    assert found(1.0, 1.0) == set(), "one class says nothing"
+    assert found(0.1, 0.995, share=0.05) == set()
+    assert found(0.1, 0.995, records=DEAD_STEPS - 1) == set()
 
 
 @pytest.mark.parametrize(
@@ -54,6 +73,18 @@ def test_without_any_gradient_the_sources_are_not_blamed_one_by_one() -> None:
         ([record(queue=40)], {"sampler.queue_size": 20}),
         ([record(share=0.001)] * DEAD_STEPS, {"sampler.perturbed": False}),
         ([record(spread=0.05)], {}),
+        (
+            [
+                {
+                    **record(),
+                    "modalities": {
+                        "audio": {"sources": {"in_batch": source(1, 0.1, 0.9)}, "queue": 0, "latents_per_item": 4}
+                    },
+                }
+            ]
+            * DEAD_STEPS,
+            {"sampler.same_item": False},
+        ),
     ],
 )
 def test_advice_comes_with_valid_settings(records: list[dict[str, Any]], changes: dict[str, Any]) -> None:
@@ -64,6 +95,6 @@ def test_advice_comes_with_valid_settings(records: list[dict[str, Any]], changes
 
 def test_collapse_with_a_queue_suggests_a_momentum_encoder() -> None:
     collapsed = record(spread=0.05)
-    collapsed["modalities"]["audio"]["sources"]["queue"] = {"share": 0.5, "count": 9}
+    collapsed["modalities"]["audio"]["sources"]["queue"] = source(0.5)
     [alarm] = alarms([collapsed], train_items=10)
     assert alarm.changes == {"sampler.key_momentum": 0.98}

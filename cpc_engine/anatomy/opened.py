@@ -1,0 +1,189 @@
+"""A run opened at one step, from which its batches can be rebuilt."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..config import RunConfig
+from ..data import load_dataset
+from ..data.dataset import Dataset, Split
+from ..data.splits import sample_rows
+from ..errors import DataError, RunError
+from ..execution.device import pick_precision, precision_plugin
+from ..model.frontends import waveform
+from ..negatives.sampler import HybridSampler
+from ..storage.artifacts import load_model
+from ..storage.folder import RunFolder
+from ..terms import Modality
+from ..training.batches import batch_order
+from ..training.trainer import Trainer
+from .past import WANTED, Past, Term, earlier
+
+# A thread per page: random draws of two batches must not mix.
+_DRAWING = threading.RLock()
+
+
+class Opened:
+    """A run's trainer at one step, on the CPU; nothing it does changes the run.
+
+    The held-out items of the run's map follow the training items, so that they can be anchors too.
+
+    Args:
+        folder: of the run.
+        data: where the data set is now, when it is not where it was.
+
+    Attributes:
+        trainer: at the step; its data's training split has the held-out items at its end.
+        config: settings at the step, changes on the way included.
+        step: number of finished steps.
+        training_items: rows from here on are held-out items.
+        held_out: (n,) int64 rows in the test split of the held-out items.
+        refilled: number of batches that the queue was filled with again where the run stores none; else 0.
+        drawing: held while random numbers are drawn.
+
+    Raises:
+        RunError: the run has no weights, or its files are damaged. DataError: its data set is not there.
+    """
+
+    def __init__(self, folder: RunFolder, data: str | None = None) -> None:
+        from lightning_fabric import Fabric
+
+        info = folder.info()
+        self.folder, self.step, self.drawing = folder, info.steps_done, _DRAWING
+        self.config = config_at(folder, self.step)
+        if data is not None:
+            self.config = self.config.replace({"data.path": data})
+        found = load_dataset(self.config)
+        facts = folder.facts()
+        if list(found.classes) != list(facts["classes"]) or len(found.train) != facts["items"]["train"]:
+            raise DataError(f"{found.name}: its items are not those that this run learned from")
+        self.training_items = len(found.train)
+        self.held_out = sample_rows(found.test, self.config.evaluation.map_items, self.config.data.seed)
+        everything = replace(found, train=joined(found.train, found.test.take(self.held_out)))
+        precision = pick_precision(self.config.run.precision, "cpu")
+        fabric = Fabric(accelerator="cpu", devices=1, plugins=precision_plugin(precision, "cpu"))
+        self.trainer = Trainer(self.config, everything, fabric, load_model(folder))
+        self.trainer.order = batch_order(self.config, found.train)
+        self.refilled = 0
+        if folder.has_tensors("checkpoint"):
+            try:
+                self.trainer.load(folder.tensors("checkpoint"))
+            except (KeyError, IndexError, ValueError, RuntimeError) as error:
+                reason = str(error).partition("\n")[0]
+                raise RunError(f"{folder.id}: checkpoint.safetensors does not fit this run ({reason})") from None
+            self.step = self.trainer.steps_done
+        else:
+            self._without_checkpoint()
+        self.random = self.trainer.generator.get_state()
+
+    def _without_checkpoint(self) -> None:
+        """Stand in for what the run does not store: slow encoders are copies, and the queue is filled again."""
+        trainer = self.trainer
+        if trainer.ema is not None:
+            trainer.ema.load_state_dict(trainer.model.encoders.state_dict())
+        if trainer.item_term is not None:
+            trainer.item_term.reset_momentum()
+        trainer.steps_done = self.step
+        trainer.generator.manual_seed((self.config.run.seed << 20) + self.step)
+        size = self.config.sampler.queue_size
+        if size > 0:
+            past = self.past
+            self.refilled = len(past)
+            for step, keys in past:
+                for (term, modality), some in keys.items():
+                    self.samplers(term)[modality].enqueue(some, step)
+
+    @cached_property
+    def past(self) -> Past:
+        """The keys of the batches before the step, oldest first, as the network at the step encodes them."""
+        with self.drawing:
+            self.trainer.generator.manual_seed((self.config.run.seed << 20) + self.step)
+            return earlier(self.trainer, self.step, max(self.config.sampler.queue_size, WANTED))
+
+    def samplers(self, term: Term) -> dict[Modality, HybridSampler]:
+        """The samplers of negatives of one term, by modality."""
+        if term == "prediction":
+            return self.trainer.prediction.samplers
+        assert self.trainer.item_term is not None
+        return self.trainer.item_term.samplers
+
+    @property
+    def data(self) -> Dataset:
+        return self.trainer.data
+
+    @property
+    def items(self) -> Split:
+        """Training items, then the held-out items of the run's map."""
+        return self.trainer.data.train
+
+    def row_of(self, split: str, row: int) -> int:
+        """Row among `items` of a training item or of a held-out item of the map.
+
+        Args:
+            split: "train" or "test". row: within that split.
+
+        Raises:
+            DataError: the map has no such held-out item.
+        """
+        if split == "train":
+            return row
+        found = (self.held_out == row).nonzero()
+        if not len(found):
+            raise DataError(f"{self.folder.id}: held-out item {row} is not on its map")
+        return self.training_items + int(found[0])
+
+    def log_mel(self, row: int) -> np.ndarray:
+        """(bands, frames) log-mel spectrogram of the sound at a row of `items`, not normalized."""
+        found = self.trainer.model.audio_features.log_mel(waveform(self.items.recording(row)[None]))
+        return found[0].cpu().numpy()
+
+    def next_rows(self) -> Tensor:
+        """Rows (B,) of the batch that the run draws next, or would draw if it went on."""
+        rows: Tensor = self.trainer.order.rows(self.step)
+        return rows
+
+
+def config_at(folder: RunFolder, step: int) -> RunConfig:
+    """Settings of a run after `step` steps, with the changes that were made on the way."""
+    config = folder.config()
+    changes = {e["setting"]: e["value"] for e in folder.events() if e["kind"] == "change" and e["step"] < step}
+    return config.replace(changes) if changes else config
+
+
+def joined(first: Split, second: Split) -> Split:
+    """The items of two splits of a data set, one after the other; shorter recordings are padded with zeros.
+
+    Example:
+        >>> one = Split(torch.ones(1, 2, dtype=torch.int16), None, torch.zeros(1).long(), ("a",), ("a",))
+        >>> two = replace(one, audio=torch.ones(1, 3, dtype=torch.int16), names=("b",))
+        >>> joined(one, two).audio.tolist(), joined(one, two).names
+        ([[1, 1, 0], [1, 1, 1]], ('a', 'b'))
+    """
+    audio = image = lengths = None
+    if first.audio is not None and second.audio is not None:
+        width = max(first.audio.shape[1], second.audio.shape[1])
+        parts = [torch.nn.functional.pad(s, (0, width - s.shape[1])) for s in (first.audio, second.audio)]
+        audio = torch.cat(parts)
+        if first.lengths is not None or second.lengths is not None:
+            lengths = torch.cat([_lengths(first), _lengths(second)])
+    if first.image is not None and second.image is not None:
+        image = torch.cat([first.image, second.image])
+    return Split(
+        audio,
+        image,
+        torch.cat([first.labels, second.labels]),
+        first.names + second.names,
+        first.groups + second.groups,
+        lengths,
+    )
+
+
+def _lengths(split: Split) -> Tensor:
+    assert split.audio is not None
+    return torch.full((len(split),), split.audio.shape[1]) if split.lengths is None else split.lengths

@@ -1,0 +1,120 @@
+"""The Negatives page without a browser: the answer, every way to an anchor, other settings, and runs in bad shape."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from cpc_engine.execution.execute import execute
+from cpc_engine.storage.folder import RunFolder
+from cpc_engine.training.control import Control
+from tests.support.pages import links
+from tests.support.tiny import tiny
+
+pytest_plugins = ["tests.support.explored"]
+
+NEGATIVES = "pages/negatives.py"
+Page = Callable[..., AppTest]
+
+
+@pytest.fixture
+def run(runs: Path, keypad: Path) -> Path:
+    return Path(shutil.copytree(keypad, runs / keypad.name))
+
+
+@pytest.fixture
+def photographs(runs: Path, tmp_path: Path) -> RunFolder:
+    """A run on a folder of pictures, with a queue, whose item-level term is looked at."""
+    draw = np.random.default_rng(0)
+    for name in ("cats", "dogs"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(16):
+            pixels = draw.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{name}_{number}.png")
+    changes = {"data__dataset": "image_folder", "data__path": str(tmp_path / "photos"), "loss__item_weight": 1.0}
+    config = tiny(**changes, sampler__queue_size=64, optimizer__batch_size=8)
+    folder = RunFolder.create(runs, config)
+    assert execute(folder, Control()).status == "finished"
+    return folder
+
+
+def sound(test: AppTest) -> str:
+    """What the page says; it must not have failed."""
+    assert not test.exception
+    assert not test.error
+    return " ".join(one.value for one in test.markdown)
+
+
+def test_without_runs_one_click_leads_on(page: Page, runs: Path) -> None:
+    test = page(NEGATIVES)
+    assert "One click begins" in test.info[0].value
+
+
+def test_the_answer_is_there_at_once_and_every_way_leads_to_one(page: Page, run: Path) -> None:
+    test = page(NEGATIVES)
+    words = sound(test)
+    assert "In-batch negatives pull hardest on this anchor:** 100%" in words
+    assert "a false negative" in words
+    assert run.name in test.query_params["run"]
+    for way in ("margin", "false_share"):
+        test.segmented_control(key="negatives-way").set_value(way).run()
+        assert "pull hardest on this anchor" in sound(test)
+    test.selectbox(key=f"negatives-class-{run.name}").set_value(3).run()
+    assert "class “3”" in sound(test)
+    test.selectbox(key="negatives-loss").set_value("prediction-image").run()
+    assert "pull hardest on this anchor" in sound(test)
+
+
+def test_an_item_of_the_map_in_the_address_is_the_anchor(page: Page, run: Path) -> None:
+    test = page(NEGATIVES, run=run.name, item="7")
+    words = sound(test)
+    assert test.segmented_control(key="negatives-way").value == "map"
+    assert test.selectbox(key=f"negatives-item-{run.name}").value == 7
+    assert "Anchor:** test/" in words
+    test.selectbox(key=f"negatives-item-{run.name}").set_value(2).run()
+    assert "pull hardest" in sound(test)
+    assert "2" in test.query_params["item"]
+
+
+def test_other_settings_follow_at_once_and_can_be_trained_with(page: Page, run: Path) -> None:
+    test = page(NEGATIVES, run=run.name)
+    assert "(now " not in sound(test)
+    test.select_slider(key=f"if-{run.name}-prediction-loss.temperature").set_value(1.0).run()
+    words = sound(test)
+    assert "loss (batch): **" in words
+    assert "(now " in words
+    assert "cosine to the present one" in words
+    assert ("set", "loss.temperature=1.0") in links(test)["Train with these settings"]
+    test.toggle(key=f"if-{run.name}-prediction-sampler.perturbed").set_value(True).run()
+    assert "**Perturbed (noise σ)**" in sound(test)
+    test.select_slider(key=f"if-{run.name}-prediction-sampler.queue_size").set_value(256).run()
+    assert "**Queue**" in sound(test)
+
+
+def test_a_run_of_ones_own_folder_and_its_data_moved_away(page: Page, photographs: RunFolder, tmp_path: Path) -> None:
+    test = page(NEGATIVES, run=photographs.id)
+    words = sound(test)
+    assert "Queue negatives pull hardest" in words or "In-batch negatives pull hardest" in words
+    assert "stop-gradient: they are not pushed themselves" in words
+    (tmp_path / "photos").rename(tmp_path / "moved")
+    moved = page(NEGATIVES, run=photographs.id)
+    import streamlit
+
+    streamlit.cache_resource.clear()
+    moved.run()
+    assert not moved.exception
+    assert moved.warning
+    moved.text_input(key=f"data-{photographs.id}").set_value(str(tmp_path / "moved")).run()
+    assert "pull hardest" in sound(moved)
+
+
+def test_a_run_without_weights_is_told(page: Page, run: Path) -> None:
+    other = Path(shutil.copytree(run, run.with_name("other")))
+    (other / "weights.safetensors").unlink()
+    assert "no weights yet" in page(NEGATIVES, run="other").info[0].value

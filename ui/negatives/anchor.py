@@ -1,0 +1,168 @@
+"""Which anchor to look at: found in the run's next batch, or an item of the map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from cpc_engine.terms import ITEM_NOUNS
+
+from ..components.scatter import choice, clicked, light, scatter
+from ..drawing.map_figure import class_figure, lit_traces
+from ..drawing.text import plain_name
+from ..shell.session import has_map, open_run
+from .opened import Stamp, batch, opened, surveyed
+
+if TYPE_CHECKING:
+    from cpc_engine.anatomy.frozen import Frozen
+    from cpc_engine.anatomy.opened import Opened
+    from cpc_engine.anatomy.past import Term
+    from cpc_engine.maps.stored import RunMap
+    from cpc_engine.terms import Modality
+
+    Which = tuple[Term, Modality]
+
+WAYS = {
+    "losses": "hardest",
+    "margin": "most mistaken",
+    "false_share": "most pulled by own class",
+    "map": "from the map",
+}
+HELP = (
+    "Of the batch that this run draws next. **Hardest**: the largest loss. **Most mistaken**: the hardest negative is "
+    "more similar than the positive by most. **Most pulled by own class**: the largest share of the gradient from "
+    "false negatives. **From the map**: click a held-out item; it takes a place in that batch."
+)
+TERMS = {"prediction": "prediction of what comes next", "item": "item-level term"}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The anchor that the reader looks at; the first four name what it was opened from."""
+
+    run: str
+    stamp: Stamp
+    data: str | None
+    row: int | None
+    frozen: Frozen
+    anchor: int
+
+    @property
+    def which(self) -> Which:
+        return self.frozen.term, self.frozen.modality
+
+
+def choose_loss(source: Opened) -> Which:
+    """The loss that is looked at, where the run has several; the item-level term first, since it weighs more."""
+    config = source.config
+    terms: list[Term] = ["prediction"] if config.loss.prediction_weight > 0 or source.trainer.item_term is None else []
+    if source.trainer.item_term is not None:
+        terms.insert(0, "item")
+    modalities = source.trainer.model.modalities
+    options: list[Which] = [(term, modality) for term in terms for modality in modalities]
+    if len(options) == 1:
+        return options[0]
+
+    def words(which: Which) -> str:
+        parts = ([TERMS[which[0]]] if len(terms) > 1 else []) + (
+            [ITEM_NOUNS[which[1]][1]] if len(modalities) > 1 else []
+        )
+        return ", ".join(parts)
+
+    names = {f"{term}-{modality}": (term, modality) for term, modality in options}
+    name = st.selectbox("Loss", list(names), format_func=lambda key: words(names[key]), key="negatives-loss", width=190)
+    return names[name]
+
+
+def choose_anchor(
+    run: str, stamp: Stamp, data: str | None, which: Which, place: st.delta_generator.DeltaGenerator
+) -> Chosen:
+    """The controls beside the run's name, and what they choose."""
+    source = opened(run, stamp, data)
+    ways = list(WAYS) if has_map(run) else [way for way in WAYS if way != "map"]
+    asked = "map" if "item" in st.query_params and has_map(run) else ways[0]
+    if st.session_state.get("negatives-way") not in ways:
+        st.session_state["negatives-way"] = asked
+    with place:
+        picked = st.segmented_control(
+            "Anchor", ways, required=True, format_func=WAYS.__getitem__, key="negatives-way", help=HELP
+        )
+    way = picked or ways[0]
+    if way == "map":
+        row = _from_map(run, source, which, place)
+        frozen = batch(run, stamp, data, row).losses[which]
+        return Chosen(run, stamp, data, row, frozen, _piece(frozen, row, place))
+    found = surveyed(run, stamp, data, *which)
+    classes = sorted(set(found.labels.tolist()))
+    with place:
+        label = st.selectbox(
+            "Class",
+            [None, *classes],
+            format_func=lambda one: "any class" if one is None else plain_name(source.data.classes[one]),
+            key=f"negatives-class-{run}",
+            width=120,
+        )
+    frozen = batch(run, stamp, data, None).losses[which]
+    return Chosen(run, stamp, data, None, frozen, found.most(way, label))
+
+
+def _from_map(run: str, source: Opened, which: Which, place: st.delta_generator.DeltaGenerator) -> int:
+    """Row of a held-out item: clicked on the map, chosen by name, or in the address."""
+    stored = open_run(run).stored_map()
+    shown = [i for i, modality in enumerate(stored.modalities) if modality == which[1]]
+    key = f"negatives-item-{run}"
+    asked = st.query_params.get("item", "")
+    if key not in st.session_state and asked.isdecimal() and int(asked) in shown:
+        st.session_state[key] = int(asked)
+
+    def follow_click() -> None:
+        point = clicked(f"negatives-map-{run}")
+        if point in shown:
+            st.session_state[key] = point
+
+    with place:
+        item = st.selectbox(
+            "Item",
+            shown,
+            format_func=lambda i: (
+                f"{plain_name(stored.names[i])} · {plain_name(stored.classes[int(stored.labels[i])])}"
+            ),
+            key=key,
+            width=230,
+        )
+    with st.expander("Map: click an item", expanded=asked == "", key="negatives-map"):
+        _map(run, stored, item)
+        choice(f"negatives-map-{run}", [], lambda: None, follow_click)
+    st.query_params["item"] = str(item)
+    return source.row_of("test", int(stored.rows[item]))
+
+
+def _map(run: str, stored: RunMap, item: int) -> None:
+    method = "tsne" if "tsne" in stored.maps else next(iter(stored.maps))
+    layout = stored.maps[method].layout
+    figure = class_figure(stored, layout, "Held-out items")
+    what = f"Map of {len(stored.labels)} held-out items by class; click one to make it the anchor."
+    scatter(figure, key=f"negatives-map-{run}", height=300, alt=what, lasso=False)
+    light(f"negatives-map-{run}", lit_traces(layout[[item]], ["anchor"]))
+
+
+def _piece(frozen: Frozen, row: int, place: st.delta_generator.DeltaGenerator) -> int:
+    """Which of an item's anchors: the one with the middle position unless the reader picks another."""
+    anchors = frozen.anchors_of(row)
+    parts, positions = frozen.parts, frozen.positions
+    if len(anchors) == 1 or not parts[anchors[0]].isdigit():
+        return anchors[0]
+    nearest = [i for i in anchors if parts[i] == parts[anchors[0]]]
+    with place:
+        picked: int = st.selectbox(
+            "Piece",
+            nearest,
+            len(nearest) // 2,
+            format_func=lambda i: f"predicts piece {int(positions[i]) + 1}",
+            key=f"negatives-piece-{frozen.term}-{frozen.modality}-{len(nearest)}",
+            width=170,
+            help="Which of the item's pieces (time frames, or cells of the picture) the anchor predicts.",
+        )
+    return picked

@@ -1,0 +1,54 @@
+"""What a line-up says, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..drawing.lineup import source_label
+from ..shell.errors import literal
+from .opened import class_of, name_of
+
+if TYPE_CHECKING:
+    from cpc_engine.anatomy.frozen import Frozen
+    from cpc_engine.anatomy.lineup import Lineup
+
+
+def answer(frozen: Frozen, lineup: Lineup) -> str:
+    """Which source pulls hardest on the anchor, and whether its strongest negative is a false one."""
+    name = lineup.strongest
+    if name is None:
+        return "**No source pulls on this anchor:** all of its candidates are masked, or none has a gradient."
+    strip = lineup.strips[name]
+    best = strip.hardest(1)[0]
+    row, own = int(strip.items[best]), class_of(frozen, lineup.item)
+    false = bool(strip.same_class[best])
+    verdict = (
+        f"**a false negative**: it is {_of_class(own)} too"
+        if false
+        else f"**not a false negative**: it is {_of_class(class_of(frozen, row))}, the anchor {_of_class(own)}"
+    )
+    age = int(strip.ages[best])
+    old = f", {age} step{'s' if age > 1 else ''} old" if age else ""
+    what = f"noise on {literal(name_of(frozen, row))}" if name == "perturbed" else literal(name_of(frozen, row))
+    if strip.second is not None:
+        what = f"a mixture of {what} and {literal(name_of(frozen, int(strip.second[best])))}"
+    share = float(strip.share[best])
+    return (
+        f"**{source_label(name)} negatives pull hardest on this anchor:** {strip.total:.0%} of the gradient on its "
+        f"negatives. The strongest of them, {what} (similarity {float(strip.similarities[best]):.2f}, "
+        f"{share:.1%} of the gradient{old}), is {verdict}. In all, **{lineup.false_share:.0%}** of the gradient comes "
+        f"from false negatives (own class)."
+    )
+
+
+def advice(lineup: Lineup) -> str:
+    """The sources of whose pull more than half comes from the anchor's class, with that part; empty where none is."""
+    return ", ".join(
+        f"{source_label(name)} ({strip.false_share:.0%})"
+        for name, strip in lineup.strips.items()
+        if strip.total > 0.05 and strip.false_share > 0.5
+    )
+
+
+def _of_class(name: str) -> str:
+    return f"of class “{literal(name)}”"

@@ -1,0 +1,90 @@
+"""Runs opened for their negatives, kept between reruns, and what one of their items looks and sounds like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from ..drawing.pictures import spectrogram_png
+from ..shell.session import open_run
+
+if TYPE_CHECKING:
+    from cpc_engine.anatomy.choice import Survey
+    from cpc_engine.anatomy.frozen import Batch, Frozen
+    from cpc_engine.anatomy.opened import Opened
+    from cpc_engine.anatomy.past import Term
+    from cpc_engine.anatomy.what_if import Outcome
+    from cpc_engine.terms import Modality
+
+Stamp = tuple[int, ...]
+
+
+def stamp(run: str) -> Stamp:
+    """Numbers that change with the files that a run is opened from."""
+    return open_run(run).folder.stamp("config", "weights", "checkpoint", "events")
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def opened(run: str, stamp: Stamp, data: str | None) -> Opened:
+    """A run as its files are at `stamp`.
+
+    Args:
+        data: where its data are now; None: where they were.
+
+    Raises:
+        CpcError: as `Opened`.
+    """
+    from cpc_engine.anatomy.opened import Opened
+
+    return Opened(open_run(run).folder, data)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def batch(run: str, stamp: Stamp, data: str | None, row: int | None) -> Batch:
+    """The run's next batch, with the item at `row` in it."""
+    from cpc_engine.anatomy.frozen import Batch
+
+    return Batch(opened(run, stamp, data), row)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def surveyed(run: str, stamp: Stamp, data: str | None, term: Term, modality: Modality) -> Survey:
+    """All anchors of the run's next batch."""
+    from cpc_engine.anatomy.choice import survey
+
+    return survey(batch(run, stamp, data, None).losses[term, modality])
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def present(
+    run: str, stamp: Stamp, data: str | None, row: int | None, which: tuple[Term, Modality], anchor: int
+) -> Outcome:
+    """What a batch gives under the run's own settings."""
+    from cpc_engine.anatomy.what_if import what_if
+
+    return what_if(batch(run, stamp, data, row).losses[which], anchor)
+
+
+@st.cache_data(max_entries=2000, show_spinner=False)
+def looks(run: str, stamp: Stamp, data: str | None, modality: Modality, row: int) -> tuple[bytes, bytes | None]:
+    """(PNG of the picture or the spectrogram, WAV of the sound or None) of the item at a row."""
+    from cpc_engine.data import preview_png, preview_wav
+
+    source = opened(run, stamp, data)
+    if modality == "image":
+        return preview_png(source.items, row), None
+    return spectrogram_png(source.log_mel(row)), preview_wav(source.items, row, source.config.audio.sample_rate)
+
+
+def name_of(frozen: Frozen, row: int) -> str:
+    """What people call an item: the last part of its name, after the split's name where that is a number."""
+    parts = frozen.opened.items.names[row].split("/")
+    return "/".join(parts[-2:]) if parts[-1].isdecimal() else parts[-1]
+
+
+def class_of(frozen: Frozen, row: int) -> str:
+    """The name of an item's class."""
+    found = frozen.opened
+    name: str = found.data.classes[int(found.items.labels[row])]
+    return name

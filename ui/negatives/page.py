@@ -1,0 +1,90 @@
+"""The Negatives page: one anchor, what it is told to be unlike, and what other settings would do to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from cpc_engine.errors import CpcError
+from cpc_engine.sources import SOURCES
+
+from ..drawing.palette import SOURCE_STYLES
+from ..shell.compat import inside_app
+from ..shell.errors import plain_errors, sentence
+from ..shell.first_run import nothing_yet
+from ..shell.session import chosen_run, open_run, runs
+
+if TYPE_CHECKING:
+    from cpc_engine.storage.info import RunInfo
+
+CSS = """
+.block-container { padding-top: 4.2rem; max-width: 96rem; }
+.block-container h1 { padding: 0; font-size: 1.3rem; }
+.st-key-answer p { font-size: 1.02rem; line-height: 1.4; }
+.st-key-verdict p { font-size: 0.92rem; line-height: 1.45; }
+[class*="st-key-candidate-"] { border-left: 5px solid; padding-left: 0.5rem; }
+"""
+
+
+def show() -> None:
+    """Draw the page."""
+    inside_app()
+    colors = [
+        f'[class*="st-key-candidate-{name}-"] {{ border-color: {SOURCE_STYLES[name].color}; }}' for name in SOURCES
+    ]
+    st.html(f"<style>{CSS}{''.join(colors)}</style>")
+    st.title("Negatives: what one prediction is told to be unlike", anchor=False)
+    with plain_errors():
+        controls = st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="which")
+        with controls:
+            run = _choose_run()
+        if run:
+            _show_run(run, controls)
+
+
+def _choose_run() -> str | None:
+    """The run in the address, or the newest one; None where there is none yet."""
+    known = [info for info in runs() if open_run(info.id).folder.has("weights")]
+    chosen = chosen_run()
+    if not known:
+        nothing_yet()
+        return None
+    ids = [info.id for info in known]
+    if chosen and chosen not in ids:
+        st.info("This run has no weights yet: it keeps them when it pauses or ends.", icon=":material/hourglass_empty:")
+        return None
+    names = {info.id: _label(info) for info in known}
+    index = ids.index(chosen) if chosen else 0
+    run = st.selectbox("Run", ids, index, format_func=names.__getitem__, key="negatives-run", width=240)
+    st.query_params["run"] = run
+    return str(run)
+
+
+def _label(info: RunInfo) -> str:
+    return f"{info.name or info.id} · {info.data.get('name', info.status)}"
+
+
+def _show_run(run: str, controls: st.delta_generator.DeltaGenerator) -> None:
+    from .anchor import choose_anchor, choose_loss
+    from .opened import opened, stamp
+    from .view import show_anchor
+
+    now = stamp(run)
+    data = st.session_state.get(f"data-{run}") or None
+    try:
+        with st.spinner("Rebuilding the run's next batch …"):
+            source = opened(run, now, data)
+    except CpcError as error:
+        st.warning(sentence(str(error)), icon=":material/folder_off:")
+        st.text_input("Where its data are now", key=f"data-{run}", placeholder="a folder or a file on this machine")
+        return
+    with controls:
+        which = choose_loss(source)
+    chosen = choose_anchor(run, now, data, which, controls)
+    if source.refilled:
+        st.caption(
+            f"This run stores no queue. It was filled again from the {source.refilled} batches before, encoded by the "
+            "network as it is now: ages are right, drift is not shown."
+        )
+    show_anchor(chosen)

@@ -1,0 +1,58 @@
+"""Sliders for settings that a batch held still can be scored under: nothing is trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from cpc_engine.config import RunConfig
+
+if TYPE_CHECKING:
+    from .anchor import Chosen
+
+TAUS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0)
+SIGMAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
+QUEUES = (0, 64, 128, 256, 512, 1024, 2048, 4096)
+HARDNESS = (0.0, 0.25, 0.5, 1.0, 2.0)
+SHUFFLES = {"off": "off", "batch": "in the batch", "time": "in time", "input": "the input"}
+
+
+def settings(chosen: Chosen) -> RunConfig:
+    """The run's settings with what the reader changed."""
+    own = chosen.frozen.opened.config
+    sampler, prefix = own.sampler, f"if-{chosen.run}-{chosen.frozen.term}"
+    path = "loss.item_temperature" if chosen.frozen.term == "item" else "loss.temperature"
+    given: dict[str, Any] = {}
+
+    def slide(path: str, label: str, stops: tuple[Any, ...], value: Any, **options: Any) -> None:
+        given[path] = st.select_slider(label, sorted({*stops, value}), value, key=f"{prefix}-{path}", **options)
+
+    def switch(path: str, label: str, value: bool, help: str = "") -> bool:
+        given[path] = st.toggle(label, value, key=f"{prefix}-{path}", help=help or None)
+        return bool(given[path])
+
+    # A learned τ is shown as it is now; left alone it is not replaced by a rounded one.
+    tau = float(f"{chosen.frozen.temperature:.3g}")
+    slide(path, "Temperature τ", TAUS, tau)
+    if given[path] == tau:
+        del given[path]
+    slide("sampler.queue_size", "Queue (memory bank)", QUEUES, sampler.queue_size)
+    noisy = switch("sampler.perturbed", "Noise-perturbed", sampler.perturbed)
+    slide("sampler.sigma", "Noise σ", SIGMAS, sampler.sigma, disabled=not noisy)
+    given["sampler.shuffled"] = st.selectbox(
+        "Shuffled",
+        list(SHUFFLES),
+        list(SHUFFLES).index(sampler.shuffled),
+        format_func=SHUFFLES.__getitem__,
+        key=f"{prefix}-shuffled",
+        help="In the batch and in time: the in-batch negatives a second time.",
+    )
+    if len(chosen.frozen.opened.trainer.model.modalities) > 1:
+        switch("sampler.cross_modal", "Cross-modal", sampler.cross_modal)
+    if chosen.frozen.term == "prediction":
+        masks = switch("sampler.mode", "Mask copies of the positive", sampler.mode == "exclude_positives")
+        given["sampler.mode"] = "exclude_positives" if masks else "reference"
+        switch("sampler.same_item", "Negatives from the same item", sampler.same_item)
+    slide("sampler.hardness", "Hardness β", HARDNESS, sampler.hardness)
+    return own.replace(given)

@@ -20,6 +20,7 @@ DOCUMENT = ROOT / "docs" / "architecture.md"
 # From the ground up: a part imports its own modules and those of earlier parts, never of later ones.
 ENGINE = (
     "errors",
+    "extras",
     "terms",
     "settings",
     "sources",
@@ -37,6 +38,7 @@ ENGINE = (
     "comparison",
     "execution",
     "placing",
+    "exports",
     "experiments",
     "api",
     "cli",

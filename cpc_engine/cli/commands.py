@@ -22,6 +22,7 @@ from ..presets import PRESETS, preset
 from ..storage.folder import default_root, scan_runs
 from ..storage.info import RunInfo
 from .experiment import run_experiment
+from .export import run_export
 from .text import aligned, note, printable
 
 Options = argparse.Namespace
@@ -179,6 +180,7 @@ COMMANDS: dict[str, Callable[[Options], int]] = {
     "embed": embed,
     "compare": compare,
     "experiment": run_experiment,
+    "export": run_export,
 }
 
 

@@ -82,6 +82,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     compare.add_argument("others", nargs="+", metavar="RUN", help="runs to compare it with")
     compare.add_argument("--primary", metavar="METRIC", default=PRIMARY, help=f"the metric chosen before ({PRIMARY})")
 
+    export = add("export", "a run's network or embeddings as files of other programs (docs/export.md)")
+    export.add_argument("run", metavar="RUN", help=RUN_HELP)
+    formats = ("onnx", "pt2", "parquet", "csv", "npz", "projector")
+    export.add_argument("--format", choices=formats, required=True, help="network: onnx, pt2; embeddings: the others")
+    export.add_argument("--out", type=Path, metavar="PATH", required=True, help="file, or folder of projector")
+    export.add_argument("--data", metavar="PATH", help="where the data set is now (embeddings)")
+
     experiment = add("experiment", "rerun a whole experiment: train its arms, evaluate them, write a report")
     experiment.add_argument("name", metavar="NAME", help=experiments)
     experiment.add_argument("--quick", action="store_true", help="few steps and items, one seed: a smoke test")

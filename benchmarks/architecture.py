@@ -40,6 +40,7 @@ ENGINE = (
     "placing",
     "exports",
     "experiments",
+    "sweeps",
     "api",
     "cli",
 )

@@ -21,8 +21,10 @@ from ..evaluation.probes.plan import time_left
 from ..presets import PRESETS, preset
 from ..storage.folder import default_root, scan_runs
 from ..storage.info import RunInfo
+from .assignments import changes_of
 from .experiment import run_experiment
 from .export import run_export
+from .sweep import run_sweep
 from .text import aligned, note, printable
 
 Options = argparse.Namespace
@@ -181,6 +183,7 @@ COMMANDS: dict[str, Callable[[Options], int]] = {
     "compare": compare,
     "experiment": run_experiment,
     "export": run_export,
+    "sweep": run_sweep,
 }
 
 
@@ -204,15 +207,9 @@ def _configured(options: Options) -> RunConfig:
             raise ConfigError(f"cannot read {options.config}: {getattr(error, 'strerror', None) or error}") from None
     else:
         config = preset(names[0]).config()
-    changes: dict[str, Any] = {}
-    for assignment in options.set:
-        path, equals, value = assignment.partition("=")
-        if not equals:
-            raise ConfigError(f"--set takes section.setting=value, not {assignment!r}")
-        changes[path.strip()] = value.strip()
     return configured(
         config,
-        changes,
+        changes_of(options.set),
         steps=options.steps,
         data=options.data,
         seed=options.seed,

@@ -44,7 +44,7 @@ ENGINE = (
     "api",
     "cli",
 )
-PAGES = ("start", "train", "runs", "compare", "explore", "place", "share")
+PAGES = ("start", "train", "runs", "compare", "sweeps", "explore", "place", "share")
 UI = ("drawing", "shell", "components", *PAGES)
 LINE = 118
 

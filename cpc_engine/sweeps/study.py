@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FOLDER = "sweeps"  # below the folder of runs
 BEAT, GRACE = 5, 20  # s between two signs of life of a worker, and without one until its trial is queued again
+MAKING = 20  # s that another process may take to make the tables
 _SPEC = "cpc"
 
 
@@ -162,15 +163,27 @@ def quiet_optuna() -> Any:
 
 
 def _storage(optuna: Any, url: str) -> Any:
+    """Optuna's storage; makes its tables where there are none.
+
+    Optuna does not expect two processes to make them at once: the later one finds them half made, and tries again.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
     # A local file is written by one worker at a time; the others wait for it.
     engine = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
-    return optuna.storages.RDBStorage(
-        url,
-        engine_kwargs=engine,
-        heartbeat_interval=BEAT,
-        grace_period=GRACE,
-        heartbeat_stale_trial_callback=requeue,
-    )
+    for left in reversed(range(MAKING)):
+        try:
+            return optuna.storages.RDBStorage(
+                url,
+                engine_kwargs=engine,
+                heartbeat_interval=BEAT,
+                grace_period=GRACE,
+                heartbeat_stale_trial_callback=requeue,
+            )
+        except SQLAlchemyError as error:
+            if not left or not any(words in str(error) for words in ("already exists", "duplicate key", "UNIQUE")):
+                raise
+            time.sleep(1)
 
 
 def _make(optuna: Any, storage: Any, name: str, spec: Spec) -> None:

@@ -172,6 +172,19 @@ def compare(options: Options) -> int:
     return 0
 
 
+def bring_in(options: Options) -> int:
+    """Bring a run in that someone else has trained; JSON: the summary of `train`, and "skipped"."""
+    from ..exports.bring import bring_run
+
+    folder, skipped = bring_run(options.path, options.runs or default_root())
+    info = folder.info()
+    lines = [f"{info.status}: {info.steps_done} of {info.steps} steps, {info.name or info.id}", str(folder.path)]
+    for line in skipped:
+        note(f"left out: {line}")
+    _print(options, {**_summary(info, folder.path), "skipped": skipped}, lines)
+    return 0
+
+
 COMMANDS: dict[str, Callable[[Options], int]] = {
     "presets": presets,
     "settings": list_settings,
@@ -183,6 +196,7 @@ COMMANDS: dict[str, Callable[[Options], int]] = {
     "compare": compare,
     "experiment": run_experiment,
     "export": run_export,
+    "import": bring_in,
     "sweep": run_sweep,
 }
 

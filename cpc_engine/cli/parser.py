@@ -98,6 +98,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     experiment.add_argument("--out", type=Path, metavar="DIR", help="the report's folder (RUNS/experiments/NAME)")
     experiment.add_argument("--report-only", action="store_true", help="train nothing, report what is there")
 
+    bring = add("import", "bring a run in that someone else has trained: its folder, or a zip file of it")
+    bring.add_argument("path", type=Path, metavar="PATH", help="a run's folder, or a zip file of one")
+
     sweep = add("sweep", "try many settings at several seeds, with several processes (docs/sweeps.md)")
     sweep.add_argument("study", metavar="STUDY", help="name of the sweep; one that exists goes on")
     sweep.add_argument("--preset", metavar="P", help="start from a preset (see presets)")

@@ -16,6 +16,7 @@ page = st.navigation(
         st.Page("pages/train.py", title="Train", icon=":material/tune:", url_path="train"),
         st.Page("pages/runs.py", title="Runs", icon=":material/folder_open:", url_path="runs"),
         st.Page("pages/compare.py", title="Compare", icon=":material/balance:", url_path="compare"),
+        st.Page("pages/sweeps.py", title="Sweeps", icon=":material/grid_view:", url_path="sweeps"),
         st.Page("pages/explore.py", title="Explore", icon=":material/scatter_plot:", url_path="explore"),
         st.Page("pages/negatives.py", title="Negatives", icon=":material/compress:", url_path="negatives"),
         st.Page("pages/place.py", title="Place", icon=":material/my_location:", url_path="place"),

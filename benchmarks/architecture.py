@@ -20,6 +20,7 @@ DOCUMENT = ROOT / "docs" / "architecture.md"
 # From the ground up: a part imports its own modules and those of earlier parts, never of later ones.
 ENGINE = (
     "errors",
+    "extras",
     "terms",
     "settings",
     "sources",
@@ -38,11 +39,13 @@ ENGINE = (
     "execution",
     "anatomy",
     "placing",
+    "exports",
     "experiments",
+    "sweeps",
     "api",
     "cli",
 )
-PAGES = ("start", "train", "runs", "compare", "explore", "negatives", "place", "share")
+PAGES = ("start", "train", "runs", "compare", "sweeps", "explore", "negatives", "place", "share")
 UI = ("drawing", "shell", "components", *PAGES)
 LINE = 118
 

@@ -24,6 +24,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if TYPE_CHECKING:
     from .api import Run, compare, place, runs, train
     from .api import open_run as open
+    from .api.encoder import Encoder
     from .config import RunConfig
     from .errors import CpcError
     from .execution.evaluations import evaluations_for
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PRESETS",
     "CpcError",
+    "Encoder",
     "Run",
     "RunConfig",
     "RunManager",
@@ -49,6 +51,7 @@ __version__ = "0.2.0"
 
 _HOMES = {
     "CpcError": (".errors", "CpcError"),
+    "Encoder": (".api.encoder", "Encoder"),
     "PRESETS": (".presets", "PRESETS"),
     "Run": (".api", "Run"),
     "RunConfig": (".config", "RunConfig"),

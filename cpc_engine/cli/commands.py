@@ -21,7 +21,10 @@ from ..evaluation.probes.plan import time_left
 from ..presets import PRESETS, preset
 from ..storage.folder import default_root, scan_runs
 from ..storage.info import RunInfo
+from .assignments import changes_of
 from .experiment import run_experiment
+from .export import run_export
+from .sweep import run_sweep
 from .text import aligned, note, printable
 
 Options = argparse.Namespace
@@ -65,7 +68,7 @@ def fork(options: Options) -> int:
     if options.steps is not None and options.steps < 1:
         raise ConfigError(f"--steps: 1 or more, not {options.steps}")
     source = api.open_run(options.run, options.runs)
-    child, control = source.fork(_assigned(options.set), options.steps, root=options.runs)
+    child, control = source.fork(changes_of(options.set), options.steps, root=options.runs)
     infos = [child.info, control.info]
     lines = [
         f"{info.name}: {info.status} after {info.steps_done} steps, loss {_number(info.loss_last)}" for info in infos
@@ -185,6 +188,19 @@ def compare(options: Options) -> int:
     return 0
 
 
+def bring_in(options: Options) -> int:
+    """Bring a run in that someone else has trained; JSON: the summary of `train`, and "skipped"."""
+    from ..exports.bring import bring_run
+
+    folder, skipped = bring_run(options.path, options.runs or default_root())
+    info = folder.info()
+    lines = [f"{info.status}: {info.steps_done} of {info.steps} steps, {info.name or info.id}", str(folder.path)]
+    for line in skipped:
+        note(f"left out: {line}")
+    _print(options, {**_summary(info, folder.path), "skipped": skipped}, lines)
+    return 0
+
+
 COMMANDS: dict[str, Callable[[Options], int]] = {
     "presets": presets,
     "settings": list_settings,
@@ -196,6 +212,9 @@ COMMANDS: dict[str, Callable[[Options], int]] = {
     "embed": embed,
     "compare": compare,
     "experiment": run_experiment,
+    "export": run_export,
+    "import": bring_in,
+    "sweep": run_sweep,
 }
 
 
@@ -221,28 +240,13 @@ def _configured(options: Options) -> RunConfig:
         config = preset(names[0]).config()
     return configured(
         config,
-        _assigned(options.set),
+        changes_of(options.set),
         steps=options.steps,
         data=options.data,
         seed=options.seed,
         device=options.device,
         name=options.name,
     )
-
-
-def _assigned(assignments: Sequence[str]) -> dict[str, Any]:
-    """The changes of --set, {"section.setting": text}.
-
-    Raises:
-        ConfigError: one is no assignment.
-    """
-    changes: dict[str, Any] = {}
-    for assignment in assignments:
-        path, equals, value = assignment.partition("=")
-        if not equals:
-            raise ConfigError(f"--set takes section.setting=value, not {assignment!r}")
-        changes[path.strip()] = value.strip()
-    return changes
 
 
 def _report(options: Options, run: api.Run) -> int:

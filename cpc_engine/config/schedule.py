@@ -131,3 +131,10 @@ class RunSettings(Section):
     threads: int = setting(
         0, "CPU threads for tensor work (0: all).", ge=0, le=256, label="CPU threads", role="machine"
     )
+    tensorboard: bool = setting(
+        False,
+        "Also write event files for TensorBoard while it trains, to tensorboard/ in the run's folder.",
+        label="TensorBoard",
+        role="machine",
+        speed=False,
+    )

@@ -23,6 +23,7 @@ from ..terms import Modality
 from ..training.control import Control
 from ..training.trainer import Trainer
 from .device import lower_priority, pick_device, pick_precision, precision_plugin, torch_settings
+from .event_files import EventFiles
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class _Execution:
         self.folder, self.control, self.observe = folder, control, observe
         self.config = folder.config()
         self.loss: float | None = None  # of the newest record
+        self.event_files: EventFiles | None = None
         # Changes of settings to repeat in a resumed run, by the number of steps done before each.
         self.due: dict[int, dict[str, Any]] = {}
 
@@ -116,11 +118,16 @@ class _Execution:
         trainer = self._trainer()
         if resume:
             self._restore(trainer)
+        if self.config.run.tensorboard:
+            self.event_files = EventFiles(self.folder, trainer.steps_done)
         try:
             status = self._steps(trainer)
         except _Diverged as error:
             self._keep_finite_weights(trainer)
             return State("diverged", str(error))
+        finally:
+            if self.event_files is not None:
+                self.event_files.close()
         if status != "stopped":  # a stopped run may be resumed and add further snapshots
             self.snapshots.finish()
         self.observe(Phase("drawing the map", 0.0))
@@ -239,6 +246,8 @@ class _Execution:
     def _record(self, record: Record) -> None:
         self.folder.append_record(record)
         self.loss = record["loss"]
+        if self.event_files is not None:
+            self.event_files.add(record)
         if record["step"] == 1:
             self.folder.update(loss_first=self.loss)
         self.observe(record)

@@ -50,6 +50,22 @@ def unpack(archive: BinaryIO, target: Path) -> list[str]:
     return skipped
 
 
+def safe_path(info: zipfile.ZipInfo) -> PurePosixPath:
+    """The path of a member within the zip file.
+
+    Raises:
+        MediaError: it leads out of the file's folder, is a link or a special file, or is encrypted.
+    """
+    path = PurePosixPath(info.filename)
+    if path.is_absolute() or ".." in path.parts or "\\" in info.filename or ":" in path.parts[0]:
+        raise MediaError(f"the zip file has a path that leads out of it: {info.filename!r}")
+    if (kind := stat.S_IFMT(info.external_attr >> 16)) and kind != stat.S_IFREG:
+        raise MediaError(f"the zip file has a link or a special file: {info.filename!r}")
+    if info.flag_bits & 1:
+        raise MediaError("the zip file is encrypted")
+    return path
+
+
 def _wanted(opened: zipfile.ZipFile) -> tuple[list[zipfile.ZipInfo], list[str]]:
     """The members to write, and a line for each of the others; raises before anything is written."""
     members = [info for info in opened.infolist() if not info.is_dir()]
@@ -58,13 +74,7 @@ def _wanted(opened: zipfile.ZipFile) -> tuple[list[zipfile.ZipInfo], list[str]]:
     wanted: dict[str, zipfile.ZipInfo] = {}
     skipped = []
     for info in members:
-        path = PurePosixPath(info.filename)
-        if path.is_absolute() or ".." in path.parts or "\\" in info.filename or ":" in path.parts[0]:
-            raise MediaError(f"the zip file has a path that leads out of it: {info.filename!r}")
-        if (kind := stat.S_IFMT(info.external_attr >> 16)) and kind != stat.S_IFREG:
-            raise MediaError(f"the zip file has a link or a special file: {info.filename!r}")
-        if info.flag_bits & 1:
-            raise MediaError("the zip file is encrypted")
+        path = safe_path(info)
         if any(part.startswith((".", "__MACOSX")) for part in path.parts):
             continue
         if path.suffix.lower() not in (*SOUNDS, *PICTURES):

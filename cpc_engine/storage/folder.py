@@ -193,6 +193,14 @@ class RunFolder:
             self.update(name=name)
         return config
 
+    def replace_info(self, info: RunInfo) -> None:
+        """Write another state of a run that no process works on, as it was or is to be.
+
+        Raises:
+            StorageError: run.json cannot be written.
+        """
+        self._write_info(info)
+
     def settle(self, config: RunConfig) -> None:
         """Replace the configuration by one in which the settings that follow from the data have their numbers.
 

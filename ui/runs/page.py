@@ -14,6 +14,7 @@ from ..shell.compat import inside_app
 from ..shell.errors import plain_errors
 from ..shell.first_run import nothing_yet
 from ..shell.session import root
+from .bring import bring_and_take
 from .table import show_table
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def show() -> None:
     _trash()
     if broken:
         _broken(broken)
+    bring_and_take(known)
     if not known:
         nothing_yet()
         return

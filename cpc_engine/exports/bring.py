@@ -1,0 +1,171 @@
+"""A run from someone else: its folder or a zip file of it, checked file by file before it stands beside one's own.
+
+A run holds numbers and settings, and no code: JSON and safetensors only. Names, sizes, and contents are checked as if
+somebody had made them to do harm.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from ..errors import MediaError, RunError
+from ..maps.snapshots import load_snapshots
+from ..maps.stored import load_map
+from ..media.archive import safe_path
+from ..storage.artifacts import load_model, load_ood_reference, load_probes
+from ..storage.files import MAX_JSON, MAX_LINES, MAX_TENSORS, check_own_file
+from ..storage.folder import PARTS, RunFolder
+from ..storage.info import ACTIVE, is_id
+from ..storage.leftovers import making
+
+LOG = "log.txt"
+FILES = (*(name for names in PARTS.values() for name in names), LOG)  # all others are left out
+LIMITS = {".json": MAX_JSON, ".jsonl": MAX_LINES, ".txt": MAX_LINES, ".safetensors": MAX_TENSORS}  # bytes
+MAX_BYTES = 4 * 2**30  # of all files together
+MAX_MEMBERS = 10_000
+_BLOCK = 1 << 20
+
+
+def bring_run(path: Path, root: Path, name: str | None = None) -> tuple[RunFolder, list[str]]:
+    """Copy a run into a folder of runs; it is one's own from then on and can be renamed, evaluated, and resumed.
+
+    Args:
+        path: the run's folder, or a zip file with one run, in a folder or not.
+        root: the folder of runs.
+        name: of the file, where `path` is a copy of an upload under another name.
+
+    Returns:
+        The run, and one line for each file that was left out. Where its id is taken, a number is appended.
+
+    Raises:
+        RunError: there is no run, or a file of it is damaged, too large, or made to leave its folder; nothing is kept.
+        StorageError: `root` cannot be written.
+    """
+    with _opened(path) as (found, skipped, given):
+        wanted = given or Path(name or path.name).stem
+        target = _free(root, wanted if is_id(wanted) else "run")
+        with making(target) as folder:
+            total = 0
+            for file, stream in found:
+                total += _copy(stream, folder / file, LIMITS[Path(file).suffix], MAX_BYTES - total)
+            _settle(RunFolder(folder))
+    return RunFolder(target), skipped
+
+
+def check_run(folder: RunFolder) -> None:
+    """Read every file of a run.
+
+    Raises:
+        RunError: one is damaged; the message says which.
+    """
+    info = folder.info()
+    folder.records()
+    folder.events()
+    folder.json("evaluation")
+    if not folder.has("weights"):
+        if info.steps_done:
+            raise RunError(f"{folder.id}: weights.safetensors is missing")
+        return
+    model = load_model(folder)
+    load_probes(folder, model)
+    load_ood_reference(folder, model)
+    load_snapshots(folder)
+    if folder.has("map"):
+        load_map(folder, "pca")
+    if folder.has("checkpoint"):
+        folder.tensors("checkpoint")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Iterator[tuple[str, IO[bytes]]], list[str], str]]:
+    """The files of the run at `path`, what is left out, and the name of the folder that holds them ("" without one)."""
+    if path.is_dir():
+        files = [name for name in FILES if (path / name).exists()]
+        if not {"config.json", "run.json"} <= set(files):
+            raise RunError(f"{path.name} is not a run folder: it has no config.json and run.json")
+        for file in files:
+            check_own_file(path / file, LIMITS[Path(file).suffix])
+        skipped = [f"{one.name}: no part of a run" for one in sorted(path.iterdir()) if one.name not in FILES]
+        yield ((file, (path / file).open("rb")) for file in files), skipped, path.resolve().name
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members, skipped, top = _members(archive)
+            yield ((file, archive.open(info)) for file, info in members.items()), skipped, top
+    # What zipfile raises; NotImplementedError for a compression that it lacks, RuntimeError for an encrypted member.
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise RunError(f"{path.name} is neither a run's folder nor a zip file of one ({error})") from None
+    except FileNotFoundError:
+        raise RunError(f"there is no {path}") from None
+    except MediaError as error:
+        raise RunError(str(error)) from None
+
+
+def _members(archive: zipfile.ZipFile) -> tuple[dict[str, zipfile.ZipInfo], list[str], str]:
+    """The files of the one run in a zip file, what is left out, and the folder that holds them."""
+    infos = [info for info in archive.infolist() if not info.is_dir()]
+    if len(infos) > MAX_MEMBERS:
+        raise RunError(f"the zip file holds {len(infos):,} files; a run has at most {len(FILES)}")
+    paths = {info: safe_path(info) for info in infos}
+    tops = {path.parent for path in paths.values() if path.name == "config.json" and _plain(path)}
+    if len(tops) != 1:
+        raise RunError(f"the zip file holds {len(tops) or 'no'} runs; one is needed")
+    [top] = tops
+    members: dict[str, zipfile.ZipInfo] = {}
+    skipped = []
+    for info, path in paths.items():
+        if path.parent != top or path.name not in FILES:
+            skipped.append(f"{info.filename}: no part of a run")
+        elif path.name in members:
+            raise RunError(f"the zip file has {info.filename!r} twice")
+        elif info.file_size > LIMITS[path.suffix]:
+            raise RunError(f"{info.filename} unpacks to {info.file_size / 2**20:,.0f} MiB, more than any run needs")
+        else:
+            members[path.name] = info
+    if "run.json" not in members:
+        raise RunError("the zip file holds no run: it has no run.json")
+    return members, skipped, top.name
+
+
+def _plain(path: PurePosixPath) -> bool:
+    """Whether no folder of the path is hidden, as macOS adds them."""
+    return not any(part.startswith((".", "__MACOSX")) for part in path.parts)
+
+
+def _copy(stream: IO[bytes], target: Path, limit: int, left: int) -> int:
+    """Copy at most `limit` bytes, whatever a header says, and return how many they are."""
+    size = 0
+    with stream, target.open("wb") as out:
+        while block := stream.read(_BLOCK):
+            size += len(block)
+            if size > min(limit, left):
+                raise RunError(f"{target.name} is larger than any run needs")
+            out.write(block)
+    return size
+
+
+def _settle(folder: RunFolder) -> None:
+    """Check a copied run, and make it one's own: no example, and trained by no process of this machine."""
+    try:
+        check_run(folder)
+        info = folder.info()
+        data = {key: value for key, value in info.data.items() if key != "example"}
+        status, message = info.status, info.message
+        if status in ACTIVE or status == "interrupted":
+            status, message = "interrupted", "it was brought in before it had ended; it can be resumed"
+        folder.replace_info(replace(info, status=status, message=message, data=data, pid=0, pid_started=0))
+    except RunError as error:
+        raise RunError(str(error).replace(f"{folder.id}: ", "")) from None  # the hidden name says nothing
+
+
+def _free(root: Path, name: str) -> Path:
+    """A folder of this name, with a number where there is one."""
+    path, number = root / name, 2
+    while path.exists():
+        path, number = root / f"{name[:200]}-{number}", number + 1
+    return path

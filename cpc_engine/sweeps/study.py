@@ -1,0 +1,210 @@
+"""A sweep in Optuna's storage: what it is to try, and its trials, which several processes and machines share.
+
+All settings are queued as waiting trials when the sweep is made, and the storage gives each to one worker. Workers
+therefore need no coordinator, try nothing twice, and a trial whose worker has gone is queued again.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..config import RunConfig
+from ..errors import ConfigError, StorageError
+from ..evaluation.metric_info import METRICS, PRIMARY, describe_metric
+from ..extras import extra
+from ..storage.files import storing
+from .space import Space
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+FOLDER = "sweeps"  # below the folder of runs
+BEAT, GRACE = 5, 20  # s between two signs of life of a worker, and without one until its trial is queued again
+MAKING = 20  # s that another process may take to make the tables
+_SPEC = "cpc"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a sweep tries.
+
+    Attributes:
+        config: of its runs, with everything that the space does not vary.
+        space: what it varies. trials: number of settings.
+        seeds: runs of each setting, with seeds 0 to seeds − 1.
+        metric: what decides; "probe" stands for the accuracy on validation items.
+        prune: metric on held-out items during training by which the first run of a setting may end early; or None.
+    """
+
+    config: RunConfig
+    space: Space
+    trials: int
+    seeds: int
+    metric: str = PRIMARY
+    prune: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.trials < 1 or self.seeds < 1:
+            raise ConfigError(f"a sweep needs at least one trial and one seed, not {self.trials} and {self.seeds}")
+        for name in filter(None, (self.metric, self.prune)):
+            if describe_metric(name).better == "neither" or (name != PRIMARY and "probe" in name) or "knn" in name:
+                raise ConfigError(f"{name} cannot decide a sweep (probe, or one of {', '.join(_DECISIVE)})")
+        if self.prune == PRIMARY:
+            raise ConfigError("probe is not measured while a run trains; prune by another metric")
+        self.space.check(self.config)
+
+    @property
+    def higher(self) -> bool:
+        """Whether higher values of the metric are better."""
+        return describe_metric(self.metric).better == "higher"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "config": self.config.to_dict()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Spec:
+        space = Space(values["space"]["sampler"], dict(values["space"]["dimensions"]))
+        return cls(**{**values, "config": RunConfig.from_dict(values["config"]), "space": space})
+
+
+_DECISIVE = tuple(n for n, metric in METRICS.items() if metric.better != "neither" and metric.curve == "held_out")
+
+
+def storage_url(root: Path, study: str, url: str | None) -> str:
+    """The address of a sweep's storage: `url`, or a file of its own below the folder of runs.
+
+    Raises:
+        ConfigError: the name of the study cannot be that of a file. StorageError: the folder cannot be made.
+    """
+    if not study or study != Path(study).name or study.startswith(".") or len(study) > 100:
+        raise ConfigError(f"{study!r} cannot be the name of a sweep: up to 100 characters, no slash, no dot first")
+    if url is None:
+        with storing(root / FOLDER):
+            (root / FOLDER).mkdir(parents=True, exist_ok=True)
+        return f"sqlite:///{(root / FOLDER / f'{study}.db').resolve()}"
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        raise ConfigError("--storage takes an address such as postgresql://user@host/database")
+    if scheme in ("postgres", "postgresql"):
+        extra("psycopg", "sweep")
+        scheme = "postgresql+psycopg"
+    return f"{scheme}://{rest}"
+
+
+def open_study(url: str, name: str, spec: Spec | None = None) -> tuple[Study, Spec]:
+    """Open a sweep, and make it where it does not exist and `spec` says what it is to be.
+
+    Args:
+        url: see `storage_url`. name: of the study.
+        spec: what it is to try; None to open what is there.
+
+    Raises:
+        ConfigError: Optuna is missing, there is no such sweep, or it was made with another `spec`.
+        StorageError: the storage cannot be reached.
+    """
+    optuna = quiet_optuna()
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        storage = _storage(optuna, url)
+        if spec is not None:
+            _make(optuna, storage, name, spec)
+        try:
+            study = optuna.load_study(study_name=name, storage=storage)
+        except KeyError:
+            raise ConfigError(f"there is no sweep {name!r}; give --preset and --grid or --space to start it") from None
+        stored = Spec.from_dict(_stored(study))
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+        raise StorageError(f"the storage of the sweep cannot be used: {reason}") from None
+    if spec is not None and stored != spec:
+        raise ConfigError(f"the sweep {name!r} was started with other settings; take another name, or no settings")
+    return study, stored
+
+
+def requeue(study: Study, trial: FrozenTrial) -> None:
+    """Queue a trial again whose worker has stopped or gone, with its settings and runs."""
+    from optuna.trial import TrialState, create_trial
+
+    study.add_trial(
+        create_trial(
+            state=TrialState.WAITING,
+            params=trial.params,
+            distributions=trial.distributions,
+            user_attrs=trial.user_attrs,
+        )
+    )
+
+
+def slots(study: Study) -> dict[int, FrozenTrial]:
+    """The newest trial of each setting of a sweep, by its number."""
+    newest: dict[int, FrozenTrial] = {}
+    for trial in study.get_trials(deepcopy=False):
+        if "slot" in trial.user_attrs:
+            kept = newest.get(trial.user_attrs["slot"])
+            # What has an end counts, should a trial have been queued again although its worker was only slow.
+            if kept is None or not kept.state.is_finished() or kept.state.name == "FAIL":
+                newest[trial.user_attrs["slot"]] = trial
+    return newest
+
+
+def quiet_optuna() -> Any:
+    """Optuna without its log on stderr and its notes on functions that may change."""
+    optuna = extra("optuna", "sweep")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    return optuna
+
+
+def _storage(optuna: Any, url: str) -> Any:
+    """Optuna's storage; makes its tables where there are none.
+
+    Optuna does not expect two processes to make them at once: the later one finds them half made, and tries again.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    # A local file is written by one worker at a time; the others wait for it.
+    engine = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
+    for left in reversed(range(MAKING)):
+        try:
+            return optuna.storages.RDBStorage(
+                url,
+                engine_kwargs=engine,
+                heartbeat_interval=BEAT,
+                grace_period=GRACE,
+                heartbeat_stale_trial_callback=requeue,
+            )
+        except SQLAlchemyError as error:
+            if not left or not any(words in str(error) for words in ("already exists", "duplicate key", "UNIQUE")):
+                raise
+            time.sleep(1)
+
+
+def _make(optuna: Any, storage: Any, name: str, spec: Spec) -> None:
+    """Make the study and queue its trials; of several who try at once one does."""
+    try:
+        direction = "maximize" if spec.higher else "minimize"
+        study = optuna.create_study(study_name=name, storage=storage, direction=direction)
+    except optuna.exceptions.DuplicatedStudyError:
+        return
+    cells = spec.space.cells() or [{} for _ in range(spec.trials)]
+    for slot, cell in enumerate(cells):
+        study.enqueue_trial(cell, user_attrs={"slot": slot})
+    study.set_user_attr(_SPEC, spec.to_dict())  # last: who finds it finds all trials
+
+
+def _stored(study: Study) -> dict[str, Any]:
+    """What a study is to try; waits for the process that is making it."""
+    deadline = time.monotonic() + 30
+    while _SPEC not in study.user_attrs:
+        if time.monotonic() > deadline:
+            raise ConfigError(f"the sweep {study.study_name!r} is half made; take another name")
+        time.sleep(0.2)
+    stored: dict[str, Any] = study.user_attrs[_SPEC]
+    return stored

@@ -1,0 +1,248 @@
+"""Sweeps: every trial an ordinary run, interrupted ones go on, and what they find is said honestly."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cpc_engine.cli import main
+from cpc_engine.errors import ConfigError, StorageError
+from cpc_engine.storage.folder import RunFolder, list_runs
+from cpc_engine.sweeps.results import best_setting, document, expected_maximum, importance, optimism, rows
+from cpc_engine.sweeps.space import Space
+from cpc_engine.sweeps.study import Spec, open_study, slots, storage_url
+from cpc_engine.sweeps.worker import Worker
+from tests.support import postgres
+from tests.support.paths import REPOSITORY
+from tests.support.tiny import CHANGES, tiny, wait_until
+
+pytest.importorskip("optuna")
+GRID = Space.of_grid(["loss.temperature=0.1,0.3", "sampler.queue_size=0,64"])
+QUICK: dict[str, Any] = {"optimizer__steps": 4, "evaluation__every": 2}
+
+
+def begun(root: Path, spec: Spec, name: str = "s") -> tuple[Any, Spec, str]:
+    url = storage_url(root, name, None)
+    return (*open_study(url, name, spec), url)
+
+
+def test_every_trial_is_an_ordinary_run(tmp_path: Path) -> None:
+    spec = Spec(tiny(**QUICK), GRID, 4, 2, "spread", None)
+    study, _, url = begun(tmp_path, spec)
+    assert [row.status for row in rows(study, spec, tmp_path)] == ["waiting"] * 8
+    assert document(study, spec, tmp_path)["best"] is None
+    Worker(url, "s", tmp_path).work()
+    found = rows(study, spec, tmp_path)
+    assert [(row.slot, row.seed, row.status) for row in found] == [
+        (slot, seed, "finished") for slot in range(4) for seed in range(2)
+    ]
+    for row in found:
+        config = RunFolder(tmp_path / str(row.run)).config()
+        assert config.flat() | row.settings == config.flat()
+        assert (config.run.seed, config.run.threads) == (row.seed, 1)
+        assert row.value == RunFolder(tmp_path / str(row.run)).records()[-1]["geometry"]["spread"]
+    assert len(list_runs(tmp_path)) == 8
+    best = best_setting(found, spec, tmp_path)
+    assert best is not None
+    means = [statistics.fmean(row.value or 0 for row in found if row.slot == slot) for slot in range(4)]
+    assert (best.slot, best.value, best.of) == (means.index(max(means)), max(means), 4)
+    assert best.half_width is not None
+    assert "the best of 4 equally good settings would look better than it is by" in best.sentence()
+    shares = importance(study)
+    assert set(shares) <= {"loss.temperature", "sampler.queue_size"}
+    Worker(url, "s", tmp_path).work()  # nothing is left
+    assert len(list_runs(tmp_path)) == 8
+
+
+def test_probes_choose_on_validation_items_and_are_told_on_test_items(tmp_path: Path) -> None:
+    spec = Spec(tiny(optimizer__steps=2), Space.of_grid(["loss.temperature=0.1,0.3"]), 2, 1)
+    study, _, url = begun(tmp_path, spec)
+    Worker(url, "s", tmp_path).work()
+    found = document(study, spec, tmp_path)
+    evaluations = [RunFolder(tmp_path / trial["run"]).json("evaluation") for trial in found["trials"]]
+    chosen = [evaluation["probe"][evaluation["chosen_feature"]["audio"]] for evaluation in evaluations]
+    assert [trial["value"] for trial in found["trials"]] == [row["validation"] for row in chosen]
+    best = found["best"]
+    assert best["test"] == chosen[best["slot"]]["trained"]
+    assert best["optimism"] is None
+    assert "give --seeds" in best["sentence"]
+
+
+def test_a_stopped_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
+    spec = Spec(tiny(optimizer__steps=8, run__checkpoint_every=2), Space.of_grid(["loss.temperature=0.1,0.3"]), 2, 1)
+    spec = Spec(spec.config, spec.space, 2, 1, "spread")
+    study, _, url = begun(tmp_path, spec)
+    questions = iter(range(10))
+    Worker(url, "s", tmp_path, alive=lambda: next(questions, 10) < 6).work()
+    left = slots(study)
+    assert {trial.state.name for trial in left.values()} == {"WAITING"}
+    [half] = list_runs(tmp_path)
+    assert half.status == "stopped"
+    Worker(url, "s", tmp_path).work()
+    assert [row.status for row in rows(study, spec, tmp_path)] == ["finished", "finished"]
+    assert half.id in [row.run for row in rows(study, spec, tmp_path)]
+    assert [event["kind"] for event in RunFolder(tmp_path / half.id).events()] == ["resume"]
+    assert len(list_runs(tmp_path)) == 2
+
+
+def test_tpe_draws_as_many_settings_as_were_asked_for(tmp_path: Path) -> None:
+    space = Space.of_document({"loss.temperature": {"low": 0.05, "high": 1, "log": True}})
+    spec = Spec(tiny(optimizer__steps=1), space, 3, 1, "spread")
+    study, _, url = begun(tmp_path, spec)
+    Worker(url, "s", tmp_path).work()
+    found = rows(study, spec, tmp_path)
+    assert len({row.settings["loss.temperature"] for row in found}) == 3
+    assert len(list_runs(tmp_path)) == 3
+
+
+def test_runs_that_fall_behind_are_pruned_and_told(tmp_path: Path) -> None:
+    """Five good settings, then one whose latents collapse: it ends at an early measurement."""
+    rates = ",".join(["1e-3", "1.1e-3", "1.2e-3", "1.3e-3", "1.4e-3", "1e-8"])
+    space = Space.of_grid([f"optimizer.learning_rate={rates}"])
+    spec = Spec(tiny(optimizer__steps=60, evaluation__every=10), space, 6, 2, "effective_rank", "spread")
+    study, _, url = begun(tmp_path, spec)
+    Worker(url, "s", tmp_path).work()
+    found = rows(study, spec, tmp_path)
+    pruned = [row for row in found if row.status == "pruned"]
+    for row in pruned:
+        assert (row.seed, row.value) == (0, None)
+        assert "worse than the median of the others at step" in row.message
+        assert RunFolder(tmp_path / str(row.run)).info().status == "stopped"
+    statuses = {trial.state.name for trial in slots(study).values()}
+    assert statuses == {"COMPLETE", "PRUNED"}
+    best = best_setting(found, spec, tmp_path)
+    assert best is not None
+    assert best.slot not in [row.slot for row in pruned]
+
+
+def test_a_failed_run_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    space = Space.of_grid(["context.horizons=2;60"])  # the sequence is shorter than 60
+    spec = Spec(tiny(optimizer__steps=1), space, 2, 1, "spread")
+    study, _, url = begun(tmp_path, spec)
+    Worker(url, "s", tmp_path).work()
+    good, bad = rows(study, spec, tmp_path)
+    assert (good.status, bad.status) == ("finished", "failed")
+    assert "no horizon" in bad.message
+
+
+def test_a_sweep_is_made_once_and_joined_by_the_same_settings_only(tmp_path: Path) -> None:
+    spec = Spec(tiny(), GRID, 4, 1, "spread")
+    study, stored, url = begun(tmp_path, spec)
+    assert stored == spec
+    again, _ = open_study(url, "s", spec)
+    assert len(slots(again)) == len(slots(study)) == 4
+    with pytest.raises(ConfigError, match="was started with other settings"):
+        open_study(url, "s", Spec(tiny(), GRID, 4, 2, "spread"))
+    with pytest.raises(ConfigError, match="there is no sweep 'other'"):
+        open_study(url, "other")
+
+
+def test_what_cannot_be_a_sweep_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for metric in ("loss", "knn", "probe.mean_context"):
+        with pytest.raises(ConfigError, match="cannot decide a sweep"):
+            Spec(tiny(), GRID, 4, 1, metric)
+    with pytest.raises(ConfigError, match="prune by another"):
+        Spec(tiny(), GRID, 4, 1, "spread", "probe")
+    with pytest.raises(ConfigError, match="cannot be the name"):
+        storage_url(tmp_path, "../x", None)
+    with pytest.raises(StorageError, match="cannot be used"):
+        open_study("postgresql+psycopg://nobody@127.0.0.1:1/none", "s")
+    runs = ["--runs", str(tmp_path)]
+    for options, says in (
+        (["--preset", "tones"], "give --grid"),
+        (["--grid", "loss.temperature=1"], "give --preset"),
+        (["--preset", "tones", "--space", "/nowhere.json", "--trials", "2"], "cannot read /nowhere.json"),
+        (["--preset", "tones", "--grid", "loss.temperature=1", "--trials", "2"], "this grid has 1"),
+        (["--workers", "0"], "at least one worker"),
+        ([], "there is no sweep"),
+    ):
+        assert main(["sweep", "x", *options, *runs]) == 2
+        assert says in capsys.readouterr().err
+
+
+def test_the_expected_maximum_is_that_of_draws() -> None:
+    draws = np.random.default_rng(0).normal(size=(100_000, 12))
+    for n in (2, 5, 12):
+        assert expected_maximum(n) == pytest.approx(draws[:, :n].max(1).mean(), abs=0.02)
+
+
+def test_optimism_is_what_equal_settings_show() -> None:
+    """Of 20 equally good settings at 3 seeds the best looks better by this much on average."""
+    generator = np.random.default_rng(1)
+    gains, told = [], []
+    for _ in range(400):
+        values = 0.8 + 0.05 * generator.normal(size=(20, 3))
+        gains.append(values.mean(1).max() - 0.8)
+        told.append(optimism(values.tolist()))
+    assert np.mean(told) == pytest.approx(np.mean(gains), rel=0.03)  # type: ignore[arg-type]
+
+
+def test_nothing_of_optuna_is_imported_by_those_who_do_not_sweep() -> None:
+    code = (
+        "import sys; from cpc_engine.cli import main; import cpc_engine.sweeps.worker, cpc_engine.sweeps.results\n"
+        "main(['presets']); main(['sweep'])\n"
+        "assert not {'optuna', 'sqlalchemy', 'psycopg', 'dask', 'distributed'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.fixture(params=["file", "postgresql"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[str]]:
+    if request.param == "file":
+        yield []
+        return
+    pytest.importorskip("psycopg")
+    with postgres.server() as url:
+        yield ["--storage", url]
+
+
+@pytest.mark.slow
+def test_two_machines_share_a_sweep_and_a_killed_worker_loses_nothing(tmp_path: Path, storage: list[str]) -> None:
+    """Two command lines with one storage; the worker of one is killed in the middle of a run."""
+    changes = CHANGES | {"optimizer.steps": 300, "run.checkpoint_every": 20, "evaluation.every": 100}
+    changes.pop("data.dataset")
+    sets = [f"--set={path}={value if isinstance(value, str) else json.dumps(value)}" for path, value in changes.items()]
+    command = [sys.executable, "-m", "cpc_engine", "sweep", "shared", "--preset", "tones", *sets, *storage]
+    command += ["--grid", "loss.temperature=0.1,0.2,0.3,0.4", "--metric", "spread", "--runs", str(tmp_path), "--json"]
+    outputs = [tmp_path / name for name in ("one.json", "two.json")]
+    machines = []
+    for output in outputs:
+        with output.open("wb") as out:
+            machines.append(subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=REPOSITORY))
+
+    def under_way() -> RunFolder | None:
+        assert all(machine.poll() is None for machine in machines), outputs[0].read_text() + outputs[1].read_text()
+        for info in list_runs(tmp_path):
+            folder = RunFolder(tmp_path / info.id)
+            if info.status == "running" and len(folder.records()) > 60:
+                return folder
+        return None
+
+    try:
+        victim: RunFolder = wait_until(under_way, "a run that has begun", 120)
+        os.kill(victim.info().pid, signal.SIGKILL)
+        codes = [machine.wait(timeout=240) for machine in machines]
+    finally:
+        for machine in machines:
+            machine.kill()
+            machine.wait()
+    assert codes == [0, 0], outputs[0].read_text() + outputs[1].read_text()
+    for output in outputs:
+        text = output.read_text()
+        trials = json.loads(text[text.index("{\n") :])["trials"]  # notes on what has ended come first
+        assert [trial["status"] for trial in trials] == ["finished"] * 4
+        assert len({trial["run"] for trial in trials}) == 4
+    assert len(list_runs(tmp_path)) == 4
+    assert victim.info().status == "finished"
+    assert "resume" in [event["kind"] for event in victim.events()]
+    assert [record["step"] for record in victim.records()] == list(range(1, 301))

@@ -1,0 +1,91 @@
+"""The Sweeps page without a browser: the form, a sweep that has ended, and one that goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cpc_engine.storage.folder import list_runs
+from cpc_engine.sweeps.background import begin, is_going, stop
+from cpc_engine.sweeps.results import rows
+from cpc_engine.sweeps.space import Space
+from cpc_engine.sweeps.study import Spec, open_study, storage_url
+from cpc_engine.sweeps.worker import Worker
+from tests.support.pages import open_page
+from tests.support.tiny import tiny, wait_until
+from ui.drawing.sweep_figures import heat_figure, importance_figure, parallel_figure
+
+pytest.importorskip("optuna")
+pytest_plugins = ["tests.support.pages"]
+GRID = Space.of_grid(["loss.temperature=0.1,0.3", "sampler.shuffled=off,batch"])
+
+
+def test_an_ended_sweep_is_told_and_drawn(runs: Path) -> None:
+    url = storage_url(runs, "mine", None)
+    open_study(url, "mine", Spec(tiny(optimizer__steps=1), GRID, 4, 2, "spread"))
+    Worker(url, "mine", runs).work()
+    test = open_page("pages/sweeps.py")
+    assert not test.exception
+    assert "best of 4 equally good settings" in test.success[0].value
+    table = test.dataframe[0].value
+    assert table["Status"].tolist() == ["finished"] * 8
+    assert set(table["Run"]) == {f"/train?run={info.id}" for info in list_runs(runs)}
+    assert {"All runs", "Two settings"} <= {one.value for one in test.subheader}
+    test.selectbox(key="across").set_value("sampler.shuffled").run()
+    assert not test.exception
+    assert test.selectbox(key="up").value == "loss.temperature"
+
+
+def test_the_form_starts_a_sweep(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[tuple[str, Spec | None, int]] = []
+
+    def note(root: Path, name: str, spec: Spec | None, workers: int) -> None:
+        open_study(storage_url(root, name, None), name, spec)
+        begun.append((name, spec, workers))
+
+    monkeypatch.setattr("cpc_engine.sweeps.background.begin", note)
+    test = open_page("pages/sweeps.py")
+    assert not test.exception
+    test.selectbox(key="sweep-preset").set_value("tones").run()
+    test.multiselect(key="sweep-vary-tones").set_value(["loss.temperature"]).run()
+    test.text_input(key="sweep-values-loss.temperature").set_value("0.1, 0.2, hot").run()
+    assert "oss.temperature" in test.error[0].value
+    test.text_input(key="sweep-values-loss.temperature").set_value("0.1, 0.2, 0.4").run()
+    assert "3 settings × 2 seeds = 6 runs" in " ".join(one.value for one in test.caption)
+    test.button(key="sweep-start").click().run()
+    assert not test.exception
+    [(name, spec, workers)] = begun
+    assert spec is not None
+    assert (name, spec.trials, spec.seeds, workers) == ("tones-sweep", 3, 2, 1)
+    assert [row.status for row in rows(*open_study(storage_url(runs, name, None), name), runs)] == ["waiting"] * 6
+    assert test.button(key="go-on").label == "Go on"
+
+
+@pytest.mark.slow
+def test_a_sweep_of_the_app_goes_on_in_a_process_of_its_own(tmp_path: Path) -> None:
+    spec = Spec(tiny(optimizer__steps=400), Space.of_grid(["loss.temperature=0.1,0.3"]), 2, 1, "spread")
+    begin(tmp_path, "s", spec, 1)
+    assert is_going(tmp_path, "s")
+    wait_until(lambda: any(info.status == "running" for info in list_runs(tmp_path)), "a run", 120)
+    stop(tmp_path, "s")
+    wait_until(lambda: not is_going(tmp_path, "s"), "its end", 120)
+    begin(tmp_path, "s", None, 2)
+    wait_until(lambda: not is_going(tmp_path, "s"), "its end", 200)
+    study, _ = open_study(storage_url(tmp_path, "s", None), "s")
+    assert [row.status for row in rows(study, spec, tmp_path)] == ["finished"] * 2
+    assert len(list_runs(tmp_path)) == 2
+
+
+def test_figures_hold_what_they_are_given() -> None:
+    settings = [{"a.x": x, "a.y": y} for x in (0.5, 0.1) for y in ("no", "yes")]
+    lines = parallel_figure([*settings], [1.0, 2.0, 3.0, 4.0], "spread")["data"][0]["dimensions"]
+    assert [axis["label"] for axis in lines] == ["a: x", "a: y", "spread"]
+    assert (lines[1]["values"], lines[1]["ticktext"]) == ([0, 1, 0, 1], ["no", "yes"])
+    heat = heat_figure([*settings, settings[0]], [1.0, 2.0, 3.0, 4.0, 3.0], "a.x", "a.y", "spread")["data"][0]
+    assert (heat["x"], heat["y"]) == (["0.1", "0.5"], ["no", "yes"])
+    assert heat["z"] == [[3.0, 2.0], [4.0, 2.0]]
+    holes = heat_figure(settings[1:3], [2.0, 3.0], "a.x", "a.y", "spread")["data"][0]
+    assert holes["z"] == [[3.0, None], [None, 2.0]]
+    bars = importance_figure({"a.x": 0.75, "a.y": 0.25})["data"][0]
+    assert (bars["x"], bars["y"]) == ([25.0, 75.0], ["a: y", "a: x"])

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from ..components.live_chart import live_chart
-from ..drawing.sweep_figures import as_text, heat_figure, importance_figure, parallel_figure, short
 from ..shell.compat import inside_app
 from ..shell.errors import plain_errors
 from ..shell.session import root
+from .figures import as_text, heat_figure, importance_figure, parallel_figure, short
 from .start import new_sweep
 
 if TYPE_CHECKING:

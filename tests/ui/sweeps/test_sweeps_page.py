@@ -14,7 +14,7 @@ from cpc_engine.sweeps.study import Spec, open_study, storage_url
 from cpc_engine.sweeps.worker import Worker
 from tests.support.pages import open_page
 from tests.support.tiny import tiny, wait_until
-from ui.drawing.sweep_figures import heat_figure, importance_figure, parallel_figure
+from ui.sweeps.figures import heat_figure, importance_figure, parallel_figure
 
 pytest.importorskip("optuna")
 pytest_plugins = ["tests.support.pages"]

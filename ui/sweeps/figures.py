@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .palette import BLUE
+from ..drawing.palette import BLUE
 
 Figure = dict[str, Any]
 Settings = Mapping[str, Any]

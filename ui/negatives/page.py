@@ -68,6 +68,7 @@ def _label(info: RunInfo) -> str:
 def _show_run(run: str, controls: st.delta_generator.DeltaGenerator) -> None:
     from .anchor import choose_anchor, choose_loss
     from .opened import opened, stamp
+    from .over_time import show_over_time
     from .view import show_anchor
 
     now = stamp(run)
@@ -88,3 +89,4 @@ def _show_run(run: str, controls: st.delta_generator.DeltaGenerator) -> None:
             "network as it is now: ages are right, drift is not shown."
         )
     show_anchor(chosen)
+    show_over_time(chosen)

@@ -36,10 +36,6 @@ def show_run_head(run: Run, reach: Reach) -> None:
             st.page_link(
                 "pages/explore.py", label="Explore", icon=":material/scatter_plot:", query_params={"run": run.id}
             )
-        if run.folder.has("weights"):
-            st.page_link(
-                "pages/negatives.py", label="Negatives", icon=":material/compress:", query_params={"run": run.id}
-            )
         st.page_link("pages/compare.py", label="Compare", icon=":material/balance:", query_params={"runs": run.id})
         with st.popover("More", icon=":material/more_horiz:", type="tertiary", key="run-menu"):
             st.caption(f"Run {literal(info.id)}")
@@ -51,6 +47,10 @@ def show_run_head(run: Run, reach: Reach) -> None:
             if has_map(run.id):
                 st.page_link(
                     "pages/place.py", label="Place", icon=":material/my_location:", query_params={"run": run.id}
+                )
+            if run.folder.has("weights"):
+                st.page_link(
+                    "pages/negatives.py", label="Negatives", icon=":material/compress:", query_params={"run": run.id}
                 )
             train_like(config, "Train one like it")
             st.page_link("pages/train.py", label="New run", icon=":material/add:", query_params={"preset": "tones"})

@@ -27,6 +27,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--runs", type=Path, metavar="DIR", help="folder of runs ($CPC_RUNS, or checkpoints/)")
     parser.add_argument("--port", type=int, default=7860, help="port to listen on (7860)")
     parser.add_argument("--host", default=LOOPBACK[0], help="address to listen on; 0.0.0.0 lets other machines in")
+    parser.add_argument("--export", type=Path, metavar="DIR", help="write a folder for a model-hosting space instead")
     parser.add_argument("--mcp", action="store_true", help="also a tool for MCP clients (needs gradio[mcp])")
     return parser.parse_args(arguments)
 
@@ -36,7 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the uploads go away then, too
     try:
-        serve(options)
+        if options.export:
+            export(options)
+        else:
+            serve(options)
     except CpcError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -77,6 +81,19 @@ def serve(options: argparse.Namespace) -> None:
                 time.sleep(3600)
         finally:
             page.close(verbose=False)
+
+
+def export(options: argparse.Namespace) -> None:
+    """Write the folder and name what is in it.
+
+    Raises:
+        CpcError: the run cannot be shown, or the folder cannot be written.
+    """
+    import cpc_engine as cpc
+    from ui.share.publish import publish
+
+    files = publish(cpc.open(options.run, options.runs or folder_of_runs()).folder, options.export)
+    print(f"{options.export}: {', '.join(map(str, files))}")
 
 
 def folder_of_runs() -> Path:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..drawing.lineup import source_label
 from ..shell.errors import literal
+from .lineup_figures import source_label
 from .opened import class_of, name_of
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ..components.chart import chart
-from ..drawing.over_time import false_figure, parts_of, safety_figure, similarity_figure, staleness_figure
 from ..shell.glossary import define
 from ..shell.session import open_run
+from .over_time_figures import false_figure, parts_of, safety_figure, similarity_figure, staleness_figure
 
 if TYPE_CHECKING:
     from .anchor import Chosen

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ..components.live_chart import live_chart
-from ..drawing.lineup import Ticks, ruler_figure, shares_figure, source_label
 from ..shell.errors import plain_errors
 from ..shell.glossary import define
 from ..shell.links import train_like
 from .answer import advice, answer
 from .branch import fork_button
 from .cards import show_anchor_card, show_line_up
+from .lineup_figures import Ticks, ruler_figure, shares_figure, source_label
 from .opened import name_of, present
 from .what_if import settings
 

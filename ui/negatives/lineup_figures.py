@@ -8,9 +8,9 @@ from typing import Any
 
 from cpc_engine.sources import SOURCES
 
-from .charts import Figure
-from .palette import GRAY, SOURCE_STYLES
-from .text import plain_name
+from ..drawing.charts import Figure
+from ..drawing.palette import GRAY, SOURCE_STYLES
+from ..drawing.text import plain_name
 
 ROW, BAR = 40, 30  # pixels of a strip, of a bar
 _PLAIN = {"displayModeBar": False}

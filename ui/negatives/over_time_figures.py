@@ -10,10 +10,10 @@ import numpy as np
 
 from cpc_engine.sources import SOURCES
 
-from .charts import Figure, Series, line_figure
-from .curves import Record, number
-from .lineup import source_label
-from .palette import GRAY, SOURCE_STYLES, VERMILION, Style
+from ..drawing.charts import Figure, Series, line_figure
+from ..drawing.curves import Record, number
+from ..drawing.palette import GRAY, SOURCE_STYLES, VERMILION, Style
+from .lineup_figures import source_label
 
 POSITIVE = Style(GRAY, "star")
 

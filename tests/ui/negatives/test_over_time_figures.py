@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ui.drawing.over_time import false_figure, parts_of, similarity_figure, staleness_figure
+from ui.negatives.over_time_figures import false_figure, parts_of, similarity_figure, staleness_figure
 
 
 def row(step: int, drift: float | None = None) -> dict[str, Any]:

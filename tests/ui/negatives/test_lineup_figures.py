@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ui.drawing.lineup import Ticks, ruler_figure, shares_figure
+from ui.negatives.lineup_figures import Ticks, ruler_figure, shares_figure
 
 
 def test_every_source_has_a_strip_with_its_own_class_marked() -> None:

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def begin(root: Path, name: str, spec: Spec | None, workers: int) -> None:
             cwd=Path(__file__).resolve().parents[2],
             start_new_session=True,
         )
+    threading.Thread(target=process.wait, daemon=True).start()  # no zombie stays, for as long as the app lives
     write_json(_file(root, name), {"pid": process.pid, "started": started(process.pid)})
 
 

@@ -22,7 +22,7 @@ def test_broken_folders_are_told_and_a_search_leads_on(runs: Path, finished: Pat
     (runs / "half" / "run.json").write_text("{")
     test = open_page("pages/runs.py")
     assert not test.exception
-    assert [one.label for one in test.expander] == ["Folders that cannot be read (1)"]
+    assert "Folders that cannot be read (1)" in [one.label for one in test.expander]
     assert "half" in test.text[0].value
     assert sorted(test.dataframe[0].value["Id"]) == ["one", "two"]
     test.text_input(key="find").set_value("no such run").run()

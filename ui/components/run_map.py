@@ -114,7 +114,7 @@ def show_map_of(run: str, ended: bool, height: int | str, reach: float | None = 
         fitted = items.maps[method]
         layout = fitted.layout
         words = f"Trustworthiness {fitted.trustworthiness:.2f}; {fitted.overlap:.0%} of neighbors kept. {HINTS[method]}"
-        words = collapse_words(run) or words
+        words = collapse_words(run, fitted) or words
         help = quality_words(fitted)
         what = f"{METHODS[method]} map of {len(items.labels)} held-out items, colored by class."
     else:
@@ -165,12 +165,13 @@ def _one_entry_a_class(figure: Figure) -> Figure:
     return figure
 
 
-def collapse_words(run: str) -> str:
-    """What to say in place of a map's quality where its latents have collapsed; empty where they have not."""
+def collapse_words(run: str, fitted: Map) -> str:
+    """What to say of a map whose latents have collapsed; empty where they have not."""
     if not has_collapsed(metrics_of(run, open_run(run).info.updated)):
         return ""
     return (
-        "**The latents have collapsed**: all are nearly one, so neighbors on this map mean little, however trustworthy."
+        "**The latents have collapsed**: all are nearly one, so neighbors on this map mean little "
+        f"(trustworthiness {fitted.trustworthiness:.2f} of 1)."
     )
 
 

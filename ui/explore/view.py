@@ -90,7 +90,7 @@ def show_view(view: View, exploration: Exploration) -> Map:
     with st.spinner("Drawing the map …" if view.method != "umap" else "Drawing the map (UMAP starts slowly) …"):
         fitted = layout(view.run, view.training, view.stamp, view.space, view.method, view.dimensions)
         figure = colored(view, exploration, fitted)
-    items, quality = exploration.items, collapse_words(view.run) or quality_words(fitted)
+    items, quality = exploration.items, collapse_words(view.run, fitted) or quality_words(fitted)
     words = f"**{quality.replace('**', '')}** {HINTS[view.method]}"
     if view.color in MEANINGS:
         words += f"\n\nColor: {MEANINGS[view.color]}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .. import __version__
 from ..comparison.collect import chosen_probes
 from ..datasets import DATASETS
 from ..storage.folder import RunFolder
@@ -38,8 +37,8 @@ def model_card(folder: RunFolder) -> str:
     reads = " and ".join(ITEM_NOUNS[modality][1] for modality in facts["modalities"])
     header = ["---", f"title: {json.dumps(title)}", "sdk: gradio", "app_file: app.py", "pinned: false", "---"]
     network = [
-        f"A small encoder of {reads}, trained with contrastive predictive coding (van den Oord et al. 2018) in CPC Lab "
-        f"{__version__}. It places a new item beside the held-out items it is most like. It has "
+        f"A small encoder of {reads}, trained with contrastive predictive coding (van den Oord et al. 2018) in CPC "
+        f"Lab. It places a new item beside the held-out items it is most like. It has "
         f"{info.parameters:,} parameters and was trained for {info.steps_done} of {info.steps} steps on "
         f"{info.device or 'an unknown device'}, seed {config.run.seed}.",
         *(["", f"Note of whoever trained it: {config.run.note}"] if config.run.note else []),

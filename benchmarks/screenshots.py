@@ -55,6 +55,7 @@ READY = {
     "runs": ".st-key-with-ticked",
     "compare": ".st-key-report button",
     "explore": ".cpc-scatter .main-svg",
+    "negatives": ".main-svg",
     "place": "[class*='st-key-placed-']",
 }
 
@@ -89,6 +90,8 @@ def addresses(ids: list[str]) -> dict[str, str]:
         "runs": "runs",
         "compare": f"compare?runs={','.join(ids)}",
         "explore": f"explore?run={shown}",
+        "negatives": f"negatives?run={shown}",
+        "sweeps": "sweeps",
         "place": f"place?run={shown}&way=Samples",
     }
 

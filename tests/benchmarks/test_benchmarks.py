@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from benchmarks import peers, tables
 from benchmarks.problem import Problem, Shape, exact, make_problem
-from benchmarks.screenshots import PRESS, READY, SCROLL, addresses
+from benchmarks.screenshots import PRESS, READY, addresses
 from cpc_engine.negatives.infonce import info_nce
 from tests.support.paths import REPOSITORY
 
@@ -170,6 +170,6 @@ def test_pictures_are_taken_of_every_page() -> None:
     names = {path.stem for path in (ROOT / "pages").glob("*.py")} - {"watch"}  # which leads to another page
     assert set(addresses([f"run-{number}" for number in range(4)])) == names
     assert set(READY) <= names
-    assert set(PRESS) | set(SCROLL) <= names
+    assert set(PRESS) <= names
     shown = re.findall(r"\$\(foreach page,([a-z ]+),", (ROOT / "Makefile").read_text())
     assert set(shown[0].split()) <= names

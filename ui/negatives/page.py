@@ -1,4 +1,4 @@
-"""The Negatives page: one anchor, what it is told to be unlike, and what other settings would do to it."""
+"""The Negatives page: one anchor, its candidates by source, and what other settings would do to it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def show() -> None:
         f'[class*="st-key-candidate-{name}-"] {{ border-color: {SOURCE_STYLES[name].color}; }}' for name in SOURCES
     ]
     st.html(f"<style>{CSS}{''.join(colors)}</style>")
-    st.title("Negatives: what one prediction is told to be unlike", anchor=False)
+    st.title("Negatives of one anchor", anchor=False)
     with plain_errors():
         controls = st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="which")
         with controls:

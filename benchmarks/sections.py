@@ -13,7 +13,7 @@ from torch import nn
 
 from cpc_engine.data.dataset import Split
 from cpc_engine.negatives.sampler import HybridSampler
-from cpc_engine.training.objectives import item_term, prediction
+from cpc_engine.training.objectives import loss_inputs
 from cpc_engine.training.trainer import Trainer
 
 from .timing import synchronise
@@ -83,8 +83,7 @@ def watched(trainer: Trainer, sections: Sections) -> Iterator[None]:
         (trainer.prediction, "keys", "negatives"),
         (HybridSampler, "candidates", "negatives"),
         (HybridSampler, "enqueue", "negatives"),
-        (prediction, "info_nce", "loss"),
-        (item_term, "info_nce", "loss"),
+        (loss_inputs, "info_nce", "loss"),
         (trainer.fabric, "backward", "loss, backward"),
         (trainer, "_clip", "optimizer"),
         (trainer, "_update_momentum_encoders", "optimizer"),

@@ -20,5 +20,5 @@ def test_the_document_says_what_was_drawn(tmp_path: Path) -> None:
     false_alarms.main(["--comparisons", "2", "--out", str(tmp_path / "found.json")])
     document = json.loads((tmp_path / "found.json").read_text())
     assert len(document["cases"]) == len(false_alarms.CASES)
-    assert document["metrics"] == len(false_alarms.NAMES) == 21
+    assert document["metrics"] == len(false_alarms.NAMES) == 22
     assert text(document).count("\n") == len(false_alarms.CASES) - 1

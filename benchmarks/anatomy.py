@@ -22,6 +22,7 @@ from cpc_engine.anatomy.frozen import Batch
 from cpc_engine.anatomy.lineup import line_up
 from cpc_engine.anatomy.opened import Opened
 from cpc_engine.anatomy.what_if import what_if
+from cpc_engine.data import load_dataset
 from cpc_engine.execution.execute import execute
 from cpc_engine.experiments.recipe import recipe
 from cpc_engine.storage.folder import RunFolder
@@ -34,8 +35,8 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 
 
-def measure(name: str, data: str | None, threads: int, rounds: int) -> dict[str, Any]:
-    """Medians in ms, by loss and by what is asked."""
+def measure(name: str, data: str | None, threads: int, rounds: int) -> tuple[dict[str, Any], str]:
+    """Medians in ms, by loss and by what is asked, and the fingerprint of the data."""
     torch.set_num_threads(threads)
     changes: dict[str, Any] = {"optimizer.steps": 2, "run.device": "cpu", "run.threads": threads, "evaluation.every": 0}
     with tempfile.TemporaryDirectory() as folder:
@@ -56,7 +57,7 @@ def measure(name: str, data: str | None, threads: int, rounds: int) -> dict[str,
                 asked[f"what-if, {words}"] = lambda frozen=frozen, other=other: what_if(frozen, 0, other)
             seconds = alternate(asked, rounds, torch.device("cpu"))
             found[f"{term}, {modality}"] = {words: milliseconds(times) for words, times in seconds.items()}
-    return found
+        return found, load_dataset(config).fingerprint()
 
 
 def main() -> None:
@@ -72,7 +73,7 @@ def main() -> None:
     if data is None and given.preset == "cifar10":
         shared = Path(os.environ.get("CPC_SHARED", ROOT.parent / "shared")) / "data"
         data = str(shared / "cifar10_two_class.npz")
-    found = measure(given.preset, data, given.threads, given.rounds)
+    found, fingerprint = measure(given.preset, data, given.threads, given.rounds)
     command = f"python -m benchmarks.anatomy --preset {given.preset} --threads {given.threads} --rounds {given.rounds}"
     document = {
         "command": command,
@@ -81,13 +82,9 @@ def main() -> None:
         "milliseconds": found,
     }
     lines = [f"{loss}: {words} {ms:.0f} ms" for loss, times in found.items() for words, ms in times.items()]
-    deliver(
-        document,
-        recipe(command, {given.preset: (given.preset, preset(given.preset).config())}, {}, {"changes": CHANGES}),
-        "\n".join(lines),
-        given.json,
-        given.out,
-    )
+    configs = {given.preset: (given.preset, preset(given.preset).config())}
+    made = recipe(command, configs, {given.preset: fingerprint}, {"changes": CHANGES})
+    deliver(document, made, "\n".join(lines), given.json, given.out)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks import (
+    anatomy,
     coverage,
     evaluate,
     false_alarms,
@@ -110,6 +111,13 @@ def test_tasks_of_folders_are_kept_by_name(kept: Main, monkeypatch: pytest.Monke
     assert found["trained"] == [{"commit": "c"}]
 
 
+def test_the_anatomy_of_an_anchor_keeps_its_own(kept: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anatomy, "measure", lambda *_: ({"prediction, audio": {"line-up": 3.0}}, "fingerprint"))
+    found = kept(anatomy.main, "--preset", "tones")
+    assert found["data"] == {"tones": "fingerprint"}
+    assert found["parameters"] == {"changes": anatomy.CHANGES}
+
+
 def test_the_loss_and_the_app_keep_theirs(kept: Main, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (loss, ui):
         monkeypatch.setattr(module, "text", lambda document: "")
@@ -125,6 +133,7 @@ def test_these_are_all_that_keep_results() -> None:
     tested = {
         module.__name__
         for module in (
+            anatomy,
             coverage,
             evaluate,
             false_alarms,

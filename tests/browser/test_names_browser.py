@@ -29,9 +29,15 @@ def test_a_name_is_shown_letter_by_letter(
     folder = RunFolder.create(tmp_path / "runs", tiny(run__name=NAME, run__note=NAME))
     assert execute(folder, Control()).status == "finished"
     url = serve(APP, env={"CPC_RUNS": str(tmp_path / "runs")})
-    for page in ("runs", f"watch?run={folder.id}", f"compare?runs={folder.id}", f"explore?run={folder.id}"):
+    for page in (
+        "runs",
+        "runs?look=Cards",
+        f"watch?run={folder.id}",
+        f"compare?runs={folder.id}",
+        f"explore?run={folder.id}",
+    ):
         seen = visit(f"{url}/{page}")
-        if not page.startswith(("compare", "explore")):  # there it stands in a list of choices
+        if page.startswith(("runs?", "watch")):  # elsewhere it stands in a list of choices, or in a table that is drawn
             seen.page.get_by_text("![t](http").first.wait_for(timeout=60_000)
             shown = seen.page.evaluate("document.body.innerText").replace("\u2060", "")
             assert NAME in shown

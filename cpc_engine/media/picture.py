@@ -18,7 +18,7 @@ MAX_MEGAPIXELS = 24  # that are decoded; a JPEG with more is decoded at half its
 BACKGROUND = (255, 255, 255)
 _PNG = b"\x89PNG\r\n\x1a\n"
 
-_PICTURES = ("PNG", "JPEG", "WEBP", "GIF", HEIF)
+_PICTURES = ("PNG", "JPEG", "WEBP", "GIF")
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -67,13 +67,15 @@ def decode_image(data: bytes, name: str) -> Picture:
     """
     expect("picture", data, name)
     notes: list[str] = []
+    formats = _PICTURES
     if sniff(data)[1] == HEIF:
         register_heif(name)
+        formats = (HEIF,)
     try:
         with _warnings_lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image: Image.Image = Image.open(io.BytesIO(_without_text(data)), formats=_PICTURES)
+            image: Image.Image = Image.open(io.BytesIO(_without_text(data)), formats=formats)
             width, height = image.size
             animated = bool(getattr(image, "is_animated", False))
         if width * height > MAX_MEGAPIXELS * 1e6 and image.draft("RGB", (width // 2, height // 2)):

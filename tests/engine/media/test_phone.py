@@ -109,6 +109,11 @@ def test_a_heif_picture_is_read_upright() -> None:
     assert abs(found.pixels.astype(float).mean((0, 1)) - [255, 0, 0]).max() < 8
 
 
+def test_a_damaged_picture_is_named_where_no_heif_was_read_yet() -> None:
+    with pytest.raises(MediaError, match="broken.png: damaged PNG header"):
+        sandbox.decode_sandboxed(b"\x89PNG\r\n\x1a\n" + bytes(50), "broken.png")
+
+
 def test_the_sandbox_reads_them_too() -> None:
     found = sandbox.decode_sandboxed(recorded("WebM", tone()), "recording.webm")
     assert isinstance(found, Sound)

@@ -110,7 +110,7 @@ def test_a_heif_picture_is_read_upright() -> None:
 
 
 def test_a_damaged_picture_is_named_where_no_heif_was_read_yet() -> None:
-    with pytest.raises(MediaError, match="broken.png: damaged PNG header"):
+    with pytest.raises(MediaError, match=r"broken\.png: damaged PNG header"):
         sandbox.decode_sandboxed(b"\x89PNG\r\n\x1a\n" + bytes(50), "broken.png")
 
 

@@ -67,7 +67,7 @@ def decode_image(data: bytes, name: str) -> Picture:
     """
     expect("picture", data, name)
     notes: list[str] = []
-    formats = _PICTURES
+    formats: tuple[str, ...] = _PICTURES
     if sniff(data)[1] == HEIF:
         register_heif(name)
         formats = (HEIF,)

@@ -79,15 +79,29 @@ def _mend(runs: list[RunProgress], active: bool) -> None:
         if any(config.flat()[path] != value for path, value in MOMENTUM.items()):
             help = "Keys then come from a slow average of the encoder, so that old and new ones fit together."
             label = "Mend it: momentum encoder (MoCo m 0.98)"
-            if st.button(label, icon=":material/build:", type="primary", key="mend-it", help=help):
-                st.query_params["runs"] = join_ids([*(run.id for run in runs[:-1]), mend(runs[-1].steps)])
-                st.rerun()
+            others = [run.id for run in runs[:-1]]
+            # As a callback the click counts even where the page starts again before it comes to this line.
+            if st.button(
+                label,
+                icon=":material/build:",
+                type="primary",
+                key="mend-it",
+                help=help,
+                on_click=_repeat,
+                args=(others, runs[-1].steps),
+            ):
+                st.rerun(scope="app")
             st.caption("Trains the right one again, with one setting changed.", width="stretch")
         else:
             st.markdown("**Mended:** with a momentum encoder the spread stays up, and the queue does no harm.")
         if not active:
             compared = {"runs": join_ids(run.id for run in runs)}
             st.page_link("pages/compare.py", label="Compare", icon=":material/balance:", query_params=compared)
+
+
+def _repeat(others: list[str], steps: int) -> None:
+    with plain_errors():
+        st.query_params["runs"] = join_ids([*others, mend(steps)])
 
 
 def _run(run: RunProgress) -> None:

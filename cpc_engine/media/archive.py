@@ -57,7 +57,7 @@ def safe_path(info: zipfile.ZipInfo) -> PurePosixPath:
         MediaError: it leads out of the file's folder, is a link or a special file, or is encrypted.
     """
     path = PurePosixPath(info.filename)
-    if path.is_absolute() or ".." in path.parts or "\\" in info.filename or ":" in path.parts[0]:
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in info.filename or ":" in path.parts[0]:
         raise MediaError(f"the zip file has a path that leads out of it: {info.filename!r}")
     if (kind := stat.S_IFMT(info.external_attr >> 16)) and kind != stat.S_IFREG:
         raise MediaError(f"the zip file has a link or a special file: {info.filename!r}")

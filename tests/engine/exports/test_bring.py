@@ -91,7 +91,9 @@ def test_an_example_becomes_ones_own(tmp_path: Path) -> None:
     load_model(here)
 
 
-@pytest.mark.parametrize("name", ["../out/config.json", "/etc/config.json", "a\\..\\config.json", "C:/config.json"])
+@pytest.mark.parametrize(
+    "name", ["../out/config.json", "/etc/config.json", "a\\..\\config.json", "C:/config.json", "."]
+)
 def test_paths_that_lead_out_are_refused(folder: RunFolder, tmp_path: Path, name: str) -> None:
     refused(packed(folder, tmp_path / "a.zip", (name, b"{}")), tmp_path / "runs", "leads out of it")
 

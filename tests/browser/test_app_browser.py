@@ -106,7 +106,10 @@ def test_one_click_trains_and_shows_the_map(lab: str, visit: Callable[..., Visit
     seen.come_to("[class*='st-key-evolving-'] .cpc-scatter")
     seen.page.get_by_role("button", name="Mend it").click()
     seen.page.get_by_text("Mended:").wait_for(timeout=60_000)
+    seen.page.get_by_role("link", name="Queue with momentum").wait_for(timeout=60_000)
+    seen.settle()  # the third run takes room beside the two
     seen.page.get_by_role("link", name="In-batch").click()
+    seen.page.wait_for_url("**/train?run=*")
     ended(seen)
     wait_for_step(seen, 8)
     assert fits(seen)
@@ -127,11 +130,27 @@ def test_the_first_page_paints_within_three_seconds(
     assert min(seconds) < 3, seconds
 
 
-def test_a_setting_of_another_group_changes_all_that_follows_from_it(lab: str, visit: Callable[..., Visit]) -> None:
+def test_what_stops_a_page_does_not_lie_under_the_button_that_presents_it(
+    lab: str, visit: Callable[..., Visit]
+) -> None:
     page = visit(f"{lab}/train?preset=tones").page
+    page.locator(".st-key-present").first.wait_for(timeout=60_000)
+    apart = """() => {
+        const [one, other] = ["[data-testid=stStatusWidget]", ".st-key-present"].map(
+            (place) => document.querySelector(place)?.getBoundingClientRect());
+        return Boolean(one && other) && one.width > 0 && one.right <= other.left;
+    }"""
+    page.wait_for_function(apart, timeout=30_000)
+
+
+def test_a_setting_of_another_group_changes_all_that_follows_from_it(lab: str, visit: Callable[..., Visit]) -> None:
+    seen = visit(f"{lab}/train?preset=tones")
+    page = seen.page
     page.get_by_text("anchors per step").first.wait_for(timeout=60_000)
     page.get_by_text("2,624 anchors per step").wait_for()
     page.get_by_text("All settings").click()
+    page.locator(".st-key-group input").scroll_into_view_if_needed()
+    seen.settle()  # a list that opens while the page scrolls is closed by that
     page.locator(".st-key-group input").click()
     page.get_by_role("option", name="Schedule").click()
     batch = page.get_by_label("Batch size (items)", exact=True)
@@ -141,6 +160,7 @@ def test_a_setting_of_another_group_changes_all_that_follows_from_it(lab: str, v
     page.get_by_text("1,312 anchors per step").wait_for()
     page.wait_for_function("location.search.includes('optimizer.batch_size')")
     assert page.get_by_label("Batch size (items)", exact=True).input_value() == "32", "the group stays chosen"
+    seen.settle()
     page.get_by_role("button", name="changed, back to 64").click()
     page.get_by_text("Changed: batch_size 32").wait_for(state="detached", timeout=30_000)
     page.get_by_text("2,624 anchors per step").wait_for()

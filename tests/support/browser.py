@@ -68,6 +68,26 @@ class Visit:
             polling=200,
         )
 
+    def settle(self, seconds: float = 60) -> None:
+        """Wait until the page is not being computed and nothing to press has moved for half a second.
+
+        A press that begins on a link and ends beside it, because the page grew in between, is no click.
+        """
+        self.page.wait_for_function(
+            """() => {
+                const places = [...document.querySelectorAll("a, button, input")].map((node) => {
+                    const box = node.getBoundingClientRect();
+                    return [Math.round(box.x), Math.round(box.y)];
+                });
+                const before = window.placesBefore;
+                window.placesBefore = JSON.stringify(places);
+                const state = document.querySelector("[data-testid=stApp]")?.dataset.testScriptState;
+                return state === "notRunning" && window.placesBefore === before;
+            }""",
+            timeout=1000 * seconds,
+            polling=500,
+        )
+
 
 def chromium_path() -> str | None:
     """The browser to drive: $CHROMIUM, else the system's."""

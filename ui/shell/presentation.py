@@ -18,7 +18,11 @@ html { font-size: 20px !important; }
 """
 PLACE = """
 .st-key-present { position: fixed; top: 0.6rem; right: 3.25rem; z-index: 1000000; width: auto !important; }
-@media (max-width: 63rem) { .st-key-present { display: none; } }
+[data-testid="stStatusWidget"] { margin-right: 9.25rem; } /* Streamlit's "Stop" stands left of it */
+@media (max-width: 63rem) {
+  .st-key-present { display: none; }
+  [data-testid="stStatusWidget"] { margin-right: 0; }
+}
 """
 
 

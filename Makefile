@@ -24,6 +24,9 @@ check: $(DEV_READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	git ls-files -z '*.py' '*.js' '*.md' '*.toml' '*.txt' '*.cff' Makefile .ci .streamlit | xargs -0 $(BIN)/detect-secrets-hook \
+	    --disable-plugin HexHighEntropyString --disable-plugin Base64HighEntropyString
+	$(BIN)/pip-audit --local --skip-editable --progress-spinner off
 	$(BIN)/python -m pytest -m "not slow and not browser"
 
 screenshots: $(DEV_READY)

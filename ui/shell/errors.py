@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ from contextlib import contextmanager
 import streamlit as st
 
 from cpc_engine.errors import CpcError
+
+from .log import NAME, report
 
 _UNSEEN = "\u2060"  # word joiner
 # An address or a mail address is a link even where its colon is escaped: the text is searched after it was parsed.
@@ -27,8 +28,8 @@ def plain_errors() -> Iterator[None]:
     except CpcError as error:
         st.error(sentence(str(error)), icon=":material/error:")
     except Exception as error:  # the last place before a stack trace would reach the reader
-        logging.getLogger(__name__).exception("a page broke")
-        st.error(f"{BROKE} ({type(error).__name__}). The server's log has the details.", icon=":material/error:")
+        where = f"error {report(error)} in {NAME} in the folder of runs"
+        st.error(sentence(f"{BROKE} ({type(error).__name__}; {where})."), icon=":material/error:")
 
 
 def sentence(text: str) -> str:

@@ -240,7 +240,7 @@ def test_loss_is_the_mean_of_both_modalities_plus_the_pair_term() -> None:
 
 
 @pytest.mark.parametrize("wrap", [False, True])
-def test_every_horizon_weighs_the_same_and_only_its_own_anchors_count(wrap: bool) -> None:
+def test_every_horizon_weighs_the_same_and_only_its_own_anchors_count(wrap: bool) -> None:  # pragma: allowlist secret
     """The image loss against a softmax over all pairs (t, t + k) of a 4 × 4 grid, written out."""
     changes = {"image.grid": 4, "image.wrap": wrap, "context.horizons": [1, 2, 4], "loss.similarity": "dot"}
     run = trainer(False, True, **{k.replace(".", "__"): v for k, v in changes.items()}, sampler__mode="reference")

@@ -1,6 +1,7 @@
 # make run · make test · make check · make screenshots.
 # The virtual environment is made on first use and renewed when the pins change.
 PYTHON ?= python3
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.ready-run
@@ -17,8 +18,10 @@ setup: $(DEV_READY)
 run: $(RUN_READY)
 	$(BIN)/streamlit run app.py
 
+# What draws in a browser is timed, so it runs alone; the rest in processes of one thread each.
 test: $(DEV_READY)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not browser" --numprocesses $(WORKERS) --dist worksteal; \
+	rest=$$?; $(BIN)/python -m pytest -m browser && exit $$rest
 
 check: $(DEV_READY)
 	$(BIN)/ruff format --check .
@@ -27,7 +30,7 @@ check: $(DEV_READY)
 	git ls-files -z '*.py' '*.js' '*.md' '*.toml' '*.txt' '*.cff' Makefile .ci .streamlit | xargs -0 $(BIN)/detect-secrets-hook \
 	    --disable-plugin HexHighEntropyString --disable-plugin Base64HighEntropyString
 	$(BIN)/pip-audit --local --skip-editable --progress-spinner off
-	$(BIN)/python -m pytest -m "not slow and not browser"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not browser" --numprocesses $(WORKERS) --dist worksteal
 
 screenshots: $(DEV_READY)
 	$(BIN)/python -m benchmarks.screenshots --out screenshots

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,14 @@ import pytest
 import cpc_engine  # noqa: F401  (before any test imports torch: it settles how torch's threads wait)
 
 pytest.register_assert_rewrite("tests.support")  # benchmarks import some of it before the tests that name it as plugin
+
+
+@pytest.fixture(autouse=True)
+def _same_draws_whichever_tests_ran_before() -> None:
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -66,12 +66,9 @@ def proxied(serve: Callable[..., str], tmp_path: Path) -> Iterator[str]:
         text = text.replace(old, new)
     (folder / "cpc-lab.conf").write_text(text)
     (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user=getuser()))
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=lab.localhost"]
-        + ["-keyout", folder / "cpc-lab.key", "-out", folder / "cpc-lab.crt"],
-        check=True,
-        capture_output=True,
-    )
+    certify = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=lab.localhost".split()
+    places = ("-keyout", folder / "cpc-lab.key", "-out", folder / "cpc-lab.crt")
+    subprocess.run([*certify, *places], check=True, capture_output=True)
     shadow = subprocess.run(["openssl", "passwd", "-apr1", PASSWORD], check=True, capture_output=True, text=True)
     (folder / "cpc-lab.users").write_text(f"{USER}:{shadow.stdout}")
     process = subprocess.Popen([NGINX, "-c", folder / "nginx.conf", "-e", folder / "errors.log"])

@@ -66,7 +66,7 @@ def proxied(serve: Callable[..., str], tmp_path: Path) -> Iterator[str]:
         text = text.replace(old, new)
     (folder / "cpc-lab.conf").write_text(text)
     (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user=getuser()))
-    certify = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=lab.localhost".split()
+    certify = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=lab.localhost"]
     places = ("-keyout", folder / "cpc-lab.key", "-out", folder / "cpc-lab.crt")
     subprocess.run([*certify, *places], check=True, capture_output=True)
     shadow = subprocess.run(["openssl", "passwd", "-apr1", PASSWORD], check=True, capture_output=True, text=True)

@@ -6,6 +6,7 @@ import hashlib
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,9 +19,11 @@ from ..errors import MediaError, StorageError
 from ..maps.stored import check_mappable
 from ..media import PICTURES, SOUNDS
 from ..media.archive import unpack
+from ..storage import trash
 
 NAME = ".uploads"  # below the folder of runs, whose lists skip it
 MOST = 800  # items that a check decodes; of more files a part stands for all
+KEPT_SECONDS = 24 * 3600  # of an upload that no run has learned from
 _CLASS = re.compile(r"^(.*?)[-_ .]*\d")
 
 
@@ -40,6 +43,8 @@ class Kept:
 
 def keep_upload(files: Sequence[tuple[str, BinaryIO]], root: Path) -> Kept:
     """Store uploaded files below the folder of runs; the same files twice lie there once.
+
+    Uploads of earlier days that no run has learned from are deleted.
 
     Args:
         files: (name, contents) of one zip file, or of sounds and pictures. Of files without a folder the class is what
@@ -68,6 +73,8 @@ def keep_upload(files: Sequence[tuple[str, BinaryIO]], root: Path) -> Kept:
                 shutil.rmtree(target, ignore_errors=True)
                 part.rename(target)
             record.write_text("\n".join(skipped), encoding="utf-8")
+        record.touch()
+        _sweep(root)
         skipped = record.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise StorageError(f"the upload cannot be stored: {error.strerror or error}") from None
@@ -91,6 +98,18 @@ def check_data(config: RunConfig) -> tuple[Dataset, bool]:
     check_mappable(data)
     full = len(data.train) + len(data.validation) >= smaller["data.train_items"]
     return data, full and smaller != caps
+
+
+def _sweep(root: Path) -> None:
+    """Delete old uploads whose name stands in the configuration of no run, those in the trash included."""
+    before = time.time() - KEPT_SECONDS
+    old = [record for record in (root / NAME).glob("*.skipped") if record.stat().st_mtime < before]
+    configs = [*root.glob("*/config.json"), *(root / trash.NAME).glob("*/config.json")] if old else []
+    learned_from = "".join(path.read_text(encoding="utf-8", errors="replace") for path in configs)
+    for record in old:
+        if record.stem not in learned_from:
+            record.unlink(missing_ok=True)  # first: without it the folder is not taken for a whole upload
+            shutil.rmtree(record.with_suffix(""), ignore_errors=True)
 
 
 def _store(files: Sequence[tuple[str, BinaryIO]], part: Path) -> list[str]:

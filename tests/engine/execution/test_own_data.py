@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import time
 import wave
 import zipfile
 from pathlib import Path
@@ -14,7 +16,7 @@ from PIL import Image
 from cpc_engine.errors import CpcError, DataError, MediaError
 from cpc_engine.execution.own_data import check_data, keep_upload
 from cpc_engine.presets import preset
-from cpc_engine.storage.folder import scan_runs
+from cpc_engine.storage.folder import RunFolder, scan_runs
 
 
 def sound(seed: int) -> bytes:
@@ -111,3 +113,21 @@ def test_a_check_says_what_a_run_would_fail_of(tmp_path: Path) -> None:
     kept = keep_upload([("one.zip", zipped(two_classes(1)))], tmp_path)
     with pytest.raises(CpcError, match="too few items of class 'dog'"):
         check_data(config.replace(kept.changes))
+
+
+def test_old_uploads_that_no_run_has_learned_from_are_deleted(tmp_path: Path) -> None:
+    kept = {}
+    for name in ("learned", "discarded", "old", "young"):
+        members = {f"{name}/{title}/{number}.wav": sound(number) for title in ("a", "b") for number in range(2)}
+        kept[name] = keep_upload([("mine.zip", zipped(members))], tmp_path)
+    for name, place in {"learned": tmp_path, "discarded": tmp_path / ".trash"}.items():
+        RunFolder.create(place, preset(kept[name].preset).config().replace(kept[name].changes))
+    uploads = {}
+    for name, one in kept.items():
+        path = Path(one.changes["data.path"])
+        uploads[name] = next(part for part in (path, *path.parents) if part.parent.name == ".uploads")
+    for name in ("learned", "discarded", "old"):
+        os.utime(uploads[name].with_suffix(".skipped"), (0, time.time() - 25 * 3600))
+    keep_upload([("other.zip", zipped(two_classes(2)))], tmp_path)
+    assert {name for name, folder in uploads.items() if folder.is_dir()} == {"learned", "discarded", "young"}
+    assert not uploads["old"].with_suffix(".skipped").exists()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -47,12 +49,14 @@ def python(code: str, folder: RunFolder) -> subprocess.Popen[str]:
     )
 
 
-def held(folder: RunFolder) -> subprocess.Popen[str]:
-    """A process that holds the lock of a run."""
-    process = python(HOLD, folder)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    return process
+@contextmanager
+def held(folder: RunFolder) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds the lock of a run, until the end of the block at most."""
+    with python(HOLD, folder) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
 
 
 @pytest.fixture

@@ -48,7 +48,8 @@ from cpc_engine.maps.stored import load_map
 from cpc_engine.media import Sound
 from cpc_engine.placing import Placer
 from cpc_engine.storage.files import read_tensors, write_tensors
-from cpc_engine.storage.folder import RunFolder, scan_runs
+from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.listing import scan_runs
 from cpc_engine.training.control import Control
 from tests.support.tiny import tiny
 

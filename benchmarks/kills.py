@@ -35,8 +35,9 @@ from cpc_engine.maps.snapshots import load_snapshots
 from cpc_engine.maps.stored import load_map
 from cpc_engine.storage.artifacts import load_model, load_ood_reference, load_probes
 from cpc_engine.storage.files import read_tensors
-from cpc_engine.storage.folder import RunFolder, check_resumable, scan_runs
+from cpc_engine.storage.folder import RunFolder, check_resumable
 from cpc_engine.storage.leftovers import sweep
+from cpc_engine.storage.listing import scan_runs
 from cpc_engine.storage.trash import discard, empty, restore, trashed
 from cpc_engine.training.control import Control
 from tests.support.tiny import tiny

@@ -42,7 +42,8 @@ from cpc_engine.errors import CpcError, RunError
 from cpc_engine.experiments.recipe import recipe
 from cpc_engine.media import decode_sandboxed, start_sandbox
 from cpc_engine.placing import Placer
-from cpc_engine.storage.folder import RunFolder, list_runs
+from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.listing import list_runs
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

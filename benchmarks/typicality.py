@@ -33,7 +33,8 @@ from cpc_engine.evaluation.ood import BORDERLINE, UNLIKE
 from cpc_engine.experiments.recipe import recipe
 from cpc_engine.media import Picture, Sound
 from cpc_engine.placing import Placer
-from cpc_engine.storage.folder import RunFolder, list_runs
+from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.listing import list_runs
 
 FILES = {"cifar10": "cifar10_two_class.npz", "fsdd": "fsdd/recordings"}
 BAR = 0.9

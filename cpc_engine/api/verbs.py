@@ -11,7 +11,8 @@ from ..config import RunConfig
 from ..errors import DataError, RunError
 from ..evaluation.metric_info import PRIMARY
 from ..presets import preset
-from ..storage.folder import RunFolder, default_root, list_runs
+from ..storage.folder import RunFolder, default_root
+from ..storage.listing import list_runs
 from .run import Run
 
 if TYPE_CHECKING:

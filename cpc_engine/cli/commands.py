@@ -19,8 +19,9 @@ from ..config import RunConfig, all_settings
 from ..errors import ConfigError
 from ..evaluation.probes.plan import time_left
 from ..presets import PRESETS, preset
-from ..storage.folder import default_root, scan_runs
+from ..storage.folder import default_root
 from ..storage.info import RunInfo
+from ..storage.listing import scan_runs
 from .assignments import changes_of
 from .experiment import run_experiment
 from .export import run_export

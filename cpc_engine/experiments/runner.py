@@ -18,7 +18,8 @@ from ..errors import ConfigError, CpcError
 from ..execution.evaluate import evaluate_run
 from ..settings import unknown
 from ..storage.files import read_json, storing, write_json
-from ..storage.folder import RunFolder, check_resumable, list_runs
+from ..storage.folder import RunFolder, check_resumable
+from ..storage.listing import list_runs
 from .definitions import Experiment, run_title
 from .recipe import Recipe, source
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from ..config import RunConfig, all_settings
-from ..errors import ConfigError, CpcError, RunError
+from ..errors import ConfigError, RunError
 from ..settings import nearest
 from .files import (
     append_line,
@@ -42,7 +42,7 @@ from .files import (
 )
 from .format import FORMAT, check_format, current_config, current_event, current_json, current_record, current_tensors
 from .info import ACTIVE, FACTS, RunInfo, check_own, is_id
-from .leftovers import HIDDEN, making, remove_folder
+from .leftovers import making, remove_folder
 from .process import is_alive, started
 from .schema import check_document, check_facts, fits_event, fits_record
 
@@ -113,7 +113,7 @@ class RunFolder:
             raise RunError(f"no run {str(name)[:80]!r} can be opened: {error.strerror}") from None
         if not is_id(str(name)):
             raise RunError(f"no run {str(name)!r}: neither a run folder nor a run's id")
-        ids = [run.id for run in list_runs(root)]
+        ids = [path.parent.name for path in root.glob("*/config.json") if is_id(path.parent.name)]
         hint = nearest(str(name), ids) if ids else f" ({root} holds no runs)"
         raise RunError(f"no run {str(name)!r} in {root}{hint}")
 
@@ -357,31 +357,6 @@ class RunFolder:
 def default_root() -> Path:
     """Return the folder of runs: $CPC_RUNS, or checkpoints/ in the working directory."""
     return Path(os.environ.get("CPC_RUNS") or "checkpoints")
-
-
-def list_runs(root: Path | None = None) -> list[RunInfo]:
-    """List the runs below `root`, newest first, without broken run folders and other folders."""
-    return scan_runs(root)[0]
-
-
-def scan_runs(root: Path | None = None) -> tuple[list[RunInfo], list[str]]:
-    """Return (runs as in `list_runs`, one error message for each broken run folder)."""
-    root = root or default_root()
-    infos: list[RunInfo] = []
-    broken: list[str] = []
-    for path in sorted(root.iterdir()) if root.is_dir() else []:
-        if path.name.startswith(HIDDEN) or not ((path / "config.json").is_file() or (path / "run.json").is_file()):
-            continue
-        folder = RunFolder(path)
-        if not is_id(path.name):  # it could not be opened by its id
-            broken.append(f"{path.name!r}: no run can have this name; rename the folder")
-            continue
-        try:
-            settings = folder.config().run
-            infos.append(replace(folder.info(), seed=settings.seed, note=settings.note))
-        except CpcError as error:
-            broken.append(str(error))
-    return sorted(infos, key=lambda info: info.created, reverse=True), broken
 
 
 def _fits_event(row: Any) -> bool:

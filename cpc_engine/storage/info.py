@@ -24,7 +24,7 @@ class RunInfo:
         message: reason of the status; empty without one.
         parameters: number of parameters of the network.
         loss_first, loss_last: loss of the first and the last recorded step.
-        seed, note: from the configuration; filled in by `scan_runs` only.
+        seed, note: from the configuration; filled in by `listing.scan_runs` only.
         data: facts needed to decode new items (`FACTS`), counts of items per split and of skipped files, and
             remarks on the files. A run shipped as an example also has {"example": {"teaches": one sentence, "place":
             its rank}}.

@@ -24,8 +24,9 @@ from ..errors import CpcError, RunError
 from ..evaluation.metric_info import PRIMARY, describe_metric
 from ..execution.evaluate import evaluate_run
 from ..execution.execute import Phase, Record, State, execute
-from ..storage.folder import RunFolder, check_resumable, list_runs
+from ..storage.folder import RunFolder, check_resumable
 from ..storage.info import ACTIVE
+from ..storage.listing import list_runs
 from ..training.control import Control
 from .study import Spec, open_study, quiet_optuna, requeue
 

@@ -18,7 +18,8 @@ from cpc_engine.maps.stored import load_map
 from cpc_engine.media import Sound
 from cpc_engine.placing import Placer
 from cpc_engine.presets import PRESETS
-from cpc_engine.storage.folder import RunFolder, list_runs
+from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.listing import list_runs
 from tests.support.paths import REPOSITORY
 
 ROOT = REPOSITORY / "checkpoints"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cpc_engine.execution.execute import execute
-from cpc_engine.storage.folder import RunFolder, list_runs
+from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.listing import list_runs
 from cpc_engine.training.control import Control
 from tests.support.paths import APP
 from tests.support.tiny import tiny

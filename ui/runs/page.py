@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from cpc_engine.storage.folder import scan_runs
+from cpc_engine.storage.listing import scan_runs
 from cpc_engine.storage.trash import empty, restore, trashed
 
 from ..components.run_cards import show_cards

@@ -50,7 +50,7 @@ def awake() -> bool:
 
 def runs() -> list[RunInfo]:
     """All runs, newest first; broken folders are left out."""
-    from cpc_engine.storage.folder import list_runs
+    from cpc_engine.storage.listing import list_runs
 
     return list_runs(root())
 

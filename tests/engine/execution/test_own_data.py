@@ -16,7 +16,8 @@ from PIL import Image
 from cpc_engine.errors import CpcError, DataError, MediaError
 from cpc_engine.execution.own_data import check_data, keep_upload
 from cpc_engine.presets import preset
-from cpc_engine.storage.folder import RunFolder, scan_runs
+from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.listing import scan_runs
 
 
 def sound(seed: int) -> bytes:

@@ -18,8 +18,9 @@ from cpc_engine.exports.bring import bring_run
 from cpc_engine.exports.bundle import pack_run
 from cpc_engine.maps.stored import load_map
 from cpc_engine.storage.artifacts import load_model
-from cpc_engine.storage.folder import RunFolder, check_resumable, scan_runs
+from cpc_engine.storage.folder import RunFolder, check_resumable
 from cpc_engine.storage.info import RunInfo
+from cpc_engine.storage.listing import scan_runs
 from tests.support.exported import trained
 from tests.support.paths import REPOSITORY
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cpc_engine.errors import RunError
-from cpc_engine.storage.folder import RunFolder, scan_runs
+from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.info import is_id
+from cpc_engine.storage.listing import scan_runs
 from tests.support.tiny import tiny
 
 NAMES = ["Anna's tones", "a, b", "\N{SPEAKER} loud", "Cafe\u0301", "ünïcode", "100 %", "a&b=c", "-dash", "x" * 200]

@@ -14,8 +14,9 @@ from cpc_engine.execution.execute import execute
 from cpc_engine.maps import stored
 from cpc_engine.maps.stored import keep_map, load_map
 from cpc_engine.storage.files import read_tensors
-from cpc_engine.storage.folder import RunFolder, scan_runs
+from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.leftovers import making, sweep
+from cpc_engine.storage.listing import scan_runs
 from cpc_engine.storage.trash import discard, empty, restore, trashed
 from cpc_engine.training.control import Control
 from tests.support.tiny import tiny

@@ -21,7 +21,8 @@ from cpc_engine.maps.stored import load_map
 from cpc_engine.placing import Placer
 from cpc_engine.storage import files, process
 from cpc_engine.storage.artifacts import load_model, load_probes
-from cpc_engine.storage.folder import RunFolder, check_resumable, list_runs, scan_runs
+from cpc_engine.storage.folder import RunFolder, check_resumable
+from cpc_engine.storage.listing import list_runs, scan_runs
 from cpc_engine.storage.trash import discard, trashed
 from cpc_engine.training.control import Control
 from cpc_engine.training.trainer import Trainer

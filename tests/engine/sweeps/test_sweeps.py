@@ -17,7 +17,8 @@ import pytest
 
 from cpc_engine.cli import main
 from cpc_engine.errors import ConfigError, StorageError
-from cpc_engine.storage.folder import RunFolder, list_runs
+from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.listing import list_runs
 from cpc_engine.sweeps.results import best_setting, document, expected_maximum, importance, optimism, rows
 from cpc_engine.sweeps.space import Space
 from cpc_engine.sweeps.study import Spec, open_study, slots, storage_url

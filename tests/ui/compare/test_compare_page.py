@@ -19,7 +19,8 @@ from cpc_engine.comparison.html import Chart, Section, html_report
 from cpc_engine.comparison.tables import differences, metrics_csv_columns, metrics_table, overview
 from cpc_engine.config import all_settings
 from cpc_engine.execution.execute import execute
-from cpc_engine.storage.folder import RunFolder, list_runs
+from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.listing import list_runs
 from cpc_engine.training.control import Control
 from tests.support.compared import compared
 from tests.support.pages import open_page

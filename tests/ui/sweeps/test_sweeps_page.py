@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cpc_engine.storage.folder import list_runs
+from cpc_engine.storage.listing import list_runs
 from cpc_engine.sweeps.background import begin, is_going, stop
 from cpc_engine.sweeps.results import rows
 from cpc_engine.sweeps.space import Space

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import reprlib
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -115,9 +116,10 @@ class RunConfig(Section):
         return {path: (value, theirs[path]) for path, value in self.flat().items() if value != theirs[path]}
 
 
-def all_settings() -> list[Setting]:
+@cache
+def all_settings() -> tuple[Setting, ...]:
     """Every setting with its description, in the order of the configuration."""
-    return list(describe(RunConfig))
+    return tuple(describe(RunConfig))
 
 
 def paths_with_role(*roles: str) -> frozenset[str]:

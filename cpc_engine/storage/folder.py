@@ -232,12 +232,15 @@ class RunFolder:
         Lines that no such run writes are left out.
 
         Raises:
-            RunError: config.json is missing or damaged, or events.jsonl cannot be read.
+            RunError: there are some, and config.json is missing or damaged, or events.jsonl cannot be read.
         """
+        rows = read_lines(self.path / "events.jsonl", _fits_event)
+        if not rows:
+            return []
         config = self.config()
         live = {setting.path for setting in all_settings() if setting.live}
         events = []
-        for event in map(current_event, read_lines(self.path / "events.jsonl", _fits_event)):
+        for event in map(current_event, rows):
             if event["kind"] == "change":
                 if event["setting"] not in live:
                     continue

@@ -137,7 +137,7 @@ def _load(run: str, root: str, stamp: tuple[int, ...]) -> ComparedRun:
     return load_compared(open_run(run).folder)
 
 
-@st.cache_data(max_entries=5000, show_spinner=False)
+@st.cache_data(max_entries=20_000, show_spinner=False)
 def _arm(run: str, root: str, stamp: tuple[int, ...]) -> tuple[str, int]:
     from cpc_engine.comparison.arms import arm_key
     from cpc_engine.comparison.collect import changes_of

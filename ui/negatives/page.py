@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -67,22 +68,23 @@ def _label(info: RunInfo) -> str:
 
 def _show_run(run: str, controls: st.delta_generator.DeltaGenerator) -> None:
     from .anchor import choose_anchor, choose_loss
-    from .opened import opened, stamp
+    from .opened import Opening, opened, stamp
     from .over_time import show_over_time
     from .view import show_anchor
 
-    now = stamp(run)
-    data = st.session_state.get(f"data-{run}") or None
+    opening = Opening(run, stamp(run), st.session_state.get(f"data-{run}") or None)
     try:
         with st.spinner("Rebuilding the run's next batch …"):
-            source = opened(run, now, data)
+            now = opened(opening)
     except CpcError as error:
         st.warning(sentence(str(error)), icon=":material/folder_off:")
         st.text_input("Where its data are now", key=f"data-{run}", placeholder="a folder or a file on this machine")
         return
     with controls:
+        opening = replace(opening, step=_choose_step(run, now.step))
+        source = opened(opening)
         which = choose_loss(source)
-    chosen = choose_anchor(run, now, data, which, controls)
+    chosen = choose_anchor(opening, which, controls)
     if source.refilled:
         st.caption(
             f"This run stores no queue. It was filled again from the {source.refilled} batches before, encoded by the "
@@ -90,3 +92,32 @@ def _show_run(run: str, controls: st.delta_generator.DeltaGenerator) -> None:
         )
     show_anchor(chosen)
     show_over_time(chosen)
+
+
+def _choose_step(run: str, now: int) -> int | None:
+    """The step to look at, chosen or in the address, where the run keeps weights of several; None: the present one."""
+    from cpc_engine.execution.weight_snapshots import kept_snapshots
+
+    steps = [now]
+    try:
+        steps = [*(step for step in kept_snapshots(open_run(run).folder) if step < now), now]
+    except CpcError as error:
+        st.warning(sentence(str(error)))
+    key, asked = f"negatives-step-{run}", st.query_params.get("step", "")
+    if st.session_state.get(key) not in steps:
+        st.session_state[key] = int(asked) if asked.isdecimal() and int(asked) in steps else now
+    step: int = st.selectbox(
+        "Step",
+        steps,
+        format_func=lambda one: f"{one:,} (now)" if one == now else f"{one:,}",
+        key=key,
+        width=110,
+        disabled=len(steps) == 1,
+        help="The negatives at this step. A run keeps small snapshots of its weights from some of its earlier steps "
+        "(setting: Weight snapshots); matrices have half precision.",
+    )
+    if step == now:
+        st.query_params.pop("step", None)
+        return None
+    st.query_params["step"] = str(step)
+    return step

@@ -41,7 +41,7 @@ def _anchor(chosen: Chosen) -> None:
             st.markdown("**What if** · nothing trained", help="Other settings on the same batch, held still.")
             verdict = st.container(key="verdict")
             config = settings(chosen)
-        now = present(chosen.run, chosen.stamp, chosen.data, chosen.row, chosen.which, chosen.anchor)
+        now = present(chosen.opening, chosen.row, chosen.which, chosen.anchor)
         own = chosen.frozen.opened.config
         then = now if config == own else _asked(chosen, config)
         with words:
@@ -78,7 +78,10 @@ def _verdict(chosen: Chosen, now: Outcome, then: Outcome, config: RunConfig) -> 
         lines.append(f"gradient, cosine to the present one: **{then.cosine(now):.2f}**")
     st.markdown("  \n".join(lines), help=define("effective_negatives"))
     if changes:
-        fork_button(chosen.run, changes)
+        if chosen.opening.step is None:  # there is no checkpoint of an earlier step to go on from
+            fork_button(chosen.run, changes)
+        else:
+            st.caption("A fork begins at the present step.")
         train_like(chosen.frozen.opened.config, "Train with these settings", changes)
     else:
         st.caption("Move a slider: everything on this page follows.")

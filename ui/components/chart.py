@@ -15,16 +15,17 @@ if TYPE_CHECKING:
     from ..drawing.charts import Figure
 
 
-def chart(figure: Figure, key: str, height: int = 300, meaning: str = "", definition: str = "") -> None:
+def chart(figure: Figure, key: str, height: int = 300, meaning: str = "", definition: str = "", alt: str = "") -> None:
     """A figure that stays in place while it grows, with its table and CSV behind a button.
 
     Args:
         key: names the chart, the same from refresh to refresh. height: in pixels.
         meaning: a line below the chart; none where empty.
         definition: the hover text of that line.
+        alt: what a screen reader says instead; where each curve begins and ends, where empty.
     """
     title = figure["layout"]["title"]["text"]
-    live_chart(figure, key=key, height=height, alt=curves.spoken(figure))
+    live_chart(figure, key=key, height=height, alt=alt or curves.spoken(figure))
     with st.container(horizontal=True, gap="small"):
         numbers = st.popover(
             "Table",

@@ -169,6 +169,11 @@ def _trace(
         low = np.array([math.nan if value is None else value for value in values_of(before[-1]["y"])], dtype=float)
         place.fill_between(xs, low, ys, color=color, alpha=0.2, linewidth=0)
         return
+    if trace.get("fill") == "toself":
+        place.fill(xs, ys, color=color, alpha=0.2, linewidth=0)
+        return
+    if trace.get("fill") == "tozeroy":
+        place.fill_between(xs, 0, ys, color=color, alpha=0.3, linewidth=0)
     mode = trace.get("mode", "lines")
     symbol, _, opened = str(marker.get("symbol", "circle")).partition("-open")
     mark: dict[str, Any] = {}

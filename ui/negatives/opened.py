@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cpc_engine.anatomy.choice import Survey
     from cpc_engine.anatomy.frozen import Batch, Frozen
     from cpc_engine.anatomy.opened import Opened
+    from cpc_engine.anatomy.over_time import Distribution, Staleness
     from cpc_engine.anatomy.past import Term
     from cpc_engine.anatomy.what_if import Outcome
     from cpc_engine.terms import Modality
@@ -76,6 +77,23 @@ def present(opening: Opening, row: int | None, which: tuple[Term, Modality], anc
     from cpc_engine.anatomy.what_if import what_if
 
     return what_if(batch(opening, row).losses[which], anchor)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def distributions(opening: Opening, steps: tuple[int, ...], term: Term, modality: Modality) -> list[Distribution]:
+    """Similarities in the next batch of each of these steps; `opening` is of the present one."""
+    from cpc_engine.anatomy.frozen import Batch
+    from cpc_engine.anatomy.over_time import distribution
+
+    return [distribution(Batch(opened(opening).at(step)).losses[term, modality]) for step in steps]
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def stale(opening: Opening, modality: Modality) -> Staleness | None:
+    """The run's queue against the same latents encoded again."""
+    from cpc_engine.anatomy.over_time import staleness
+
+    return staleness(opened(opening), modality)
 
 
 @st.cache_data(max_entries=2000, show_spinner=False)

@@ -81,7 +81,8 @@ def _show_run(run: str, controls: st.delta_generator.DeltaGenerator) -> None:
         st.text_input("Where its data are now", key=f"data-{run}", placeholder="a folder or a file on this machine")
         return
     with controls:
-        opening = replace(opening, step=_choose_step(run, now.step))
+        steps = _kept_steps(run, now.step)
+        opening = replace(opening, step=_choose_step(run, steps))
         source = opened(opening)
         which = choose_loss(source)
     chosen = choose_anchor(opening, which, controls)
@@ -91,19 +92,23 @@ def _show_run(run: str, controls: st.delta_generator.DeltaGenerator) -> None:
             "network as it is now: ages are right, drift is not shown."
         )
     show_anchor(chosen)
-    show_over_time(chosen)
+    show_over_time(chosen, steps)
 
 
-def _choose_step(run: str, now: int) -> int | None:
-    """The step to look at, chosen or in the address, where the run keeps weights of several; None: the present one."""
+def _kept_steps(run: str, now: int) -> list[int]:
+    """The steps that the run can be looked at, the present one last."""
     from cpc_engine.execution.weight_snapshots import kept_snapshots
 
-    steps = [now]
     try:
-        steps = [*(step for step in kept_snapshots(open_run(run).folder) if step < now), now]
+        return [*(step for step in kept_snapshots(open_run(run).folder) if step < now), now]
     except CpcError as error:
         st.warning(sentence(str(error)))
-    key, asked = f"negatives-step-{run}", st.query_params.get("step", "")
+        return [now]
+
+
+def _choose_step(run: str, steps: list[int]) -> int | None:
+    """One of the steps, chosen or in the address; None: the present one, which is the last."""
+    key, asked, now = f"negatives-step-{run}", st.query_params.get("step", ""), steps[-1]
     if st.session_state.get(key) not in steps:
         st.session_state[key] = int(asked) if asked.isdecimal() and int(asked) in steps else now
     step: int = st.selectbox(
@@ -111,7 +116,7 @@ def _choose_step(run: str, now: int) -> int | None:
         steps,
         format_func=lambda one: f"{one:,} (now)" if one == now else f"{one:,}",
         key=key,
-        width=110,
+        width=130,
         disabled=len(steps) == 1,
         help="The negatives at this step. A run keeps small snapshots of its weights from some of its earlier steps "
         "(setting: Weight snapshots); matrices have half precision.",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ..components.chart import chart_tools
 from ..components.live_chart import live_chart
 from ..shell.errors import plain_errors
 from ..shell.glossary import define
@@ -13,7 +14,7 @@ from ..shell.links import train_like
 from .answer import advice, answer
 from .branch import fork_button
 from .cards import show_anchor_card, show_line_up
-from .lineup_figures import Ticks, ruler_figure, shares_figure, source_label
+from .lineup_figures import Ticks, ruler_columns, ruler_figure, shares_columns, shares_figure, source_label, titled
 from .opened import name_of, present
 from .what_if import settings
 
@@ -89,7 +90,8 @@ def _verdict(chosen: Chosen, now: Outcome, then: Outcome, config: RunConfig) -> 
 
 def _charts(chosen: Chosen, now: Outcome, then: Outcome) -> None:
     lineup = then.lineup
-    ruler = ruler_figure({name: _ticks(chosen, lineup, name) for name in lineup.strips}, lineup.similarity)
+    ticks = {name: _ticks(chosen, lineup, name) for name in lineup.strips}
+    ruler = ruler_figure(ticks, lineup.similarity)
     best = lineup.strongest
     alt = f"Similarities of all candidates to the anchor by source; the positive is at {lineup.similarity:.2f}."
     live_chart(ruler, key=f"ruler-{chosen.run}", height=ruler["layout"]["height"], alt=alt)
@@ -102,6 +104,11 @@ def _charts(chosen: Chosen, now: Outcome, then: Outcome) -> None:
         "from the anchor's class.",
         help=define("gradient_share"),
     )
+    with st.container(horizontal=True, gap="small", key="lineup-tools"):
+        title = "Similarity of the candidates to the anchor (line: its positive, ×: its class)"
+        chart_tools(titled(ruler, title), f"ruler-{chosen.run}", ruler_columns(ticks, lineup.similarity), "ruler")
+        title = "Share of the gradient on negatives"
+        chart_tools(titled(bars, title), f"shares-{chosen.run}", shares_columns(rows), "bars")
     if found := advice(lineup):
         st.markdown(
             f":orange[:material/warning:] **More than half of what {found} negatives do here pushes the anchor from "

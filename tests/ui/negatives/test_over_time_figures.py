@@ -76,4 +76,4 @@ def test_a_band_of_similarities_is_drawn_in_the_figure_for_a_paper() -> None:
     figure = similarity_figure(parts_of([row(1), row(2)], "audio", "prediction"))
     without = figure | {"data": [trace for trace in figure["data"] if trace.get("fill") != "toself"]}
     filled, bare = (figure_file(one, Look(), "SVG").count(b"opacity: 0.2") for one in (figure, without))
-    assert (filled, bare) == (2, 0)
+    assert filled > bare

@@ -65,6 +65,8 @@ def plane_figure(trails: Sequence[Trail], modality: str = "") -> Figure:
     }
     zone |= {"x": [ZONE, right, right, ZONE], "y": [0, 0, top, top], "hoverinfo": "skip", "showlegend": False}
     figure["data"].append(zone | {"line": {"width": 0, "color": VERMILION}})
+    note = {"text": "collapse", "x": (ZONE + right) / 2, "y": top, "yanchor": "top", "showarrow": False}
+    figure["layout"]["annotations"] = [note | {"font": {"size": 12}}]
     named: set[str] = set()
     for trail in trails:
         steps, x, y = ([row[i] for row in trail.points] for i in range(3))

@@ -42,21 +42,26 @@ def show_over_time(chosen: Chosen, steps: Sequence[int]) -> None:
     charts: list[Callable[[], None]] = []
     if parts:
         near, false = similarity_figure(parts), false_figure(parts)
-        meaning = "Far above its class's part of the data, a source pushes apart what belongs together."
-        charts.append(lambda: chart(near, f"similarity-{key}", meaning="Hard negatives lie near the positives."))
+        meaning = (
+            "Part of each source's softmax mass from the anchor's class. Far above its class's part of the data, a "
+            "source pushes apart what belongs together."
+        )
+        hard = "Band: one standard deviation. Hard negatives lie near the positives."
+        charts.append(lambda: chart(near, f"similarity-{key}", meaning=hard))
         charts.append(lambda: chart(false, f"false-{key}", meaning=meaning, definition=define("false_negative")))
     if term == "prediction":
         if (drift := staleness_figure(records, modality)) is not None:
-            words = "A fall means that queued latents are of an encoder that has changed."
+            words = "Queued latents against the same encoded again. A fall: they are of an encoder that has changed."
             charts.append(lambda: chart(drift, f"stale-{key}", meaning=words))
         if (found := stale(chosen.opening, modality)) is not None:
             ages = age_figure(found, chosen.frozen.opened.step)
-            older = "Older latents are of an older encoder."
+            older = "Median and 5th to 95th percentile: older latents are of an older encoder."
             charts.append(lambda: chart(ages, f"ages-{key}", meaning=older, definition=AGES))
     if config.sampler.perturbed:
         dim = config.context.item_dim if term == "item" else config.context.latent_dim
+        noise = f"Near 1 the negatives are the positive itself. Expected: 1/√(1 + dσ²), d = {dim}."
         safety = safety_figure(dim, config.sampler.sigma)
-        charts.append(lambda: chart(safety, f"safety-{key}", meaning=f"1/√(1 + dσ²), d = {dim}."))
+        charts.append(lambda: chart(safety, f"safety-{key}", meaning=noise))
     _in_pairs(charts)
     _show_ridges(chosen, steps, key)
 

@@ -29,7 +29,7 @@ def ridge_figure(found: Sequence[Distribution], source: str) -> Figure:
     """
     rows = [row for row in found if source in row.sources and float(row.sources[source].sum()) > 0]
     style = SOURCE_STYLES[source]
-    title = f"{source_label(source)} (filled) and positives (gray)"
+    title = f"{source_label(source)}; positives gray"
     figure = line_figure([], "similarity to the anchor", "", title)
     layout, height = figure["layout"], 1 / max(len(rows), 1)
     for index, row in enumerate(rows):

@@ -14,6 +14,7 @@ from ..drawing.palette import SOURCE_STYLES
 from ..shell.compat import inside_app
 from ..shell.errors import plain_errors, sentence
 from ..shell.first_run import nothing_yet
+from ..shell.glossary import define
 from ..shell.session import chosen_run, open_run, runs
 
 if TYPE_CHECKING:
@@ -118,8 +119,8 @@ def _choose_step(run: str, steps: list[int]) -> int | None:
         key=key,
         width=130,
         disabled=len(steps) == 1,
-        help="The negatives at this step. A run keeps small snapshots of its weights from some of its earlier steps "
-        "(setting: Weight snapshots); matrices have half precision.",
+        help=f"The negatives at this step. Earlier ones are there where the run keeps weight snapshots (a setting). "
+        f"{define('weight_snapshot')}",
     )
     if step == now:
         st.query_params.pop("step", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 
@@ -16,6 +17,7 @@ from ..data.dataset import Dataset, Split
 from ..data.splits import sample_rows
 from ..errors import DataError, RunError
 from ..execution.device import pick_precision, precision_plugin
+from ..execution.weight_snapshots import kept_snapshots, load_snapshot
 from ..model.frontends import waveform
 from ..negatives.sampler import HybridSampler
 from ..storage.artifacts import load_model
@@ -52,8 +54,6 @@ class Opened:
     """
 
     def __init__(self, folder: RunFolder, data: str | None = None) -> None:
-        from lightning_fabric import Fabric
-
         info = folder.info()
         self.folder, self.step, self.drawing = folder, info.steps_done, _DRAWING
         self.config = config_at(folder, self.step)
@@ -65,22 +65,55 @@ class Opened:
             raise DataError(f"{found.name}: its items are not those that this run learned from")
         self.training_items = len(found.train)
         self.held_out = sample_rows(found.test, self.config.evaluation.map_items, self.config.data.seed)
-        everything = replace(found, train=joined(found.train, found.test.take(self.held_out)))
+        self._everything = replace(found, train=joined(found.train, found.test.take(self.held_out)))
+        self._learned_from = found.train
+        self._open("checkpoint" if folder.has_tensors("checkpoint") else None)
+
+    def at(self, step: int) -> Opened:
+        """The run as it was after an earlier step, of which it keeps a snapshot; the data are shared with this one.
+
+        Raises:
+            RunError: it keeps none of this step, or a damaged one.
+        """
+        if step == self.step:
+            return self
+        kept = kept_snapshots(self.folder)
+        if step not in kept:
+            raise RunError(f"{self.folder.id} keeps no weights of step {step}; it keeps {', '.join(map(str, kept))}")
+        earlier = copy(self)
+        earlier.__dict__.pop("past", None)
+        data = self.config.data.path
+        earlier.config = config_at(self.folder, step).replace({"data.path": data})
+        earlier._open(kept[step])
+        return earlier
+
+    def _open(self, name: str | None) -> None:
+        """Make the trainer, with a checkpoint or a snapshot, or without either."""
+        from lightning_fabric import Fabric
+
         precision = pick_precision(self.config.run.precision, "cpu")
         fabric = Fabric(accelerator="cpu", devices=1, plugins=precision_plugin(precision, "cpu"))
-        self.trainer = Trainer(self.config, everything, fabric, load_model(folder))
-        self.trainer.order = batch_order(self.config, found.train)
+        self.trainer = Trainer(self.config, self._everything, fabric, load_model(self.folder))
+        self.trainer.order = batch_order(self.config, self._learned_from)
         self.refilled = 0
-        if folder.has_tensors("checkpoint"):
-            try:
-                self.trainer.load(folder.tensors("checkpoint"))
-            except (KeyError, IndexError, ValueError, RuntimeError) as error:
-                reason = str(error).partition("\n")[0]
-                raise RunError(f"{folder.id}: checkpoint.safetensors does not fit this run ({reason})") from None
-            self.step = self.trainer.steps_done
-        else:
+        if name is None:
             self._without_checkpoint()
+        else:
+            self._load(name)
         self.random = self.trainer.generator.get_state()
+
+    def _load(self, name: str) -> None:
+        folder = self.folder
+        state = folder.tensors(name) if name == "checkpoint" else load_snapshot(folder, name)
+        if len(state.get("generator", ())) != len(self.trainer.generator.get_state()):
+            # A GPU's, which a CPU cannot draw from: other random numbers, drawn alike at every opening.
+            state["generator"] = self.trainer.generator.manual_seed(self.config.run.seed).get_state()
+        try:
+            self.trainer.load(state)
+        except (KeyError, IndexError, ValueError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise RunError(f"{folder.id}: {name}.safetensors does not fit this run ({reason})") from None
+        self.step = self.trainer.steps_done
 
     def _without_checkpoint(self) -> None:
         """Stand in for what the run does not store: slow encoders are copies, and the queue is filled again."""

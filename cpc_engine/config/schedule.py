@@ -128,6 +128,15 @@ class RunSettings(Section):
     checkpoint_every: int = setting(
         100, "Steps between two checkpoints.", unit="steps", ge=1, le=1_000_000, label="Checkpoint every", speed=False
     )
+    snapshots: int = setting(
+        4,
+        "Small copies of the weights kept from earlier steps, to look at the negatives there (0: none).",
+        ge=0,
+        le=10,
+        label="Weight snapshots",
+        role="machine",
+        speed=False,
+    )
     threads: int = setting(
         0, "CPU threads for tensor work (0: all).", ge=0, le=256, label="CPU threads", role="machine"
     )

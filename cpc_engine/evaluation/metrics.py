@@ -169,7 +169,19 @@ def queue_drift(trainer: Trainer, modality: Modality) -> float | None:
     if count == 0:
         return None
     sampled = torch.linspace(0, count - 1, min(QUEUE_SAMPLE, count)).long().to(entries["ids"].device)
-    ids = entries["ids"][sampled]
+    return geometry.drift(entries["vectors"][sampled], renewed(trainer, modality, entries["ids"][sampled]))
+
+
+@torch.no_grad()
+def renewed(trainer: Trainer, modality: Modality, ids: Tensor) -> Tensor:
+    """Encode queued positions again, with the network that makes the keys and without augmentation.
+
+    Args:
+        ids: (n,) identities of latents in the queue.
+
+    Returns:
+        (n, d) float32 latents.
+    """
     items, positions = item_index(ids), ids & NO_POSITION
     split = trainer.data.train.take(items.cpu())
     if modality == "audio" and split.lengths is not None:  # the window of each recording around the latent
@@ -181,5 +193,5 @@ def queue_drift(trainer: Trainer, modality: Modality) -> float | None:
     assert values is not None
     encoders = trainer.ema if trainer.ema is not None else trainer.model.encoders
     latents = encoders[modality](trainer.model.features[modality](values)).latents
-    renewed = latents[torch.arange(len(items)), positions].float()
-    return geometry.drift(entries["vectors"][sampled], renewed)
+    found: Tensor = latents[torch.arange(len(items)), positions].float()
+    return found

@@ -24,6 +24,7 @@ from ..training.control import Control
 from ..training.trainer import Trainer
 from .device import lower_priority, pick_device, pick_precision, precision_plugin, torch_settings
 from .event_files import EventFiles
+from .weight_snapshots import WeightSnapshots
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,7 @@ class _Execution:
                 self.due.setdefault(event["step"], {})[event["setting"]] = event["value"]
         self.folder.forget_after(trainer.steps_done)
         self.snapshots.go_on(trainer.steps_done)
+        self.weight_snapshots.go_on(trainer.steps_done)
         self.loss = next((record["loss"] for record in self.folder.records()[-1:]), None)
         self._event(trainer, "resume")
 
@@ -189,6 +191,7 @@ class _Execution:
         with _BUILDING:
             trainer = Trainer(self.config, data, fabric)
         self.snapshots = SnapshotRecorder(self.folder, data, self.config)
+        self.weight_snapshots = WeightSnapshots(self.folder, self.config)
         self.folder.update(
             device=device,
             parameters=trainer.model.parameter_count,
@@ -214,6 +217,8 @@ class _Execution:
             measured = done == total or (self.config.evaluation.every > 0 and done % self.config.evaluation.every == 0)
             recorded = measured or done == 1 or done % self.config.run.record_every == 0
             record = trainer.step(recorded, self._geometry if measured else None)
+            if self.weight_snapshots.wants(done) and _is_finite(trainer):
+                self.weight_snapshots.add(done, trainer.state())
             if record is None:
                 continue
             self._record(record.to_dict())

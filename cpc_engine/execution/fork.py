@@ -15,6 +15,7 @@ from ..config import RunConfig
 from ..errors import ConfigError, RunError
 from ..storage.folder import RunFolder
 from ..training.states import with_prefix
+from .weight_snapshots import WeightSnapshots
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +80,7 @@ def fork(folder: RunFolder, changes: Mapping[str, Any], root: Path, steps: int |
         fitting = _fitting(state, config, settings)
         run.save_tensors("checkpoint", fitting)
         run.save_tensors("weights", with_prefix(fitting, "model."))
+        WeightSnapshots(run, settings).branch_off(done, fitting)
         if folder.has("snapshots"):
             run.save_tensors("evolution", folder.tensors("evolution"))
             run.save_json("evolution", folder.json("evolution"))

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from ..errors import MediaError, RunError
+from ..execution.weight_snapshots import kept_snapshots, load_snapshot
 from ..maps.snapshots import load_snapshots
 from ..maps.stored import load_map
 from ..media.archive import safe_path
@@ -79,6 +80,8 @@ def check_run(folder: RunFolder) -> None:
         load_map(folder, "pca")
     if folder.has("checkpoint"):
         folder.tensors("checkpoint")
+    for name in kept_snapshots(folder).values():
+        load_snapshot(folder, name)
 
 
 @contextmanager

@@ -146,6 +146,23 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise RunError(f"{path.parent.name}: {path.name} is damaged ({error})") from None
 
 
+def read_tensor(path: Path, name: str) -> Tensor:
+    """Read one tensor of a safetensors file to the CPU, without the others.
+
+    Raises:
+        RunError: the file is missing or damaged, or holds no such tensor.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    check_own_file(path, MAX_TENSORS)
+    try:
+        with safe_open(path, "pt") as file:
+            tensor: Tensor = file.get_tensor(name)
+            return tensor
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path.parent.name}: {path.name} is damaged ({error})") from None
+
+
 def append_line(path: Path, value: Any) -> None:
     """Append one value as a JSON line and flush it.
 

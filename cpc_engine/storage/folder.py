@@ -6,6 +6,7 @@ metrics.jsonl                            one StepRecord per line, flushed after 
 events.jsonl                             pauses, resumes, changed settings: {"step", "kind", …}
 weights.safetensors                      the network
 checkpoint.safetensors                   everything that a resumed run needs
+snapshot-1.safetensors, …                the same in brief after a few earlier steps (see `execution.weight_snapshots`)
 map.safetensors, map.json                pooled contexts of held-out items and their maps
 evolution.safetensors, evolution.json    snapshots: the same for validation items at a few steps of the training
 typicality.safetensors                   out-of-distribution references, to score new items
@@ -57,6 +58,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "events": ("events.jsonl",),
     "weights": ("weights.safetensors",),
     "checkpoint": ("checkpoint.safetensors",),
+    "weight_snapshots": tuple(f"snapshot-{number}.safetensors" for number in range(1, 11)),
     "map": ("map.json", "map.safetensors"),
     "snapshots": ("evolution.json", "evolution.safetensors"),
     "ood": ("typicality.safetensors",),

@@ -15,6 +15,7 @@ from cpc_engine.evaluation.metric_info import describe_metric
 
 from ..drawing.charts import Figure
 from ..drawing.curves import spoken
+from .plane import MEANING
 
 
 def commands(arms: Sequence[Arm]) -> str:
@@ -63,9 +64,14 @@ def _latex(text: str) -> str:
 
 
 def report(
-    arms: Sequence[Arm], baseline: Arm, primary: str, curves: Sequence[Figure], maps: Sequence[tuple[Figure, str]]
+    arms: Sequence[Arm],
+    baseline: Arm,
+    primary: str,
+    curves: Sequence[Figure],
+    maps: Sequence[tuple[Figure, str]],
+    planes: Sequence[tuple[Figure, str]] = (),
 ) -> str:
-    """The report: `maps` are figures with their text alternatives; `curves` speak for themselves."""
+    """The report: `maps` and `planes` are figures with their text alternatives; `curves` speak for themselves."""
     names = " against ".join(arm.name for arm in arms[:4])
     sections = [
         Section("Arms", tables=[overview(arms)]),
@@ -77,6 +83,9 @@ def report(
         Section("Which is better", EXPLANATION, tables=[metrics_table(arms, baseline, primary, every=True)]),
         Section("Curves", charts=[Chart(figure, spoken(figure)) for figure in curves]),
     ]
+    if planes:
+        charts = [Chart(figure, alt, 420) for figure, alt in planes]
+        sections.append(Section("Alignment and uniformity", MEANING, charts=charts))
     if maps:
         text = "Held-out items where each run puts them. Distances between groups mean little."
         sections.append(Section("Maps", text, charts=[Chart(figure, alt, 480) for figure, alt in maps]))

@@ -25,6 +25,7 @@ from ..shell.session import has_ended, has_map, manager
 from ..shell.status import duration, held, hold_switch, refresh_seconds
 from .curves import CURVES, Axis, Bundle, Seeds, curves_figure, run_curve
 from .data import records_of
+from .plane import MEANING, Trail, plane_columns, plane_figure, plane_words, trail_points
 
 if TYPE_CHECKING:
     from cpc_engine.comparison.arms import Arm
@@ -123,6 +124,22 @@ def curve_figures(
     return figures
 
 
+def plane_trails(arms: Sequence[Arm], apart: bool = False) -> dict[str, list[Trail]]:
+    """{modality: trails over alignment and uniformity}; the modality is "" where they are not apart."""
+    names = titles(arms)
+    found = {}
+    for modality in MODALITIES if apart else [""]:
+        trails = [
+            Trail(plain_name(run.label), plain_name(names[index]), series_style(index), points)
+            for index, arm in enumerate(arms)
+            for run in arm.runs
+            if (points := trail_points(records_of(run.id), modality))
+        ]
+        if trails:
+            found[modality] = trails
+    return found
+
+
 def curves(arms: Sequence[Arm]) -> None:
     """All curves; they grow by themselves while a run is active, unless they are held still."""
     axis, seeds, smoothed, apart = curve_choices(any(len(modalities(arm.config)) > 1 for arm in arms))
@@ -158,6 +175,20 @@ def _curves(arms: Sequence[Arm], active: list[str], axis: Axis, seeds: Seeds, sm
             figure["layout"]["margin"] |= {"t": 40}
             with row[index % ABREAST]:
                 chart(figure, f"compare-{name}", 270)
+        planes = plane_trails(arms, apart)
+        for (modality, trails), place in zip(planes.items(), st.columns(max(len(planes), 1)), strict=False):
+            figure = plane_figure(trails, modality)
+            figure["layout"] |= {"showlegend": False}
+            figure["layout"]["margin"] |= {"t": 40}
+            with place:
+                chart(
+                    figure,
+                    f"plane-{modality}",
+                    380,
+                    MEANING,
+                    alt=plane_words(trails),
+                    columns=plane_columns(trails),
+                )
 
 
 def mapped(arms: Sequence[Arm]) -> dict[str, str]:
@@ -212,4 +243,5 @@ def _report(arms: Sequence[Arm], baseline: Arm, primary: str) -> str:
         sides = aligned([load_side(run, name, "pca") for run, name in names])
         for side, figure in zip(sides, pair_figures(sides), strict=True):
             maps.append((figure, f"PCA map of {len(side.labels)} held-out items of {side.name}, colored by class."))
-    return report(arms, baseline, primary, list(curve_figures(arms, "step", "range", True).values()), maps)
+    planes = [(plane_figure(trails, modality), plane_words(trails)) for modality, trails in plane_trails(arms).items()]
+    return report(arms, baseline, primary, list(curve_figures(arms, "step", "range", True).values()), maps, planes)

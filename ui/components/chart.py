@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -15,28 +15,44 @@ if TYPE_CHECKING:
     from ..drawing.charts import Figure
 
 
-def chart(figure: Figure, key: str, height: int = 300, meaning: str = "", definition: str = "") -> None:
+def chart(
+    figure: Figure,
+    key: str,
+    height: int = 300,
+    meaning: str = "",
+    definition: str = "",
+    alt: str = "",
+    columns: dict[str, list[Any]] | None = None,
+) -> None:
     """A figure that stays in place while it grows, with its table and CSV behind a button.
 
     Args:
         key: names the chart, the same from refresh to refresh. height: in pixels.
         meaning: a line below the chart; none where empty.
         definition: the hover text of that line.
+        alt: what a screen reader says instead; where each curve begins and ends, where empty.
+        columns: its table; by default a column of x and one for each curve.
     """
-    title = figure["layout"]["title"]["text"]
-    live_chart(figure, key=key, height=height, alt=curves.spoken(figure))
+    live_chart(figure, key=key, height=height, alt=alt or curves.spoken(figure))
     with st.container(horizontal=True, gap="small"):
-        numbers = st.popover(
-            "Table",
-            icon=":material/table:",
-            type="tertiary",
-            key=f"table-{key}",
-            on_change="rerun",
-            help=f"{title}: table",
-        )
-        figure_dialog(figure, key)
+        chart_tools(figure, key, curves.table(figure) if columns is None else columns)
+    if meaning:
+        st.caption(meaning, help=definition)
+
+
+def chart_tools(figure: Figure, key: str, columns: dict[str, list[Any]], name: str = "") -> None:
+    """Buttons that show a chart's numbers and save it; for charts that share a row of them, `name` says whose."""
+    title = figure["layout"]["title"]["text"]
+    numbers = st.popover(
+        f"{name} table".strip().capitalize(),
+        icon=":material/table:",
+        type="tertiary",
+        key=f"table-{key}",
+        on_change="rerun",
+        help=f"{title}: table",
+    )
+    figure_dialog(figure, key, f"{name} figure".strip().capitalize())
     if numbers.open:
-        columns = curves.table(figure)
         with numbers:
             st.dataframe(columns, hide_index=True, height=260)
             st.download_button(
@@ -47,5 +63,3 @@ def chart(figure: Figure, key: str, height: int = 300, meaning: str = "", defini
                 key=f"get-{key}",
                 on_click="ignore",
             )
-    if meaning:
-        st.caption(meaning, help=definition)

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from ..drawing.charts import Figure
 
 
-def figure_dialog(figure: Figure, key: str) -> None:
+def figure_dialog(figure: Figure, key: str, label: str = "Figure") -> None:
     """A button that opens the choices of `figure_choices`; nothing is drawn before it is pressed."""
     place = st.popover(
-        "Figure",
+        label,
         icon=":material/image:",
         type="tertiary",
         key=f"figure-{key}",

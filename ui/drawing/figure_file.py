@@ -31,7 +31,7 @@ CM, PIXEL = 1 / 2.54, 0.75  # inches and points
 INK = "#1a1a1a"
 DASHES = {"dash": "--", "dot": ":", "dashdot": "-.", "longdash": (0, (8, 3)), "longdashdot": (0, (8, 3, 1, 3))}
 MARKS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "triangle-down": "v", "x": "X", "cross": "P"}
-MARKS |= {"star": "*", "line-ns": "|"}
+MARKS |= {"star": "*", "line-ns": "|", "x-thin": "x"}
 RC: dict[Any, Any] = {"svg.fonttype": "none", "pdf.fonttype": 42, "text.parse_math": False, "axes.spines.top": False}
 RC |= {"axes.spines.right": False}
 
@@ -84,6 +84,8 @@ def figure_file(figure: Figure, look: Look, kind: Format) -> bytes:
             place = by_name[trace.get("yaxis", "y")]
             if trace["type"] == "heatmap":
                 _heat(place, trace)
+            elif trace["type"] == "bar":
+                _bars(place, trace, look.names, bases, layout)
             else:
                 _trace(place, trace, figure["data"][:index], look.names, bases, layout)
         _range(layout, by_name)
@@ -169,6 +171,11 @@ def _trace(
         low = np.array([math.nan if value is None else value for value in values_of(before[-1]["y"])], dtype=float)
         place.fill_between(xs, low, ys, color=color, alpha=0.2, linewidth=0)
         return
+    if trace.get("fill") == "toself":
+        place.fill(xs, ys, color=color, alpha=0.2, linewidth=0)
+        return
+    if trace.get("fill") == "tozeroy":
+        place.fill_between(xs, 0, ys, color=color, alpha=0.3, linewidth=0)
     mode = trace.get("mode", "lines")
     symbol, _, opened = str(marker.get("symbol", "circle")).partition("-open")
     mark: dict[str, Any] = {}
@@ -190,6 +197,20 @@ def _trace(
     if spread:
         place.errorbar(xs, ys, xerr=spread, fmt="none", ecolor=color, elinewidth=1.5, capsize=3)
     place.plot(xs, ys, color=color, linestyle=style, linewidth=width, alpha=alpha, label=label, **mark)
+
+
+def _bars(
+    place: Axes, trace: Figure, names: Mapping[str, str], bases: dict[tuple[str, str], Floats], layout: Figure
+) -> None:
+    """Lying bars, one after the other."""
+    order = layout["yaxis"]["categoryarray"]
+    lengths, key = np.array(trace["x"], dtype=float), ("y", "bars")
+    base = bases.get(key, np.zeros(len(lengths)))
+    bases[key] = base + lengths
+    where, pattern = [order.index(label) for label in trace["y"]], trace["marker"].get("pattern")
+    look: dict[str, Any] = {"hatch": "///", "edgecolor": "white", "linewidth": 0.0} if pattern else {}
+    label = names.get(trace["name"], trace["name"])
+    place.barh(where, lengths, left=base, height=0.75, color=trace["marker"]["color"], label=label, **look)
 
 
 def _heat(place: Axes, trace: Figure) -> None:

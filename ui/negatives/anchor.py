@@ -13,7 +13,7 @@ from ..components.scatter import choice, clicked, light, scatter
 from ..drawing.map_figure import class_figure, lit_traces
 from ..drawing.text import plain_name
 from ..shell.session import has_map, open_run
-from .opened import Stamp, batch, opened, surveyed
+from .opened import Opening, batch, opened, surveyed
 
 if TYPE_CHECKING:
     from cpc_engine.anatomy.frozen import Frozen
@@ -40,14 +40,16 @@ TERMS = {"prediction": "prediction of what comes next", "item": "item-level term
 
 @dataclass(frozen=True)
 class Chosen:
-    """The anchor that the reader looks at; the first four name what it was opened from."""
+    """The anchor that the reader looks at; the first two name what it was opened from."""
 
-    run: str
-    stamp: Stamp
-    data: str | None
+    opening: Opening
     row: int | None
     frozen: Frozen
     anchor: int
+
+    @property
+    def run(self) -> str:
+        return self.opening.run
 
     @property
     def which(self) -> Which:
@@ -76,11 +78,9 @@ def choose_loss(source: Opened) -> Which:
     return names[name]
 
 
-def choose_anchor(
-    run: str, stamp: Stamp, data: str | None, which: Which, place: st.delta_generator.DeltaGenerator
-) -> Chosen:
+def choose_anchor(opening: Opening, which: Which, place: st.delta_generator.DeltaGenerator) -> Chosen:
     """The controls beside the run's name, and what they choose."""
-    source = opened(run, stamp, data)
+    run, source = opening.run, opened(opening)
     ways = list(WAYS) if has_map(run) else [way for way in WAYS if way != "map"]
     asked = "map" if "item" in st.query_params and has_map(run) else ways[0]
     if st.session_state.get("negatives-way") not in ways:
@@ -92,9 +92,9 @@ def choose_anchor(
     way = picked or ways[0]
     if way == "map":
         row = _from_map(run, source, which, place)
-        frozen = batch(run, stamp, data, row).losses[which]
-        return Chosen(run, stamp, data, row, frozen, _piece(frozen, row, place))
-    found = surveyed(run, stamp, data, *which)
+        frozen = batch(opening, row).losses[which]
+        return Chosen(opening, row, frozen, _piece(frozen, row, place))
+    found = surveyed(opening, *which)
     classes = sorted(set(found.labels.tolist()))
     with place:
         label = st.selectbox(
@@ -104,8 +104,8 @@ def choose_anchor(
             key=f"negatives-class-{run}",
             width=120,
         )
-    frozen = batch(run, stamp, data, None).losses[which]
-    return Chosen(run, stamp, data, None, frozen, found.most(way, label))
+    frozen = batch(opening, None).losses[which]
+    return Chosen(opening, None, frozen, found.most(way, label))
 
 
 def _from_map(run: str, source: Opened, which: Which, place: st.delta_generator.DeltaGenerator) -> int:

@@ -28,7 +28,7 @@ PULL = (
 def show_anchor_card(chosen: Chosen, lineup: Lineup) -> None:
     """What the anchor and its positive are: one item, of which one piece is predicted."""
     frozen, row = chosen.frozen, lineup.item
-    picture, sound = looks(chosen.run, chosen.stamp, chosen.data, frozen.modality, row)
+    picture, sound = looks(chosen.opening, frozen.modality, row)
     st.markdown(f"**Anchor:** {literal(name_of(frozen, row))}, class “{literal(class_of(frozen, row))}”")
     st.image(picture, width=180)
     if sound:
@@ -73,7 +73,7 @@ def show_line_up(chosen: Chosen, lineup: Lineup, count: int) -> None:
 
 def _candidate(chosen: Chosen, lineup: Lineup, strip: Strip, index: int, pieces: int, share: float) -> None:
     frozen, row = chosen.frozen, int(strip.items[index])
-    picture, sound = looks(chosen.run, chosen.stamp, chosen.data, _modality(chosen, strip.source), row)
+    picture, sound = looks(chosen.opening, _modality(chosen, strip.source), row)
     st.image(picture, width=96)
     if sound:
         st.audio(sound, format="audio/wav")

@@ -14,6 +14,13 @@ from ..drawing.text import plain_name
 
 ROW, BAR = 40, 30  # pixels of a strip, of a bar
 _PLAIN = {"displayModeBar": False}
+CATEGORIES = {
+    "type": "category",
+    "categoryorder": "array",
+    "title": {"text": ""},
+    "fixedrange": True,
+    "automargin": True,
+}
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,7 @@ def ruler_figure(strips: Mapping[str, Ticks], positive: float) -> Figure:
                     "text": [plain_name(ticks.names[i]) for i in at],
                     "hovertemplate": "%{text}<br>similarity %{x:.3f}<extra></extra>",
                     "name": f"{source_label(name)}, {'own class' if same else 'other class'}",
+                    "showlegend": False,
                     "marker": {
                         "symbol": symbol,
                         "size": 11 if same else 16,
@@ -67,7 +75,7 @@ def ruler_figure(strips: Mapping[str, Ticks], positive: float) -> Figure:
     }
     layout = _layout(len(strips) * ROW + 66) | {
         "xaxis": {"title": {"text": "similarity to the anchor", "standoff": 4}, "zeroline": False, "fixedrange": True},
-        "yaxis": {"categoryorder": "array", "categoryarray": labels[::-1], "fixedrange": True, "automargin": True},
+        "yaxis": {"categoryarray": labels[::-1]} | CATEGORIES,
         "shapes": [line | {"line": {"width": 3, "color": GRAY}}],
         "annotations": [note | {"font": {"size": 12}}],
         "hovermode": "closest",
@@ -109,11 +117,36 @@ def shares_figure(rows: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figu
     layout = _layout(len(rows) * BAR + 56) | {
         "barmode": "relative",
         "bargap": 0.25,
-        "xaxis": {"ticksuffix": " %", "fixedrange": True, "range": [0, 100], "zeroline": False},
-        "yaxis": {"categoryorder": "array", "categoryarray": labels[::-1], "fixedrange": True, "automargin": True},
+        "xaxis": {"title": {"text": ""}, "ticksuffix": " %", "fixedrange": True, "range": [0, 100], "zeroline": False},
+        "yaxis": {"categoryarray": labels[::-1]} | CATEGORIES,
         "hovermode": "closest",
     }
     return {"data": traces, "layout": layout, "config": _PLAIN}
+
+
+def ruler_columns(strips: Mapping[str, Ticks], positive: float) -> dict[str, list[Any]]:
+    """The ruler's marks as columns, the positive first."""
+    rows: list[tuple[Any, ...]] = [("positive", "", positive, True)]
+    for name, ticks in strips.items():
+        marks = zip(ticks.names, ticks.similarities, ticks.same, strict=True)
+        rows += [(source_label(name), plain_name(item), similarity, same) for item, similarity, same in marks]
+    return {title: [row[i] for row in rows] for i, title in enumerate(("source", "item", "similarity", "own class"))}
+
+
+def shares_columns(rows: Mapping[str, Mapping[str, tuple[float, float]]]) -> dict[str, list[Any]]:
+    """The bars as columns: a row for each bar and source, in percent of the bar's gradient."""
+    found = [(label, source_label(name), *shares) for label, row in rows.items() for name, shares in row.items()]
+    return {
+        "of": [row[0] for row in found],
+        "source": [row[1] for row in found],
+        "other classes (%)": [100 * row[2] for row in found],
+        "own class (%)": [100 * row[3] for row in found],
+    }
+
+
+def titled(figure: Figure, title: str) -> Figure:
+    """The same for a paper, where nothing around it says what it is."""
+    return figure | {"layout": figure["layout"] | {"title": {"text": title}}}
 
 
 def source_label(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from cpc_engine.anatomy.choice import Survey
     from cpc_engine.anatomy.frozen import Batch, Frozen
     from cpc_engine.anatomy.opened import Opened
+    from cpc_engine.anatomy.over_time import Distribution, Staleness
     from cpc_engine.anatomy.past import Term
     from cpc_engine.anatomy.what_if import Outcome
     from cpc_engine.terms import Modality
@@ -20,58 +22,86 @@ if TYPE_CHECKING:
 Stamp = tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Opening:
+    """What a run is opened from: its files as they are at `stamp`, its data, and a step.
+
+    Attributes:
+        data: where its data are now; None: where they were. step: one that it keeps weights of; None: the present one.
+    """
+
+    run: str
+    stamp: Stamp
+    data: str | None
+    step: int | None = None
+
+
 def stamp(run: str) -> Stamp:
     """Numbers that change with the files that a run is opened from."""
-    return open_run(run).folder.stamp("config", "weights", "checkpoint", "events")
+    return open_run(run).folder.stamp("config", "weights", "checkpoint", "events", "weight_snapshots")
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def opened(run: str, stamp: Stamp, data: str | None) -> Opened:
-    """A run as its files are at `stamp`.
-
-    Args:
-        data: where its data are now; None: where they were.
+@st.cache_resource(max_entries=4, show_spinner=False)
+def opened(opening: Opening) -> Opened:
+    """A run at a step.
 
     Raises:
-        CpcError: as `Opened`.
+        CpcError: as `Opened`, and where it keeps no weights of the step.
     """
     from cpc_engine.anatomy.opened import Opened
 
-    return Opened(open_run(run).folder, data)
+    if opening.step is not None:
+        return opened(replace(opening, step=None)).at(opening.step)
+    return Opened(open_run(opening.run).folder, opening.data)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def batch(run: str, stamp: Stamp, data: str | None, row: int | None) -> Batch:
+def batch(opening: Opening, row: int | None) -> Batch:
     """The run's next batch, with the item at `row` in it."""
     from cpc_engine.anatomy.frozen import Batch
 
-    return Batch(opened(run, stamp, data), row)
+    return Batch(opened(opening), row)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def surveyed(run: str, stamp: Stamp, data: str | None, term: Term, modality: Modality) -> Survey:
+def surveyed(opening: Opening, term: Term, modality: Modality) -> Survey:
     """All anchors of the run's next batch."""
     from cpc_engine.anatomy.choice import survey
 
-    return survey(batch(run, stamp, data, None).losses[term, modality])
+    return survey(batch(opening, None).losses[term, modality])
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def present(
-    run: str, stamp: Stamp, data: str | None, row: int | None, which: tuple[Term, Modality], anchor: int
-) -> Outcome:
+def present(opening: Opening, row: int | None, which: tuple[Term, Modality], anchor: int) -> Outcome:
     """What a batch gives under the run's own settings."""
     from cpc_engine.anatomy.what_if import what_if
 
-    return what_if(batch(run, stamp, data, row).losses[which], anchor)
+    return what_if(batch(opening, row).losses[which], anchor)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def distributions(opening: Opening, steps: tuple[int, ...], term: Term, modality: Modality) -> list[Distribution]:
+    """Similarities in the next batch of each of these steps; `opening` is of the present one."""
+    from cpc_engine.anatomy.frozen import Batch
+    from cpc_engine.anatomy.over_time import distribution
+
+    return [distribution(Batch(opened(opening).at(step)).losses[term, modality]) for step in steps]
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def stale(opening: Opening, modality: Modality) -> Staleness | None:
+    """The run's queue against the same latents encoded again."""
+    from cpc_engine.anatomy.over_time import staleness
+
+    return staleness(opened(opening), modality)
 
 
 @st.cache_data(max_entries=2000, show_spinner=False)
-def looks(run: str, stamp: Stamp, data: str | None, modality: Modality, row: int) -> tuple[bytes, bytes | None]:
+def looks(opening: Opening, modality: Modality, row: int) -> tuple[bytes, bytes | None]:
     """(PNG of the picture or the spectrogram, WAV of the sound or None) of the item at a row."""
     from cpc_engine.data import preview_png, preview_wav
 
-    source = opened(run, stamp, data)
+    source = opened(opening)
     if modality == "image":
         return preview_png(source.items, row), None
     return spectrogram_png(source.log_mel(row)), preview_wav(source.items, row, source.config.audio.sample_rate)

@@ -2,42 +2,88 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from cpc_engine.sources import SOURCES
+
 from ..components.chart import chart
 from ..shell.glossary import define
 from ..shell.session import open_run
+from .opened import distributions, stale
 from .over_time_figures import false_figure, parts_of, safety_figure, similarity_figure, staleness_figure
+from .ridges import age_figure, ridge_figure, ridge_height, ridge_words
 
 if TYPE_CHECKING:
+    from ..drawing.charts import Figure
     from .anchor import Chosen
 
 
-def show_over_time(chosen: Chosen) -> None:
-    """Charts of the loss that is looked at; nothing where nothing was recorded."""
-    records, (term, modality) = open_run(chosen.run).folder.records(), chosen.which
+RIDGES = (
+    "How often each similarity occurs in the batch that each step trained on next; each curve is relative to its own "
+    "peak. Where a source lies on the positives, its negatives cannot be told from them."
+)
+AGES = (
+    "Each queued latent against the same position encoded now, without augmentation: median, and from the 5th to the "
+    "95th percentile. Augmentation alone lowers it, so what counts is the fall with age."
+)
+
+
+def show_over_time(chosen: Chosen, steps: Sequence[int]) -> None:
+    """Charts of the loss that is looked at: of what was recorded, and of the steps that the run keeps weights of."""
+    folder, (term, modality) = open_run(chosen.run).folder, chosen.which
+    records = folder.records()
     parts = parts_of(records, modality, term)
-    if not parts:
-        return
     st.header("Over time", anchor="over-time")
     config, key = chosen.frozen.opened.config, f"{chosen.run}-{term}-{modality}"
-    left, right = st.columns(2, gap="medium")
-    with left:
-        chart(similarity_figure(parts), f"similarity-{key}", meaning="Hard negatives lie near the positives.")
-    with right:
-        chart(
-            false_figure(parts),
-            f"false-{key}",
-            meaning="Far above its class's part of the data, a source pushes apart what belongs together.",
-            definition=define("false_negative"),
+    charts: list[Callable[[], None]] = []
+    if parts:
+        near, false = similarity_figure(parts), false_figure(parts)
+        meaning = (
+            "Part of each source's softmax mass from the anchor's class. Far above its class's part of the data, a "
+            "source pushes apart what belongs together."
         )
-    stale = staleness_figure(records, modality) if term == "prediction" else None
-    with left:
-        if stale is not None:
-            chart(stale, f"stale-{key}", meaning="A fall means that queued latents are of an encoder that has changed.")
+        hard = "Band: one standard deviation. Hard negatives lie near the positives."
+        charts.append(lambda: chart(near, f"similarity-{key}", meaning=hard))
+        charts.append(lambda: chart(false, f"false-{key}", meaning=meaning, definition=define("false_negative")))
+    if term == "prediction":
+        if (drift := staleness_figure(records, modality)) is not None:
+            words = "Queued latents against the same encoded again. A fall: they are of an encoder that has changed."
+            charts.append(lambda: chart(drift, f"stale-{key}", meaning=words))
+        if (found := stale(chosen.opening, modality)) is not None:
+            ages = age_figure(found, chosen.frozen.opened.step)
+            older = "Median and 5th to 95th percentile: older latents are of an older encoder."
+            charts.append(lambda: chart(ages, f"ages-{key}", meaning=older, definition=AGES))
     if config.sampler.perturbed:
         dim = config.context.item_dim if term == "item" else config.context.latent_dim
-        with right:
-            chart(safety_figure(dim, config.sampler.sigma), f"safety-{key}", meaning=f"1/√(1 + dσ²), d = {dim}.")
+        noise = f"Near 1 the negatives are the positive itself. Expected: 1/√(1 + dσ²), d = {dim}."
+        safety = safety_figure(dim, config.sampler.sigma)
+        charts.append(lambda: chart(safety, f"safety-{key}", meaning=noise))
+    _in_pairs(charts)
+    _show_ridges(chosen, steps, key)
+
+
+def _show_ridges(chosen: Chosen, steps: Sequence[int], key: str) -> None:
+    """Similarities at the kept steps, a chart per source."""
+    st.subheader("Similarities, step by step", anchor="similarities", help=RIDGES)
+    with st.spinner("Looking at every kept step …"):
+        found = distributions(replace(chosen.opening, step=None), tuple(steps), *chosen.which)
+    names = [name for name in SOURCES if any(name in row.sources for row in found)]
+    figures = {name: ridge_figure(found, name) for name in names}
+
+    def ridges(name: str, figure: Figure) -> Callable[[], None]:
+        words = ridge_words(found, name)
+        return lambda: chart(figure, f"ridges-{name}-{key}", ridge_height(figure), alt=words)
+
+    _in_pairs([ridges(name, figure) for name, figure in figures.items()])
+
+
+def _in_pairs(charts: Sequence[Callable[[], None]]) -> None:
+    """Two in a row, which a phone shows below one another in their order."""
+    for begin in range(0, len(charts), 2):
+        for show, place in zip(charts[begin : begin + 2], st.columns(2, gap="medium"), strict=False):
+            with place:
+                show()

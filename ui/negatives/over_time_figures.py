@@ -35,7 +35,7 @@ def similarity_figure(parts: Sequence[tuple[int, dict[str, Any]]]) -> Figure:
         ],
         "step",
         "similarity",
-        "Similarity to the anchor (band: ±1 standard deviation)",
+        "Similarity to the anchor, ±1 SD",
     )
     bands = []
     for name in _names(parts):
@@ -57,7 +57,7 @@ def similarity_figure(parts: Sequence[tuple[int, dict[str, Any]]]) -> Figure:
 def false_figure(parts: Sequence[tuple[int, dict[str, Any]]]) -> Figure:
     """How much of each source's softmax mass comes from the anchor's class."""
     series = _by_source(parts, "false_mass", 100.0)
-    return line_figure(series, "step", "%", "False negatives: part of each source's mass from the anchor's class")
+    return line_figure(series, "step", "%", "False negatives: share of the mass")
 
 
 def staleness_figure(records: Sequence[Record], modality: str) -> Figure | None:
@@ -68,7 +68,7 @@ def staleness_figure(records: Sequence[Record], modality: str) -> Figure | None:
     if not known:
         return None
     series = [Series("queue", [s for s, _ in known], [v for _, v in known], SOURCE_STYLES["queue"])]
-    return line_figure(series, "step", "cosine", "Queue staleness: queued against encoded again")
+    return line_figure(series, "step", "cosine", "Queue staleness")
 
 
 def safety_figure(dim: int, sigma: float) -> Figure:
@@ -82,7 +82,7 @@ def safety_figure(dim: int, sigma: float) -> Figure:
     sigmas = np.geomspace(0.005, 2.0, 60)
     curve = Series("expected cosine", sigmas, 1 / np.sqrt(1 + dim * sigmas**2), SOURCE_STYLES["perturbed"])
     now = Series("σ now", [sigma], [1 / math.sqrt(1 + dim * sigma**2)], Style(VERMILION, "star"))
-    figure = line_figure([curve, now], "noise σ", "cosine", "Noise: near 1 its negatives are the positive itself")
+    figure = line_figure([curve, now], "noise σ", "cosine", "Noise: cosine to the positive")
     figure["data"][-1] |= {"mode": "markers"}
     figure["data"][-1]["marker"]["size"] = 15
     figure["layout"]["xaxis"] |= {"type": "log"}

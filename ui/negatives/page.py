@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -13,6 +14,7 @@ from ..drawing.palette import SOURCE_STYLES
 from ..shell.compat import inside_app
 from ..shell.errors import plain_errors, sentence
 from ..shell.first_run import nothing_yet
+from ..shell.glossary import define
 from ..shell.session import chosen_run, open_run, runs
 
 if TYPE_CHECKING:
@@ -67,26 +69,61 @@ def _label(info: RunInfo) -> str:
 
 def _show_run(run: str, controls: st.delta_generator.DeltaGenerator) -> None:
     from .anchor import choose_anchor, choose_loss
-    from .opened import opened, stamp
+    from .opened import Opening, opened, stamp
     from .over_time import show_over_time
     from .view import show_anchor
 
-    now = stamp(run)
-    data = st.session_state.get(f"data-{run}") or None
+    opening = Opening(run, stamp(run), st.session_state.get(f"data-{run}") or None)
     try:
         with st.spinner("Rebuilding the run's next batch …"):
-            source = opened(run, now, data)
+            now = opened(opening)
     except CpcError as error:
         st.warning(sentence(str(error)), icon=":material/folder_off:")
         st.text_input("Where its data are now", key=f"data-{run}", placeholder="a folder or a file on this machine")
         return
     with controls:
+        steps = _kept_steps(run, now.step)
+        opening = replace(opening, step=_choose_step(run, steps))
+        source = opened(opening)
         which = choose_loss(source)
-    chosen = choose_anchor(run, now, data, which, controls)
+    chosen = choose_anchor(opening, which, controls)
     if source.refilled:
         st.caption(
             f"This run stores no queue. It was filled again from the {source.refilled} batches before, encoded by the "
             "network as it is now: ages are right, drift is not shown."
         )
     show_anchor(chosen)
-    show_over_time(chosen)
+    show_over_time(chosen, steps)
+
+
+def _kept_steps(run: str, now: int) -> list[int]:
+    """The steps that the run can be looked at, the present one last."""
+    from cpc_engine.execution.weight_snapshots import kept_snapshots
+
+    try:
+        return [*(step for step in kept_snapshots(open_run(run).folder) if step < now), now]
+    except CpcError as error:
+        st.warning(sentence(str(error)))
+        return [now]
+
+
+def _choose_step(run: str, steps: list[int]) -> int | None:
+    """One of the steps, chosen or in the address; None: the present one, which is the last."""
+    key, asked, now = f"negatives-step-{run}", st.query_params.get("step", ""), steps[-1]
+    if st.session_state.get(key) not in steps:
+        st.session_state[key] = int(asked) if asked.isdecimal() and int(asked) in steps else now
+    step: int = st.selectbox(
+        "Step",
+        steps,
+        format_func=lambda one: f"{one:,} (now)" if one == now else f"{one:,}",
+        key=key,
+        width=130,
+        disabled=len(steps) == 1,
+        help=f"The negatives at this step. Earlier ones are there where the run keeps weight snapshots (a setting). "
+        f"{define('weight_snapshot')}",
+    )
+    if step == now:
+        st.query_params.pop("step", None)
+        return None
+    st.query_params["step"] = str(step)
+    return step

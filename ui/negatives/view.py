@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ..components.chart import chart_tools
 from ..components.live_chart import live_chart
 from ..shell.errors import plain_errors
 from ..shell.glossary import define
@@ -13,7 +14,7 @@ from ..shell.links import train_like
 from .answer import advice, answer
 from .branch import fork_button
 from .cards import show_anchor_card, show_line_up
-from .lineup_figures import Ticks, ruler_figure, shares_figure, source_label
+from .lineup_figures import Ticks, ruler_columns, ruler_figure, shares_columns, shares_figure, source_label, titled
 from .opened import name_of, present
 from .what_if import settings
 
@@ -41,7 +42,7 @@ def _anchor(chosen: Chosen) -> None:
             st.markdown("**What if** · nothing trained", help="Other settings on the same batch, held still.")
             verdict = st.container(key="verdict")
             config = settings(chosen)
-        now = present(chosen.run, chosen.stamp, chosen.data, chosen.row, chosen.which, chosen.anchor)
+        now = present(chosen.opening, chosen.row, chosen.which, chosen.anchor)
         own = chosen.frozen.opened.config
         then = now if config == own else _asked(chosen, config)
         with words:
@@ -78,7 +79,10 @@ def _verdict(chosen: Chosen, now: Outcome, then: Outcome, config: RunConfig) -> 
         lines.append(f"gradient, cosine to the present one: **{then.cosine(now):.2f}**")
     st.markdown("  \n".join(lines), help=define("effective_negatives"))
     if changes:
-        fork_button(chosen.run, changes)
+        if chosen.opening.step is None:  # there is no checkpoint of an earlier step to go on from
+            fork_button(chosen.run, changes)
+        else:
+            st.caption("A fork begins at the present step.")
         train_like(chosen.frozen.opened.config, "Train with these settings", changes)
     else:
         st.caption("Move a slider: everything on this page follows.")
@@ -86,7 +90,8 @@ def _verdict(chosen: Chosen, now: Outcome, then: Outcome, config: RunConfig) -> 
 
 def _charts(chosen: Chosen, now: Outcome, then: Outcome) -> None:
     lineup = then.lineup
-    ruler = ruler_figure({name: _ticks(chosen, lineup, name) for name in lineup.strips}, lineup.similarity)
+    ticks = {name: _ticks(chosen, lineup, name) for name in lineup.strips}
+    ruler = ruler_figure(ticks, lineup.similarity)
     best = lineup.strongest
     alt = f"Similarities of all candidates to the anchor by source; the positive is at {lineup.similarity:.2f}."
     live_chart(ruler, key=f"ruler-{chosen.run}", height=ruler["layout"]["height"], alt=alt)
@@ -99,6 +104,11 @@ def _charts(chosen: Chosen, now: Outcome, then: Outcome) -> None:
         "from the anchor's class.",
         help=define("gradient_share"),
     )
+    with st.container(horizontal=True, gap="small", key="lineup-tools"):
+        title = "Similarity of the candidates to the anchor (line: its positive, ×: its class)"
+        chart_tools(titled(ruler, title), f"ruler-{chosen.run}", ruler_columns(ticks, lineup.similarity), "ruler")
+        title = "Share of the gradient on negatives"
+        chart_tools(titled(bars, title), f"shares-{chosen.run}", shares_columns(rows), "bars")
     if found := advice(lineup):
         st.markdown(
             f":orange[:material/warning:] **More than half of what {found} negatives do here pushes the anchor from "

@@ -115,6 +115,7 @@ ELSEWHERE = {
     "data.held_out": "tests/engine/data/test_data.py",
     "data.download": "tests/engine/data/test_data.py",
     "run.device": "tests/engine/execution/test_device.py",
+    "run.snapshots": "tests/engine/execution/test_weight_snapshots.py",
     "run.tensorboard": "tests/engine/execution/test_event_files.py",
     "sampler.one_group": "tests/engine/training/test_trainer.py",
     "audio.recording_seconds": "tests/engine/data/test_windows.py",

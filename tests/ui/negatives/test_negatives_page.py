@@ -118,3 +118,34 @@ def test_a_run_without_weights_is_told(page: Page, run: Path) -> None:
     other = Path(shutil.copytree(run, run.with_name("other")))
     (other / "weights.safetensors").unlink()
     assert "no weights yet" in page(NEGATIVES, run="other").info[0].value
+
+
+def test_an_earlier_step_is_looked_at(page: Page, run: Path) -> None:
+    test = page(NEGATIVES, run=run.name)
+    steps, now = test.selectbox(key=f"negatives-step-{run.name}"), sound(test)
+    assert steps.options == ["1", "2", "4", "8", "12 (now)"]
+    assert steps.value == 12
+    assert "step" not in test.query_params
+    test.selectbox(key=f"negatives-step-{run.name}").set_value(2).run()
+    then = sound(test)
+    assert "pull hardest on this anchor" in then
+    assert then != now
+    assert "2" in test.query_params["step"]
+    test.select_slider(key=f"if-{run.name}-prediction-loss.temperature").set_value(1.0).run()
+    assert "(now " in sound(test)
+    assert "A fork begins at the present step." in [one.value for one in test.caption]
+    assert all(button.key != f"fork-{run.name}" for button in test.button)
+    assert page(NEGATIVES, run=run.name, step="2").selectbox(key=f"negatives-step-{run.name}").value == 2
+    assert page(NEGATIVES, run=run.name, step="3").selectbox(key=f"negatives-step-{run.name}").value == 12
+
+
+def test_a_run_without_snapshots_shows_its_one_step_and_a_damaged_one_is_told(page: Page, run: Path) -> None:
+    (run / "snapshot-1.safetensors").write_bytes(b"half")
+    test = page(NEGATIVES, run=run.name)
+    assert "snapshot-1.safetensors is damaged" in test.warning[0].value
+    assert "pull hardest on this anchor" in sound(test)
+    for path in run.glob("snapshot-*"):
+        path.unlink()
+    test = page(NEGATIVES, run=run.name)
+    assert test.selectbox(key=f"negatives-step-{run.name}").options == ["12 (now)"]
+    assert not test.warning

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+import torch
+
+from cpc_engine.anatomy.over_time import Distribution, Staleness
+from ui.drawing.curves import table
+from ui.drawing.figure_file import Look, figure_file
 from ui.negatives.over_time_figures import false_figure, parts_of, similarity_figure, staleness_figure
+from ui.negatives.ridges import age_figure, ridge_figure, ridge_height, ridge_words
 
 
 def row(step: int, drift: float | None = None) -> dict[str, Any]:
@@ -29,3 +36,44 @@ def test_curves_are_those_of_the_records() -> None:
     assert (stale["data"][0]["x"], stale["data"][0]["y"]) == ([2], [0.5])
     assert staleness_figure(records[:1], "audio") is None
     assert parts_of(records, "audio", "item") == []
+
+
+def test_ridges_are_the_counts_relative_to_their_peak() -> None:
+    edges = torch.linspace(-1, 1, 5)
+    rows = [
+        Distribution(2, edges, torch.tensor([0.0, 1, 3, 0]), {"in_batch": torch.tensor([2.0, 4, 0, 0])}),
+        Distribution(8, edges, torch.tensor([0.0, 0, 0, 4]), {"in_batch": torch.ones(4), "queue": torch.ones(4)}),
+    ]
+    figure = ridge_figure(rows, "in_batch")
+    assert table(figure) == {
+        "similarity to the anchor": [-0.75, -0.25, 0.25, 0.75],
+        "In-batch, step 2": [0.5, 1, 0, 0],
+        "positive, step 2": pytest.approx([0, 1 / 3, 1, 0], abs=1e-5),
+        "In-batch, step 8": [1, 1, 1, 1],
+        "positive, step 8": [0, 0, 0, 1],
+    }
+    domains = [figure["layout"][axis]["domain"] for axis in ("yaxis", "yaxis2")]
+    assert domains[0][0] > domains[1][1], "the earlier step stands above"
+    assert ridge_height(ridge_figure(rows, "queue")) < ridge_height(figure), "no row without candidates"
+    words = ridge_words(rows, "in_batch")
+    assert "at step 2 negatives -0.42, positives 0.12; at step 8 negatives 0.00, positives 0.75" in words
+    for kind in ("SVG", "PDF"):
+        assert len(figure_file(figure, Look(), kind)) > 4000
+
+
+def test_ages_of_the_queue_have_their_median_and_percentiles() -> None:
+    ages = torch.tensor([1, 1, 1, 2])
+    figure = age_figure(Staleness(ages, torch.tensor([0.0, 0.5, 1.0, 0.25])), step=9)
+    columns = table(figure)
+    assert columns["age (steps)"] == [1, 2]
+    assert columns["median"] == [0.5, 0.25]
+    assert columns["5 %"] == pytest.approx([0.05, 0.25])
+    assert columns["95 %"] == pytest.approx([0.95, 0.25])
+    assert b"<svg" in figure_file(figure, Look(), "SVG")
+
+
+def test_a_band_of_similarities_is_drawn_in_the_figure_for_a_paper() -> None:
+    figure = similarity_figure(parts_of([row(1), row(2)], "audio", "prediction"))
+    without = figure | {"data": [trace for trace in figure["data"] if trace.get("fill") != "toself"]}
+    filled, bare = (figure_file(one, Look(), "SVG").count(b"opacity: 0.2") for one in (figure, without))
+    assert filled > bare

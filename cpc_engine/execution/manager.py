@@ -20,12 +20,13 @@ from ..config import RunConfig
 from ..errors import CpcError, RunError
 from ..storage.channel import NAME, Channel
 from ..storage.folder import RunFolder, check_resumable, default_root
-from ..storage.info import ACTIVE, Status
+from ..storage.info import ACTIVE, Status, is_id
 from ..storage.thinning import STORED, ThinnedRecords
 from ..training.control import Control
 from .execute import Phase, Record, State
 from .place import Executor, executor, place_of
 
+HERE = "in this app"  # where a run executes that is in a thread
 AT_ONCE = 1  # runs that train at the same time; the others wait in the queue
 
 
@@ -103,7 +104,7 @@ class _Job:
         with self.lock:
             records, phase, state = self.records.all(), self.phase, self.state
         name, steps = self.config.run.name, self.config.optimizer.steps
-        return _run_progress(self.folder, name, steps, state.status, state.message, phase, records, "in this app")
+        return _run_progress(self.folder, name, steps, state.status, state.message, phase, records, HERE)
 
 
 class RunManager:
@@ -298,7 +299,7 @@ class RunManager:
     def _join(self, run: str) -> None:
         """Follow, and steer, a run that another process has sent to a cluster; nothing where there is no such run."""
         folder = RunFolder(self.root / run)
-        if not Channel(folder.path).is_open or (status := folder.info().status) not in ACTIVE:
+        if not is_id(run) or not Channel(folder.path).is_open or (status := folder.info().status) not in ACTIVE:
             return
         from .cluster.submit import follow
 
@@ -317,8 +318,6 @@ class RunManager:
         Raises:
             RunError: there is no such run.
         """
-        if self._job_of(run) is None:
-            self._join(run)
         job = self._job_of(run)
         if job is None or not job.active:
             raise RunError(f"{run} is not going on in this process")
@@ -326,6 +325,8 @@ class RunManager:
 
     def _job_of(self, run: str) -> _Job | None:
         """Return the job of a run; None if there is none, or if its folder has the final state."""
+        if run not in self._jobs:
+            self._join(run)
         with self._lock:
             job = self._jobs.get(run)
         if job is not None and not job.active:

@@ -14,7 +14,7 @@ from ..components.run_controls import controls
 from ..components.run_map import show_map_of
 from ..drawing.csv_text import columns_csv
 from ..drawing.panels import GEOMETRY, panels_figure, panels_of, panels_spoken, panels_table
-from ..shell.errors import plain_errors
+from ..shell.errors import literal, plain_errors
 from ..shell.glossary import define
 from ..shell.session import has_ended, manager, open_run
 from ..shell.status import badge, duration, held, hold_switch, refresh_seconds
@@ -63,6 +63,8 @@ def _live(run: str, was_active: bool, began: bool) -> None:
 
 def _status(run: RunProgress, example: bool, figure: Figure) -> None:
     """How far it is, the buttons that steer it, and the numbers of the charts."""
+    from cpc_engine.execution.manager import HERE
+
     active = not has_ended(run.status)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="status"):
         badge(run.status)
@@ -72,8 +74,10 @@ def _status(run: RunProgress, example: bool, figure: Figure) -> None:
         speed = f" · {run.steps_per_second:.1f} steps/s" if run.steps_per_second and active else ""
         left = f" · {duration(run.seconds_left)} left" if run.seconds_left and active else ""
         phase = f" · {run.phase}" if run.phase else ""
+        elsewhere = f" · {literal(run.where)}" if run.where not in ("", HERE) else ""
         st.progress(
-            min(share, 1.0), text=f"{run.step} of {run.steps} steps · {duration(run.seconds)}{speed}{left}{phase}"
+            min(share, 1.0),
+            text=f"{run.step} of {run.steps} steps · {duration(run.seconds)}{speed}{left}{phase}{elsewhere}",
         )
         if not example:
             controls(run)

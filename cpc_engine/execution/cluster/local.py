@@ -7,6 +7,7 @@ Dask starts workers by importing the program again, which for an app would be a 
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -52,6 +53,10 @@ def main(workers: int) -> None:
     import torch
 
     distributed: Any = importlib.import_module("distributed")
+    if sys.platform == "linux":  # workers are forked where the engine is imported: they are there at once, and share it
+        importlib.import_module("dask").config.set({"distributed.worker.multiprocessing-method": "forkserver"})
+        distributed.utils.get_mp_context()  # sets other modules, at its first call only
+        multiprocessing.set_forkserver_preload(["distributed", "lightning_fabric", f"{__package__}.task"])
     with distributed.LocalCluster(
         n_workers=workers,
         threads_per_worker=1,

@@ -115,11 +115,12 @@ class ChannelControl(Control):
         for name, request in self._channel.requests().items():
             if name in self._seen or name in self._given:
                 continue
-            self._seen.append(name)
             try:
                 if "name" in request:
+                    self._channel.taken(name)
                     self._folder.rename(request["name"], request["note"])
                 else:
+                    self._seen.append(name)
                     self.change(self._folder.config(), request["setting"], request["value"])
             except CpcError as error:
                 self._folder.log(f"refused: {error}")

@@ -137,9 +137,9 @@ class RunManager:
         """Queue a new run and return its id.
 
         Raises:
-            StorageError: the folder of runs cannot be written. ClusterError, ConfigError: see `place.executor`.
+            StorageError: the folder of runs cannot be written. ConfigError: see `place.executor`.
         """
-        execute = executor(self._cluster)
+        execute = executor(self._cluster, connect=False)
         return self._enqueue(_Job(RunFolder.create(self.root, config), config, False, execute))
 
     def start_together(self, configs: Sequence[RunConfig]) -> list[str]:
@@ -148,9 +148,9 @@ class RunManager:
         Meant for a few small runs that are looked at side by side; each gets a thread of its own.
 
         Raises:
-            StorageError: the folder of runs cannot be written. ClusterError, ConfigError: see `place.executor`.
+            StorageError: the folder of runs cannot be written. ConfigError: see `place.executor`.
         """
-        execute = executor(self._cluster)
+        execute = executor(self._cluster, connect=False)
         jobs = [_Job(RunFolder.create(self.root, config), config, False, execute) for config in configs]
         return [self._begin(job) for job in jobs]
 
@@ -159,7 +159,7 @@ class RunManager:
 
         Raises:
             RunError: the run is active, finished, diverged, an example, or has no checkpoint.
-            ClusterError, ConfigError: see `place.executor`.
+            ConfigError: see `place.executor`.
         """
         with self._resuming:  # of two concurrent callers, the second gets the error that the run is active
             folder = RunFolder.open(run, self.root)
@@ -167,7 +167,7 @@ class RunManager:
             if job is not None and job.active:  # on a cluster it may have no process for a moment
                 raise RunError(f"{folder.id} is still going on")
             check_resumable(folder)
-            execute = executor(self._cluster)
+            execute = executor(self._cluster, connect=False)
             job = _Job(folder, folder.config(), True, execute, ThinnedRecords(folder.records()))
             folder.update(status="queued", message="")
         return self._enqueue(job)

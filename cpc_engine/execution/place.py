@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from ..errors import ConfigError
+from ..extras import extra
 from ..storage.folder import RunFolder
 from ..training.control import Control
 from .execute import Observer, State, execute
@@ -42,8 +43,12 @@ def place_of(cluster: str | None = None) -> str | None:
     raise ConfigError(f"{chosen!r} is no cluster: threads, local, local:N, or tcp://HOST:PORT of a scheduler")
 
 
-def executor(cluster: str | None = None) -> Executor:
-    """Return the function that executes runs there; of a cluster a scheduler has answered.
+def executor(cluster: str | None = None, connect: bool = True) -> Executor:
+    """Return the function that executes runs there.
+
+    Args:
+        cluster: see `place_of`.
+        connect: wait for an answer of the cluster; else a run is interrupted where there is none.
 
     Raises:
         ConfigError: no such cluster, or Dask is not installed. ClusterError: no scheduler answers.
@@ -51,8 +56,10 @@ def executor(cluster: str | None = None) -> Executor:
     address = place_of(cluster)
     if address is None:
         return execute
+    extra("distributed", "cluster")
     from .cluster.client import client_for
     from .cluster.submit import execute_there
 
-    client_for(address)
+    if connect:
+        client_for(address)
     return partial(execute_there, address=address)

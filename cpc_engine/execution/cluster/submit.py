@@ -37,6 +37,7 @@ def execute_there(
         The state in which the run ended. "interrupted", and resumable, where the cluster has gone.
     """
     channel = Channel(folder.path)
+    observe(Phase("waiting for the cluster", 0.0))
     try:
         client = client_for(address)
         with at_work(folder.path):  # refuses a run that another process trains
@@ -92,7 +93,7 @@ class _Follower:
         self.channel = Channel(folder.path)
         self.gone = False  # the cluster
         self.sent = (False, False)  # stop and pause
-        self.state, self.phase = State("queued"), Phase("", 0.0)
+        self.state, self.phase = State("queued"), Phase("waiting for the cluster", 0.0)
         self.file, self.offset = 0, 0  # of metrics.jsonl: what it is, and how much of it was read
         self.step = next((record["step"] for record in folder.records()[-1:]), 0)
         self.asked = time.monotonic()  # for the workers

@@ -6,7 +6,6 @@ import json
 import time
 from typing import Any
 
-from ... import __version__
 from ...errors import ClusterError, CpcError
 from ...storage.channel import Channel, Flag
 from ...storage.folder import RunFolder
@@ -16,7 +15,7 @@ from ...training.control import Control
 from ..execute import Observer, Phase, State
 from .client import client_for
 from .local import GPU
-from .task import work
+from .task import version, work
 
 LOOK, ASK = 0.2, 2.0  # s between two looks at a run, and between two questions to the scheduler
 NO_GPU = "waiting for a worker with a GPU"
@@ -52,7 +51,7 @@ def execute_there(
             work,
             str(folder.path.resolve()),
             ticket,
-            __version__,
+            version(),
             resume,
             evaluate,
             key=f"{folder.id}-{ticket}",

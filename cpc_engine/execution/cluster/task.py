@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,21 +26,24 @@ PATIENCE = 90.0  # s until a worker that lost its scheduler has ended its step a
 Outcome = tuple[Status, str, bool]  # a `State` as plain values
 
 
-def work(path: str, ticket: str, version: str, resume: bool, evaluate: bool) -> Outcome:
+def version() -> str:
+    """Return the version of the package that is installed here."""
+    return str(sys.modules[__name__.partition(".")[0]].__version__)
+
+
+def work(path: str, ticket: str, wanted: str, resume: bool, evaluate: bool) -> Outcome:
     """Train a run on a worker; called again on another one where a worker has died.
 
     Args:
         path: of the run folder, on a disk that the workers share.
-        ticket: see `Channel.open`. version: of the package that submitted the run.
+        ticket: see `Channel.open`. wanted: version of the package that submitted the run.
         resume: go on from its checkpoint. evaluate: measure probes, too, once it has finished.
     """
     import distributed
 
-    from ... import __version__
-
     host, folder = platform.node(), RunFolder(Path(path))
-    if version != __version__:
-        return "failed", f"the worker on {host} has version {__version__} of CPC Lab, the app has {version}", False
+    if wanted != version():
+        return "failed", f"the worker on {host} has version {version()} of CPC Lab, the app has {wanted}", False
     if not folder.path.is_dir():
         return "failed", f"the worker on {host} has no folder {path}: runs must be on a disk that it shares", False
     channel = Channel(folder.path)

@@ -48,7 +48,8 @@ def _live(run: str, was_active: bool, began: bool) -> None:
     with plain_errors():
         progress, stored = manager().progress_of(run), open_run(run)
         ended = has_ended(progress.status)
-        if (was_active and ended) or (began and len(progress.records) >= BEGINS):
+        # It has ended, or was resumed by a click that redrew only this part.
+        if was_active == ended or (began and len(progress.records) >= BEGINS):
             st.rerun()  # draw all of it again: other controls, another map, another pace
         names = DATASETS[stored.config.data.dataset].modalities
         figure = panels_figure(panels_of(progress.records, names), progress.steps, progress.events)

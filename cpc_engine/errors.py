@@ -1,6 +1,7 @@
 """Exceptions of the engine. Their message is one line for the user, shown without a traceback.
 
 CpcError                 base class
+├── ClusterError         no cluster answers where runs are to execute
 ├── ConfigError          a setting, preset, or option that does not exist or does not fit
 ├── DataError            a data set that cannot be used (missing, empty, one class, too few items)
 │   └── MediaError       one file that cannot be decoded
@@ -13,6 +14,10 @@ from __future__ import annotations
 
 class CpcError(Exception):
     """Base class of all errors that the engine raises intentionally; `str(error)` is one line."""
+
+
+class ClusterError(CpcError):
+    """No cluster answers where runs are to execute, or it has gone."""
 
 
 class ConfigError(CpcError):

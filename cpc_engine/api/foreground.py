@@ -13,22 +13,24 @@ from ..training.control import Control
 
 if TYPE_CHECKING:
     from ..execution.execute import State
+    from ..execution.place import Executor
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
-def execute_here(folder: RunFolder, resume: bool, show: bool = True) -> State:
-    """Train in this thread; the first Ctrl-C ends the run after its step and keeps it, a second ends the program.
+def execute_here(folder: RunFolder, resume: bool, execute: Executor | None = None, show: bool = True) -> State:
+    """Train until the run ends; the first Ctrl-C ends it after its step and keeps it, a second ends the program.
 
     A request to end (SIGTERM) and a terminal that is closed (SIGHUP) end the run as the first Ctrl-C does.
 
     Args:
+        execute: trains it (see `execution.place.executor`); in this thread if not given.
         show: draw a progress bar on stderr.
     """
-    from ..execution.execute import execute
+    from ..execution.place import THREADS, executor
     from .progress import ProgressBar
 
-    control = Control()
+    execute, control = execute or executor(THREADS), Control()
 
     def on_signal(signum: int, frame: object) -> None:
         if control.stopping and signum == signal.SIGINT:
@@ -47,7 +49,7 @@ def execute_here(folder: RunFolder, resume: bool, show: bool = True) -> State:
     info = folder.info()
     try:
         if not show:
-            return execute(folder, control, resume=resume)
+            return execute(folder, control, lambda observed: None, resume)
         with ProgressBar(info.steps, info.steps_done) as bar:
             return execute(folder, control, bar, resume)
     finally:

@@ -161,24 +161,34 @@ class Run:
 
         return Evaluation(evaluate_run(self.folder, data, progress), self.id)
 
-    def resume(self, progress: bool = True) -> Run:
-        """Train on from the checkpoint, in this thread; Ctrl-C keeps a usable run.
+    def resume(self, progress: bool = True, cluster: str | None = None) -> Run:
+        """Train on from the checkpoint and wait for the end; Ctrl-C keeps a usable run.
+
+        Args:
+            cluster: where it trains (see `cpc.train`).
 
         Raises:
-            RunError: it goes on, has finished, is an example, has lost its checkpoint, or failed.
+            RunError: it goes on, has finished, is an example, has lost its checkpoint, failed, or was interrupted.
+            ConfigError: no such cluster. ClusterError: no scheduler answers.
         """
+        from ..execution.place import executor
         from .foreground import execute_here
 
         check_resumable(self.folder)
-        end = execute_here(self.folder, resume=True, show=progress)
-        if end.status == "failed":
+        end = execute_here(self.folder, True, executor(cluster), show=progress)
+        if end.status in ("failed", "interrupted"):
             raise RunError(f"{self.id}: {end.message}")
         return self
 
     def fork(
-        self, changes: Mapping[str, Any], steps: int | None = None, progress: bool = True, root: Path | None = None
+        self,
+        changes: Mapping[str, Any],
+        steps: int | None = None,
+        progress: bool = True,
+        root: Path | None = None,
+        cluster: str | None = None,
     ) -> tuple[Run, Run]:
-        """Go on from its checkpoint twice, with changes and without, and train both in this thread.
+        """Go on from its checkpoint twice, with changes and without, and train one after the other.
 
         Both have the same weights, data order and random numbers (see `execution.fork`).
 
@@ -186,6 +196,7 @@ class Run:
             changes: {"section.setting": value} of the first one.
             steps: how many steps they go on; by default those that are left, or a quarter of a finished run.
             root: the folder of runs for both; the run's own by default.
+            cluster: where they train (see `cpc.train`).
 
         Returns:
             The run with the changes, and its control.
@@ -197,7 +208,7 @@ class Run:
         from ..execution.fork import fork
 
         forks = fork(self.folder, changes, self.path.parent if root is None else root, steps)
-        return Run(forks.child).resume(progress), Run(forks.control).resume(progress)
+        return Run(forks.child).resume(progress, cluster), Run(forks.control).resume(progress, cluster)
 
     @property
     def model(self) -> MultiModalCPC:

@@ -35,8 +35,9 @@ def train(
     settings: Mapping[str, Any] | None = None,
     root: Path | str | None = None,
     progress: bool = True,
+    cluster: str | None = None,
 ) -> Run:
-    """Train a run in this thread; the first Ctrl-C ends it after its step and keeps it.
+    """Train a run and wait for its end; the first Ctrl-C ends it after its step and keeps it.
 
     Args:
         what: a preset's name or a whole configuration.
@@ -44,11 +45,14 @@ def train(
         settings: {"section.setting": value} of any others.
         root: the folder of runs; $CPC_RUNS or checkpoints/ where not given.
         progress: show a bar on stderr.
+        cluster: where it trains: "threads" of this process, "local" or "local:N" processes of this machine, or the
+            address of a Dask scheduler; $CPC_CLUSTER, or threads, where not given.
 
     Raises:
-        ConfigError: no such preset, or a setting that does not exist or fit.
+        ConfigError: no such preset, or a setting that does not exist or fit; no such cluster, or Dask is not installed.
+        ClusterError: no scheduler answers.
         DataError: the data cannot be used (no run is left behind).
-        RunError: the run failed later.
+        RunError: the run failed later, or was interrupted.
 
     Example:
         >>> import cpc_engine as cpc, tempfile, pathlib
@@ -57,6 +61,7 @@ def train(
         >>> run.status, len(run.metrics)
         ('finished', 2)
     """
+    from ..execution.place import executor
     from .foreground import execute_here
 
     config = configured(
@@ -68,12 +73,13 @@ def train(
         device=device,
         name=name,
     )
+    execute = executor(cluster)
     folder = RunFolder.create(Path(root or default_root()), config)
-    end = execute_here(folder, resume=False, show=progress)
+    end = execute_here(folder, False, execute, show=progress)
     if end.status == "failed" and not end.unexpected and not folder.records():
         folder.remove()  # bad input, not a run
         raise DataError(end.message)
-    if end.status == "failed":
+    if end.status in ("failed", "interrupted"):
         raise RunError(f"{folder.id}: {end.message}")
     return Run(folder)
 

@@ -55,13 +55,13 @@ def list_settings(options: Options) -> int:
 
 def train(options: Options) -> int:
     """Train a new run."""
-    run = api.train(_configured(options), root=options.runs)
+    run = api.train(_configured(options), root=options.runs, cluster=options.cluster)
     return _report(options, run)
 
 
 def resume(options: Options) -> int:
     """Resume a run that ended early."""
-    return _report(options, api.open_run(options.run, options.runs).resume())
+    return _report(options, api.open_run(options.run, options.runs).resume(cluster=options.cluster))
 
 
 def fork(options: Options) -> int:
@@ -69,7 +69,7 @@ def fork(options: Options) -> int:
     if options.steps is not None and options.steps < 1:
         raise ConfigError(f"--steps: 1 or more, not {options.steps}")
     source = api.open_run(options.run, options.runs)
-    child, control = source.fork(changes_of(options.set), options.steps, root=options.runs)
+    child, control = source.fork(changes_of(options.set), options.steps, root=options.runs, cluster=options.cluster)
     infos = [child.info, control.info]
     lines = [
         f"{info.name}: {info.status} after {info.steps_done} steps, loss {_number(info.loss_last)}" for info in infos

@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..api.foreground import execute_here
+from ..errors import ClusterError
 from ..experiments.definitions import SEEDS, experiment
 from ..storage.folder import RunFolder, default_root
 from .text import aligned, note
 
 if TYPE_CHECKING:
     from ..execution.execute import State
+    from ..execution.place import Executor
 
 
 def run_experiment(options: argparse.Namespace) -> int:
     """Run an experiment; exit code 0 if every run finished, else 1. The report is written in both cases."""
     chosen = experiment(options.name)
+    from ..execution.place import executor
     from ..experiments.report import tables, write_report
     from ..experiments.results import collect
     from ..experiments.runner import plan_runs, run_all
@@ -34,7 +37,8 @@ def run_experiment(options: argparse.Namespace) -> int:
         or (options.runs or default_root()) / "experiments" / f"{chosen.name}{'-quick' if options.quick else ''}"
     )
     if not options.report_only:
-        run_all(planned, folder, _train, note)
+        execute = executor(options.cluster)
+        run_all(planned, folder, lambda run, resume: _train(run, resume, execute), note)
     document = collect(chosen, planned, folder, _command(options, seeds), options.quick)
     files = write_report(document, folder)
     if options.json:
@@ -46,9 +50,11 @@ def run_experiment(options: argparse.Namespace) -> int:
     return int(any(run["status"] != "finished" for run in document["runs"]))
 
 
-def _train(folder: RunFolder, resume: bool) -> State:
-    """Train a run in the foreground; Ctrl-C ends the experiment."""
-    state = execute_here(folder, resume)
+def _train(folder: RunFolder, resume: bool, execute: Executor) -> State:
+    """Train a run and wait for its end; Ctrl-C ends the experiment."""
+    state = execute_here(folder, resume, execute)
+    if state.status == "interrupted":
+        raise ClusterError(state.message)  # the other runs would fare no better
     if state.status == "stopped":
         raise KeyboardInterrupt  # the run is kept and resumed when the experiment is started again
     return state

@@ -66,7 +66,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     train.add_argument("--device", metavar="D", help="auto, cpu, cuda, or cuda:N")
     train.add_argument("--name", metavar="L", help="a name to recognize the run by")
 
-    add("resume", "continue a run that ended early").add_argument("run", help=RUN_HELP)
+    resume = add("resume", "continue a run that ended early")
+    resume.add_argument("run", help=RUN_HELP)
     fork = add("fork", "go on from a run's checkpoint twice, with a change and without")
     fork.add_argument("run", help=RUN_HELP)
     fork.add_argument(
@@ -120,4 +121,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     sweep.add_argument("--metric", default=PRIMARY, metavar="M", help=f"what decides ({PRIMARY}: on validation items)")
     sweep.add_argument("--prune", metavar="M", help="end runs early that fall behind the median in this metric")
     sweep.add_argument("--storage", metavar="URL", help="storage that machines share (postgresql://…; a local file)")
+    where = "where runs execute: threads, local[:N], tcp://HOST:PORT of a Dask scheduler ($CPC_CLUSTER, or threads)"
+    for command in (train, resume, fork, experiment, sweep):
+        command.add_argument("--cluster", metavar="C", help=where)
     return parser.parse_args(list(arguments))

@@ -20,13 +20,20 @@ from .text import aligned, note
 
 def run_sweep(options: argparse.Namespace) -> int:
     """Run a sweep; exit code 0 where every setting has an end other than a failure, else 1."""
+    from ..execution.place import place_of
     from ..sweeps.launch import run_workers
 
     if options.workers < 1:
         raise ConfigError(f"a sweep needs at least one worker, not {options.workers}")
     root: Path = options.runs or default_root()
     url = storage_url(root, options.study, options.storage)
-    study, spec = open_study(url, options.study, _spec(options))
+    wanted, cluster = _spec(options), place_of(options.cluster)
+    study, spec = open_study(url, options.study, wanted)
+    if cluster is not None:
+        from ..execution.cluster.client import client_for, scheduler_of
+
+        client_for(cluster)
+        cluster = scheduler_of(cluster)  # the workers share the processes of "local"
     ended: set[tuple[int, int]] = set()
 
     def look() -> None:
@@ -36,7 +43,7 @@ def run_sweep(options: argparse.Namespace) -> int:
                 value = "" if row.value is None else f" {spec.metric} {row.value:.4g}"
                 note(f"setting {row.slot}, seed {row.seed}: {row.status}{value} {_shown(row.settings)}")
 
-    run_workers(url, options.study, root, options.workers, look)
+    run_workers(url, options.study, root, options.workers, look, cluster=cluster)
     found = document(study, spec, root)
     if options.json:
         print(json.dumps(found, indent=2))

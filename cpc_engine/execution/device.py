@@ -90,11 +90,11 @@ def precision_plugin(precision: Precision, kind: str) -> FabricPrecision:
 
 
 @contextmanager
-def torch_settings(settings: RunSettings) -> Iterator[None]:
+def torch_settings(settings: RunSettings, default: int = 0) -> Iterator[None]:
     """Apply the process-wide torch settings of a run and restore the previous ones on exit.
 
-    Threads: `settings.threads`, or all usable cores. Matrix products in float32: full precision, or on a GPU TF32 where
-    the networks run in bf16 anyway.
+    Threads: `settings.threads`, or `default`, or all usable cores. Matrix products in float32: full precision, or on a
+    GPU TF32 where the networks run in bf16 anyway.
 
     Raises:
         ConfigError: the machine has no such device.
@@ -103,7 +103,7 @@ def torch_settings(settings: RunSettings) -> Iterator[None]:
 
     device = pick_device(settings.device)
     threads, matmul_precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
-    torch.set_num_threads(settings.threads or usable_cores())
+    torch.set_num_threads(settings.threads or default or usable_cores())
     if device.startswith("cuda"):
         mixed = pick_precision(settings.precision, device) == "bf16-mixed"
         torch.set_float32_matmul_precision("high" if mixed else "highest")

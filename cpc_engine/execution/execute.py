@@ -58,7 +58,11 @@ Observer = Callable[[Record | Phase | State], None]
 
 
 def execute(
-    folder: RunFolder, control: Control, observe: Observer = lambda observed: None, resume: bool = False
+    folder: RunFolder,
+    control: Control,
+    observe: Observer = lambda observed: None,
+    resume: bool = False,
+    threads: int = 0,
 ) -> State:
     """Train a run, compute its maps, and keep its folder up to date.
 
@@ -67,6 +71,7 @@ def execute(
         control: for pausing, stopping, and changing settings from other threads.
         observe: called in this thread with every record, phase, and change of state.
         resume: continue from the run's checkpoint, or from the first step if there is none.
+        threads: CPU threads of a run whose settings leave them open; 0: all usable cores.
 
     Returns:
         The state in which the run ended. No exception is raised: a failure is returned as a state, even if it cannot
@@ -75,17 +80,17 @@ def execute(
     """
     try:
         with at_work(folder.path):
-            return _execute(folder, control, observe, resume)
+            return _execute(folder, control, observe, resume, threads)
     except (RunError, StorageError) as error:
         state = State("failed", str(error))
         observe(state)
         return state
 
 
-def _execute(folder: RunFolder, control: Control, observe: Observer, resume: bool) -> State:
+def _execute(folder: RunFolder, control: Control, observe: Observer, resume: bool, threads: int) -> State:
     """Train the run whose lock is held; only the lock raises."""
     try:
-        with torch_settings(folder.config().run):
+        with torch_settings(folder.config().run, threads):
             state = _Execution(folder, control, observe).run(resume)
     except CpcError as error:
         state = State("failed", str(error))

@@ -18,12 +18,15 @@ from typing import Any
 
 from ..config import RunConfig
 from ..errors import CpcError, RunError
+from ..storage.channel import NAME, Channel
 from ..storage.folder import RunFolder, check_resumable, default_root
-from ..storage.info import ACTIVE, Status
+from ..storage.info import ACTIVE, Status, is_id
 from ..storage.thinning import STORED, ThinnedRecords
 from ..training.control import Control
-from .execute import Phase, Record, State, execute
+from .execute import Phase, Record, State
+from .place import Executor, executor, place_of
 
+HERE = "in this app"  # where a run executes that is in a thread
 AT_ONCE = 1  # runs that train at the same time; the others wait in the queue
 
 
@@ -40,6 +43,7 @@ class RunProgress:
         message: reason of the status; empty without one.
         records: recorded steps as in metrics.jsonl, oldest first; thinned for long runs (see `storage.thinning`).
         events: pauses, resumes, and changed settings, oldest first.
+        where: where it executes, in words; empty once it has ended.
     """
 
     id: str
@@ -55,6 +59,7 @@ class RunProgress:
     message: str
     records: tuple[dict[str, Any], ...]
     events: tuple[dict[str, Any], ...]
+    where: str
 
 
 @dataclass
@@ -64,12 +69,14 @@ class _Job:
     folder: RunFolder
     config: RunConfig
     resume: bool
+    execute: Executor
     records: ThinnedRecords = field(default_factory=ThinnedRecords)
     control: Control = field(default_factory=Control)
     lock: threading.Lock = field(default_factory=threading.Lock)
     state: State = field(default_factory=lambda: State("queued"))
     phase: Phase = field(default_factory=lambda: Phase("", 0.0))
     claimed: bool = False
+    own: bool = True  # else another process has sent it to a cluster
 
     @property
     def active(self) -> bool:
@@ -97,19 +104,20 @@ class _Job:
         with self.lock:
             records, phase, state = self.records.all(), self.phase, self.state
         name, steps = self.config.run.name, self.config.optimizer.steps
-        return _run_progress(self.folder, name, steps, state.status, state.message, phase, records)
+        return _run_progress(self.folder, name, steps, state.status, state.message, phase, records, HERE)
 
 
 class RunManager:
-    """Trains runs in background threads, by default one after another.
+    """Trains runs in background threads, by default one after another, or has them trained on a cluster.
 
     Args:
         root: the folder of runs, `default_root()` if not given.
-        workers: number of runs that train at the same time.
+        workers: number of runs that train at the same time in threads. A cluster has a queue of its own.
+        cluster: where they train (see `place.place_of`).
     """
 
-    def __init__(self, root: Path | None = None, workers: int = AT_ONCE) -> None:
-        self.root = root or default_root()
+    def __init__(self, root: Path | None = None, workers: int = AT_ONCE, cluster: str | None = None) -> None:
+        self.root, self._cluster = root or default_root(), cluster
         self._lock = threading.Lock()
         self._resuming = threading.Lock()
         self._jobs: dict[str, _Job] = {}
@@ -119,16 +127,20 @@ class RunManager:
         ]
         for worker in self._workers:
             worker.start()
-        self._extra: list[threading.Thread] = []  # of runs that train beside the workers'
+        self._extra: list[threading.Thread] = []  # of runs that train beside the workers', or on a cluster
+        for channel in self.root.glob(f"*/{NAME}"):  # runs on a cluster, of an app that was here before
+            with contextlib.suppress(CpcError):
+                self._join(channel.parent.name)
         atexit.register(self.close)
 
     def start(self, config: RunConfig) -> str:
         """Queue a new run and return its id.
 
         Raises:
-            StorageError: the folder of runs cannot be written.
+            StorageError: the folder of runs cannot be written. ConfigError: see `place.executor`.
         """
-        return self._enqueue(_Job(RunFolder.create(self.root, config), config, resume=False))
+        execute = executor(self._cluster, connect=False)
+        return self._enqueue(_Job(RunFolder.create(self.root, config), config, False, execute))
 
     def start_together(self, configs: Sequence[RunConfig]) -> list[str]:
         """Start new runs that train at the same time, beside whatever trains or waits, and return their ids.
@@ -136,28 +148,27 @@ class RunManager:
         Meant for a few small runs that are looked at side by side; each gets a thread of its own.
 
         Raises:
-            StorageError: the folder of runs cannot be written.
+            StorageError: the folder of runs cannot be written. ConfigError: see `place.executor`.
         """
-        jobs = [_Job(RunFolder.create(self.root, config), config, resume=False) for config in configs]
-        for job in jobs:
-            with self._lock:
-                self._jobs[job.folder.id] = job
-            thread = threading.Thread(target=self._train, args=(job,), name=f"cpc-{job.folder.id}", daemon=True)
-            self._extra.append(thread)
-            thread.start()
-        return [job.folder.id for job in jobs]
+        execute = executor(self._cluster, connect=False)
+        jobs = [_Job(RunFolder.create(self.root, config), config, False, execute) for config in configs]
+        return [self._begin(job) for job in jobs]
 
     def resume(self, run: str) -> str:
         """Queue a run that ended early (stopped, interrupted, failed) to continue from its checkpoint.
 
         Raises:
             RunError: the run is active, finished, diverged, an example, or has no checkpoint.
+            ConfigError: see `place.executor`.
         """
         with self._resuming:  # of two concurrent callers, the second gets the error that the run is active
             folder = RunFolder.open(run, self.root)
-            self._job_of(folder.id)
+            job = self._job_of(folder.id)
+            if job is not None and job.active:  # on a cluster it may have no process for a moment
+                raise RunError(f"{folder.id} is still going on")
             check_resumable(folder)
-            job = _Job(folder, folder.config(), resume=True, records=ThinnedRecords(folder.records()))
+            execute = executor(self._cluster, connect=False)
+            job = _Job(folder, folder.config(), True, execute, ThinnedRecords(folder.records()))
             folder.update(status="queued", message="")
         return self._enqueue(job)
 
@@ -208,6 +219,11 @@ class RunManager:
         folder = RunFolder.open(run, self.root)
         if job is None and folder.info().status in ACTIVE:
             raise RunError(f"{run} goes on in another process: name it when it has ended")
+        channel = Channel(folder.path)
+        if job is not None and channel.is_open:  # two machines must not write the same file
+            job.config = folder.config().replace({"run.name": name, "run.note": note})
+            channel.send({"name": name, "note": note})
+            return
         config = folder.rename(name, note)
         if job is not None:
             job.config = config
@@ -237,13 +253,23 @@ class RunManager:
         except RunError as error:  # the rest of the run can be shown
             message = str(error)
         return _run_progress(
-            folder, info.name, info.steps, info.status, message or info.message, Phase("", 0.0), records
+            folder,
+            info.name,
+            info.steps,
+            info.status,
+            message or info.message,
+            Phase("", 0.0),
+            records,
+            "in another process",
         )
 
     def close(self, seconds: float = 20.0) -> None:
-        """Stop every run after its current step, and wait up to `seconds` in all for the workers to end."""
+        """Stop every run after its current step, and wait up to `seconds` in all for the workers to end.
+
+        Runs that another process has sent to a cluster go on.
+        """
         with self._lock:
-            jobs = list(self._jobs.values())
+            jobs = [job for job in self._jobs.values() if job.own]
         for job in jobs:
             self._stop(job)
         for _ in self._workers:
@@ -253,16 +279,44 @@ class RunManager:
             thread.join(seconds / len(threads))
 
     def _enqueue(self, job: _Job) -> str:
+        """Have a run train after those that wait; a cluster has a queue of its own."""
+        if place_of(self._cluster) is not None:
+            return self._begin(job)
         with self._lock:
             self._jobs[job.folder.id] = job
         self._waiting.put(job)
         return job.folder.id
 
+    def _begin(self, job: _Job) -> str:
+        """Give a run a thread of its own."""
+        with self._lock:
+            self._jobs[job.folder.id] = job
+        thread = threading.Thread(target=self._train, args=(job,), name=f"cpc-{job.folder.id}", daemon=True)
+        self._extra.append(thread)
+        thread.start()
+        return job.folder.id
+
+    def _join(self, run: str) -> None:
+        """Follow, and steer, a run that another process has sent to a cluster; nothing where there is no such run."""
+        folder = RunFolder(self.root / run)
+        if not is_id(run) or not Channel(folder.path).is_open or (status := folder.info().status) not in ACTIVE:
+            return
+        from .cluster.submit import follow
+
+        records = ThinnedRecords(folder.records())
+        job = _Job(folder, folder.config(), True, lambda f, c, o, r: follow(f, c, o), records, own=False)
+        job.state = State(status)
+        with self._lock:
+            if run in self._jobs:
+                return
+            self._jobs[run] = job
+        threading.Thread(target=self._train, args=(job,), name=f"cpc-{run}", daemon=True).start()
+
     def _active_job(self, run: str) -> _Job:
-        """Return the job of an active run of this process.
+        """Return the job of an active run of this process or of a cluster.
 
         Raises:
-            RunError: the run is not active in this process.
+            RunError: there is no such run.
         """
         job = self._job_of(run)
         if job is None or not job.active:
@@ -271,6 +325,8 @@ class RunManager:
 
     def _job_of(self, run: str) -> _Job | None:
         """Return the job of a run; None if there is none, or if its folder has the final state."""
+        if run not in self._jobs:
+            self._join(run)
         with self._lock:
             job = self._jobs.get(run)
         if job is not None and not job.active:
@@ -285,7 +341,7 @@ class RunManager:
 
     def _train(self, job: _Job) -> None:
         if job.claim():
-            execute(job.folder, job.control, job.observe, job.resume)
+            job.execute(job.folder, job.control, job.observe, job.resume)
             self._release(job)
 
     def _stop(self, job: _Job) -> None:
@@ -301,7 +357,7 @@ class RunManager:
         """
         with contextlib.suppress(CpcError), self._lock:
             if self._jobs.get(job.folder.id) is job:  # else the run was resumed or released in the meantime
-                if job.folder.info().status != job.state.status:
+                if job.own and job.folder.info().status != job.state.status:
                     job.folder.update(status=job.state.status, message=job.state.message)
                 del self._jobs[job.folder.id]
 
@@ -314,7 +370,9 @@ def _run_progress(
     message: str,
     phase: Phase,
     records: tuple[dict[str, Any], ...],
+    where: str,
 ) -> RunProgress:
+    """`where` is that of a run that is on no cluster."""
     events: tuple[dict[str, Any], ...] = ()
     try:
         events = tuple(folder.events())
@@ -339,7 +397,15 @@ def _run_progress(
         message=message,
         records=records,
         events=events,
+        where=_where(folder, where) if status in ACTIVE else "",
     )
+
+
+def _where(folder: RunFolder, otherwise: str) -> str:
+    """Where an active run executes, in words."""
+    channel = Channel(folder.path)
+    doing = channel.doing()
+    return f"cluster, {doing['host']}" if doing else "cluster" if channel.is_open else otherwise
 
 
 def stored_records(folder: RunFolder) -> tuple[dict[str, Any], ...]:

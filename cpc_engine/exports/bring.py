@@ -161,7 +161,7 @@ def _settle(folder: RunFolder) -> None:
         status, message = info.status, info.message
         if status in ACTIVE or status == "interrupted":
             status, message = "interrupted", "it was brought in before it had ended; it can be resumed"
-        folder.replace_info(replace(info, status=status, message=message, data=data, pid=0, pid_started=0))
+        folder.replace_info(replace(info, status=status, message=message, data=data, pid=0, pid_started=0, machine=""))
     except RunError as error:
         raise RunError(str(error).replace(f"{folder.id}: ", "")) from None  # the hidden name says nothing
 

@@ -12,6 +12,7 @@ evolution.safetensors, evolution.json    snapshots: the same for validation item
 typicality.safetensors                   out-of-distribution references, to score new items
 probe.safetensors, evaluation.json       probes and metrics, once the run was evaluated
 log.txt                                  log of status changes and errors
+channel/, .lock                          of a run that was sent to a cluster (see `channel`)
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ from .files import (
 from .format import FORMAT, check_format, current_config, current_event, current_json, current_record, current_tensors
 from .info import ACTIVE, FACTS, RunInfo, check_own, is_id
 from .leftovers import making, remove_folder
-from .process import is_alive, started
+from .lock import LOCK
+from .process import SILENCE, is_alive, machine, started
 from .schema import check_document, check_facts, fits_event, fits_record
 
 if TYPE_CHECKING:
@@ -137,6 +139,8 @@ class RunFolder:
     def info(self) -> RunInfo:
         """Read run.json. An active run whose process no longer exists has the status "interrupted".
 
+        A process of another machine counts as gone after 60 s without a sign of life.
+
         Raises:
             RunError: run.json is missing, damaged, or of a later format.
         """
@@ -154,11 +158,18 @@ class RunFolder:
             raise RunError(f"{self.id}: run.json is damaged (no JSON object)") from None
         check_facts(info.data, self.id)
         info = replace(info, id=self.id)
-        if info.status in ACTIVE and not is_alive(info.pid, info.pid_started, info.updated):
+        if info.status in ACTIVE and not self._has_process(info):
             return replace(
                 info, status="interrupted", message="the process that trained it has gone; it can be resumed"
             )
         return info
+
+    def _has_process(self, info: RunInfo) -> bool:
+        """Whether the process that trains the run exists."""
+        if info.machine in ("", machine()):
+            return is_alive(info.pid, info.pid_started, info.updated)
+        written = [self.path / name for name in ("run.json", "metrics.jsonl", LOCK)]
+        return time.time() - max(path.stat().st_mtime for path in written if path.is_file()) < SILENCE
 
     def facts(self) -> dict[str, Any]:
         """Return the facts about the run's data (`RunInfo.data`), among them all of `FACTS`.
@@ -389,4 +400,4 @@ def check_resumable(folder: RunFolder) -> None:
 
 
 def _this_process() -> dict[str, Any]:
-    return {"pid": os.getpid(), "pid_started": started(os.getpid())}
+    return {"pid": os.getpid(), "pid_started": started(os.getpid()), "machine": machine()}

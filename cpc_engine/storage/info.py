@@ -28,7 +28,7 @@ class RunInfo:
         data: facts needed to decode new items (`FACTS`), counts of items per split and of skipped files, and
             remarks on the files. A run shipped as an example also has {"example": {"teaches": one sentence, "place":
             its rank}}.
-        pid, pid_started: the process that trains the run (see `process`).
+        pid, pid_started, machine: the process that trains the run, and where it is (see `process`).
     """
 
     id: str
@@ -49,6 +49,7 @@ class RunInfo:
     data: dict[str, Any] = field(default_factory=dict)
     pid: Count = 0
     pid_started: Count = 0
+    machine: str = ""
 
     @property
     def is_example(self) -> bool:

@@ -1,7 +1,8 @@
 """The lock of a run folder: at most one process at a time trains, resumes, or evaluates a run.
 
 The operating system holds it for the process and releases it however the process ends. It locks the folder itself and
-leaves no file; on Windows, which cannot lock folders, a file `.lock`.
+leaves no file; on Windows, which cannot lock folders, a file `.lock`. A run that was sent to a cluster has that file on
+every system, and it is locked too: the lock of a folder on a network disk holds on one machine only.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from ..errors import RunError
 from .files import storing
 
+LOCK = ".lock"
 PARTS = ".*.part"  # files that are being written
 
 
@@ -36,24 +38,25 @@ def at_work(path: Path) -> Iterator[None]:
         cpc_engine.errors.RunError: ...: another process or thread is at work on it; wait until it has ended
         >>> folder.rmdir()
     """
-    handle = _open(path)
-    try:
-        if not _lock(handle):
+    with contextlib.ExitStack() as stack:
+        for handle in _open(path):
+            stack.callback(os.close, handle)
+            if _lock(handle):
+                continue
             raise RunError(f"{path.name}: another process or thread is at work on it; wait until it has ended")
         for part in path.glob(PARTS):
             with contextlib.suppress(OSError):  # on a read-only disk nothing can be written anyway
                 part.unlink()
         yield
-    finally:
-        os.close(handle)
 
 
 if os.name == "nt":
     import msvcrt
 
-    def _open(path: Path) -> int:
+    def _open(path: Path) -> Iterator[int]:
+        """What is to be locked, one after another."""
         with storing(path):
-            return os.open(path / ".lock", os.O_RDWR | os.O_CREAT)
+            yield os.open(path / LOCK, os.O_RDWR | os.O_CREAT)
 
     def _lock(handle: int) -> bool:
         try:
@@ -65,9 +68,12 @@ if os.name == "nt":
 else:
     import fcntl
 
-    def _open(path: Path) -> int:
+    def _open(path: Path) -> Iterator[int]:
+        """What is to be locked, one after another."""
         with storing(path):
-            return os.open(path, os.O_RDONLY)
+            yield os.open(path, os.O_RDONLY)
+            if (path / LOCK).is_file():
+                yield os.open(path / LOCK, os.O_RDWR)
 
     def _lock(handle: int) -> bool:
         try:

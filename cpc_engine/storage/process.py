@@ -1,14 +1,26 @@
 """Check whether the process that trains a run still exists.
 
 A process id alone is not enough: operating systems reuse ids, and a restarted container often gets the same one. A run
-therefore also stores the start time of its process, where the system provides it.
+therefore also stores the start time of its process, where the system provides it. A process of another machine cannot
+be looked up; whether it is there follows from how long ago it last wrote to the run.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 import time
+from functools import cache
 from pathlib import Path
+
+SILENCE = 60.0  # s without a sign of life after which a process of another machine counts as gone
+
+
+@cache
+def machine() -> str:
+    """Return letters that tell this machine from others; made from its name, which a run must not give away."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:12]
 
 
 def started(pid: int) -> int:

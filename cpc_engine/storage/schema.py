@@ -27,10 +27,10 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Time = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]  # in s
 Text = Annotated[str, Field(max_length=10_000)]
-_OPEN = ConfigDict(extra="allow", strict=True)
+OPEN = ConfigDict(extra="allow", strict=True)
 
 
-@with_config(_OPEN)
+@with_config(OPEN)
 class _Source(TypedDict):
     count: Count
     mass: Number
@@ -39,7 +39,7 @@ class _Source(TypedDict):
     false_negatives: Number
 
 
-@with_config(_OPEN)
+@with_config(OPEN)
 class _ModalityRecord(TypedDict):
     loss: Number
     accuracy: Number
@@ -49,7 +49,7 @@ class _ModalityRecord(TypedDict):
     sources: dict[str, _Source]
 
 
-@with_config(_OPEN)
+@with_config(OPEN)
 class _HardNegative(TypedDict):
     anchor: Count
     source: str
@@ -58,7 +58,7 @@ class _HardNegative(TypedDict):
     share: Number
 
 
-@with_config(_OPEN)
+@with_config(OPEN)
 class Record(TypedDict):
     """One line of metrics.jsonl (see `training.records.StepRecord`)."""
 
@@ -75,7 +75,7 @@ class Record(TypedDict):
     hard: NotRequired[dict[Modality, list[_HardNegative]] | None]
 
 
-@with_config(_OPEN)
+@with_config(OPEN)
 class Event(TypedDict):
     """One line of events.jsonl. A change also has the "setting" and its "value"."""
 
@@ -85,7 +85,7 @@ class Event(TypedDict):
     value: NotRequired[bool | int | Value | Text | None]
 
 
-@with_config(_OPEN)
+@with_config(OPEN)
 class _ProbeRow(TypedDict):
     trained: Share
     untrained: Share
@@ -103,7 +103,7 @@ class _ProbeRow(TypedDict):
     converged: NotRequired[bool]
 
 
-@with_config(_OPEN)
+@with_config(OPEN)
 class Evaluation(TypedDict):
     """The content of evaluation.json; all other keys are metrics."""
 
@@ -113,7 +113,7 @@ class Evaluation(TypedDict):
     chosen_feature: NotRequired[dict[str, Text]]
 
 
-@with_config(_OPEN)
+@with_config(OPEN)
 class Facts(TypedDict, total=False):
     """`RunInfo.data`: facts about a run's data, empty before it has loaded them."""
 
@@ -129,20 +129,20 @@ class Facts(TypedDict, total=False):
     remarks: list[Text]
 
 
-@with_config(_OPEN)
+@with_config(OPEN)
 class _Points(TypedDict):
     modalities: list[Modality]
     sources: list[Text]
     classes: Annotated[list[Text], Field(min_length=1)]
 
 
-@with_config(_OPEN)
+@with_config(OPEN)
 class _Parameters(TypedDict):
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)]
     perplexity: NotRequired[Annotated[float, Field(ge=0.1, le=1e4)]]
 
 
-@with_config(_OPEN)
+@with_config(OPEN)
 class _FittedMap(TypedDict):
     method: Literal["pca", "tsne", "umap"]
     trustworthiness: Value
@@ -150,7 +150,7 @@ class _FittedMap(TypedDict):
     parameters: _Parameters
 
 
-@with_config(_OPEN)
+@with_config(OPEN)
 class MapNames(_Points):
     """The content of map.json."""
 

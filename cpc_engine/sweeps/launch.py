@@ -19,7 +19,13 @@ REPLACED = 5  # workers that are started again after they were killed, in all
 
 
 def run_workers(
-    url: str, study: str, root: Path, workers: int, look: Callable[[], None] = lambda: None, every: float = 1.0
+    url: str,
+    study: str,
+    root: Path,
+    workers: int,
+    look: Callable[[], None] = lambda: None,
+    every: float = 1.0,
+    cluster: str | None = None,
 ) -> None:
     """Work on a sweep with several processes until it is done; each computes with one thread.
 
@@ -28,11 +34,13 @@ def run_workers(
     Args:
         url, study: see `study.storage_url`. root: the folder of runs. workers: number of processes.
         look: called every `every` seconds, to show how far it is.
+        cluster: address of the Dask scheduler whose workers train the runs; None: the processes do.
 
     Raises:
         KeyboardInterrupt: it was ended by a signal. RunError: workers end with errors; the message has the last one.
     """
-    processes = [_start(url, study, root) for _ in range(workers)]
+    job = {"url": url, "study": study, "root": str(root.resolve()), "cluster": cluster}
+    processes = [_start(job) for _ in range(workers)]
     spare, error = REPLACED, ""
     with _signals(processes) as stopping:
         while any(process.poll() is None for process in processes):
@@ -43,7 +51,9 @@ def run_workers(
                     error = _last_line(process)
                     if spare:
                         spare -= 1
-                        processes[index] = _start(url, study, root)
+                        processes[index] = _start(job)
+    for process in processes:
+        process.communicate()  # closes what it wrote to
     look()
     if stopping.is_set():
         raise KeyboardInterrupt
@@ -51,7 +61,7 @@ def run_workers(
         raise RunError(f"a worker of the sweep ended early: {error or 'it was killed'}")
 
 
-def _start(url: str, study: str, root: Path) -> subprocess.Popen[str]:
+def _start(job: dict[str, str | None]) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [sys.executable, "-m", "cpc_engine.sweeps.worker"],
@@ -63,14 +73,14 @@ def _start(url: str, study: str, root: Path) -> subprocess.Popen[str]:
         start_new_session=True,  # Ctrl-C reaches them through this process, once
     )
     assert process.stdin is not None
-    process.stdin.write(json.dumps({"url": url, "study": study, "root": str(root.resolve())}))
+    process.stdin.write(json.dumps(job))
     process.stdin.close()
+    process.stdin = None  # or `communicate` would write to it
     return process
 
 
 def _last_line(process: subprocess.Popen[str]) -> str:
-    assert process.stderr is not None
-    lines = process.stderr.read().strip().splitlines()
+    lines = process.communicate()[1].strip().splitlines()
     return lines[-1] if lines else ""
 
 

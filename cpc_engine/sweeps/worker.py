@@ -50,13 +50,21 @@ class Worker:
     Args:
         url, name: of the study (see `study.storage_url`). root: the folder of runs.
         alive: asked between steps; the worker stops where it says no.
+        cluster: address of the Dask scheduler whose workers train and measure the runs; None: this process does.
+
+    Attributes:
+        lost: why the worker ended early, with work left; empty if it did not.
     """
 
-    def __init__(self, url: str, name: str, root: Path, alive: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self, url: str, name: str, root: Path, alive: Callable[[], bool] = lambda: True, cluster: str | None = None
+    ) -> None:
         self._study, self._spec = open_study(url, name)
         self._name, self._root, self._alive = name, root, alive
         self._control: Control | None = None
         self._stopping = False
+        self._cluster = cluster
+        self.lost = ""
 
     def stop(self) -> None:
         """End after the current step; the trial is taken up again by whoever works on the sweep next."""
@@ -114,7 +122,9 @@ class Worker:
             if watch is not None and watch.behind:
                 trial.set_user_attr("pruned", watch.behind)
                 raise self._pruned()
-            if state.status == "stopped":
+            if state.status in ("stopped", "interrupted"):
+                self._stopping = True
+                self.lost = state.message if state.status == "interrupted" else ""
                 requeue(self._study, self._study.get_trials(deepcopy=False)[trial.number])
                 raise _Stopped
             if state.status == "diverged":
@@ -147,7 +157,11 @@ class Worker:
 
         if watch is not None and any(watch.falls_behind(record) for record in (folder.records() if resume else ())):
             return State("stopped")
-        return execute(folder, control, observe, resume)
+        if self._cluster is None:
+            return execute(folder, control, observe, resume)
+        from ..execution.cluster.submit import execute_there
+
+        return execute_there(folder, control, observe, resume, self._cluster, evaluate=self._spec.metric == PRIMARY)
 
     def _pruned(self) -> Exception:
         error: Exception = quiet_optuna().TrialPruned()
@@ -212,11 +226,13 @@ def main() -> int:
     """Work on the sweep that stdin names; SIGTERM and Ctrl-C end it after a step."""
     job = json.load(sys.stdin)
     parent = os.getppid()
-    worker = Worker(job["url"], job["study"], Path(job["root"]), alive=lambda: os.getppid() == parent)
+    worker = Worker(job["url"], job["study"], Path(job["root"]), lambda: os.getppid() == parent, job["cluster"])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda signum, frame: worker.stop())
     worker.work()
-    return 0
+    if worker.lost:
+        print(worker.lost, file=sys.stderr)
+    return 1 if worker.lost else 0
 
 
 if __name__ == "__main__":

@@ -37,12 +37,12 @@ def tiny(**changes: Any) -> RunConfig:
     return RunConfig().replace(CHANGES | {name.replace("__", "."): value for name, value in changes.items()})
 
 
-def wait_until(condition: Callable[[], Any], description: str, seconds: float = 60.0) -> Any:
-    """Call `condition` until it returns a true value, and return that value; fail after a time limit."""
+def wait_until(condition: Callable[[], Any], description: str, seconds: float = 60.0, every: float = 0.01) -> Any:
+    """Call `condition` every so many seconds until its value is true, and return that; fail after a time limit."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         value = condition()
         if value:
             return value
-        time.sleep(0.01)
+        time.sleep(every)
     raise AssertionError(f"waited {seconds:.0f} s for {description}")

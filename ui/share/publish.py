@@ -73,7 +73,7 @@ def _copy_run(folder: RunFolder, target: Path) -> None:
     target.mkdir()
     copy = RunFolder(target)
     copy.settle(config)
-    copy.replace_info(replace(info, data=data, pid=0, pid_started=0))
+    copy.replace_info(replace(info, data=data, pid=0, pid_started=0, machine=""))
     for part in SHOWN:
         for name in PARTS[part]:
             if (source := folder.path / name).is_file():

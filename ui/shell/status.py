@@ -103,10 +103,11 @@ def _working(expected: bool) -> None:
             position = f"{run.step} of {run.steps} steps{left}"
             if run.id in waiting:
                 position = f"number {waiting.index(run.id) + 1} in line"
+            named = f"{run.name or run.id} · {run.where}"
             st.page_link(
                 "pages/train.py",
                 # A phone cuts the end.
-                label=f"{run.phase or WORDS[run.status]} · {position} · {literal(run.name or run.id)}",
+                label=f"{run.phase or WORDS[run.status]} · {position} · {literal(named)}",
                 icon=":material/progress_activity:" if run.status == "running" else ":material/hourglass_empty:",
                 query_params={"run": run.id},
             )

@@ -14,7 +14,7 @@ from ..components.run_controls import controls
 from ..components.run_map import show_map_of
 from ..drawing.csv_text import columns_csv
 from ..drawing.panels import GEOMETRY, panels_figure, panels_of, panels_spoken, panels_table
-from ..shell.errors import plain_errors
+from ..shell.errors import literal, plain_errors
 from ..shell.glossary import define
 from ..shell.session import has_ended, manager, open_run
 from ..shell.status import badge, duration, held, hold_switch, refresh_seconds
@@ -48,7 +48,8 @@ def _live(run: str, was_active: bool, began: bool) -> None:
     with plain_errors():
         progress, stored = manager().progress_of(run), open_run(run)
         ended = has_ended(progress.status)
-        if (was_active and ended) or (began and len(progress.records) >= BEGINS):
+        # It has ended, or was resumed by a click that redrew only this part.
+        if was_active == ended or (began and len(progress.records) >= BEGINS):
             st.rerun()  # draw all of it again: other controls, another map, another pace
         names = DATASETS[stored.config.data.dataset].modalities
         figure = panels_figure(panels_of(progress.records, names), progress.steps, progress.events)
@@ -63,6 +64,8 @@ def _live(run: str, was_active: bool, began: bool) -> None:
 
 def _status(run: RunProgress, example: bool, figure: Figure) -> None:
     """How far it is, the buttons that steer it, and the numbers of the charts."""
+    from cpc_engine.execution.manager import HERE
+
     active = not has_ended(run.status)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="status"):
         badge(run.status)
@@ -72,8 +75,10 @@ def _status(run: RunProgress, example: bool, figure: Figure) -> None:
         speed = f" · {run.steps_per_second:.1f} steps/s" if run.steps_per_second and active else ""
         left = f" · {duration(run.seconds_left)} left" if run.seconds_left and active else ""
         phase = f" · {run.phase}" if run.phase else ""
+        elsewhere = f" · {literal(run.where)}" if run.where not in ("", HERE) else ""
         st.progress(
-            min(share, 1.0), text=f"{run.step} of {run.steps} steps · {duration(run.seconds)}{speed}{left}{phase}"
+            min(share, 1.0),
+            text=f"{run.step} of {run.steps} steps · {duration(run.seconds)}{speed}{left}{phase}{elsewhere}",
         )
         if not example:
             controls(run)

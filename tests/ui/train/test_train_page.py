@@ -132,6 +132,7 @@ def test_several_seeds_wait_in_line_and_can_be_held_still(runs: Path) -> None:
     test.switch_page("pages/compare.py").run()
     waiting = [label for label in links(test) if "in line" in label]
     assert [label.partition(" · ")[2][:16] for label in waiting] == ["number 1 in line", "number 2 in line"]
+    assert all(label.endswith(" · in this app") for label in waiting)
     test.toggle(key="held").set_value(True).run()
     assert not test.exception
     test.switch_page("pages/runs.py").run()

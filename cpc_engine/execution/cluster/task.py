@@ -1,0 +1,174 @@
+"""What a Dask worker does with a run: it trains it as any process would, and listens to the run's channel."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ...errors import CpcError, RunError
+from ...storage.channel import BEAT, Channel
+from ...storage.folder import RunFolder
+from ...storage.info import Status
+from ...storage.lock import at_work
+from ...training.control import Control
+from ..evaluate import evaluate_run
+from ..execute import Phase, Record, State, execute
+
+LISTEN = 0.2  # s between two looks into the channel
+PATIENCE = 90.0  # s until a worker that lost its scheduler has ended its step and its lock is free
+
+Outcome = tuple[Status, str, bool]  # a `State` as plain values
+
+
+def version() -> str:
+    """Return the version of the package that is installed here."""
+    return str(sys.modules[__name__.partition(".")[0]].__version__)
+
+
+def work(path: str, ticket: str, wanted: str, resume: bool, evaluate: bool) -> Outcome:
+    """Train a run on a worker; called again on another one where a worker has died.
+
+    Args:
+        path: of the run folder, on a disk that the workers share.
+        ticket: see `Channel.open`. wanted: version of the package that submitted the run.
+        resume: go on from its checkpoint. evaluate: measure probes, too, once it has finished.
+    """
+    import distributed
+
+    host, folder = platform.node(), RunFolder(Path(path))
+    if wanted != version():
+        return "failed", f"the worker on {host} has version {version()} of CPC Lab, the app has {wanted}", False
+    if not folder.path.is_dir():
+        return "failed", f"the worker on {host} has no folder {path}: runs must be on a disk that it shares", False
+    channel = Channel(folder.path)
+    if not channel.holds(ticket):  # stopped before it began, or submitted anew
+        return "stopped", "stopped before it began", False
+    worker = distributed.get_worker()
+    channel.tell({"host": host, "text": "", "share": 0.0})
+    if folder.info().status != "queued":  # a worker had begun it
+        folder.log(f"its worker was lost; {host} goes on from the last checkpoint")
+        resume = True
+        _wait_for_lock(folder)
+    stays = (distributed.Status.running, distributed.Status.paused)
+    control = ChannelControl(folder, channel, lambda: worker.status not in stays)
+    with _beating(channel):
+        state = execute(folder, control, _Teller(channel, host), resume, int(os.environ.get("OMP_NUM_THREADS", 0)))
+        if state.status == "stopped" and control.lost:
+            folder.update(status="interrupted", message="its worker has left the cluster; the run can be resumed")
+            raise distributed.Reschedule  # to another worker, if there still is a cluster
+        if evaluate and state.status == "finished":
+            with contextlib.suppress(CpcError):  # who needs it measures again, and is told why not
+                evaluate_run(folder)
+    channel.close()  # also where the app that wanted the run has gone
+    return state.status, state.message, state.unexpected
+
+
+class ChannelControl(Control):
+    """Control of a run through its channel.
+
+    Args:
+        lost: whether the worker is ending; the run then ends after its step.
+    """
+
+    def __init__(self, folder: RunFolder, channel: Channel, lost: Callable[[], bool]) -> None:
+        super().__init__()
+        self._folder, self._channel, self._ends = folder, channel, lost
+        self._looked = 0.0
+        self._seen: list[str] = []  # requests that wait for the next step
+        self._given: list[str] = []  # requests whose effect is written down once the next are asked for
+        self.lost = False
+
+    @property
+    def stopping(self) -> bool:
+        self._look()
+        return super().stopping
+
+    @property
+    def paused(self) -> bool:
+        self._look()
+        return super().paused
+
+    def wait(self, seconds: float) -> None:
+        super().wait(min(seconds, LISTEN))
+
+    def take_changes(self) -> dict[str, object]:
+        # Taken away only now: a worker that is killed in between leaves them to the next.
+        for name in self._given:
+            self._channel.taken(name)
+        self._given, self._seen = self._seen, []
+        return super().take_changes()
+
+    def _look(self) -> None:
+        """Take over what stands in the channel, but not at every step: a network disk answers slowly."""
+        if time.monotonic() < self._looked + LISTEN:
+            return
+        self._looked = time.monotonic()
+        self.lost = self.lost or self._ends()
+        if self.lost or not self._channel.is_open or self._channel.is_set("stop"):
+            self.stop()
+        elif self._channel.is_set("pause"):
+            self.pause()
+        else:
+            self.resume()
+        for name, request in self._channel.requests().items():
+            if name in self._seen or name in self._given:
+                continue
+            try:
+                if "name" in request:
+                    self._channel.taken(name)
+                    self._folder.rename(request["name"], request["note"])
+                else:
+                    self._seen.append(name)
+                    self.change(self._folder.config(), request["setting"], request["value"])
+            except CpcError as error:
+                self._folder.log(f"refused: {error}")
+
+
+class _Teller:
+    """Says in the channel what the worker does outside of training steps, at most twice a second for one thing."""
+
+    def __init__(self, channel: Channel, host: str) -> None:
+        self._channel, self._host = channel, host
+        self._text, self._told = "", 0.0
+
+    def __call__(self, observed: Record | Phase | State) -> None:
+        text, share = (observed.text, observed.share) if isinstance(observed, Phase) else ("", 0.0)
+        if text != self._text or (text and time.monotonic() > self._told + 0.5):
+            self._text, self._told = text, time.monotonic()
+            self._channel.tell({"host": self._host, "text": text, "share": share})
+
+
+@contextlib.contextmanager
+def _beating(channel: Channel) -> Iterator[None]:
+    """Give signs of life within the block."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        channel.beat()
+        while not ended.wait(BEAT):
+            channel.beat()
+
+    thread = threading.Thread(target=beat, name="cpc-beat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _wait_for_lock(folder: RunFolder) -> None:
+    """Wait while the worker that the scheduler has given up still ends its step."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            with at_work(folder.path):
+                return
+        except RunError:
+            time.sleep(1)

@@ -1,0 +1,65 @@
+"""Where runs execute: in threads of this process, or on a Dask cluster. A setting of the app, not of a run."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from functools import partial
+
+from ..errors import ConfigError
+from ..extras import extra
+from ..storage.folder import RunFolder
+from ..training.control import Control
+from .execute import Observer, State, execute
+
+VARIABLE = "CPC_CLUSTER"
+THREADS = "threads"
+Executor = Callable[[RunFolder, Control, Observer, bool], State]  # as `execute`
+
+
+def place_of(cluster: str | None = None) -> str | None:
+    """Return the cluster on which runs execute; None: threads of this process.
+
+    Args:
+        cluster: "threads", "local" (processes of this machine, one for each core), "local:N", or the address of a Dask
+            scheduler; $CPC_CLUSTER or "threads" if not given.
+
+    Raises:
+        ConfigError: it is none of these.
+
+    Example:
+        >>> place_of("tcp://node1:8786"), place_of("local:4"), place_of("threads")
+        ('tcp://node1:8786', 'local:4', None)
+        >>> place_of("node1")
+        Traceback (most recent call last):
+        cpc_engine.errors.ConfigError: 'node1' is no cluster: threads, local, local:N, or tcp://HOST:PORT of a scheduler
+    """
+    chosen = cluster or os.environ.get(VARIABLE) or THREADS
+    if chosen == THREADS:
+        return None
+    if re.fullmatch(r"local(:[1-9]\d{0,2})?|[a-z]+://\S+", chosen):
+        return chosen
+    raise ConfigError(f"{chosen!r} is no cluster: threads, local, local:N, or tcp://HOST:PORT of a scheduler")
+
+
+def executor(cluster: str | None = None, connect: bool = True) -> Executor:
+    """Return the function that executes runs there.
+
+    Args:
+        cluster: see `place_of`.
+        connect: wait for an answer of the cluster; else a run is interrupted where there is none.
+
+    Raises:
+        ConfigError: no such cluster, or Dask is not installed. ClusterError: no scheduler answers.
+    """
+    address = place_of(cluster)
+    if address is None:
+        return execute
+    extra("distributed", "cluster")
+    from .cluster.client import client_for
+    from .cluster.submit import execute_there
+
+    if connect:
+        client_for(address)
+    return partial(execute_there, address=address)

@@ -18,11 +18,11 @@ from typing import Any
 
 from ..config import RunConfig
 from ..errors import CpcError, RunError
-from ..storage.channel import NAME, Channel
 from ..storage.folder import RunFolder, check_resumable, default_root
 from ..storage.info import ACTIVE, Status, is_id
 from ..storage.thinning import STORED, ThinnedRecords
 from ..training.control import Control
+from .cluster.channel import NAME, Channel
 from .execute import Phase, Record, State
 from .place import Executor, executor, place_of
 

@@ -7,12 +7,12 @@ import time
 from typing import Any
 
 from ...errors import ClusterError, CpcError
-from ...storage.channel import Channel, Flag
 from ...storage.folder import RunFolder
 from ...storage.info import ACTIVE
 from ...storage.lock import at_work
 from ...training.control import Control
 from ..execute import Observer, Phase, State
+from .channel import Channel, Flag
 from .client import client_for
 from .local import GPU
 from .task import version, work

@@ -22,7 +22,7 @@ from ..storage.folder import RunFolder, check_resumable, default_root
 from ..storage.info import ACTIVE, Status, is_id
 from ..storage.thinning import STORED, ThinnedRecords
 from ..training.control import Control
-from .cluster.channel import NAME, Channel
+from .channel import NAME, Channel
 from .execute import Phase, Record, State
 from .place import Executor, executor, place_of
 

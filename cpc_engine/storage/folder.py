@@ -12,7 +12,7 @@ evolution.safetensors, evolution.json    snapshots: the same for validation item
 typicality.safetensors                   out-of-distribution references, to score new items
 probe.safetensors, evaluation.json       probes and metrics, once the run was evaluated
 log.txt                                  log of status changes and errors
-channel/, .lock                          of a run that was sent to a cluster (see `execution.cluster.channel`)
+channel/, .lock                          of a run that was sent to a cluster (see `execution.channel`)
 """
 
 from __future__ import annotations

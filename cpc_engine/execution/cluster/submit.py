@@ -11,8 +11,8 @@ from ...storage.folder import RunFolder
 from ...storage.info import ACTIVE
 from ...storage.lock import at_work
 from ...training.control import Control
+from ..channel import Channel, Flag
 from ..execute import Observer, Phase, State
-from .channel import Channel, Flag
 from .client import client_for
 from .local import GPU
 from .task import version, work

@@ -16,9 +16,9 @@ from ...storage.folder import RunFolder
 from ...storage.info import Status
 from ...storage.lock import at_work
 from ...training.control import Control
+from ..channel import BEAT, Channel
 from ..evaluate import evaluate_run
 from ..execute import Phase, Record, State, execute
-from .channel import BEAT, Channel
 
 LISTEN = 0.2  # s between two looks into the channel
 PATIENCE = 90.0  # s until a worker that lost its scheduler has ended its step and its lock is free

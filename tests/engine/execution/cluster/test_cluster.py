@@ -15,7 +15,7 @@ import pytest
 from cpc_engine.cli import main
 from cpc_engine.config import RunConfig
 from cpc_engine.errors import ClusterError, ConfigError
-from cpc_engine.execution.cluster.channel import Channel
+from cpc_engine.execution.channel import Channel
 from cpc_engine.execution.execute import execute
 from cpc_engine.execution.manager import RunManager, RunProgress
 from cpc_engine.execution.place import executor

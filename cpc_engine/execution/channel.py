@@ -22,10 +22,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
-from ...errors import RunError
-from ...storage.files import read_json, storing, write_json
-from ...storage.lock import LOCK
-from ...storage.schema import OPEN, Share, Text, Value
+from ..errors import RunError
+from ..storage.files import read_json, storing, write_json
+from ..storage.lock import LOCK
+from ..storage.schema import OPEN, Share, Text, Value
 
 NAME = "channel"
 BEAT = 10.0  # s between two signs of life

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cpc_engine.errors import RunError
-from cpc_engine.execution.cluster.channel import Channel
+from cpc_engine.execution.channel import Channel
 from cpc_engine.storage import folder as folder_module
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.lock import LOCK, at_work

@@ -51,7 +51,7 @@ def show_time(config: RunConfig) -> None:
     Raises:
         CpcError: its device is not here, or a few steps of it cannot be trained.
     """
-    from cpc_engine.execution.estimate import estimate
+    from cpc_engine.execution.duration.estimate import estimate
 
     device = pick_device(config.run.device)
     known = estimate(config, device, runs(), root())
@@ -65,7 +65,7 @@ def show_time(config: RunConfig) -> None:
     elif manager().active():
         st.caption("Time: not known yet; it cannot be measured while a run trains.")
     elif st.button("How long will it take?", icon=":material/timer:", help="Trains a few steps.", key="measure"):
-        from cpc_engine.execution.step_time import measure_step_time
+        from cpc_engine.execution.duration.step_time import measure_step_time
 
         with st.spinner("Training a few steps …"):
             _measured()[_size_key(config, device)] = measure_step_time(config)
@@ -80,7 +80,7 @@ def _measured() -> dict[str, float]:
 
 def _size_key(config: RunConfig, device: str) -> str:
     """The device and the settings that decide how long a step takes."""
-    from cpc_engine.execution.estimate import size_of
+    from cpc_engine.execution.duration.estimate import size_of
 
     return f"{device} {json.dumps(size_of(config))}"
 

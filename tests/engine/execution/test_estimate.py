@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from cpc_engine.errors import RunError
-from cpc_engine.execution.estimate import Estimate, estimate
-from cpc_engine.execution.step_time import measure_step_time
+from cpc_engine.execution.duration.estimate import Estimate, estimate
+from cpc_engine.execution.duration.step_time import measure_step_time
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.listing import list_runs
 from tests.support.tiny import tiny

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..config import RunConfig, all_settings
-from ..errors import CpcError
-from ..storage.folder import RunFolder
-from ..storage.info import RunInfo
+from ...config import RunConfig, all_settings
+from ...errors import CpcError
+from ...storage.folder import RunFolder
+from ...storage.info import RunInfo
 
 FEWEST = 5  # steps that a run needs to count, because the first steps are slower
 LOOKED_AT = 60  # newest runs that are considered

@@ -6,11 +6,11 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ..config import RunConfig
-from ..errors import RunError
-from ..storage.folder import RunFolder
-from ..training.control import Control
-from .execute import execute
+from ...config import RunConfig
+from ...errors import RunError
+from ...storage.folder import RunFolder
+from ...training.control import Control
+from ..execute import execute
 
 STEPS, WARM = 8, 3  # steps in all, and first steps that do not count because they are slower
 FEW = {

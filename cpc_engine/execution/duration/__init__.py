@@ -1,0 +1,1 @@
+"""How long a run takes: estimated from earlier runs, or measured on a few steps."""

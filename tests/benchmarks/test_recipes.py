@@ -17,6 +17,7 @@ from benchmarks import (
     evaluate,
     false_alarms,
     folders,
+    forks,
     leaks,
     loss,
     ordering,
@@ -25,6 +26,7 @@ from benchmarks import (
     training,
     typicality,
     ui,
+    weight_snapshots,
 )
 from benchmarks.learning import __main__ as learning
 from cpc_engine.evaluation.intervals import hierarchical_interval
@@ -118,6 +120,16 @@ def test_the_anatomy_of_an_anchor_keeps_its_own(kept: Main, monkeypatch: pytest.
     assert found["parameters"] == {"changes": anatomy.CHANGES}
 
 
+def test_forks_and_weight_snapshots_keep_theirs(kept: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"verdicts": {}, "smallest_p": 0.5, "metrics": 3}
+    monkeypatch.setattr(forks, "finish", lambda folder: folder)
+    monkeypatch.setattr(forks, "comparison", lambda _, number: {"comparison": number, **row})
+    assert kept(forks.main, "--comparisons", "2")["parameters"]["primary"] == forks.CHOSEN
+    measured = {"percent": 0.1, "milliseconds": 1.0, "megabytes": 0.5}
+    monkeypatch.setattr(weight_snapshots, "measure", lambda *_: measured)
+    assert set(kept(weight_snapshots.main, "--steps", "20")["configs"]) == {"tones"}
+
+
 def test_the_loss_and_the_app_keep_theirs(kept: Main, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (loss, ui):
         monkeypatch.setattr(module, "text", lambda document: "")
@@ -138,6 +150,7 @@ def test_these_are_all_that_keep_results() -> None:
             evaluate,
             false_alarms,
             folders,
+            forks,
             leaks,
             learning,
             loss,
@@ -147,6 +160,7 @@ def test_these_are_all_that_keep_results() -> None:
             training,
             typicality,
             ui,
+            weight_snapshots,
         )
     }
     keep = set()

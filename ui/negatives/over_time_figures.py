@@ -85,7 +85,7 @@ def safety_figure(dim: int, sigma: float) -> Figure:
     figure = line_figure([curve, now], "noise σ", "cosine", "Noise: cosine to the positive")
     figure["data"][-1] |= {"mode": "markers"}
     figure["data"][-1]["marker"]["size"] = 15
-    figure["layout"]["xaxis"] |= {"type": "log"}
+    figure["layout"]["xaxis"] |= {"type": "log", "dtick": 1}
     figure["layout"] |= {"hovermode": "closest"}
     return figure
 

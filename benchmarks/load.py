@@ -138,7 +138,8 @@ def listen(page: Page, name: str, found: Found) -> None:
 def look(page: Page, url: str, place: str, number: int, runs: list[str], names: list[str], found: Found) -> None:
     """One session opens one page and waits until it is whole."""
     key = "runs" if place == "compare" else "run"
-    page.goto(f"{url}/{place}" + (f"?{key}={runs[number]}" if place in (*ABOUT_ONE, "compare") else ""))
+    asked = f"?{key}={runs[number]}" if place in (*ABOUT_ONE, "compare") else ""
+    page.goto(f"{url}/{'' if place == 'start' else place}{asked}")
     found.visits += 1
     try:
         page.wait_for_function(WHOLE, arg=names[number] if place in ABOUT_ONE else "", timeout=120_000, polling=200)
@@ -165,18 +166,17 @@ def server_of(port: int) -> int:
 
 
 def memory_of(process: int) -> int:
-    """Resident bytes of a process and of all below it."""
+    """Resident bytes of a process and of all below it; what several share is divided among them."""
     total, waiting = 0, [process]
     while waiting:
         folder = Path("/proc") / str(waiting.pop())
         try:
-            facts = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
-            waiting += [
-                int(child) for task in (folder / "task").iterdir() for child in (task / "children").read_text().split()
-            ]
+            shares = dict(line.split(":", 1) for line in (folder / "smaps_rollup").read_text().splitlines()[1:])
+            tasks = list((folder / "task").iterdir())
+            waiting += [int(child) for task in tasks for child in (task / "children").read_text().split()]
         except OSError:  # it has just ended
             continue
-        total += 1024 * int(facts.get("VmRSS", "0 kB").split()[0])
+        total += 1024 * int(shares.get("Pss", "0 kB").split()[0])
     return total
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO
 
@@ -14,6 +13,7 @@ import torch
 
 from ..config import RunConfig
 from ..errors import DataError
+from ..media.archive import UNREADABLE
 from .dataset import Dataset, Split
 from .loading import Progress, check_memory
 from .relations.duplicates import leave_out
@@ -24,11 +24,8 @@ DEFAULT = ("airplane", "automobile")
 CACHE = Path("~/.cache/cpc_lab")
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
 _HOW = "fetch it with `--set data.download=true`, or name a file with `--data PATH.npz`"
-# NumPy's and zipfile's for damaged files; the last two for a compression they lack and for an encrypted file.
-_UNREADABLE = (
-    *(OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError, TypeError),
-    *(NotImplementedError, RuntimeError),
-)
+# NumPy's, besides zipfile's.
+_UNREADABLE = (*UNREADABLE, OSError, ValueError, AttributeError, TypeError)
 
 Arrays = dict[str, npt.NDArray[np.uint8]]
 

@@ -17,7 +17,7 @@ from ..errors import MediaError, RunError
 from ..execution.weight_snapshots import kept_snapshots, load_snapshot
 from ..maps.snapshots import load_snapshots
 from ..maps.stored import load_map
-from ..media.archive import safe_path
+from ..media.archive import UNREADABLE, safe_path
 from ..storage.artifacts import load_model, load_ood_reference, load_probes
 from ..storage.files import MAX_JSON, MAX_LINES, MAX_TENSORS, check_own_file
 from ..storage.folder import PARTS, RunFolder
@@ -100,8 +100,7 @@ def _opened(path: Path) -> Iterator[tuple[Iterator[tuple[str, IO[bytes]]], list[
         with zipfile.ZipFile(path) as archive:
             members, skipped, top = _members(archive)
             yield ((file, archive.open(info)) for file, info in members.items()), skipped, top
-    # What zipfile raises; NotImplementedError for a compression that it lacks, RuntimeError for an encrypted member.
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except UNREADABLE as error:
         raise RunError(f"{path.name} is neither a run's folder nor a zip file of one ({error})") from None
     except FileNotFoundError:
         raise RunError(f"there is no {path}") from None

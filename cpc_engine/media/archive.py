@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -12,6 +13,8 @@ from .file_bytes import MAX_FILE_BYTES, PICTURES, SOUNDS
 
 MAX_FILES = 20_000
 MAX_BYTES = 2 * 2**30  # of all files together, unpacked
+# What zipfile raises for damaged files; the last two for a compression that it lacks and for an encrypted member.
+UNREADABLE = (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError)
 
 
 def unpack(archive: BinaryIO, target: Path) -> list[str]:
@@ -42,8 +45,7 @@ def unpack(archive: BinaryIO, target: Path) -> list[str]:
             wanted, skipped = _wanted(opened)
             for info in wanted:
                 _write(opened, info, target)
-    # What zipfile raises; NotImplementedError for a compression that it lacks, RuntimeError for an encrypted member.
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (*UNREADABLE, ValueError) as error:
         if isinstance(error, zipfile.BadZipFile) and not zipfile.is_zipfile(archive):
             raise MediaError("this is not a zip file") from None
         raise MediaError(f"the zip file is damaged or of a kind that is not read here ({error})") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import shutil
 import stat
 import zipfile
@@ -141,3 +142,16 @@ def test_sizes_have_limits(folder: RunFolder, tmp_path: Path, monkeypatch: pytes
     refused(twice, tmp_path / "runs", "holds 2 runs")
     (tmp_path / "d.zip").write_bytes(b"no zip")
     refused(tmp_path / "d.zip", tmp_path / "runs", "neither a run's folder nor a zip file")
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_damage_in_compressed_bytes_is_one_line(folder: RunFolder, tmp_path: Path, seed: int) -> None:
+    path = packed(folder, tmp_path / "a.zip")
+    damaged, rng = bytearray(path.read_bytes()), random.Random(seed)
+    with zipfile.ZipFile(path) as archive:
+        largest = max(archive.infolist(), key=lambda info: info.compress_size)
+    for _ in range(3):
+        place = largest.header_offset + 100 + rng.randrange(largest.compress_size - 100)
+        damaged[place] ^= rng.randrange(1, 256)
+    path.write_bytes(damaged)
+    refused(path, tmp_path / "runs", "nor a zip file of one")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import stat
 import zipfile
 from pathlib import Path
@@ -107,3 +108,13 @@ def test_half_a_zip_file_is_refused(tmp_path: Path) -> None:
     for content in (whole[: len(whole) // 2], bytes(broken)):
         with pytest.raises(MediaError, match=r"not a zip file|damaged"):
             unpack(io.BytesIO(content), tmp_path / "to")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_damage_in_compressed_bytes_is_one_line(tmp_path: Path, seed: int) -> None:
+    damaged = bytearray(zipped(("dog/1.wav", bytes(range(256)) * 400)).getvalue())
+    rng = random.Random(seed)
+    for _ in range(3):
+        damaged[rng.randrange(40, len(damaged) - 80)] ^= rng.randrange(1, 256)
+    with pytest.raises(MediaError, match="damaged"):
+        unpack(io.BytesIO(bytes(damaged)), tmp_path / "to")

@@ -137,13 +137,15 @@ def listen(page: Page, name: str, found: Found) -> None:
 
 def look(page: Page, url: str, place: str, number: int, runs: list[str], names: list[str], found: Found) -> None:
     """One session opens one page and waits until it is whole."""
+    from playwright.sync_api import TimeoutError as TookTooLong
+
     key = "runs" if place == "compare" else "run"
     asked = f"?{key}={runs[number]}" if place in (*ABOUT_ONE, "compare") else ""
     page.goto(f"{url}/{'' if place == 'start' else place}{asked}")
     found.visits += 1
     try:
         page.wait_for_function(WHOLE, arg=names[number] if place in ABOUT_ONE else "", timeout=120_000, polling=200)
-    except Exception as error:
+    except TookTooLong as error:
         found.wrong.append(f"{names[number]}, {place}: {str(error).splitlines()[0]}")
         return
     shown = page.evaluate(SHOWN)

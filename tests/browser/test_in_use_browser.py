@@ -23,8 +23,16 @@ RUN = "example-keypad"
 PLACED = "[class*='st-key-place-'] .cpc-scatter .nsewdrag"
 LIVE = "document.querySelector(\"[class*='st-key-loss-'] .cpc-live-chart\")?.data?.[0]?.x.length"
 SETTINGS = (
-    "data.train_items=64&data.test_items=32&audio.sample_rate=4000&audio.mel_bands=16&audio.width=8"
-    "&context.hidden_dim=32&optimizer.batch_size=8&optimizer.steps=20000&evaluation.items=32&evaluation.map_items=64"
+    "data.train_items=64",
+    "data.test_items=32",
+    "audio.sample_rate=4000",
+    "audio.mel_bands=16",
+    "audio.width=8",
+    "context.hidden_dim=32",
+    "optimizer.batch_size=8",
+    "optimizer.steps=20000",
+    "evaluation.items=32",
+    "evaluation.map_items=64",
 )
 
 
@@ -116,7 +124,7 @@ def test_a_lost_connection_comes_back_by_itself(lab: str, visit: Callable[..., V
 
 
 def test_back_and_forward_lead_across_a_page_that_is_live(lab: str, visit: Callable[..., Visit]) -> None:
-    settings = "".join(f"&set={setting}" for setting in SETTINGS.split("&"))
+    settings = "".join(f"&set={setting}" for setting in SETTINGS)
     seen = visit(f"{lab}/train?preset=tones{settings}")
     page = seen.page
     page.get_by_role("button", name="Start training").click(timeout=60_000)
@@ -147,5 +155,8 @@ def test_a_run_that_a_second_tab_deletes_is_told(lab: str, runs: Path, visit: Ca
     seen.page.keyboard.press("r")  # the page runs again
     seen.page.wait_for_timeout(1500)
     seen.settle(120)
+    if page != "compare":  # which goes on with the others
+        assert seen.page.get_by_text("names a run that is not here").count() == 1
+    assert f"gone-{page}" not in seen.page.url
     assert not broke(seen.page)
     assert seen.errors == []

@@ -123,7 +123,7 @@ def records_of(run: str) -> tuple[dict[str, Any], ...]:
     Raises:
         RunError: the folder is broken.
     """
-    from cpc_engine.execution.manager import stored_records
+    from cpc_engine.execution.progress import stored_records
 
     if run in manager().active():
         return manager().progress_of(run).records

@@ -13,7 +13,7 @@ from ..shell.errors import sentence
 from ..shell.session import has_ended, manager, open_run
 
 if TYPE_CHECKING:
-    from cpc_engine.execution.manager import RunProgress
+    from cpc_engine.execution.progress import RunProgress
 
 
 def controls(run: RunProgress) -> None:

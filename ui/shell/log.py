@@ -9,6 +9,7 @@ import traceback
 from datetime import UTC, datetime
 from functools import cache
 from logging.handlers import RotatingFileHandler
+from pathlib import Path
 
 import streamlit as st
 
@@ -43,7 +44,7 @@ def _logger(path: str) -> logging.Logger:
     logger = logging.getLogger(f"{__name__}:{path}")
     logger.propagate = False
     try:
-        root().mkdir(parents=True, exist_ok=True)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         handler: logging.Handler = RotatingFileHandler(path, maxBytes=_LARGEST, backupCount=1, encoding="utf-8")
     except OSError:
         handler = logging.StreamHandler()

@@ -20,7 +20,7 @@ from ..shell.session import has_ended, manager, open_run, root
 from ..shell.status import badge, held
 
 if TYPE_CHECKING:
-    from cpc_engine.execution.manager import RunProgress
+    from cpc_engine.execution.progress import RunProgress
 
 WATCH = (
     "**1. Spread.** How evenly the latents use all directions. Left it stays high; right it falls below the alarm: all "

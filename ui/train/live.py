@@ -21,7 +21,7 @@ from ..shell.status import badge, duration, held, hold_switch, refresh_seconds
 from .notice import show_notice
 
 if TYPE_CHECKING:
-    from cpc_engine.execution.manager import RunProgress
+    from cpc_engine.execution.progress import RunProgress
 
     from ..drawing.charts import Figure
 

@@ -13,7 +13,7 @@ from ..shell.session import has_ended, manager
 if TYPE_CHECKING:
     from cpc_engine import Run
     from cpc_engine.evaluation.alarms import Alarm
-    from cpc_engine.execution.manager import RunProgress
+    from cpc_engine.execution.progress import RunProgress
 
 TRAINS = "Switches and sliders that are not gray act from the next step on, and are marked on all charts."
 ABOUT_NEGATIVES = ("false_negatives", "dead_source", "queue_depth", "no_gradient")

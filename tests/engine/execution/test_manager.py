@@ -17,10 +17,12 @@ from typing import Any
 import pytest
 
 from cpc_engine.errors import ConfigError, CpcError, RunError, StorageError
-from cpc_engine.execution.manager import RunManager, RunProgress, manager_for
+from cpc_engine.execution.manager import RunManager, manager_for
+from cpc_engine.execution.progress import RunProgress
 from cpc_engine.storage.folder import RunFolder
 from tests.support.paths import REPOSITORY
 from tests.support.tiny import CHANGES, tiny, wait_until
+from tests.support.watched import status, step
 
 LONG = 100_000  # steps: never reached
 
@@ -31,27 +33,6 @@ def manager(tmp_path: Path) -> Iterator[RunManager]:
     yield manager
     manager.close()
     assert manager.active() == []
-
-
-def status(manager: RunManager, run: str, *expected: str) -> RunProgress:
-    """Wait until a run has one of these statuses."""
-
-    def now() -> RunProgress | None:
-        progress = manager.progress_of(run)
-        return progress if progress.status in expected else None
-
-    return wait_until(now, f"{run} to be {expected}, not {manager.progress_of(run)}")
-
-
-def step(manager: RunManager, run: str, least: int) -> RunProgress:
-    """Wait until an active run has done at least so many steps."""
-
-    def now() -> RunProgress | None:
-        progress = manager.progress_of(run)
-        assert progress.status in ("queued", "running", "paused"), progress
-        return progress if progress.step >= least else None
-
-    return wait_until(now, f"step {least} of {run}")
 
 
 def long_run(manager: RunManager, **changes: Any) -> str:

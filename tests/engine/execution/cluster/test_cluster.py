@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from cpc_engine.config import RunConfig
 from cpc_engine.errors import ClusterError, ConfigError
 from cpc_engine.execution.channel import Channel
 from cpc_engine.execution.execute import execute
-from cpc_engine.execution.manager import RunManager, RunProgress
+from cpc_engine.execution.manager import RunManager
 from cpc_engine.execution.place import executor
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.listing import list_runs
@@ -25,7 +25,8 @@ from cpc_engine.storage.lock import at_work
 from cpc_engine.training.control import Control
 from tests.support.paths import REPOSITORY
 from tests.support.tiny import CHANGES, tiny
-from tests.support.tiny import wait_until as wait_at_most
+from tests.support.watched import patiently as wait_until
+from tests.support.watched import status, step
 
 pytest.importorskip("distributed")
 from cpc_engine.execution.cluster import client as connection
@@ -58,32 +59,6 @@ def threads(tmp_path: Path) -> Iterator[RunManager]:
     manager = RunManager(tmp_path, cluster="threads")
     yield manager
     manager.close()
-
-
-def wait_until(condition: Callable[[], Any], description: str) -> Any:
-    """Wait for a state; looks seldom, so that the workers get the cores."""
-    return wait_at_most(condition, description, 120, 0.1)
-
-
-def status(manager: RunManager, run: str, *expected: str) -> RunProgress:
-    """Wait until a run has one of these statuses."""
-
-    def now() -> RunProgress | None:
-        progress = manager.progress_of(run)
-        return progress if progress.status in expected else None
-
-    return wait_until(now, f"{run} to be {expected}")
-
-
-def step(manager: RunManager, run: str, least: int) -> RunProgress:
-    """Wait until an active run has done at least so many steps."""
-
-    def now() -> RunProgress | None:
-        progress = manager.progress_of(run)
-        assert progress.status in ("queued", "running", "paused"), progress
-        return progress if progress.step >= least else None
-
-    return wait_until(now, f"step {least} of {run}")
 
 
 def trained_here(root: Path, config: RunConfig) -> RunFolder:

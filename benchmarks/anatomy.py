@@ -9,14 +9,13 @@ repository. Aims at the cifar10 preset on 2 threads: a line-up within 500 ms, a 
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.timing import ROOT, alternate, deliver, machine, milliseconds
+from benchmarks.timing import alternate, deliver, machine, milliseconds, shared_data
 from cpc_engine import preset
 from cpc_engine.anatomy.frozen import Batch
 from cpc_engine.anatomy.lineup import line_up
@@ -71,8 +70,7 @@ def main() -> None:
     given = parser.parse_args()
     data = given.data
     if data is None and given.preset == "cifar10":
-        shared = Path(os.environ.get("CPC_SHARED", ROOT.parent / "shared")) / "data"
-        data = str(shared / "cifar10_two_class.npz")
+        data = str(shared_data() / "cifar10_two_class.npz")
     found, fingerprint = measure(given.preset, data, given.threads, given.rounds)
     command = f"python -m benchmarks.anatomy --preset {given.preset} --threads {given.threads} --rounds {given.rounds}"
     document = {

@@ -17,7 +17,6 @@ repository.
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 import tempfile
@@ -37,7 +36,7 @@ from torch import Tensor
 if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmarks.timing import ROOT, deliver, machine
+from benchmarks.timing import deliver, machine, shared_data
 from cpc_engine.config import RunConfig
 from cpc_engine.data import follow_data, load_dataset
 from cpc_engine.data.dataset import Dataset
@@ -215,8 +214,7 @@ def text(document: dict[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    shared = Path(os.environ.get("CPC_SHARED", ROOT.parent / "shared")) / "data"
-    parser.add_argument("--data", type=Path, default=shared)
+    parser.add_argument("--data", type=Path, default=shared_data())
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--centroids", type=int, nargs="+", help="measure k-means patches with so many centroids")

@@ -11,7 +11,6 @@ settings below --runs, such as an experiment's, is taken from there.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from typing import Any
 if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmarks.timing import ROOT
+from benchmarks.timing import ROOT, shared_data
 from benchmarks.typicality import FILES
 from cpc_engine.api.foreground import execute_here
 from cpc_engine.config import RunConfig
@@ -130,8 +129,7 @@ def _forget_path(run: RunFolder) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Make the example runs that ship.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="all of them where none is named")
-    shared = Path(os.environ.get("CPC_SHARED", ROOT.parent / "shared"))
-    parser.add_argument("--data", type=Path, default=shared / "data")
+    parser.add_argument("--data", type=Path, default=shared_data())
     parser.add_argument("--out", type=Path, default=ROOT / "checkpoints")
     parser.add_argument("--runs", type=Path, help="runs that may be there already")
     parser.add_argument("--replace", action="store_true", help="make those again that are there")

@@ -16,7 +16,6 @@ are looked for in DIR, in $CPC_SHARED/data, or in `shared/data` beside the repos
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 import tempfile
@@ -32,7 +31,7 @@ if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.surroundings import write
-from benchmarks.timing import ROOT, deliver, machine
+from benchmarks.timing import deliver, machine, shared_data
 from benchmarks.typicality import FILES
 from cpc_engine.api.foreground import execute_here
 from cpc_engine.errors import CpcError, RunError
@@ -147,8 +146,7 @@ def _lines(table: Table) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    shared = Path(os.environ.get("CPC_SHARED", ROOT.parent / "shared")) / "data"
-    parser.add_argument("--data", type=Path, default=shared, metavar="DIR", help="where the spoken digits are")
+    parser.add_argument("--data", type=Path, default=shared_data(), metavar="DIR", help="where the spoken digits are")
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep folders and runs there")
     parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N")
     parser.add_argument("--tasks", default=",".join(TASKS), metavar="A,B", help="only these")

@@ -12,7 +12,6 @@ $CPC_SHARED/data, or in `shared/data` beside the repository.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -24,7 +23,7 @@ import torch
 if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmarks.timing import ROOT, deliver, machine
+from benchmarks.timing import deliver, machine, shared_data
 from benchmarks.typicality import FILES
 from cpc_engine.config import RunConfig
 from cpc_engine.data import load_dataset
@@ -119,11 +118,10 @@ def text(document: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    shared = Path(os.environ.get("CPC_SHARED", ROOT.parent / "shared")) / "data"
     built_in = ",".join(name for name, one in PRESETS.items() if not one.needs_data)
     parser.add_argument("--presets", default=built_in, metavar="A,B", help="only these")
     parser.add_argument("--seeds", type=int, default=3, metavar="N")
-    parser.add_argument("--data", type=Path, default=shared, metavar="DIR", help="where cifar10 and fsdd are")
+    parser.add_argument("--data", type=Path, default=shared_data(), metavar="DIR", help="where cifar10 and fsdd are")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--out", type=Path, help="also write the document there")
     given = parser.parse_args()

@@ -21,6 +21,11 @@ MEGABYTE = 1 << 20
 source()  # recipes name the code as it is now, at the start, even if files change during a measurement
 
 
+def shared_data() -> Path:
+    """Where data sets are looked for: $CPC_SHARED/data, or shared/data beside the repository."""
+    return Path(os.environ.get("CPC_SHARED", ROOT.parent / "shared")) / "data"
+
+
 def synchronise(device: torch.device) -> None:
     """Wait until the device has done what it was given."""
     if device.type == "cuda":

@@ -10,7 +10,6 @@ $CPC_SHARED/data, or in `shared/data` beside the repository; presets without dat
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.sections import ENCODERS, LOSS, Sections, watched
-from benchmarks.timing import MEGABYTE, ROOT, alternate, deliver, machine, milliseconds, ratio
+from benchmarks.timing import MEGABYTE, alternate, deliver, machine, milliseconds, ratio, shared_data
 from cpc_engine.config import RunConfig
 from cpc_engine.data import load_dataset
 from cpc_engine.errors import CpcError
@@ -40,8 +39,7 @@ def configuration(name: str) -> RunConfig | None:
     config = PRESETS[name].config()
     if not PRESETS[name].needs_data:
         return config
-    folder = Path(os.environ.get("CPC_SHARED", ROOT.parent / "shared")) / "data"
-    path = folder / FILES.get(config.data.dataset, "absent")
+    path = shared_data() / FILES.get(config.data.dataset, "absent")
     return config.replace({"data.path": str(path)}) if path.exists() else None
 
 

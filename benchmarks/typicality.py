@@ -12,7 +12,6 @@ looked for in DIR, in $CPC_SHARED/data, or in `shared/data` beside the repositor
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ import torch
 if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmarks.timing import ROOT, deliver, machine
+from benchmarks.timing import deliver, machine, shared_data
 from benchmarks.unlike import pictures, sounds
 from cpc_engine.comparison.commands import nearest_preset
 from cpc_engine.data import item_media, load_dataset
@@ -132,8 +131,7 @@ def text(document: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", nargs="+", metavar="RUN", help="runs of sound or of pictures, by folder or id")
-    shared = Path(os.environ.get("CPC_SHARED", ROOT.parent / "shared")) / "data"
-    parser.add_argument("--data", type=Path, default=shared, metavar="DIR", help="where the data sets are")
+    parser.add_argument("--data", type=Path, default=shared_data(), metavar="DIR", help="where the data sets are")
     parser.add_argument(
         "--items", type=int, default=200, metavar="N", help="held-out items, and unlike items of each kind"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from benchmarks.learning.jobs import Store, measure, plan
 from benchmarks.learning.methods import TITLES, fitting
 from benchmarks.learning.report import document, recipe_of, tables
 from benchmarks.learning.tasks import TASKS, Task, task_of
-from benchmarks.timing import ROOT, deliver, machine
+from benchmarks.timing import deliver, machine, shared_data
 from cpc_engine.errors import CpcError
 
 BUDGETS = (60.0, 180.0, 600.0)  # seconds
@@ -27,7 +26,6 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "python -m benchmarks.learning", description=about.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    shared = Path(os.environ.get("CPC_SHARED", ROOT.parent / "shared")) / "data"
     parser.add_argument("--rows", type=Path, required=True, metavar="FILE", help="where runs are stored, a line each")
     parser.add_argument("--sets", default=",".join(TASKS), metavar="A,B", help="data sets by name, or PRESET=PATH")
     parser.add_argument("--methods", metavar="A,B", help="only these; ours:PRESET trains another preset of ours")
@@ -35,7 +33,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=5, metavar="N")
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="of each run")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="runs at a time")
-    parser.add_argument("--data", type=Path, default=shared, metavar="DIR", help="where the data sets are")
+    parser.add_argument("--data", type=Path, default=shared_data(), metavar="DIR", help="where the data sets are")
     parser.add_argument("--report", action="store_true", help="measure nothing: report what is stored")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON document")
     parser.add_argument("--out", type=Path, help="also write the report there, and its curves beside it")

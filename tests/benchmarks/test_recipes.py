@@ -23,6 +23,7 @@ from benchmarks import (
     ordering,
     place,
     presets,
+    search,
     training,
     typicality,
     ui,
@@ -130,6 +131,16 @@ def test_forks_and_weight_snapshots_keep_theirs(kept: Main, monkeypatch: pytest.
     assert set(kept(weight_snapshots.main, "--steps", "20")["configs"]) == {"tones"}
 
 
+def test_a_search_of_open_values_keeps_both_presets(kept: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "search", lambda *_: {})
+    monkeypatch.setattr(search, "text", lambda document: "")
+    found = kept(search.main, "--pairs", "tones_bars", "--trials", "2")
+    assert set(found["configs"]) == {"tones_bars", "reference_tones_bars"}
+    assert found["parameters"]["trials"] == 2
+    for config in found["configs"].values():  # a preset that takes over what was found does not make the search stale
+        assert set(search.RANGES) <= set(config["changes"])
+
+
 def test_the_loss_and_the_app_keep_theirs(kept: Main, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (loss, ui):
         monkeypatch.setattr(module, "text", lambda document: "")
@@ -157,6 +168,7 @@ def test_these_are_all_that_keep_results() -> None:
             ordering,
             place,
             presets,
+            search,
             training,
             typicality,
             ui,

@@ -7,8 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import cpc_engine  # noqa: F401  (before any test imports torch: it settles how torch's threads wait)
+
+# The same examples every time, and no limit of time, which a busy machine would exceed. New ones are drawn by
+# `pytest --hypothesis-profile explore`.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
+settings.load_profile("repeatable")
 
 pytest.register_assert_rewrite("tests.support")  # benchmarks import some of it before the tests that name it as plugin
 

@@ -224,11 +224,10 @@ class _Execution:
             record = trainer.step(recorded, self._geometry if measured else None)
             if self.weight_snapshots.wants(done) and _is_finite(trainer):
                 self.weight_snapshots.add(done, trainer.state())
-            if record is None:
-                continue
-            self._record(record.to_dict())
-            if not (math.isfinite(record.loss) and math.isfinite(record.gradient_norm)):
-                raise _Diverged("the loss or a gradient stopped being a finite number")
+            if record is not None:
+                self._record(record.to_dict())
+                if not (math.isfinite(record.loss) and math.isfinite(record.gradient_norm)):
+                    raise _Diverged("the loss or a gradient stopped being a finite number")
             if done % self.config.run.checkpoint_every == 0 and done < total:
                 self._checkpoint(trainer)
         self._keep_contexts(trainer)

@@ -5,7 +5,7 @@ items listed beside it: on unit vectors the Euclidean and the cosine order are t
 
 Placing never moves the map, and a point placed alone lands where it lands in a batch. openTSNE's own `transform` shifts
 the map before it places, and umap-learn's `transform` gives a single point another place than the same point in a batch
-(umap#566), so neither is used as it comes.
+(umap#566), so neither is used: see `tsne_placing` and `Map.place`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -24,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from ..errors import DataError
+from .tsne_placing import place_among
 
 Method = Literal["pca", "tsne", "umap"]
 Floats = NDArray[np.floating[Any]]
@@ -32,6 +32,7 @@ Indices = NDArray[np.int64]
 QUALITY_NEIGHBORS = 15
 _QUALITY_ROWS = 2000  # each row costs a sort of all N distances; the mean over 2000 rows is exact enough beyond that
 _CELLS = 4_000_000  # cells of one chunk of a distance matrix
+_PLACING_PERPLEXITY = 5.0  # of a new point on a t-SNE map; openTSNE's own
 _PLACED_BY = 3  # more items pull a new point off the clusters: 10-NN accuracy on digits 0.88 with 3, 0.84 with 15
 # Not every library's kernels may run in two threads at once, and warning filters are shared by all threads.
 _LIBRARIES = threading.Lock()
@@ -94,34 +95,24 @@ class Map:
         return cls(**values, **meta)
 
     def _place_by_neighbors(self, points: Floats) -> Floats:
-        indices, _ = neighbors(self.features, points, _PLACED_BY)
-        stored = _unit(self.features)
-        # Differences, not 2 − 2cos: near a stored item the latter is mostly rounding, which changes with the batch.
-        squares = np.stack(
-            [np.square(stored[near] - point).sum(1) for near, point in zip(indices, points, strict=True)]
-        )
-        weights = 1 / (squares + 1e-12)
+        indices, distances = self._nearest(points, _PLACED_BY)
+        weights = 1 / (np.square(distances) + 1e-12)
         weights /= weights.sum(1, keepdims=True)
         placed: Floats = (weights[:, :, None] * self.layout[indices]).sum(1).astype(np.float32)
         return placed
 
     def _place_tsne(self, points: Floats) -> Floats:
-        reference = self._tsne_reference
-        with _library():
-            partial = reference.prepare_partial(points, perplexity=min(5.0, self.parameters["perplexity"]))
-            # openTSNE's own settings for new points; each point only sees the frozen map.
-            placed = partial.optimize(n_iter=250, learning_rate=0.1, exaggeration=1.5, momentum=0.8, max_grad_norm=0.25)
-        return np.asarray(placed, dtype=np.float32)
+        perplexity = min(_PLACING_PERPLEXITY, self.parameters["perplexity"])
+        indices, distances = self._nearest(points, int(3 * perplexity))
+        return place_among(self.layout, indices, distances, perplexity).astype(np.float32)
 
-    @cached_property
-    def _tsne_reference(self) -> Any:
-        """The frozen layout as openTSNE's embedding, rebuilt from what is stored."""
-        with _library():
-            from openTSNE import TSNEEmbedding
-
-            affinities = _affinities(_unit(self.features), self.parameters)
-            # Barnes–Hut: the FFT method keeps new points inside the map's box.
-            return TSNEEmbedding(self.layout, affinities, negative_gradient_method="bh", n_jobs=1)
+    def _nearest(self, points: Floats, k: int) -> tuple[Indices, Floats]:
+        """(M, k) nearest items of unit vectors (M, F), and their Euclidean distances in float64."""
+        indices, _ = neighbors(self.features, points, k)
+        stored = _unit(self.features)
+        # Differences, not 2 − 2cos: near a stored item the latter is mostly rounding, which changes with the batch.
+        pairs = zip(indices, points, strict=True)
+        return indices, np.stack([np.linalg.norm(stored[near] - point, axis=1) for near, point in pairs])
 
 
 def fit_map(

@@ -112,7 +112,7 @@ def _read(folder: RunFolder) -> RunMap:
         if name == "pca":
             shapes |= {"pca.mean": f"float {width}", "pca.components": f"float 2 {width}"}
     points = check_tensors(tensors, shapes, file)["N"]
-    # openTSNE's tree of points that lie too far out for the precision of their distances would never end.
+    # Dots that lie too far out for the precision of their distances cannot be told apart.
     far = [name for name in meta["maps"] if bool((tensors[f"{name}.layout"].abs() > FARTHEST).any())]
     if far:
         raise RunError(f"{file} is damaged ({far[0]}.layout has values beyond {FARTHEST:g})")

@@ -95,9 +95,7 @@ class Placer:
         return other
 
     def _fitted(self, method: Method) -> Map:
-        fitted = (self.map if method in self.map.maps else load_map(self.folder, method)).maps[method]
-        fitted.place(self.map.features[:1])  # the first item would wait for libraries and t-SNE's index
-        return fitted
+        return (self.map if method in self.map.maps else load_map(self.folder, method)).maps[method]
 
     def _part(self, load: Callable[[RunFolder, MultiModalCPC], dict[Modality, Part]]) -> dict[Modality, Part]:
         """A part of the run without which items can be placed; empty if its file is damaged."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import torch
 
 from ..data.dataset import Dataset, Split
@@ -28,6 +30,9 @@ _OOD = {"known": "float m"} | {
         "spread": "positive",
     }.items()
 }
+
+# Of each network that is open: the two files that are checked against them are read one after the other.
+_BLANKS: WeakKeyDictionary[MultiModalCPC, dict[Modality, tuple[Features, torch.Tensor]]] = WeakKeyDictionary()
 
 
 def load_model(folder: RunFolder) -> MultiModalCPC:
@@ -138,6 +143,9 @@ def _of_blank_item(
     Raises:
         RunError: the run never learned from this modality.
     """
+    known = _BLANKS.setdefault(model, {})
+    if modality in known:
+        return known[modality]
     facts = folder.facts()
     if modality not in facts["modalities"]:
         raise RunError(f"{file} is damaged (no modality {modality[:40]!r})")
@@ -147,4 +155,5 @@ def _of_blank_item(
     else:
         image = torch.zeros(1, 3, facts["image_side"], facts["image_side"], dtype=torch.uint8)
     blank = Split(audio, image, torch.zeros(1, dtype=torch.int64), ("blank",), ("blank",))
-    return embed(model, blank)[modality], input_statistics(modality, blank, model)
+    known[modality] = embed(model, blank)[modality], input_statistics(modality, blank, model)
+    return known[modality]

@@ -29,7 +29,7 @@ def picture(seed: int, batch: int = 4) -> Tensor:
 
 
 @given(seed=st.integers(0, 1000), turn=st.floats(-0.5, 0.5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_hue_and_gray_are_torchvisions(seed: int, turn: float) -> None:
     pixels = picture(seed)
     expected = oracle.adjust_hue(pixels, turn)
@@ -38,7 +38,7 @@ def test_hue_and_gray_are_torchvisions(seed: int, turn: float) -> None:
 
 
 @given(seed=st.integers(0, 1000), change=st.integers(0, 2), factor=st.floats(-1, 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_each_change_of_color_is_torchvisions(seed: int, change: int, factor: float) -> None:
     """One change, the others left out."""
     amounts = torch.zeros(4, 4)
@@ -157,7 +157,7 @@ def test_a_network_of_equal_cost_costs_about_as_much() -> None:
 
 
 @given(batch=st.integers(1, 3), length=st.integers(4, 7), steps=st.integers(1, 3), seed=st.integers(0, 100))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_criterion_of_cpc_is_the_papers(batch: int, length: int, steps: int, seed: int) -> None:
     """Term by term with the same negatives (van den Oord et al. 2018, equations 3 and 4)."""
     draw = torch.Generator().manual_seed(seed)
@@ -178,7 +178,7 @@ def test_the_criterion_of_cpc_is_the_papers(batch: int, length: int, steps: int,
 
 
 @given(count=st.integers(2, 9))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_no_positive_is_its_own_negative_and_the_others_come_alike(count: int) -> None:
     positives = torch.arange(count)
     drawn = torch.cat([cpc_audio.negatives(positives, count, torch.Generator().manual_seed(s)) for s in range(8)], 1)

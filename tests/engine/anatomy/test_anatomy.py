@@ -108,7 +108,7 @@ def brute_force(frozen: Frozen, lineup: Lineup) -> tuple[torch.Tensor, torch.Ten
 
 
 @pytest.mark.parametrize("name", list(RUNS))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(data=st.data())
 def test_shares_are_autograds_gradient_on_the_similarities(
     folders: dict[str, RunFolder], name: str, data: st.DataObject
@@ -307,7 +307,7 @@ def test_the_nearest_real_latent_of_noise_is_its_own_origin_while_noise_is_small
     assert float((rebuilt.vectors[at] @ same).max()) == pytest.approx(1, abs=1e-3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 4),
     st.integers(1, 9),

@@ -55,7 +55,7 @@ CHANGES = st.lists(
 
 
 @given(CHANGES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_json_round_trip_gives_the_same_configuration(changes: dict[str, Any]) -> None:
     config = RunConfig().replace(changes)
     loaded = RunConfig.from_json(config.to_json())
@@ -67,7 +67,7 @@ def test_json_round_trip_gives_the_same_configuration(changes: dict[str, Any]) -
 
 
 @given(CHANGES, CHANGES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_differences_turn_one_configuration_into_the_other(
     changes: dict[str, Any], other_changes: dict[str, Any]
 ) -> None:
@@ -196,7 +196,7 @@ def test_invalid_json_is_refused_in_one_line(text: str) -> None:
         st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
     )
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_json_is_either_accepted_or_refused(value: object) -> None:
     for candidate in (value, {"data": value}, {"data": {"train_items": value}}, {"context": {"horizons": value}}):
         try:

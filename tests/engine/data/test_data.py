@@ -238,7 +238,7 @@ def test_synthesize_rejects_unknown_values() -> None:
 # Splitting
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12)), min_size=1, max_size=80),
     st.floats(0.05, 0.5),
@@ -260,7 +260,7 @@ def test_holdout_of_single_items_is_stratified() -> None:
     assert Counter(labels[row] for row in held) == {0: 15, 1: 3}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 3), max_size=60), st.integers(0, 70))
 def test_balanced_cap(labels: list[int], limit: int) -> None:
     rows = balanced(labels, [str(row) for row in range(len(labels))], limit, 0)

@@ -60,7 +60,7 @@ def cells(split: Split, rows: Tensor) -> Counter[tuple[int, str]]:
     return Counter((int(split.labels[row]), split.groups[row]) for row in rows.tolist())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 400), st.integers(0, 99))
 def test_a_sample_is_balanced_in_whatever_order_the_data_come(limit: int, seed: int) -> None:
     draw = torch.Generator().manual_seed(seed)

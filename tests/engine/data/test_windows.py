@@ -43,7 +43,7 @@ def data_of(lengths: list[int]) -> Dataset:
     return Dataset("audio_folder", ("a", "b"), split, split, split, sample_rate=RATE)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(CLIP, 9 * CLIP), min_size=1, max_size=12), st.integers(0, 99))
 def test_windows_are_stretches_of_their_recording(lengths: list[int], seed: int) -> None:
     split = recordings(lengths)
@@ -83,7 +83,7 @@ def test_clips_of_one_length_draw_nothing() -> None:
     assert places.tolist() == [0, 0]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=9))
 def test_means_over_windows_agree_with_a_loop(counts: list[int]) -> None:
     items = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))

@@ -18,7 +18,7 @@ from cpc_engine.evaluation.alarms import alarms
 from cpc_engine.evaluation.metric_info import METRICS
 
 SIZES = {"n": st.integers(2, 40), "d": st.integers(1, 20), "seed": st.integers(0, 99)}
-quick = settings(max_examples=25, deadline=None)
+quick = settings(max_examples=25)
 
 
 def rows(n: int, d: int, seed: int, offset: float = 0.3) -> Tensor:

@@ -99,7 +99,7 @@ def _slow_logs(train: Tensor, items: Tensor) -> np.ndarray:
     return np.log(np.maximum(_View.fit(train).distance(items).numpy(), 1e-9))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(4, 30), st.integers(1, 30), st.integers(0, 99))
 def test_typicality_follows_its_definition(train: int, validation: int, seed: int) -> None:
     """Against a slow count over validation items and a slow cross-fit, at every size down to one item."""
@@ -126,7 +126,7 @@ def test_typicality_follows_its_definition(train: int, validation: int, seed: in
     np.testing.assert_allclose(fitted.validation_scores.numpy(), sorted(held_scores), rtol=1e-3, atol=1e-3)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(2, 60), st.integers(1, 8), st.integers(0, 99))
 def test_distance_is_that_to_the_nearest_training_items(items: int, width: int, seed: int) -> None:
     """Against numpy's eigenvectors and scikit-learn's neighbors, for few kept directions and for all."""

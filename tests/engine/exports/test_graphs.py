@@ -83,7 +83,7 @@ def test_onnx_and_pt2_equal_torch(dataset: str, encoder: str, tmp_path: Path) ->
     encoder=st.sampled_from(ENCODERS),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 def test_the_spectral_front_end_is_that_of_the_lab(
     rate: int, window: int, hop: int, bands: int, center: bool, encoder: str, seed: int
 ) -> None:

@@ -102,7 +102,7 @@ def test_without_its_data_a_run_still_has_its_map(keypad: Path, tmp_path: Path) 
         Exploration(folder)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(2, 40), st.integers(1, 3), st.integers(1, 20), st.integers(0, 10_000))
 def test_purity_against_a_library(items: int, classes: int, k: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -130,7 +130,7 @@ def test_pca_is_the_best_plane_and_keeps_its_signs() -> None:
         np.testing.assert_allclose(fit_map("pca", features[order], 0).layout, flat.layout[order], atol=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(n=st.integers(5, 70), seed=st.integers(0, 99))
 def test_quality_is_scikit_learns_trustworthiness_and_the_shared_neighbors(n: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -152,7 +152,7 @@ def test_quality_of_many_items_is_estimated_from_some() -> None:
     assert map_quality(features, rng.normal(size=(2300, 2)), seed=0)[0] == pytest.approx(0.5, abs=0.03)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(n=st.integers(1, 30), m=st.integers(0, 10), k=st.integers(1, 40), seed=st.integers(0, 99))
 def test_neighbors_are_the_highest_cosines_in_order(n: int, m: int, k: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -173,7 +173,7 @@ def test_neighbors_are_the_same_in_chunks(monkeypatch: pytest.MonkeyPatch) -> No
     np.testing.assert_array_equal(whole[0][:, 0], np.arange(50))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(angle=st.floats(-3, 3), mirrored=st.booleans(), seed=st.integers(0, 99))
 def test_rotation_undoes_turns_and_mirrors_wherever_the_points_lie_and_at_any_scale(
     angle: float, mirrored: bool, seed: int

@@ -249,7 +249,7 @@ def error_message(data: bytes, name: str) -> str:
     return ""
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.binary(max_size=300),
     st.sampled_from([b"", b"RIFF\0\0\0\0WAVEfmt ", b"fLaC", b"OggS", b"\x89PNG\r\n\x1a\n", b"GIF89a"]),
@@ -258,7 +258,7 @@ def test_random_bytes_raise_no_other_exception(tail: bytes, head: bytes) -> None
     assert error_message(head + tail, "noise\n.bin").startswith("noise?.bin: ")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_damaged_files_raise_no_other_exception(draw: st.DataObject) -> None:
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 20, 3), dtype=np.uint8))
@@ -289,7 +289,7 @@ def fit_clip(samples: np.ndarray, rate: int, target_rate: int, length: int) -> n
     return media.fit_clips([(samples, rate)], target_rate, length)[0].numpy()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 60_000), st.integers(1_000, 384_000), st.integers(2_000, 48_000), st.integers(1, 20_000))
 def test_fit_clip_any_length_and_rate(count: int, rate: int, target: int, length: int) -> None:
     fitted = fit_clip(np.full(count, 0.5, np.float32), rate, target, length)

@@ -66,7 +66,7 @@ def test_contents_and_pairs_are_those_of_a_comparison_row_by_row(rows: list[tupl
     assert split.to("cpu").pairs.tolist() == split.pairs.tolist()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pairings, st.booleans(), st.sampled_from(["off", "batch", "input"]), st.integers(0, 10**6))
 def test_every_source_masks_the_copies_of_an_item(
     rows: list[tuple[int, int]], same_item: bool, shuffled: Any, seed: int

@@ -34,7 +34,7 @@ def make(
     return *draw, cross, numbers, noise
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(shapes, st.integers(0, 10**6), st.sampled_from([0.05, 0.3, 1.0, 20.0]), st.booleans())
 def test_reference_mode_is_algorithm_2(
     shape: tuple[int, int, int, int], seed: int, tau: float, with_cross: bool
@@ -91,7 +91,7 @@ def allowed_cells(candidates: Candidates, positives: Tensor) -> list[Tensor]:
     return [*cells, permuted] if candidates.permuted != "absent" else cells
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     shapes,
     st.integers(0, 10**6),

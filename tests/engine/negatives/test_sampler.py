@@ -107,7 +107,6 @@ def test_reference_mode_masks_only_the_target() -> None:
     }
 
 
-@settings(deadline=None)
 @given(st.floats(0.01, 0.4))
 def test_perturbed_latents_keep_the_expected_cosine(sigma: float) -> None:
     """E cos ≈ 1/√(1 + dσ²) for unit latents (docs/method.md#perturbed)."""
@@ -163,7 +162,7 @@ def mixed_of(s: HybridSampler, futures: Keys, step: int = 1) -> tuple[Candidates
     return candidates, mixed, anchors
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(1, 5),
     st.integers(2, 6),
@@ -204,7 +203,7 @@ def test_mixed_latents_are_mixtures_of_two_hard_negatives_of_one_anchor(
         assert len(classes) == 1 or label > labels.amax()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(2, 5), st.integers(2, 6), st.booleans(), st.sampled_from(["exclude_positives", "reference"]))
 def test_a_mixture_is_no_negative_where_a_parent_is_none(batch: int, length: int, same_item: bool, mode: str) -> None:
     """The number of masked cells, counted one by one."""

@@ -154,7 +154,7 @@ cases = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(cases, st.sampled_from(BLOCKS))
 def test_loss_gradients_and_shares_equal_those_of_the_direct_form(case: Case, block: Shape) -> None:
     expected = exact(case)
@@ -188,7 +188,7 @@ def test_loss_gradients_and_shares_equal_those_of_the_direct_form(case: Case, bl
     assert all(0 <= s.false_mass <= 1 + 1e-5 for s in result.stats.sources.values())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases, st.sampled_from(BLOCKS))
 def test_the_shares_of_hard_negatives_are_those_of_their_gradients(case: Case, block: Shape) -> None:
     expected = exact(case)
@@ -239,7 +239,7 @@ def test_the_loss_is_that_of_the_published_code(tau: float, hardness: float, cla
         torch.testing.assert_close(gradient, right, rtol=1e-3, atol=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cases, st.sampled_from(BLOCKS))
 def test_weights_of_nothing_change_nothing(case: Case, block: Shape) -> None:
     """β → 0 and τ⁺ → 0 give the plain loss, and so does `None`, which takes the plain path."""

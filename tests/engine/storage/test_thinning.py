@@ -23,7 +23,7 @@ def steps(kept: ThinnedRecords) -> list[int]:
     return [row["step"] for row in kept.all()]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), min_size=1, max_size=2500), st.integers(1, 40))
 def test_records_stay_few_and_ordered_and_keep_extremes_and_newest(
     values: list[tuple[float, float]], every: int
@@ -64,7 +64,7 @@ def test_repeated_steps_replace_the_lost_ones() -> None:
     assert kept.all()[-1]["loss"] == 2.0
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=2500), st.integers(1, 40))
 def test_means_count_every_step_once(values: list[float], every: int) -> None:
     kept = ThinnedRecords(

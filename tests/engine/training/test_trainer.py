@@ -299,7 +299,7 @@ def test_every_epoch_uses_each_item_once_in_a_new_order() -> None:
     assert len(BatchSampler(5, 64, 0).rows(0)) == 5
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=60), st.integers(2, 9), st.integers(0, 5))
 def test_batches_are_filled_from_one_group_as_far_as_its_items_suffice(
     numbers: list[int], size: int, seed: int

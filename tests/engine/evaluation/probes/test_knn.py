@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from cpc_engine.evaluation.probes.knn import NEIGHBORS, nearest_neighbors
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(3, 60), st.integers(1, 8), st.integers(2, 5), st.integers(0, 10**6))
 def test_neighbors_are_scikit_learns(items: int, features: int, classes: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -51,7 +51,7 @@ def one(data: Data, strength: float) -> Fit:
     return fit
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(12, 60),
     st.integers(1, 80),
@@ -76,7 +76,7 @@ def test_fits_are_those_of_a_converged_scikit_learn(
     assert np.abs(mine - other).max() < 0.01 * max(1.0, np.abs(other).max())
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.integers(12, 60), st.integers(1, 80), st.integers(2, 5), st.integers(0, 10**6), st.sampled_from([1e2, 1e4, 1e6])
 )
@@ -93,7 +93,7 @@ def test_where_items_can_be_separated_the_objective_is_as_low_as_scikit_learns(
     assert ours <= objective(weight, bias, x.numpy(), y.numpy(), strength) + 1e-5
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(20, 80), st.integers(1, 120), st.integers(2, 5), st.integers(0, 10**6), st.floats(0.5, 3))
 def test_float32_reaches_its_tolerance(items: int, features: int, classes: int, seed: int, spread: float) -> None:
     x, y = blobs(items, features, classes, seed, spread)

@@ -29,7 +29,7 @@ def blobs(n: int, classes: int, seed: int, features: int = 12, noise: float = 2.
     return x.astype(np.float32), y
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(classes=st.integers(2, 5), strength=st.sampled_from([0.01, 0.1, 1.0]), seed=st.integers(0, 99))
 def test_fit_equals_scikit_learns(classes: int, strength: float, seed: int) -> None:
     (x, y), (held_x, held_y) = blobs(300, classes, seed), blobs(200, classes, seed + 100)

@@ -18,7 +18,7 @@ from cpc_engine.training.trainer import Trainer
 from tests.support.tiny import tiny
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     batch=st.integers(2, 9),
     classes=st.integers(1, 4),

@@ -66,7 +66,7 @@ class Opened:
         self.training_items = len(found.train)
         self.held_out = sample_rows(found.test, self.config.evaluation.map_items, self.config.data.seed)
         self._everything = replace(found, train=joined(found.train, found.test.take(self.held_out)))
-        self._learned_from = found.train
+        self._learned_from = self._everything.train.head(self.training_items)  # `found.train` need not stay
         self._open("checkpoint" if folder.has_tensors("checkpoint") else None)
 
     def at(self, step: int) -> Opened:

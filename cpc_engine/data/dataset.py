@@ -113,6 +113,17 @@ class Split:
             lengths=None if self.lengths is None else self.lengths[rows],
         )
 
+    def head(self, count: int) -> Split:
+        """The first `count` items, whose tensors share the memory of these."""
+        return Split(
+            audio=None if self.audio is None else self.audio[:count],
+            image=None if self.image is None else self.image[:count],
+            labels=self.labels[:count],
+            names=self.names[:count],
+            groups=self.groups[:count],
+            lengths=None if self.lengths is None else self.lengths[:count],
+        )
+
     def to(self, device: torch.device | str) -> Split:
         """Copy all tensors to `device`."""
         return replace(

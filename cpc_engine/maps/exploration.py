@@ -80,7 +80,7 @@ class Exploration:
         self.missing = ""  # why there is no data set
         self.data: Dataset | None = None
         try:
-            self.data = _same_data(folder, self.stored)
+            self.data = _same_data(folder, self.stored, training)
         except CpcError as error:
             if training:
                 raise
@@ -272,8 +272,8 @@ def neighbor_purity(features: np.ndarray, labels: np.ndarray, k: int = PURITY_NE
     return torch.cat(shares).numpy()
 
 
-def _same_data(folder: RunFolder, stored: RunMap) -> Dataset:
-    """The data set that the run's map was made of.
+def _same_data(folder: RunFolder, stored: RunMap, training: bool) -> Dataset:
+    """The data set that the run's map was made of; without training items, which most of it are, if none are shown.
 
     Raises:
         CpcError: it is not there, or it is another one.
@@ -283,7 +283,10 @@ def _same_data(folder: RunFolder, stored: RunMap) -> Dataset:
     names = [data.test.names[row] if row < len(data.test) else None for row in rows]
     if names != list(stored.names) or list(data.classes) != list(stored.classes):
         raise DataError(f"{data.name}: its held-out items are not those that this run was evaluated on")
-    return data
+    if training:
+        return data
+    none = torch.zeros(0, dtype=torch.int64)
+    return replace(data, train=data.train.take(none), validation=data.validation.take(none))
 
 
 def _only(split: Split, modality: Modality) -> Split:

@@ -346,3 +346,13 @@ def test_splits_are_joined_row_by_row() -> None:
     assert both.audio is not None
     assert data.test.audio is not None
     assert torch.equal(both.audio[len(data.train) :], data.test.audio)
+
+
+def test_training_items_stand_in_memory_once(folders: dict[str, RunFolder]) -> None:
+    opened = Opened(folders[next(iter(RUNS))])
+    items, learned_from = opened.items, opened._learned_from
+    assert learned_from.names == items.names[: opened.training_items]
+    for modality in items.modalities:
+        one, other = items.values(modality), learned_from.values(modality)
+        assert one is not None and other is not None  # noqa: PT018
+        assert one.data_ptr() == other.data_ptr()

@@ -85,6 +85,12 @@ def test_training_items_come_beside_the_held_out_ones(keypad: Path) -> None:
     assert both.map("latents", "pca", 3).layout.shape == (240, 3)
 
 
+def test_training_items_are_not_kept_where_none_are_shown(explored: Exploration) -> None:
+    assert explored.data is not None
+    assert len(explored.data.test) > 0
+    assert len(explored.data.train) == len(explored.data.validation) == 0
+
+
 def test_without_its_data_a_run_still_has_its_map(keypad: Path, tmp_path: Path) -> None:
     folder = RunFolder(Path(shutil.copytree(keypad, tmp_path / keypad.name)))
     folder.save_json("config", folder.config().replace({"data.test_items": 50}).to_dict())

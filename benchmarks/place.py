@@ -6,6 +6,9 @@ Engine: from a file's bytes to its finished placement (decoded in the sandbox, e
 neighbors, both maps, typicality), with nothing training and while a run trains in the same process. `first_ms` is the
 first item after the run was opened.
 
+Command: processor time and peak memory of `cpc embed` with one file, in alternation with a process that only imports
+torch, which it cannot do without.
+
 --page: from the click that ends a recording to the lit point on the page Place, in Chromium with a microphone that
 plays a file, with nothing training and while the app trains a run. The run must have learned from sound.
 
@@ -17,6 +20,8 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -147,6 +152,40 @@ def engine(folder: RunFolder, count: int) -> dict[str, Any]:
     return found
 
 
+def command_line(folder: RunFolder, rounds: int = 5) -> dict[str, dict[str, float]]:
+    """Medians of `cpc embed` with one file, its decoding process included, and of importing torch."""
+    hears = "audio" in folder.facts()["modalities"]
+    with tempfile.TemporaryDirectory() as name:
+        file = Path(name) / ("key.wav" if hears else "noise.jpg")
+        file.write_bytes((sounds if hears else pictures)(1)[0])
+        runs = {
+            "embed": ["-m", "cpc_engine", "embed", str(folder.path), str(file), "--json"],
+            "import_torch": ["-c", "import torch"],
+        }
+        found: dict[str, list[tuple[float, float, float]]] = {title: [] for title in runs}
+        for _ in range(rounds):
+            for title, arguments in runs.items():
+                found[title].append(_costs(arguments))
+    names = ("cpu_s", "wall_s", "peak_mib")
+    return {
+        title: {
+            n: round(statistics.median(values), 2) for n, values in zip(names, zip(*costs, strict=True), strict=True)
+        }
+        for title, costs in found.items()
+    }
+
+
+def _costs(arguments: list[str]) -> tuple[float, float, float]:
+    """(Processor seconds, seconds, MiB) of one Python process."""
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RunError(f"{' '.join(arguments[:3])} ended with {process.returncode}")
+    return usage.ru_utime + usage.ru_stime, time.perf_counter() - began, usage.ru_maxrss / 1024
+
+
 def page(folder: RunFolder, count: int) -> dict[str, Any]:
     """Recordings on the page Place; the first one of each phase is told apart, since it finds nothing warm."""
     from playwright.sync_api import sync_playwright
@@ -192,6 +231,9 @@ def text(document: dict[str, Any]) -> str:
         if modality != "open_s"
         for kind in BARS
     ]
+    for title, costs in document["command_line"].items():
+        costs_text = f"{costs['cpu_s']:.1f} s of processor time, {costs['peak_mib']:.0f} MiB"
+        lines.append(f"{title.replace('_', ' ')}: {costs_text}")
     rows += [(f"page, {kind}", one["first_ms"], one) for kind, one in document.get("page", {}).items()]
     lines.append(f"{'':18} p50 ms   p90 ms   first ms")
     lines += [f"{name:18} {one['p50_ms']:6.0f}   {one['p90_ms']:6.0f}   {first:8.0f}" for name, first, one in rows]
@@ -210,6 +252,7 @@ def main() -> None:
     try:
         folder = RunFolder.open(given.run) if given.run else newest()
         document: dict[str, Any] = {"run": folder.id, "items": given.items, "engine": engine(folder, given.items)}
+        document["command_line"] = command_line(folder)
         if given.page:
             document["page"] = page(folder, given.items)
     except CpcError as error:

@@ -113,4 +113,17 @@ def placing(d: Document) -> list[str]:
         "### From the end of a recording to the lit point",
         f"On the page Place with `{d['run']}`, {d['page']['idle']['recordings']} recordings each (`{d['command']}`).",
         table(["while", "median", "9 of 10", "bar (median)"], rows),
+        *_embedding(d),
+    ]
+
+
+def _embedding(d: Document) -> list[str]:
+    """What `cpc embed` costs; results from before it was measured have none of it."""
+    if "command_line" not in d:
+        return []
+    embed, torch = d["command_line"]["embed"], d["command_line"]["import_torch"]
+    return [
+        f"`cpc embed` with one file takes {embed['cpu_s']:.1f} s of processor time and {embed['peak_mib']:,.0f} MiB at "
+        f"most (bars: 2 s, 600 MiB). Importing torch alone takes {torch['cpu_s']:.1f} s and "
+        f"{torch['peak_mib']:,.0f} MiB."
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.place import engine, pictures, sounds, text
+from benchmarks.place import command_line, engine, pictures, sounds, text
 from cpc_engine.media import Picture, Sound, decode
 from cpc_engine.storage.folder import RunFolder
 
@@ -31,6 +31,10 @@ def test_every_phase_is_measured(keypad: Path) -> None:
             one = found[modality][kind]
             assert 0 < one["p50_ms"] <= one["p90_ms"] < math.inf
             assert one["decode"]["p50_ms"] + one["place"]["p50_ms"] <= 2 * one["p90_ms"]
-    said = text({"run": "a run", "items": 3, "engine": found})
+    costs = command_line(RunFolder(keypad), rounds=1)
+    assert costs["embed"]["cpu_s"] > costs["import_torch"]["cpu_s"] > 0
+    assert costs["embed"]["peak_mib"] > costs["import_torch"]["peak_mib"] > 50
+    said = text({"run": "a run", "items": 3, "engine": found, "command_line": costs})
+    assert "import torch" in said
     assert "audio, training" in said
     assert "image, idle" in said

@@ -95,6 +95,7 @@ def test_stored_runs_keep_their_settings(kept: Main, monkeypatch: pytest.MonkeyP
     found = kept(typicality.main, "--run", str(folder.path), "--items", "4")
     assert found["configs"][folder.id]["settings"]["optimizer"]["steps"] == 3
     monkeypatch.setattr(place, "engine", lambda folder, count: {})
+    monkeypatch.setattr(place, "command_line", lambda folder: {})
     monkeypatch.setattr(place, "text", lambda document: "")
     again = kept(place.main, "--run", str(folder.path))
     assert again["data"][folder.id] == found["data"][folder.id]

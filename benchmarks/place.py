@@ -56,6 +56,15 @@ if TYPE_CHECKING:
 BARS = {"idle": 1.0, "training": 2.0}  # s, p50, from the end of a recording to the lit point
 TRAINS = "tones"  # the preset that trains beside it
 SECONDS = 2.0  # of a recording
+# Runs a command and tells its processor seconds and peak KiB. A process of its own, because a child's peak begins with
+# what its parent holds at that moment.
+_WATCH = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
 MAP = "[class*='st-key-place-'] .cpc-scatter"
 LIT = "() => document.querySelector(MAP)?._fullData?.find((trace) => trace.name === 'lit')?.x.length ?? 0".replace(
     "MAP", f'"{MAP}"'
@@ -155,35 +164,31 @@ def engine(folder: RunFolder, count: int) -> dict[str, Any]:
 def command_line(folder: RunFolder, rounds: int = 5) -> dict[str, dict[str, float]]:
     """Medians of `cpc embed` with one file, its decoding process included, and of importing torch."""
     hears = "audio" in folder.facts()["modalities"]
+    found: dict[str, list[tuple[float, float]]] = {"embed": [], "import_torch": []}
     with tempfile.TemporaryDirectory() as name:
         file = Path(name) / ("key.wav" if hears else "noise.jpg")
         file.write_bytes((sounds if hears else pictures)(1)[0])
-        runs = {
-            "embed": ["-m", "cpc_engine", "embed", str(folder.path), str(file), "--json"],
-            "import_torch": ["-c", "import torch"],
-        }
-        found: dict[str, list[tuple[float, float, float]]] = {title: [] for title in runs}
         for _ in range(rounds):
-            for title, arguments in runs.items():
-                found[title].append(_costs(arguments))
-    names = ("cpu_s", "wall_s", "peak_mib")
+            found["embed"].append(_costs("-m", "cpc_engine", "embed", str(folder.path), str(file), "--json"))
+            found["import_torch"].append(_costs("-c", "import torch"))
     return {
-        title: {
-            n: round(statistics.median(values), 2) for n, values in zip(names, zip(*costs, strict=True), strict=True)
-        }
-        for title, costs in found.items()
+        title: {"cpu_s": statistics.median(cpu), "peak_mib": round(statistics.median(peak), 1)}
+        for title, (cpu, peak) in ((title, zip(*costs, strict=True)) for title, costs in found.items())
     }
 
 
-def _costs(arguments: list[str]) -> tuple[float, float, float]:
-    """(Processor seconds, seconds, MiB) of one Python process."""
-    began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RunError(f"{' '.join(arguments[:3])} ended with {process.returncode}")
-    return usage.ru_utime + usage.ru_stime, time.perf_counter() - began, usage.ru_maxrss / 1024
+def _costs(*arguments: str) -> tuple[float, float]:
+    """(Processor seconds, MiB at most) of a Python process with these arguments.
+
+    Raises:
+        RunError: it ends with an error.
+    """
+    command = [sys.executable, "-c", _WATCH, sys.executable, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise RunError(f"{' '.join(arguments[:3])} ended with {done.returncode}: {done.stderr[-200:]}")
+    cpu, peak = done.stdout.split()
+    return float(cpu), int(peak) / 1024
 
 
 def page(folder: RunFolder, count: int) -> dict[str, Any]:

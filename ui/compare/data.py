@@ -34,16 +34,13 @@ def choose(infos: list[RunInfo], seeds: Mapping[str, int]) -> list[str]:
         chosen = state.pop(NEXT)
     elif address is not None and address != state.get(ADDRESS):
         chosen = split_ids(address)
-        if lost := [run for run in dict.fromkeys(chosen) if run not in known]:
-            st.warning(
-                f"The address names {len(lost)} {'run that is' if len(lost) == 1 else 'runs that are'} not here or "
-                "broken. They were left out.",
-                icon=":material/link_off:",
-            )
     else:
         chosen = state.get(KEY, state.get(KEPT))
     if chosen is None:  # the newest two, so that there is something to see; examples where there are no others
         chosen = [info.id for info in sorted(infos, key=lambda info: info.is_example) if info.steps_done][:2]
+    if lost := [run for run in dict.fromkeys(chosen) if run not in known]:
+        them = "1 chosen run is" if len(lost) == 1 else f"{len(lost)} chosen runs are"
+        st.warning(f"{them} not in the folder of runs, or broken, and left out here.", icon=":material/link_off:")
     state[KEY] = [run for run in dict.fromkeys(chosen) if run in known][:MOST]
 
     def label(run: str) -> str:

@@ -229,6 +229,19 @@ def test_an_address_that_names_no_runs(runs: Path, finished: Path, address: str)
     assert len(shown(test)) == 2
 
 
+def test_a_run_that_was_deleted_meanwhile_is_told_of_once(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs)
+    first, *others = ids(runs)
+    test = page(runs=",".join([first, *others]))
+    assert not test.warning
+    shutil.rmtree(runs / first)
+    test.run()
+    assert [warning.value[:12] for warning in test.warning] == ["1 chosen run"]
+    assert shown(test) == others
+    test.run()
+    assert not test.warning
+
+
 @pytest.mark.parametrize("broken", ["run.json", "config.json", "metrics.jsonl", "map.json", "map.safetensors"])
 @pytest.mark.parametrize("how", ["half", "gone", "other"])
 def test_a_broken_folder_never_breaks_the_page(runs: Path, finished: Path, broken: str, how: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -52,8 +52,9 @@ def bring_run(path: Path, root: Path, name: str | None = None) -> tuple[RunFolde
         target = _free(root, wanted if is_id(wanted) else "run")
         with making(target) as folder:
             total = 0
-            for file, stream in found:
-                total += _copy(stream, folder / file, LIMITS[Path(file).suffix], MAX_BYTES - total)
+            with _readable(path):
+                for file, stream in found:
+                    total += _copy(stream, folder / file, LIMITS[Path(file).suffix], MAX_BYTES - total)
             _settle(RunFolder(folder))
     return RunFolder(target), skipped
 
@@ -96,10 +97,18 @@ def _opened(path: Path) -> Iterator[tuple[Iterator[tuple[str, IO[bytes]]], list[
         skipped = [f"{one.name}: no part of a run" for one in sorted(path.iterdir()) if one.name not in FILES]
         yield ((file, (path / file).open("rb")) for file in files), skipped, path.resolve().name
         return
-    try:
-        with zipfile.ZipFile(path) as archive:
+    with ExitStack() as stack:
+        with _readable(path):
+            archive = stack.enter_context(zipfile.ZipFile(path))
             members, skipped, top = _members(archive)
-            yield ((file, archive.open(info)) for file, info in members.items()), skipped, top
+        yield ((file, archive.open(info)) for file, info in members.items()), skipped, top
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what goes wrong in reading a zip file into a RunError."""
+    try:
+        yield
     except UNREADABLE as error:
         raise RunError(f"{path.name} is neither a run's folder nor a zip file of one ({error})") from None
     except FileNotFoundError:

@@ -155,3 +155,15 @@ def test_damage_in_compressed_bytes_is_one_line(folder: RunFolder, tmp_path: Pat
         damaged[place] ^= rng.randrange(1, 256)
     path.write_bytes(damaged)
     refused(path, tmp_path / "runs", "nor a zip file of one")
+
+
+def test_an_error_of_ours_is_not_called_a_bad_file(
+    folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(folder: RunFolder) -> None:
+        raise RuntimeError("a mistake in the check")
+
+    monkeypatch.setattr(bring, "check_run", fails)
+    with pytest.raises(RuntimeError, match="a mistake in the check"):
+        bring_run(packed(folder, tmp_path / "a.zip"), tmp_path / "runs")
+    assert not list((tmp_path / "runs").iterdir())

@@ -19,6 +19,7 @@ import contextlib
 import copy
 import io
 import json
+import math
 import os
 import random
 import resource
@@ -35,6 +36,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from cpc_engine.anatomy.frozen import Batch
+from cpc_engine.anatomy.opened import Opened
+from cpc_engine.anatomy.what_if import what_if
 from cpc_engine.api.run import Evaluation
 from cpc_engine.cli import main as cli
 from cpc_engine.comparison.collect import load_compared
@@ -43,6 +47,7 @@ from cpc_engine.evaluation.alarms import alarms
 from cpc_engine.execution.evaluate import evaluate_run
 from cpc_engine.execution.execute import execute
 from cpc_engine.execution.manager import RunManager
+from cpc_engine.execution.weight_snapshots import kept_snapshots
 from cpc_engine.maps.snapshots import load_snapshots
 from cpc_engine.maps.stored import load_map
 from cpc_engine.media import Sound
@@ -58,7 +63,11 @@ from .marked import replace_part
 LIMIT = 20.0  # seconds that one case may take; a whole case takes about a third of a second on one idle core
 DOCUMENTS = ("config.json", "run.json", "map.json", "evolution.json", "evaluation.json")
 LINES = ("metrics.jsonl", "events.jsonl")
-TENSORS = tuple(f"{name}.safetensors" for name in ("weights", "map", "evolution", "typicality", "probe"))
+SNAPSHOT = "snapshot-1.safetensors"  # weights of an earlier step
+TENSORS = (
+    *(f"{name}.safetensors" for name in ("weights", "map", "evolution", "typicality", "probe", "checkpoint")),
+    SNAPSHOT,
+)
 FILES = (*DOCUMENTS, *LINES, *TENSORS)
 VALUES: tuple[Any, ...] = (
     *(None, True, -1, 0, 1, 10**20, 1e308, -1e308, float("nan"), float("inf"), 0.5),
@@ -73,7 +82,9 @@ NEEDS: dict[str, set[str]] = {
     "snapshots": {"evolution.json", "evolution.safetensors"},
     "place": {"config.json", "run.json", "map.json", "map.safetensors", "weights.safetensors"},
     "compare": {"config.json", "run.json", "metrics.jsonl", "events.jsonl"},
+    "negatives": {"config.json", "run.json", "events.jsonl", "weights.safetensors", "checkpoint.safetensors", SNAPSHOT},
 }
+SLOW = {"negatives"}  # called only where a file that they need is damaged
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -277,6 +288,17 @@ def readers() -> dict[str, Callable[[RunFolder], Any]]:
     def compare(folder: RunFolder) -> Any:
         return {name: value for name, value in load_compared(folder).metrics.items() if "." not in name}.get("loss")
 
+    def negatives(folder: RunFolder) -> Any:
+        """Losses in the next batch, now and after the first step that weights are kept of."""
+        now = Opened(folder)
+        losses = [
+            round(what_if(frozen, 0).loss, 3)
+            for opened in (now, now.at(min(kept_snapshots(folder))))
+            for frozen in Batch(opened, None).losses.values()
+        ]
+        assert all(map(math.isfinite, losses)), losses
+        return losses
+
     return {
         "info": lambda folder: folder.info().data,
         "records": lambda folder: folder.records(),
@@ -287,6 +309,7 @@ def readers() -> dict[str, Callable[[RunFolder], Any]]:
         "compare": compare,
         "progress": progress,
         "evaluation": evaluation,
+        "negatives": negatives,
     }
 
 
@@ -303,6 +326,8 @@ def read_all(folder: RunFolder, expected: dict[str, Any], damaged: str) -> tuple
     """(what was refused, what was wrong) when everything is read."""
     told, wrong = [], []
     for name, read in readers().items():
+        if name in SLOW and damaged not in NEEDS[name]:
+            continue
         try:
             found = read(folder)
         except CpcError as error:

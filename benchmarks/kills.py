@@ -31,6 +31,7 @@ from typing import Any
 from cpc_engine.errors import CpcError
 from cpc_engine.execution.evaluate import evaluate_run
 from cpc_engine.execution.execute import execute
+from cpc_engine.execution.weight_snapshots import kept_snapshots
 from cpc_engine.maps.snapshots import load_snapshots
 from cpc_engine.maps.stored import load_map
 from cpc_engine.storage.artifacts import load_model, load_ood_reference, load_probes
@@ -240,10 +241,13 @@ def check_same(folder: RunFolder, whole: RunFolder) -> None:
     """Raise AssertionError unless all files are those of the uninterrupted run, but for times and interruptions."""
     for name in SAME:
         assert (folder.path / name).read_bytes() == (whole.path / name).read_bytes(), f"{name} differs"
-    ours, other = (read_tensors(run.path / "checkpoint.safetensors") for run in (folder, whole))
-    assert ours.keys() == other.keys(), "the checkpoint has other tensors"
-    for name, tensor in other.items():
-        assert name == "progress" or tensor.equal(ours[name]), f"checkpoint.safetensors: {name} differs"
+    kept = kept_snapshots(whole)
+    assert kept_snapshots(folder) == kept, "weights are kept of other steps"
+    for file in ("checkpoint", *kept.values()):
+        ours, other = (run.tensors(file) for run in (folder, whole))
+        assert ours.keys() == other.keys(), f"{file}.safetensors has other tensors"
+        for name, tensor in other.items():
+            assert name == "progress" or tensor.equal(ours[name]), f"{file}.safetensors: {name} differs"
     records = [[{**row, "seconds": 0} for row in run.records()] for run in (folder, whole)]
     assert records[0] == records[1], "metrics.jsonl differs"
     infos = [run.info() for run in (folder, whole)]

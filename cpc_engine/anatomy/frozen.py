@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..config import RunConfig
+from ..errors import RunError
 from ..model.encoded import Encoded
 from ..negatives.candidates import Candidates
 from ..negatives.identity import NO_POSITION, item_index
@@ -35,6 +36,9 @@ class Batch:
         forward: what the network makes of the batch.
         replaced: whether an item was replaced.
         losses: by term and modality.
+
+    Raises:
+        RunError: what the network makes of the batch is not finite.
     """
 
     def __init__(self, opened: Opened, row: int | None = None) -> None:
@@ -65,6 +69,8 @@ class Batch:
         generator = self.opened.trainer.generator
         random = generator.get_state()
         inputs = self._inputs(term, modality)
+        if not all(bool(part.isfinite().all()) for part in (inputs.anchors, inputs.futures.vectors, inputs.scale)):
+            raise RunError(f"{self.opened.folder.id}: what its network makes of a batch is not finite")
         inputs.candidates(self.opened.step)  # draws what the step draws, so that the next loss draws what follows
         with torch.enable_grad():
             leaves = _leaves(inputs, self.opened.trainer.ema is None)

@@ -110,7 +110,7 @@ class Opened:
             state["generator"] = self.trainer.generator.manual_seed(self.config.run.seed).get_state()
         try:
             self.trainer.load(state)
-        except (KeyError, IndexError, ValueError, RuntimeError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
             reason = str(error).partition("\n")[0]
             raise RunError(f"{folder.id}: {name}.safetensors does not fit this run ({reason})") from None
         self.step = self.trainer.steps_done

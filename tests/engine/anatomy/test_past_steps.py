@@ -89,3 +89,23 @@ def test_random_numbers_of_a_gpu_are_replaced_and_always_the_same(tmp_path: Path
     folder.save_tensors("checkpoint", state | {"generator": torch.zeros(16, dtype=torch.uint8)})
     losses = {what_if(Batch(Opened(folder)).losses["prediction", "audio"], 0).loss for _ in range(2)}
     assert len(losses) == 1
+
+
+@pytest.mark.parametrize(("name", "key"), [("checkpoint", "model.log_scale"), ("checkpoint", "model.predictors")])
+def test_numbers_that_are_not_finite_are_told_instead_of_a_loss(name: str, key: str, tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, tiny(optimizer__steps=2))
+    assert execute(folder, Control()).status == "finished"
+    state = folder.tensors(name)
+    [first, *_] = [part for part in state if part.startswith(key)]
+    folder.save_tensors(name, state | {first: torch.full_like(state[first], torch.inf)})
+    with pytest.raises(RunError, match="not finite"):
+        Batch(Opened(folder))
+
+
+def test_random_numbers_of_another_kind_are_told(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, tiny(optimizer__steps=2))
+    assert execute(folder, Control()).status == "finished"
+    state = folder.tensors("checkpoint")
+    folder.save_tensors("checkpoint", state | {"generator": state["generator"].double()})
+    with pytest.raises(RunError, match="does not fit this run"):
+        Opened(folder)

@@ -46,6 +46,7 @@ class OneStep:
         number: of the step, from 1. rate: its learning rate.
         input: features, augmented as training reads them. latents: (T, d) of the item. contexts: (T, h) of the item.
         prediction: its values are (2, d): the anchor's vector, and its positive.
+        temperature: τ.
         begin: position in the clip or picture from which the anchor predicts; None where it is of the whole item.
         target: position of its positive; None where that is of the whole item.
         outcome: the line-up of the anchor, the loss, and statistics of the batch.
@@ -62,6 +63,7 @@ class OneStep:
     latents: Made
     contexts: Made
     prediction: Made
+    temperature: float
     begin: int | None
     target: int | None
     outcome: Outcome
@@ -139,6 +141,7 @@ def one_step(frozen: Frozen, outcome: Outcome) -> OneStep:
         latents=Made(shape, encoding.latents[of_item].float()),
         contexts=Made((items, *encoding.contexts.shape[1:]), encoding.contexts[of_item].float()),
         prediction=Made(_predicted(frozen, part), torch.stack([vector, positive])),
+        temperature=frozen.temperature,
         begin=begin,
         target=target,
         outcome=outcome,

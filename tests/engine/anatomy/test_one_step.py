@@ -43,7 +43,7 @@ def next_step(folder: RunFolder) -> tuple[Trainer, StepRecord]:
 
 
 def check(folder: RunFolder, place: float) -> None:
-    """Compare every loss of the run's next batch with what the step then does, at an anchor from the first to the last."""
+    """Compare every loss of the next batch with what the step then does, at an anchor from the first to the last."""
     trainer, record = next_step(folder)
     batch = Batch(Opened(folder))
     for frozen in batch.losses.values():

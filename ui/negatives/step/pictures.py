@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cpc_engine.anatomy.one_step import OneStep
 
 TICKS = 120  # candidates of a source that are drawn
+STRETCHES = 60  # of a queue that are drawn
 PLANE = 110  # half the side of the picture of the gradient
 POSITIVE = GRAY
 
@@ -121,17 +122,26 @@ def enqueue(step: OneStep) -> str:
     lines = []
     for name, content in (("before", turnover.before), ("after", turnover.after)):
         held = sum(count for _, count in content)
+        newest = _color("in_batch" if name == "after" else "queue")
         cells = "".join(
-            f'<i class="{"new" if at == step.number - 1 else ""}" style="flex-grow:{count}"></i>'
-            for at, count in content
+            f'<i style="flex-grow:{count};--color:{newest if last else _color("queue")}"></i>'
+            for count, last in _stretches([count for _, count in content])
         )
         room = turnover.capacity - held
-        empty = f'<i class="room" style="flex-grow:{room}"></i>' if room else ""
+        empty = f'<i style="flex-grow:{room};--color:transparent"></i>' if room else ""
         value = f"{held:,} of {turnover.capacity:,}, {len(content)} {'batch' if len(content) == 1 else 'batches'}"
         lines.append(_row(name, _color("queue"), f'<span class="tape {name}">{empty}{cells}</span>', value))
     lines.append(_row("enter", "", "", f"{turnover.entering:,}, {turnover.own:,} of this item"))
     lines.append(_row("leave", "", "", f"{turnover.leaving:,}, the oldest"))
     return _rows(lines)
+
+
+def _stretches(counts: Sequence[int]) -> list[tuple[int, bool]]:
+    """Latents of each batch and whether it is the newest; many batches are drawn together, but for the newest."""
+    old = counts[:-1]
+    together = max(1, -(-len(old) // STRETCHES))
+    grouped = [(sum(old[i : i + together]), False) for i in range(0, len(old), together)]
+    return [*grouped, *((count, True) for count in counts[-1:])]
 
 
 def small(step: OneStep) -> list[str]:
@@ -145,7 +155,8 @@ def small(step: OneStep) -> list[str]:
     softmax += [(float(one.mass.sum()), _color(name), "") for name, one in strips.items()]
     shares = [(one.total, _color(name), "") for name, one in strips.items()]
     rulers = "".join(f'<span class="ruler">{_ticks(one, low, high)}</span>' for one in strips.values())
-    tape = [(count / queue.capacity, _color("queue"), "cell") for _, count in queue.after] if queue else []
+    held = _stretches([count for _, count in queue.after]) if queue else []
+    tape = [(count / queue.capacity, _color("in_batch" if last else "queue"), "cell") for count, last in held if queue]
     return [
         f'<img alt="" src="{input_image(step.input.values)}">',
         f'<img class="wide" alt="" src="{signed_image(by_position(step.contexts.values, step.target))}">',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,15 @@ def mode(page: Page) -> str:
     return (page.locator(".cpc-step").get_attribute("class") or "").removeprefix("cpc-step").strip()
 
 
+def played(page: Page) -> float:
+    """For how many seconds the stage has been shown."""
+    shown = """(stage) => {
+        const words = stage.querySelector(".sentence").textContent.split(" ").length;
+        return Number(stage.style.getPropertyValue("--passed")) * (3 + words / 5);
+    }"""
+    return float(page.locator(".cpc-step .current").evaluate(shown))
+
+
 def ready(seen: Visit) -> Page:
     seen.page.locator(".cpc-step .node").first.wait_for(timeout=120_000)
     seen.settle()
@@ -82,6 +92,12 @@ def test_it_plays_and_is_led_by_keys(address: str, visit: Callable[..., Visit]) 
     page.get_by_role("button", name="5 Logits").focus()
     page.keyboard.press("Space")
     assert (at(page), mode(page)) == ("5 of 8", "playing")
+    page.get_by_text("most mistaken").click()
+    seen.settle()
+    assert mode(page) == "playing", "another anchor, the same stage"
+    before, began = played(page), time.monotonic()
+    page.wait_for_timeout(1500)
+    assert played(page) - before <= 1.3 * (time.monotonic() - began), "no faster than before"
     page.wait_for_function("document.querySelector('#algorithm-2-line-10.cpc-lit')", timeout=30_000)
     assert at(page) == "6 of 8", "it goes on by itself"
     assert seen.errors == []

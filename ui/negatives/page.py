@@ -140,7 +140,6 @@ def _choose_step(run: str, steps: list[int]) -> int | None:
         format_func=lambda one: f"{one:,} (now)" if one == now else f"{one:,}",
         key=key,
         width=130,
-        disabled=len(steps) == 1,
         help=f"The negatives at this step. Earlier ones are there where the run keeps weight snapshots (a setting). "
         f"{define('weight_snapshot')}",
     )

@@ -78,7 +78,8 @@ export default function ({ parentElement, data }) {
     film.mode === "playing" ? pause() : play();
   };
 
-  const timer = setInterval(() => {
+  clearInterval(film.timer); // this is called again for every other anchor
+  film.timer = setInterval(() => {
     light(stages[film.at].dataset.lines.split(" ")); // the page may have drawn the lines again
     if (film.mode !== "playing") return;
     film.passed += TICK / 1000;
@@ -127,5 +128,5 @@ export default function ({ parentElement, data }) {
     }
   };
   draw();
-  return () => clearInterval(timer);
+  return () => clearInterval(film.timer);
 }

@@ -105,7 +105,7 @@ def test_it_plays_and_is_led_by_keys(address: str, visit: Callable[..., Visit]) 
 
 
 def test_it_rests_where_motion_is_not_wanted_and_fits_a_phone(address: str, visit: Callable[..., Visit]) -> None:
-    seen = visit(address, viewport={"width": 390, "height": 844}, reduced_motion="reduce")
+    seen = visit(address, viewport={"width": 390, "height": 844}, reduced_motion="reduce", has_touch=True)
     page = ready(seen)
     assert (at(page), mode(page)) == ("1 of 8", "")
     for name in ("Next", "Next", "Back", "Next"):
@@ -117,8 +117,12 @@ def test_it_rests_where_motion_is_not_wanted_and_fits_a_phone(address: str, visi
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= 390
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390
+    page.get_by_role("button", name="8 Enqueue").tap()
+    top = page.locator("#stage-8").evaluate("(panel) => panel.getBoundingClientRect().top")
+    assert 100 < top < 700, "what was opened is in sight, though what was above it has closed"
     page.get_by_role("button", name="Play", exact=True).click()
     assert mode(page) == "playing"
     assert page.locator(".cpc-step").evaluate(MOVING) == 0, "stages follow each other without motion"
-    assert page.locator("#stage-1").is_hidden()
+    assert at(page) == "1 of 8", "from the end it begins again"
+    assert page.locator("#stage-8").is_hidden()
     assert seen.errors == []

@@ -51,16 +51,17 @@ export default function ({ parentElement, data }) {
     draw();
   };
   // Where the stages lie below one another, the next one may be out of sight: it is shown to a reader who follows.
-  const follow = (from) => {
-    const box = stages[from].querySelector(".node").getBoundingClientRect();
-    if (box.bottom < 0 || box.top > innerHeight) return;
+  const follows = () => {
+    const box = stages[film.at].querySelector(".node").getBoundingClientRect();
+    return box.bottom > 0 && box.top < innerHeight;
+  };
+  const show = () => {
     const panel = stages[film.at].querySelector(".panel");
     panel.scrollIntoView({ block: "nearest", behavior: calm.matches ? "auto" : "smooth" });
   };
   const step = (to) => {
-    const from = film.at;
     go(to, "still");
-    follow(from);
+    show();
     const panel = stages[film.at].querySelector(".panel");
     root.querySelector(".said").textContent =
       `${panel.getAttribute("aria-label")}. ${panel.querySelector(".sentence").textContent}`;
@@ -87,8 +88,9 @@ export default function ({ parentElement, data }) {
     stages[film.at].style.setProperty("--passed", Math.min(film.passed / whole, 1));
     if (film.passed < whole) return;
     if (film.at === last) return go(last, "still");
+    const watched = follows();
     go(film.at + 1, "playing");
-    follow(film.at - 1);
+    if (watched) show();
   }, TICK);
 
   root.querySelector(".back").onclick = () => step(film.at - 1);

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..model import Encoding
 from ..negatives.identity import item_index
 from ..sources import Keys
 from ..terms import Modality
@@ -21,7 +20,7 @@ from ..training.objectives.item_term import one_view
 from ..training.objectives.pair_term import class_pair_loss, pair_loss
 from ..training.objectives.regularizers import vicreg
 from ..training.schedule import learning_rate
-from .frozen import Batch, Frozen
+from .frozen import Frozen
 from .past import Term
 from .what_if import Outcome
 
@@ -112,10 +111,10 @@ def one_step(frozen: Frozen, outcome: Outcome) -> OneStep:
         frozen: the loss that the anchor is of.
         outcome: of this anchor under the run's own settings (`what_if.what_if`).
     """
-    batch, lineup = frozen.batch, outcome.lineup
-    forward, modality = batch.forward, frozen.modality
+    lineup, inputs = outcome.lineup, frozen.inputs
+    forward, modality = frozen.batch.forward, frozen.modality
     items, part = len(forward.rows), lineup.part
-    begins = [sum(count for _, count in frozen.inputs.parts[:i]) for i in range(len(frozen.inputs.parts))]
+    begins = [sum(count for _, count in inputs.parts[:i]) for i in range(len(inputs.parts))]
     offset = lineup.anchor - max(begin for begin in begins if begin <= lineup.anchor)
     features = forward.inputs[modality]
     encoding, row = forward.encodings[modality], offset % items
@@ -124,15 +123,16 @@ def one_step(frozen: Frozen, outcome: Outcome) -> OneStep:
         if offset >= items and forward.other is not None:  # anchors of the other view, whose latents were not kept
             features = forward.other[modality]
             with torch.no_grad():
-                encoding = _of_one(batch, modality, features[row : row + 1])
+                encoding = frozen.opened.trainer.network({modality: features[row : row + 1]})[modality]
     else:
-        row = offset // (dict(frozen.inputs.parts)[part] // items)
-        futures, length = frozen.inputs.futures, encoding.latents.shape[1]
-        target = int(frozen.inputs.positives[lineup.anchor]) % futures.length + length - futures.length
+        row = offset // (dict(inputs.parts)[part] // items)
+        futures, length = inputs.futures, encoding.latents.shape[1]
+        target = int(inputs.positives[lineup.anchor]) % futures.length + length - futures.length
         begin = target - int(part) if part.isdigit() else None
     of_item = row if len(encoding.latents) == items else 0
     shape = (items, *encoding.latents.shape[1:])
-    vector, positive = (x.detach() for x in _vectors(frozen, lineup.anchor))
+    vector = inputs.anchors[lineup.anchor].detach().float()
+    positive = inputs.futures.vectors[inputs.positives[lineup.anchor]].detach().float()
     gradient, arrows = _gradient(frozen, outcome, vector, positive)
     return OneStep(
         number=frozen.opened.step + 1,
@@ -150,17 +150,6 @@ def one_step(frozen: Frozen, outcome: Outcome) -> OneStep:
         arrows=arrows,
         queue=_turnover(frozen, lineup.item),
     )
-
-
-def _of_one(batch: Batch, modality: Modality, features: Tensor) -> Encoding:
-    encodings: dict[Modality, Encoding] = batch.opened.trainer.network({modality: features})
-    return encodings[modality]
-
-
-def _vectors(frozen: Frozen, anchor: int) -> tuple[Tensor, Tensor]:
-    """The anchor's (d,) and its positive's (d,)."""
-    inputs = frozen.inputs
-    return inputs.anchors[anchor].float(), inputs.futures.vectors[inputs.positives[anchor]].float()
 
 
 def _predicted(frozen: Frozen, part: str) -> tuple[int, ...]:

@@ -1,9 +1,10 @@
-"""How fast the Negatives page answers: a batch rebuilt, a line-up, and a what-if.
+"""How fast the Negatives page answers: a batch rebuilt, a line-up, a step slowly, and a what-if.
 
     python -m benchmarks.anatomy [--preset P] [--data PATH] [--threads N] [--rounds N] [--json] [--out F]
 
 Trains a few steps of the preset first. `cifar10` looks for its data in $CPC_SHARED/data, or in `shared/data` beside the
-repository. Aims at the cifar10 preset on 2 threads: a line-up within 500 ms, a what-if within 300 ms.
+repository. Aims at the cifar10 preset on 2 threads: a line-up within 500 ms, a what-if within 300 ms, the
+stages of a step for one anchor within 500 ms.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from benchmarks.timing import alternate, deliver, machine, milliseconds, shared_
 from cpc_engine import preset
 from cpc_engine.anatomy.frozen import Batch
 from cpc_engine.anatomy.lineup import line_up
+from cpc_engine.anatomy.one_step import one_step
 from cpc_engine.anatomy.opened import Opened
 from cpc_engine.anatomy.what_if import what_if
 from cpc_engine.data import load_dataset
@@ -51,6 +53,7 @@ def measure(name: str, data: str | None, threads: int, rounds: int) -> tuple[dic
         for (term, modality), frozen in batch.losses.items():
             asked: dict[str, Any] = {"batch": lambda: Batch(opened, 0)}
             asked["line-up"] = lambda frozen=frozen: line_up(frozen, 0)
+            asked["one step"] = lambda frozen=frozen: one_step(frozen, what_if(frozen, 0))
             for words, settings in CHANGES.items():
                 other = opened.config.replace(settings)
                 asked[f"what-if, {words}"] = lambda frozen=frozen, other=other: what_if(frozen, 0, other)

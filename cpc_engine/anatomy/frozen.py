@@ -35,7 +35,9 @@ class Batch:
     Attributes:
         forward: what the network makes of the batch.
         replaced: whether an item was replaced.
+        item_keys: of the item-level term, by modality; empty without it.
         losses: by term and modality.
+        after: state of the random numbers once all negatives are drawn, from which the step fills its queues.
 
     Raises:
         RunError: what the network makes of the batch is not finite.
@@ -53,7 +55,7 @@ class Batch:
             trainer.generator.set_state(opened.random)
             trainer.network.train()
             self.forward: Forward = trainer.forward(rows)
-            self._item_keys: dict[Modality, Keys] = {}
+            self.item_keys: dict[Modality, Keys] = {}
             asked = opened.config.sampler.shuffled == "input"
             for modality in self.forward.keys:
                 if asked:
@@ -61,9 +63,10 @@ class Batch:
                 self._freeze("prediction", modality)
             if trainer.item_term is not None and self.forward.other is not None:
                 views = {m: (self.forward.inputs[m], self.forward.other[m]) for m in self.forward.inputs}
-                self._item_keys = trainer.item_term.keys(self.forward.encodings, views, self.forward.origin)
-                for modality in self._item_keys:
+                self.item_keys = trainer.item_term.keys(self.forward.encodings, views, self.forward.origin)
+                for modality in self.item_keys:
                     self._freeze("item", modality)
+            self.after = trainer.generator.get_state()
 
     def _freeze(self, term: Term, modality: Modality) -> None:
         generator = self.opened.trainer.generator
@@ -83,7 +86,7 @@ class Batch:
             scale = trainer.model.scale()
             return trainer.prediction.inputs(modality, encoding, forward.keys, shuffled, forward.origin, scale)
         assert trainer.item_term is not None
-        return trainer.item_term.inputs(modality, encoding, self._item_keys, shuffled, forward.origin)
+        return trainer.item_term.inputs(modality, encoding, self.item_keys, shuffled, forward.origin)
 
     def shuffled(self, term: Term, modality: Modality) -> Keys:
         """The keys of the batch's input with frames or tiles shuffled, which runs without this source do not encode."""

@@ -24,6 +24,7 @@ class Gradients(NamedTuple):
         mass: (b, M) probability of each negative; 0 of what is masked. With p₊ it sums to 1.
         push: (b, M) derivative of the loss by the logit of each negative; 0 of what is masked.
         share: (b, M) push of each negative as a share of all; sums to 1, or to 0 where no negative has a gradient.
+        attraction: (b,) minus the derivative of the loss by the logit of the positive.
     """
 
     losses: Tensor
@@ -31,6 +32,7 @@ class Gradients(NamedTuple):
     mass: Tensor
     push: Tensor
     share: Tensor
+    attraction: Tensor
 
 
 def on_logits(positive: Tensor, negatives: Tensor, weighting: Weighting | None, floor: Tensor) -> Gradients:
@@ -52,7 +54,7 @@ def on_logits(positive: Tensor, negatives: Tensor, weighting: Weighting | None, 
         log_total = logits.logsumexp(1)
         mass = (negatives - log_total[:, None]).exp()
         p = (positive - log_total).exp()
-        losses, push = log_total - positive, mass
+        losses, push, attraction = log_total - positive, mass, 1 - p
     else:
         highest = negatives.amax(1)
         shift = torch.where(highest > -torch.inf, highest, 0.0)
@@ -64,9 +66,10 @@ def on_logits(positive: Tensor, negatives: Tensor, weighting: Weighting | None, 
         mass = weighed.mass[:, None] * exponentials[0]
         terms = [slope[:, None] * e for slope, e in zip(weighed.slopes, exponentials, strict=True)]
         push = sum(terms[1:], terms[0])
+        attraction = push.sum(1) + weighed.floor_pull
     whole = push.sum(1, keepdim=True)
     share = torch.where(whole.abs() > 1e-12, push / whole.clamp(min=1e-12), 0.0)
-    return Gradients(losses, p, mass, push, share)
+    return Gradients(losses, p, mass, push, share, attraction)
 
 
 def effective_number(weights: Tensor) -> Tensor:

@@ -31,8 +31,7 @@ class Strip:
         ages: (n,) int64, steps since they were encoded.
         items: (n,) int64 row among `Opened.items` of the item behind each. positions: (n,) int64 in it.
         second: (n,) int64 rows of the other item of mixtures; None elsewhere.
-        pull: norm of Σ_j push_j k_j over those that count: how far they move the anchor together, since pushes in
-            different directions cancel. In units of the loss's gradient, times τ.
+        push: (d,) Σ_j push_j k_j over those that count: what they add to the loss's gradient on the anchor, times τ.
     """
 
     source: str
@@ -48,7 +47,12 @@ class Strip:
     items: Tensor
     positions: Tensor
     second: Tensor | None
-    pull: float
+    push: Tensor
+
+    @property
+    def pull(self) -> float:
+        """The length of `push`: how far they move the anchor together, since pushes in different directions cancel."""
+        return float(self.push.norm())
 
     @property
     def total(self) -> float:
@@ -96,6 +100,7 @@ class Lineup:
         loss: in nats. positive: p₊. similarity: to the positive, not divided by τ.
         strips: by source, in the order of the candidates.
         effective: how many negatives of equal weight would pull alike.
+        attraction: how strongly the positive attracts: minus the derivative of the loss by its logit.
     """
 
     anchor: int
@@ -108,6 +113,7 @@ class Lineup:
     similarity: float
     strips: dict[str, Strip]
     effective: float
+    attraction: float
 
     @property
     def strongest(self) -> str | None:
@@ -157,7 +163,7 @@ def line_up_of(frozen: Frozen, anchor: int, inputs: LossInputs, candidates: Cand
             items=item_index(source.ids),
             positions=source.ids & NO_POSITION,
             second=None if source.second is None else item_index(source.second),
-            pull=float((push @ source.vectors.float()).norm()),
+            push=push @ source.vectors.detach().float(),
         )
     return Lineup(
         anchor=anchor,
@@ -170,6 +176,7 @@ def line_up_of(frozen: Frozen, anchor: int, inputs: LossInputs, candidates: Cand
         similarity=float(similarity),
         strips=strips,
         effective=float(effective_number(found.push[0])),
+        attraction=float(found.attraction),
     )
 
 

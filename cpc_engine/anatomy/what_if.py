@@ -21,6 +21,7 @@ class Outcome:
 
     Attributes:
         loss: in nats, averaged over horizons as it is recorded.
+        weighted: in nats, with the weights that its parts have in training.
         accuracy: share of anchors whose positive scores at least as high as every negative.
         positive_mass: p₊ averaged over anchors.
         sources: statistics of the whole batch per source, as they are recorded.
@@ -29,6 +30,7 @@ class Outcome:
     """
 
     loss: float
+    weighted: float
     accuracy: float
     positive_mass: float
     sources: dict[str, SourceStats]
@@ -69,6 +71,7 @@ def what_if(frozen: Frozen, anchor: int, config: RunConfig | None = None) -> Out
     stats = result.stats
     return Outcome(
         loss=_recorded(inputs, result.losses),
+        weighted=result.loss.item(),
         accuracy=stats.accuracy,
         positive_mass=stats.positive_mass,
         sources=stats.sources,

@@ -30,6 +30,7 @@ PAGES = {
     "runs?look=Cards": "[class*='st-key-drawing-'] svg",
     f"compare?runs={RUN},example-tones": ".st-key-report button",
     f"explore?run={RUN}": ".st-key-explored-map .cpc-scatter .main-svg",
+    f"negatives?run={RUN}&view=step": ".cpc-step .node",
     f"place?run={RUN}": ".cpc-scatter .main-svg",
 }
 

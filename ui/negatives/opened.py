@@ -13,6 +13,7 @@ from ..shell.session import open_run
 if TYPE_CHECKING:
     from cpc_engine.anatomy.choice import Survey
     from cpc_engine.anatomy.frozen import Batch, Frozen
+    from cpc_engine.anatomy.one_step import OneStep
     from cpc_engine.anatomy.opened import Opened
     from cpc_engine.anatomy.over_time import Distribution, Staleness
     from cpc_engine.anatomy.past import Term
@@ -77,6 +78,14 @@ def present(opening: Opening, row: int | None, which: tuple[Term, Modality], anc
     from cpc_engine.anatomy.what_if import what_if
 
     return what_if(batch(opening, row).losses[which], anchor)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def stepped(opening: Opening, row: int | None, which: tuple[Term, Modality], anchor: int) -> OneStep:
+    """What the step makes that trains on a batch, for one anchor of it."""
+    from cpc_engine.anatomy.one_step import one_step
+
+    return one_step(batch(opening, row).losses[which], present(opening, row, which, anchor))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -20,6 +20,7 @@ from ..shell.session import chosen_run, open_run, runs
 if TYPE_CHECKING:
     from cpc_engine.storage.info import RunInfo
 
+VIEWS = {"anchor": "Its negatives", "step": "One step, slowly"}
 CSS = """
 .block-container { padding-top: 4.2rem; max-width: 96rem; }
 .block-container h1 { padding: 0; font-size: 1.3rem; }
@@ -36,13 +37,30 @@ def show() -> None:
         f'[class*="st-key-candidate-{name}-"] {{ border-color: {SOURCE_STYLES[name].color}; }}' for name in SOURCES
     ]
     st.html(f"<style>{CSS}{''.join(colors)}</style>")
-    st.title("Negatives of one anchor", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.title("Negatives of one anchor", anchor=False, width="content")
+        slowly = _choose_view() == "step"
     with plain_errors():
         controls = st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="which")
         with controls:
             run = _choose_run()
         if run:
-            _show_run(run, controls)
+            _show_run(run, controls, slowly)
+
+
+def _choose_view() -> str:
+    """What is shown of the anchor, chosen or in the address."""
+    key = "negatives-view"
+    if key not in st.session_state:
+        st.session_state[key] = "step" if st.query_params.get("view") == "step" else "anchor"
+    view = st.segmented_control(
+        "View", list(VIEWS), required=True, format_func=VIEWS.__getitem__, key=key, label_visibility="collapsed"
+    )
+    if view == "step":
+        st.query_params["view"] = "step"
+    else:
+        st.query_params.pop("view", None)
+    return str(view)
 
 
 def _choose_run() -> str | None:
@@ -67,10 +85,11 @@ def _label(info: RunInfo) -> str:
     return f"{info.name or info.id} · {info.data.get('name', info.status)}"
 
 
-def _show_run(run: str, controls: st.delta_generator.DeltaGenerator) -> None:
+def _show_run(run: str, controls: st.delta_generator.DeltaGenerator, slowly: bool) -> None:
     from .anchor import choose_anchor, choose_loss
     from .opened import Opening, opened, stamp
     from .over_time import show_over_time
+    from .step.view import show_step
     from .view import show_anchor
 
     opening = Opening(run, stamp(run), st.session_state.get(f"data-{run}") or None)
@@ -92,6 +111,9 @@ def _show_run(run: str, controls: st.delta_generator.DeltaGenerator) -> None:
             f"This run stores no queue. It was filled again from the {source.refilled} batches before, encoded by the "
             "network as it is now: ages are right, drift is not shown."
         )
+    if slowly:
+        show_step(chosen)
+        return
     show_anchor(chosen)
     show_over_time(chosen, steps)
 
@@ -118,7 +140,6 @@ def _choose_step(run: str, steps: list[int]) -> int | None:
         format_func=lambda one: f"{one:,} (now)" if one == now else f"{one:,}",
         key=key,
         width=130,
-        disabled=len(steps) == 1,
         help=f"The negatives at this step. Earlier ones are there where the run keeps weight snapshots (a setting). "
         f"{define('weight_snapshot')}",
     )

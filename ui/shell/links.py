@@ -14,11 +14,15 @@ from .session import has_map
 
 def train_like(config: RunConfig, label: str, changes: Mapping[str, Any] | None = None) -> None:
     """A link to the Train page with the settings of `config` and `changes` to them; name and note are left empty."""
+    st.page_link("pages/train.py", label=label, icon=":material/tune:", query_params=train_address(config, changes))
+
+
+def train_address(config: RunConfig, changes: Mapping[str, Any] | None = None) -> dict[str, str | list[str]]:
+    """What the address of the Train page asks for to begin with these settings, without name and note."""
     from cpc_engine.comparison.commands import nearest_preset
 
     name, settings = nearest_preset(config.replace({"run.name": "", "run.note": "", **(changes or {})}))
-    address: dict[str, str | list[str]] = {"preset": name, "set": settings}
-    st.page_link("pages/train.py", label=label, icon=":material/tune:", query_params=address)
+    return {"preset": name, "set": settings}
 
 
 def look_into(run: str) -> None:

@@ -28,6 +28,11 @@ GROUPS = {
 DEVICE = "run.device"  # above the groups, as a list of what this machine has
 
 
+def asked_setting() -> str:
+    """The setting that the address leads to (`?settings=sampler.sigma`); empty where it names none."""
+    return st.query_params.get("settings", "")
+
+
 def show_form(config: RunConfig, base: RunConfig, changes: Changes, reach: Reach, changed: Callable[[], None]) -> None:
     """Draw the form.
 
@@ -40,7 +45,9 @@ def show_form(config: RunConfig, base: RunConfig, changes: Changes, reach: Reach
     if reach == "next":  # a run that is there is named beside its title
         for setting in (setting for setting in settings_of(["run"]) if setting.path in labels):
             draw_setting(setting, base, changes, "train", changed)
-    group = st.selectbox("Group", list(GROUPS), index=1, key="group", persist_state="session")
+    section = asked_setting().partition(".")[0]
+    first = next((name for name, sections in GROUPS.items() if section in sections), "Negatives")
+    group = st.selectbox("Group", list(GROUPS), list(GROUPS).index(first), key="group", persist_state="session")
     for section in sections_of_data(GROUPS[group], config):
         if len(GROUPS[group]) > 1:
             st.subheader(section.capitalize(), anchor=False)

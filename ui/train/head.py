@@ -52,6 +52,13 @@ def show_run_head(run: Run, reach: Reach) -> None:
                 st.page_link(
                     "pages/negatives.py", label="Negatives", icon=":material/compress:", query_params={"run": run.id}
                 )
+                address = {"run": run.id, "view": "step"}
+                st.page_link(
+                    "pages/negatives.py",
+                    label="One step, slowly",
+                    icon=":material/slow_motion_video:",
+                    query_params=address,
+                )
             train_like(config, "Train one like it")
             st.page_link("pages/train.py", label="New run", icon=":material/add:", query_params={"preset": "tones"})
             if not info.is_example and reach == "next" and st.button("Delete", icon=":material/delete:", key="delete"):

@@ -17,7 +17,7 @@ from ..shell.compat import inside_app
 from ..shell.errors import sentence
 from ..shell.session import chosen_run, open_run
 from .draft import configuration, draft
-from .form import show_form
+from .form import asked_setting, show_form
 from .head import is_ready, show_begin, show_export, show_run_head
 from .live import show_live
 from .own_data import show_data
@@ -66,7 +66,7 @@ def _panel(run: Run | None, right: st.delta_generator.DeltaGenerator) -> None:
     changed = sender(run, reach)
     with st.container(key="sources", gap="xsmall"):
         Sampler(config, base, changes, reach, changed).show()
-    with st.expander("All settings", key="all-settings"):
+    with st.expander("All settings", expanded=asked_setting() != "", key="all-settings"):
         show_form(config, base, changes, reach, changed)
     show_export(name, changes, config)
     if not run:

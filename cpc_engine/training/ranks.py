@@ -10,6 +10,7 @@ because the backward pass of the gather multiplies by W: the mean over ranks is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -142,9 +143,9 @@ def peers() -> Iterator[None]:
     """
     try:
         yield
-    except RuntimeError as error:
-        reason = str(error).partition("\n")[0]
-        raise ClusterError(f"another device of the run has gone ({reason[:200]})") from None
+    except RuntimeError as error:  # "[file:line] what is wrong. What to do about it"
+        reason = re.sub(r"^\[\S+\] ", "", str(error).partition("\n")[0]).partition(". ")[0]
+        raise ClusterError(f"another rank of the run has gone ({reason[:200]})") from None
 
 
 def _has_rows(tensor: Tensor) -> bool:

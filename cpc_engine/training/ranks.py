@@ -145,7 +145,7 @@ def peers() -> Iterator[None]:
         yield
     except RuntimeError as error:  # "[file:line] what is wrong. What to do about it"
         reason = re.sub(r"^\[\S+\] ", "", str(error).partition("\n")[0]).partition(". ")[0]
-        raise ClusterError(f"another rank of the run has gone ({reason[:200]})") from None
+        raise ClusterError(f"another rank of the run has gone, or does not answer ({reason[:200]})") from None
 
 
 def _has_rows(tensor: Tensor) -> bool:

@@ -171,6 +171,9 @@ class Trainer:
 
         Returns:
             The record of the step, or None if `record` is False.
+
+        Raises:
+            ClusterError: another rank has gone. Weights, queues and `steps_done` are as before.
         """
         began = time.perf_counter()
         step, config = self.steps_done, self.config

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from cpc_engine.config import RunConfig
 from cpc_engine.errors import ClusterError
-from cpc_engine.execution.ranks.line import Line
+from cpc_engine.execution.ranks.line import Line, leave
 from cpc_engine.sources import SOURCES
 from cpc_engine.training.ranks import ALONE, ManyRanks, Ranks
 from cpc_engine.training.trainer import Trainer
@@ -109,7 +109,7 @@ def one_rank(rank: int, count: int, folder: Path) -> None:
     line.check_same("ab", "data")
     with pytest.raises(ClusterError, match=f"rank {count - 1} has other data than rank 0"):
         line.check_same("ab" if rank < count - 1 else "cd", "data")
-    line.close()
+    leave()
 
 
 def main(folder: Path) -> None:

@@ -21,8 +21,7 @@ from ...training.ranks import ManyRanks
 from ...training.trainer import Trainer
 from ..device import fabric_on, pick_precision, torch_settings
 from .layout import Layout
-from .lead import LEFT
-from .line import Line, Word, version
+from .line import LEFT, Line, Word, leave, version
 
 
 def follow(place: Layout, folder: Path | None = None) -> int:
@@ -36,7 +35,7 @@ def follow(place: Layout, folder: Path | None = None) -> int:
         line = Line(place.rank, place.count, folder)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         _take_part(line, place)
-        line.close()
+        leave()
     except ClusterError as error:
         if folder is None:  # else rank 0 tells
             print(f"rank {place.rank}: {error}", file=sys.stderr)

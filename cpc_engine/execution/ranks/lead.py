@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,11 +26,10 @@ from ...training.trainer import Trainer
 from ..device import usable_cores
 from ..execute import Observer, State, execute
 from .layout import Layout
-from .line import PATIENCE, Line, Word, version
+from .line import LEFT, PATIENCE, Line, Word, leave, version
 from .team import Team
 
 LEAVE, FIND, LOOK = 10.0, 3.0, 0.05  # s for the others to end, to find which has gone, and between two looks at them
-LEFT = 3  # exit code of a rank that another one has left
 _ONE = threading.Lock()  # a process has one process group
 
 
@@ -61,6 +60,7 @@ class Lead(Team):
         self._others: dict[int, subprocess.Popen[bytes]] = {}
         self._folder: Path | None = None  # in which ranks that were started here meet
         self._line: Line | None = None
+        self._dismissed = False
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -72,8 +72,8 @@ class Lead(Team):
             if not self._place.launched:
                 self._folder = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="cpc-ranks-")))
                 self._start(self._folder)
+            self._open.callback(leave)
             self._line = Line(0, self._place.count, self._folder)
-            self._open.callback(self._line.close)
             failed.pop_all()
         return self
 
@@ -120,9 +120,8 @@ class Lead(Team):
     def dismiss(self) -> None:
         if not self._dismissed:
             self._dismissed = True
-            self._say(Word.END)
-
-    _dismissed = False
+            with suppress(ClusterError):  # nothing is asked any more of one that has gone
+                self._say(Word.END)
 
     def _say(self, word: Word, content: bytes = b"") -> None:
         assert self._line is not None

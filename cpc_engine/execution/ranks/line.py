@@ -16,6 +16,7 @@ from ...errors import ClusterError
 from ...training.ranks import peers
 
 PATIENCE = timedelta(minutes=3)  # for an answer of another rank within a step
+LEFT = 3  # exit code of a rank that another one has left
 _PAUSE = timedelta(days=365)  # between two steps: pauses, and metrics of rank 0
 
 
@@ -33,6 +34,12 @@ class Word(IntEnum):
 def version() -> str:
     """Return the version of the package that is installed here."""
     return str(sys.modules[__name__.partition(".")[0]].__version__)
+
+
+def leave() -> None:
+    """Leave the process group, if this process is in one."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 class Line:
@@ -101,7 +108,3 @@ class Line:
         for rank, value in enumerate(found):
             if not value.equal(found[0]):
                 raise ClusterError(f"rank {rank} has other {what} than rank 0")
-
-    def close(self) -> None:
-        """Leave the group."""
-        distributed.destroy_process_group()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from cpc_engine.errors import ConfigError
 from cpc_engine.execution.device import fabric_on
 from cpc_engine.execution.execute import State, execute
 from cpc_engine.execution.place import executor
-from cpc_engine.execution.ranks import lead
+from cpc_engine.execution.ranks import lead, line
 from cpc_engine.execution.ranks.layout import Layout, layout
 from cpc_engine.storage.folder import RunFolder, check_resumable
 from cpc_engine.storage.process import started
@@ -77,6 +78,19 @@ def change(step: int, control: Control) -> None:
         control.change(tiny(**SETTINGS), "sampler.sigma", 1.0)
 
 
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
+    """The processes that a run will start."""
+    others: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def seen(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        others.append(popen(*arguments, **options))
+        return others[-1]
+
+    monkeypatch.setattr(lead.subprocess, "Popen", seen)
+    return others
+
+
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run of one device, whose noise is changed after its third step."""
@@ -113,14 +127,7 @@ def test_a_run_goes_on_with_another_number_of_devices(alone: RunFolder, tmp_path
 def test_a_lost_device_ends_the_run_which_goes_on_without_it(
     alone: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    others = []
-    popen = subprocess.Popen
-
-    def seen(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
-        others.append(popen(*arguments, **options))
-        return others[-1]
-
-    monkeypatch.setattr(lead.subprocess, "Popen", seen)
+    others = watched(monkeypatch)
     folder = new(tmp_path)
 
     def kill(step: int, control: Control) -> None:
@@ -178,6 +185,15 @@ def test_what_another_rank_says_is_the_reason(tmp_path: Path, monkeypatch: pytes
     end = train(new(tmp_path), 2)
     assert end.status == "interrupted"
     assert end.message.startswith("rank 1 of 2 has gone (rank 0 has version 0.0 of CPC Lab, this one ")
+
+
+def test_a_device_that_hangs_does_not_hang_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line, "PATIENCE", timedelta(seconds=4))
+    others = watched(monkeypatch)
+    end = train(new(tmp_path), 2, lambda step, control: others[0].send_signal(signal.SIGSTOP) if step == 2 else None)
+    assert end.status == "interrupted"
+    assert end.message.startswith("another rank of the run has gone, or does not answer (Timed out")
+    assert others[0].poll() is not None
 
 
 def test_what_cannot_be_shared_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

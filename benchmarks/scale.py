@@ -31,7 +31,7 @@ from cpc_engine import preset
 from cpc_engine.config import RunConfig
 from cpc_engine.data import load_dataset
 from cpc_engine.execution.device import fabric_on, pick_precision
-from cpc_engine.execution.ranks.line import Line
+from cpc_engine.execution.ranks.line import Line, leave
 from cpc_engine.experiments.recipe import recipe
 from cpc_engine.training.ranks import ALONE, ManyRanks, shares
 from cpc_engine.training.trainer import Trainer
@@ -117,10 +117,10 @@ def measure(name: str, rank: int, count: int, rounds: int) -> dict[str, Any]:
 def one_rank(rank: int, count: int, folder: Path, rounds: int) -> None:
     """Measure all cases as one of the ranks; rank 0 prints what it found."""
     torch.set_num_threads(1)
-    line = Line(rank, count, folder) if count > 1 else None
+    if count > 1:
+        Line(rank, count, folder)
     found = {name: measure(name, rank, count, rounds) for name in CASES}
-    if line is not None:
-        line.close()
+    leave()
     if rank == 0:
         print(json.dumps(found))
 

@@ -188,7 +188,7 @@ def test_what_another_rank_says_is_the_reason(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_device_that_hangs_does_not_hang_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line, "PATIENCE", timedelta(seconds=4))
+    monkeypatch.setattr(line, "PATIENCE", timedelta(seconds=10))
     others = watched(monkeypatch)
     end = train(new(tmp_path), 2, lambda step, control: others[0].send_signal(signal.SIGSTOP) if step == 2 else None)
     assert end.status == "interrupted"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import sys
@@ -52,8 +53,8 @@ PAIRED: list[list[Changes]] = [
 ]
 
 
-def cases(count: int = 20) -> list[Changes]:
-    """Every source of negatives alone, then random mixtures of settings; "modalities" says of what data."""
+def cases() -> list[Changes]:
+    """Every source of negatives alone, then mixtures of settings; "modalities" says of what data."""
     alone = [{"modalities": "both", "optimizer.batch_size": 8, **source.recipe} for source in SOURCES.values()]
     everything = {
         "modalities": "both",
@@ -72,11 +73,13 @@ def cases(count: int = 20) -> list[Changes]:
     }
     found: list[Changes] = [*alone, everything, {**everything, "sampler.key_momentum": 0.0}]
     draw = random.Random(0)
-    while len(found) < count:
-        changes: Changes = {"modalities": draw.choice(["audio", "image", "both"])}
-        for alternatives in CHOICES + (PAIRED if changes["modalities"] == "both" else []):
-            changes |= draw.choice(alternatives)
-        found.append(changes)
+    mixtures: list[Changes] = [{"modalities": kind} for kind in ("audio", "image", "both", "both", "both", "both")]
+    for alternatives in CHOICES + PAIRED:
+        turns = [draw.sample(alternatives, len(alternatives)) for _ in mixtures]  # so that each has its turn
+        places = range(len(mixtures)) if alternatives not in PAIRED else range(2, len(mixtures))
+        for place, one in zip(places, itertools.chain.from_iterable(turns), strict=False):
+            mixtures[place] |= one
+    found += mixtures
     return found
 
 

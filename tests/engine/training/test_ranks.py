@@ -25,7 +25,7 @@ def alone() -> list[dict[str, Tensor]]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("ranks")
-    subprocess.run([sys.executable, "-m", "tests.support.ranked", str(found)], cwd=REPOSITORY, check=True, timeout=120)
+    subprocess.run([sys.executable, "-m", "tests.support.ranked", str(found)], cwd=REPOSITORY, check=True, timeout=280)
     return found
 
 

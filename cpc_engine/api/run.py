@@ -161,11 +161,13 @@ class Run:
 
         return Evaluation(evaluate_run(self.folder, data, progress), self.id)
 
-    def resume(self, progress: bool = True, cluster: str | None = None) -> Run:
+    def resume(
+        self, progress: bool = True, cluster: str | None = None, devices: int | None = None, nodes: int = 1
+    ) -> Run:
         """Train on from the checkpoint and wait for the end; Ctrl-C keeps a usable run.
 
         Args:
-            cluster: where it trains (see `cpc.train`).
+            cluster, devices, nodes: where it trains (see `cpc.train`); it may be elsewhere than before.
 
         Raises:
             RunError: it goes on, has finished, is an example, has lost its checkpoint, failed, or was interrupted.
@@ -175,7 +177,8 @@ class Run:
         from .foreground import execute_here
 
         check_resumable(self.folder)
-        end = execute_here(self.folder, True, executor(cluster), show=progress)
+        execute = executor(cluster, devices=devices, nodes=nodes)
+        end = execute_here(self.folder, True, execute, show=progress)
         if end.status in ("failed", "interrupted"):
             raise RunError(f"{self.id}: {end.message}")
         return self

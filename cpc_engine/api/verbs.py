@@ -36,6 +36,8 @@ def train(
     root: Path | str | None = None,
     progress: bool = True,
     cluster: str | None = None,
+    devices: int | None = None,
+    nodes: int = 1,
 ) -> Run:
     """Train a run and wait for its end; the first Ctrl-C ends it after its step and keeps it.
 
@@ -47,6 +49,7 @@ def train(
         progress: show a bar on stderr.
         cluster: where it trains: "threads" of this process, "local" or "local:N" processes of this machine, or the
             address of a Dask scheduler; $CPC_CLUSTER, or threads, where not given.
+        devices, nodes: share every batch among so many devices of so many machines (docs/scale.md).
 
     Raises:
         ConfigError: no such preset, or a setting that does not exist or fit; no such cluster, or Dask is not installed.
@@ -73,7 +76,7 @@ def train(
         device=device,
         name=name,
     )
-    execute = executor(cluster)
+    execute = executor(cluster, devices=devices, nodes=nodes)
     folder = RunFolder.create(Path(root or default_root()), config)
     end = execute_here(folder, False, execute, show=progress)
     if end.status == "failed" and not end.unexpected and not folder.records():

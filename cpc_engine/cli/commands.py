@@ -18,6 +18,7 @@ from ..api.verbs import configured
 from ..config import RunConfig, all_settings
 from ..errors import ConfigError
 from ..evaluation.probes.plan import time_left
+from ..execution.ranks.layout import Layout, layout
 from ..presets import PRESETS, preset
 from ..storage.folder import default_root
 from ..storage.info import RunInfo
@@ -55,13 +56,18 @@ def list_settings(options: Options) -> int:
 
 def train(options: Options) -> int:
     """Train a new run."""
-    run = api.train(_configured(options), root=options.runs, cluster=options.cluster)
-    return _report(options, run)
+    if (place := layout(options.devices, options.nodes)) and place.rank > 0:
+        return _follow(place)
+    config, where = _configured(options), {"devices": options.devices, "nodes": options.nodes}
+    return _report(options, api.train(config, root=options.runs, cluster=options.cluster, **where))
 
 
 def resume(options: Options) -> int:
     """Resume a run that ended early."""
-    return _report(options, api.open_run(options.run, options.runs).resume(cluster=options.cluster))
+    if (place := layout(options.devices, options.nodes)) and place.rank > 0:
+        return _follow(place)
+    run, where = api.open_run(options.run, options.runs), {"devices": options.devices, "nodes": options.nodes}
+    return _report(options, run.resume(cluster=options.cluster, **where))
 
 
 def fork(options: Options) -> int:
@@ -248,6 +254,13 @@ def _configured(options: Options) -> RunConfig:
         device=options.device,
         name=options.name,
     )
+
+
+def _follow(place: Layout) -> int:
+    """Take part in a run that another process of torchrun leads and reports."""
+    from ..execution.ranks.follow import follow
+
+    return follow(place)
 
 
 def _report(options: Options, run: api.Run) -> int:

@@ -124,4 +124,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     where = "where runs execute: threads, local[:N], tcp://HOST:PORT of a Dask scheduler ($CPC_CLUSTER, or threads)"
     for command in (train, resume, fork, experiment, sweep):
         command.add_argument("--cluster", metavar="C", help=where)
+    for command in (train, resume):
+        command.add_argument(
+            "--devices", type=int, metavar="N", help="share every batch among N GPUs, or N processes of a CPU (1)"
+        )
+        command.add_argument(
+            "--nodes", type=int, default=1, metavar="M", help="machines with N devices each, started by torchrun (1)"
+        )
     return parser.parse_args(list(arguments))

@@ -13,9 +13,13 @@ from ..config import RunSettings
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
+    from lightning_fabric import Fabric
     from lightning_fabric.plugins.precision import Precision as FabricPrecision
 
 Precision = Literal["32-true", "bf16-mixed"]
+
+# Fabric notes once per process that a backward pass is its own, without which the pass of another thread is refused.
+_BACKWARD = threading.Lock()
 
 
 def pick_device(name: str) -> str:
@@ -87,6 +91,21 @@ def precision_plugin(precision: Precision, kind: str) -> FabricPrecision:
     from lightning_fabric.plugins.precision import Precision as FullPrecision
 
     return MixedPrecision("bf16-mixed", kind) if precision == "bf16-mixed" else FullPrecision()
+
+
+def fabric_on(device: str, precision: Precision) -> Fabric:
+    """Return a Fabric for one device, as `pick_device` names it; several threads may train at the same time."""
+    from lightning_fabric import Fabric
+
+    class OneAtATime(Fabric):
+        def backward(self, *arguments: Any, **options: Any) -> None:
+            with _BACKWARD:
+                super().backward(*arguments, **options)
+
+    kind, _, index = device.partition(":")
+    # A plugin object instead of its name, because Fabric prints a line for a name.
+    plugin = precision_plugin(precision, kind)
+    return OneAtATime(accelerator=kind, devices=[int(index)] if index else 1, plugins=plugin)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..data import follow_data, load_dataset
 from ..data.dataset import Dataset, Split
-from ..errors import CpcError, RunError, StorageError
+from ..errors import ClusterError, CpcError, RunError, StorageError
 from ..evaluation.metrics import Encoded, encode, geometry_metrics, queue_drift
 from ..maps.snapshots import SnapshotRecorder
 from ..maps.stored import check_mappable, save_maps
@@ -21,9 +21,11 @@ from ..storage.info import Status
 from ..storage.lock import at_work
 from ..terms import Modality
 from ..training.control import Control
+from ..training.records import StepRecord
 from ..training.trainer import Trainer
-from .device import lower_priority, pick_device, pick_precision, precision_plugin, torch_settings
+from .device import fabric_on, lower_priority, pick_precision, torch_settings
 from .event_files import EventFiles
+from .ranks.team import Team
 from .weight_snapshots import WeightSnapshots
 
 
@@ -44,9 +46,7 @@ class State:
     unexpected: bool = False
 
 
-# Runs of two threads share what torch and Fabric keep once per process: the generator of first weights, and Fabric's
-# note that a backward pass is its own, without which the other run's pass is refused.
-_BUILDING, _BACKWARD = threading.Lock(), threading.Lock()
+_BUILDING = threading.Lock()  # first weights are drawn from a generator that torch keeps once per process
 
 
 class _Diverged(Exception):
@@ -63,6 +63,7 @@ def execute(
     observe: Observer = lambda observed: None,
     resume: bool = False,
     threads: int = 0,
+    team: Team | None = None,
 ) -> State:
     """Train a run, compute its maps, and keep its folder up to date.
 
@@ -72,6 +73,7 @@ def execute(
         observe: called in this thread with every record, phase, and change of state.
         resume: continue from the run's checkpoint, or from the first step if there is none.
         threads: CPU threads of a run whose settings leave them open; 0: all usable cores.
+        team: other processes that take part in its steps; nobody if not given.
 
     Returns:
         The state in which the run ended. No exception is raised: a failure is returned as a state, even if it cannot
@@ -80,18 +82,20 @@ def execute(
     """
     try:
         with at_work(folder.path):
-            return _execute(folder, control, observe, resume, threads)
+            return _execute(folder, control, observe, resume, threads, team or Team())
     except (RunError, StorageError) as error:
         state = State("failed", str(error))
         observe(state)
         return state
 
 
-def _execute(folder: RunFolder, control: Control, observe: Observer, resume: bool, threads: int) -> State:
+def _execute(folder: RunFolder, control: Control, observe: Observer, resume: bool, threads: int, team: Team) -> State:
     """Train the run whose lock is held; only the lock raises."""
     try:
-        with torch_settings(folder.config().run, threads):
-            state = _Execution(folder, control, observe).run(resume)
+        with torch_settings(folder.config().run, threads), team:
+            state = _Execution(folder, control, observe, team).run(resume)
+    except ClusterError as error:
+        state = State("interrupted", f"{error}; the run can be resumed")
     except CpcError as error:
         state = State("failed", str(error))
     except Exception as error:  # whatever fails, a background run must end as "failed" with a reason
@@ -110,8 +114,8 @@ def _execute(folder: RunFolder, control: Control, observe: Observer, resume: boo
 class _Execution:
     """State of one call of `execute`."""
 
-    def __init__(self, folder: RunFolder, control: Control, observe: Observer) -> None:
-        self.folder, self.control, self.observe = folder, control, observe
+    def __init__(self, folder: RunFolder, control: Control, observe: Observer, team: Team) -> None:
+        self.folder, self.control, self.observe, self.team = folder, control, observe, team
         self.config = folder.config()
         self.loss: float | None = None  # of the newest record
         self.event_files: EventFiles | None = None
@@ -122,8 +126,10 @@ class _Execution:
         lower_priority()
         self._status("running")
         trainer = self._trainer()
+        made_from = self.config
         if resume:
             self._restore(trainer)
+        self.team.begin(trainer, made_from)
         if self.config.run.tensorboard:
             self.event_files = EventFiles(self.folder, trainer.steps_done)
         try:
@@ -134,6 +140,7 @@ class _Execution:
         finally:
             if self.event_files is not None:
                 self.event_files.close()
+        self.team.dismiss()
         if status != "stopped":  # a stopped run may be resumed and add further snapshots
             self.snapshots.finish()
         self.observe(Phase("drawing the map", 0.0))
@@ -166,9 +173,7 @@ class _Execution:
 
     def _trainer(self) -> Trainer:
         """Load the data, create the trainer, and write the facts about both to run.json."""
-        from lightning_fabric import Fabric
-
-        device = pick_device(self.config.run.device)
+        device = self.team.device(self.config.run.device)
         settled = follow_data(self.config)
         if settled != self.config:
             values = [f"{path} = {value}" for path, (value, _) in settled.differences(self.config).items()]
@@ -181,24 +186,16 @@ class _Execution:
             self.folder.log(f"skipped {line}")
         for line in data.remarks:
             self.folder.log(line)
-        kind, _, index = device.partition(":")
         precision = pick_precision(self.config.run.precision, device)
-        self.folder.log(f"training on {device}, {precision}")
-        # A plugin object instead of its name, because Fabric prints a line for a name.
-        plugin = precision_plugin(precision, kind)
-
-        class OneAtATime(Fabric):
-            def backward(self, *arguments: Any, **options: Any) -> None:
-                with _BACKWARD:
-                    super().backward(*arguments, **options)
-
-        fabric = OneAtATime(accelerator=kind, devices=[int(index)] if index else 1, plugins=plugin)
+        devices = self.team.describe(device)
+        self.folder.log(f"training on {devices}, {precision}")
+        fabric = fabric_on(device, precision)
         with _BUILDING:
-            trainer = Trainer(self.config, data, fabric)
+            trainer = Trainer(self.config, data, fabric, ranks=self.team.ranks)
         self.snapshots = SnapshotRecorder(self.folder, data, self.config)
         self.weight_snapshots = WeightSnapshots(self.folder, self.config)
         self.folder.update(
-            device=device,
+            device=devices,
             parameters=trainer.model.parameter_count,
             data=data_facts(data),
             steps=self.config.optimizer.steps,
@@ -221,7 +218,7 @@ class _Execution:
             done = trainer.steps_done + 1
             measured = done == total or (self.config.evaluation.every > 0 and done % self.config.evaluation.every == 0)
             recorded = measured or done == 1 or done % self.config.run.record_every == 0
-            record = trainer.step(recorded, self._geometry if measured else None)
+            record = self._step(trainer, recorded, measured)
             if self.weight_snapshots.wants(done) and _is_finite(trainer):
                 self.weight_snapshots.add(done, trainer.state())
             if record is not None:
@@ -233,6 +230,21 @@ class _Execution:
         self._keep_contexts(trainer)
         self._checkpoint(trainer)
         return "finished" if trainer.steps_done >= total else "stopped"
+
+    def _step(self, trainer: Trainer, recorded: bool, measured: bool) -> StepRecord | None:
+        """Take one step; where another rank goes meanwhile, keep a checkpoint of the state before it.
+
+        Raises:
+            ClusterError: another rank has gone.
+        """
+        random = trainer.generator.get_state()
+        try:
+            self.team.step(recorded)
+            return trainer.step(recorded, self._geometry if measured else None)
+        except ClusterError:  # ranks exchange something before the step changes the weights, and never after
+            trainer.generator.set_state(random)
+            self._checkpoint(trainer)
+            raise
 
     def _geometry(self, trainer: Trainer) -> dict[str, float]:
         """Compute the geometry metrics on validation items, and take a snapshot if one is due."""
@@ -282,6 +294,8 @@ class _Execution:
             section, _, name = path.partition(".")
             value = sections[section][name]
             self.folder.append_event({"step": trainer.steps_done, "kind": "change", "setting": path, "value": value})
+        if record:
+            self.team.change(self.config)
 
     def _event(self, trainer: Trainer, kind: str) -> None:
         self.folder.append_event({"step": trainer.steps_done, "kind": kind})

@@ -1,4 +1,4 @@
-"""Where runs execute: in threads of this process, or on a Dask cluster. A setting of the app, not of a run."""
+"""Where runs execute: in threads of this process, on several devices, or on a Dask cluster. No setting of a run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..extras import extra
 from ..storage.folder import RunFolder
 from ..training.control import Control
 from .execute import Observer, State, execute
+from .ranks.layout import layout
 
 VARIABLE = "CPC_CLUSTER"
 THREADS = "threads"
@@ -43,17 +44,27 @@ def place_of(cluster: str | None = None) -> str | None:
     raise ConfigError(f"{chosen!r} is no cluster: threads, local, local:N, or tcp://HOST:PORT of a scheduler")
 
 
-def executor(cluster: str | None = None, connect: bool = True) -> Executor:
+def executor(cluster: str | None = None, connect: bool = True, devices: int | None = None, nodes: int = 1) -> Executor:
     """Return the function that executes runs there.
 
     Args:
         cluster: see `place_of`.
         connect: wait for an answer of the cluster; else a run is interrupted where there is none.
+        devices, nodes: share the batches of each run among so many devices of so many machines (see `ranks.layout`).
 
     Raises:
-        ConfigError: no such cluster, or Dask is not installed. ClusterError: no scheduler answers.
+        ConfigError: no such cluster, Dask is not installed, or there cannot be so many devices.
+        ClusterError: no scheduler answers.
     """
-    address = place_of(cluster)
+    address, place = place_of(cluster), layout(devices, nodes)
+    if place is not None:
+        if address is not None:
+            raise ConfigError(f"--devices shares a run among devices of this machine: it cannot go to {address}, too")
+        if place.rank > 0:
+            raise ConfigError(f"process {place.rank} of torchrun follows: start it with -m cpc_engine train or resume")
+        from .ranks.lead import execute_on
+
+        return partial(execute_on, place=place)
     if address is None:
         return execute
     extra("distributed", "cluster")

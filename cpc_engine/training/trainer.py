@@ -34,6 +34,7 @@ from .objectives.origin import Origin
 from .objectives.pair_term import class_pair_loss, pair_loss
 from .objectives.prediction import PredictionTerm
 from .objectives.regularizers import vicreg
+from .ranks import ALONE, Ranks
 from .records import ModalityRecord, StepRecord, loss_record, prediction_record
 from .schedule import learning_rate
 from .states import with_prefix
@@ -68,6 +69,7 @@ class Trainer:
         data: the data set. The network is created on its device.
         fabric: sets up device and precision.
         model: a network to go on with; a new one by default.
+        ranks: the processes that share every batch; this one alone by default.
 
     Attributes:
         model: the network.
@@ -90,8 +92,15 @@ class Trainer:
         (1, ['image'])
     """
 
-    def __init__(self, config: RunConfig, data: Dataset, fabric: Fabric, model: MultiModalCPC | None = None) -> None:
-        self.config, self.data, self.fabric = config, data, fabric
+    def __init__(
+        self,
+        config: RunConfig,
+        data: Dataset,
+        fabric: Fabric,
+        model: MultiModalCPC | None = None,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        self.config, self.data, self.fabric, self.ranks = config, data, fabric, ranks
         device = data.train.labels.device
         self.model = new_model(config, data) if model is None else model
         self.ema: nn.ModuleDict | None = None
@@ -99,8 +108,10 @@ class Trainer:
             self.ema = copy.deepcopy(self.model.encoders).requires_grad_(False)
         self.generator = torch.Generator(device).manual_seed(config.run.seed)
         self.views = Views(config, self.model, data.train, self.generator)
-        self.prediction = PredictionTerm(config, self.model, self.ema, self.generator)
-        self.item_term = ItemTerm(config, self.model, self.ema, self.generator) if config.loss.item_weight > 0 else None
+        self.prediction = PredictionTerm(config, self.model, self.ema, self.generator, ranks)
+        self.item_term: ItemTerm | None = None
+        if config.loss.item_weight > 0:
+            self.item_term = ItemTerm(config, self.model, self.ema, self.generator, ranks)
         self.order = batch_order(config, data.train)
         optimizer = torch.optim.AdamW(
             [p for p in self.model.parameters() if p.requires_grad],
@@ -160,6 +171,9 @@ class Trainer:
 
         Returns:
             The record of the step, or None if `record` is False.
+
+        Raises:
+            ClusterError: another rank has gone. Weights, queues and `steps_done` are as before.
         """
         began = time.perf_counter()
         step, config = self.steps_done, self.config
@@ -204,6 +218,7 @@ class Trainer:
             loss = loss + config.loss.pair_weight * pair
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
+        self.ranks.average(self.model.parameters())
         norm = self._clip()
         if not watched or bool(torch.isfinite(loss) & torch.isfinite(norm)):
             self.optimizer.step()
@@ -248,7 +263,8 @@ class Trainer:
         inputs = self.views.features(window)
         same = self.views.features(window) if config.context.other_view else None
         other = self.views.features(self.views.window(rows)) if config.loss.compares_items else None
-        encodings: dict[Modality, Encoding] = self.network(inputs, same if self.ema is None else None, other)
+        encodings: dict[Modality, Encoding]
+        encodings = self.ranks.apply(self.network, inputs, same if self.ema is None else None, other)
         drawn = rows.to(self.generator.device)
         items = {m: numbers[drawn] for m, numbers in self._contents.items()}
         origin = Origin(items, window.batch.labels, self._pairs[drawn], window.places)
@@ -269,10 +285,10 @@ class Trainer:
             shuffled = shuffle_tiles(features, SHUFFLE_TILE, self.generator)
         encoded: Encoded
         if self.ema is None:
-            encoded = self.model.encoders[modality](shuffled)
+            encoded = self.ranks.apply(self.model.encoders[modality], shuffled)
             return encoded
         with torch.no_grad():
-            encoded = self.ema[modality](shuffled)
+            encoded = self.ranks.apply(self.ema[modality], shuffled)
         return encoded
 
     def _clip(self) -> Tensor:

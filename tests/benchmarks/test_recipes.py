@@ -23,6 +23,7 @@ from benchmarks import (
     ordering,
     place,
     presets,
+    scale,
     search,
     training,
     typicality,
@@ -142,6 +143,15 @@ def test_a_search_of_open_values_keeps_both_presets(kept: Main, monkeypatch: pyt
         assert set(search.RANGES) <= set(config["changes"])
 
 
+def test_several_ranks_keep_settings_and_data_of_every_case(kept: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"data": "fingerprint", "ms": 2.0, "cpu_ms": 1.0}
+    monkeypatch.setattr(scale, "together", lambda *_: dict.fromkeys(scale.CASES, row))
+    monkeypatch.setattr(scale, "text", lambda document: "")
+    found = kept(scale.main, "--ranks", "1,2", "--repeats", "1")
+    assert found["data"] == dict.fromkeys(scale.CASES, "fingerprint")
+    assert found["configs"]["tones, d = 128"]["settings"]["context"]["latent_dim"] == 128
+
+
 def test_the_loss_and_the_app_keep_theirs(kept: Main, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (loss, ui):
         monkeypatch.setattr(module, "text", lambda document: "")
@@ -169,6 +179,7 @@ def test_these_are_all_that_keep_results() -> None:
             ordering,
             place,
             presets,
+            scale,
             search,
             training,
             typicality,

@@ -23,8 +23,8 @@ def test_the_reader_of_imports_sees_them() -> None:
     """The tests below would pass on an empty graph."""
     assert "cpc_engine.training.trainer" in imports("cpc_engine.execution.execute")
     assert "cpc_engine.data.dataset" in imports("cpc_engine.data")
-    assert "lightning_fabric" in imports("cpc_engine.execution.execute")
-    assert "lightning_fabric" not in imports("cpc_engine.execution.execute", lazy=False)
+    assert "lightning_fabric" in imports("cpc_engine.execution.device")
+    assert "lightning_fabric" not in imports("cpc_engine.execution.device", lazy=False)
     assert "cpc_engine.execution.manager" in imports("cpc_engine")
     assert not {name for name in imports("cpc_engine", lazy=False) if name in modules()}
     assert {"pages.train", "pages.place"} <= imports("app")

@@ -20,6 +20,7 @@ from ...negatives.infonce import InfoNCE
 from ...negatives.sampler import HybridSampler, keys_of
 from ...sources import Keys
 from ...terms import Modality
+from ..ranks import ALONE, Ranks
 from ..states import with_prefix
 from .loss_inputs import LossInputs
 from .origin import Origin
@@ -37,12 +38,18 @@ class ItemTerm:
         model: the network, with heads.
         ema: momentum encoders by modality, which then make the keys; None without momentum.
         generator: source of all random draws.
+        ranks: the processes that share every batch.
     """
 
     def __init__(
-        self, config: RunConfig, model: MultiModalCPC, ema: nn.ModuleDict | None, generator: torch.Generator
+        self,
+        config: RunConfig,
+        model: MultiModalCPC,
+        ema: nn.ModuleDict | None,
+        generator: torch.Generator,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.config, self.model, self.ema = config, model, ema
+        self.config, self.model, self.ema, self.ranks = config, model, ema, ranks
         dim, sampler = config.context.item_dim, with_masks(config)
         self.samplers = {m: HybridSampler(sampler, dim, True, generator) for m in model.modalities}
         self.slow = None if ema is None else copy.deepcopy(self._layers()).requires_grad_(False)
@@ -161,8 +168,10 @@ class ItemTerm:
         """Embeddings (2B, e) that the anchors are compared with: those of the other view of each."""
         if self.ema is None:
             return torch.cat(encoding.both_items()[::-1])
+        encoder = self.ema[modality]
         with torch.no_grad():
-            return self._embedded(modality, self.ema[modality](torch.cat([views[1], views[0]])))
+            both = torch.cat([views[1], views[0]])
+            return self.ranks.apply(lambda features: self._embedded(modality, encoder(features)), both)
 
     def _embedded(self, modality: Modality, encoded: Encoded) -> Tensor:
         """Item embeddings from the layers that make the keys."""

@@ -13,6 +13,7 @@ from ...negatives.infonce import InfoNCE
 from ...negatives.sampler import HybridSampler, keys_of
 from ...sources import Keys
 from ...terms import Modality
+from ..ranks import ALONE, Ranks
 from .loss_inputs import LossInputs
 from .origin import Origin
 
@@ -25,16 +26,22 @@ class PredictionTerm:
         model: the network.
         ema: momentum encoders by modality, which then make the keys; None without momentum.
         generator: source of all random draws.
+        ranks: the processes that share every batch.
 
     Attributes:
         samplers: the sampler of negatives, with its queue, per modality.
     """
 
     def __init__(
-        self, config: RunConfig, model: MultiModalCPC, ema: nn.ModuleDict | None, generator: torch.Generator
+        self,
+        config: RunConfig,
+        model: MultiModalCPC,
+        ema: nn.ModuleDict | None,
+        generator: torch.Generator,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.loss_config: LossConfig = config.loss
-        self.model, self.ema = model, ema
+        self.model, self.ema, self.ranks = model, ema, ranks
         self.samplers: dict[Modality, HybridSampler] = {
             m: HybridSampler(config.sampler, config.context.latent_dim, self._cosine, generator)
             for m in model.modalities
@@ -55,7 +62,7 @@ class PredictionTerm:
         latents = encoding.latents if encoding.view_latents is None else encoding.view_latents
         if self.ema is not None:
             with torch.no_grad():
-                latents = self.ema[modality](features).latents
+                latents = self.ranks.apply(self.ema[modality], features).latents
         return self.keys_of(modality, latents, origin)
 
     def loss(

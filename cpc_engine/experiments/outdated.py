@@ -17,7 +17,6 @@ WITHOUT_RECIPE = frozenset(
         "experiment-ablation_cifar10.json",
         "experiment-cifar10.json",
         "experiment-keypad.json",
-        "experiment-tones.json",
         "experiment-tones_bars.json",
         "folders.json",
         "loss-cpu.json",

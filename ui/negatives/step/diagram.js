@@ -67,6 +67,7 @@ export default function ({ parentElement, data }) {
       `${panel.getAttribute("aria-label")}. ${panel.querySelector(".sentence").textContent}`;
   };
   const play = () => {
+    film.asked = true;
     if (film.mode === "held") film.mode = "playing";
     else go(film.at === last ? 0 : film.at, "playing");
     draw();
@@ -88,7 +89,7 @@ export default function ({ parentElement, data }) {
     stages[film.at].style.setProperty("--passed", Math.min(film.passed / whole, 1));
     if (film.passed < whole) return;
     if (film.at === last) return go(last, "still");
-    const watched = follows();
+    const watched = film.asked && follows(); // what plays unasked leaves the page where it is
     go(film.at + 1, "playing");
     if (watched) show();
   }, TICK);

@@ -35,7 +35,7 @@ from cpc_engine.settings import unknown
 from cpc_engine.storage.folder import RunFolder
 
 LARGEST = 8 * 2**20  # bytes of one example
-_LEFT_OUT = ("checkpoint.safetensors", "log.txt")
+_LEFT_OUT = ("checkpoint.safetensors", "log.jsonl")
 
 
 @dataclass(frozen=True)

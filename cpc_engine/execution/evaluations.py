@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 import time
-import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -88,8 +87,9 @@ class Evaluations:
             except CpcError as error:
                 self._set(run, status="failed", text=str(error))
             except Exception as error:  # the worker must survive for the next run
-                RunFolder(self.root / run).log(traceback.format_exc())
-                self._set(run, status="failed", text=f"unexpected {type(error).__name__}: {error}".partition("\n")[0])
+                id, reason = RunFolder(self.root / run).log_error(error), str(error).partition("\n")[0]
+                text = f"unexpected {type(error).__name__}: {reason} ({id} in log.jsonl)"
+                self._set(run, status="failed", text=text)
 
 
 _EVALUATIONS: dict[Path, Evaluations] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -39,7 +38,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class State:
-    """Status of a run with its reason; `unexpected` marks an error of the engine itself (traceback in log.txt)."""
+    """Status of a run with its reason; `unexpected` marks an error of the engine itself (traceback in log.jsonl)."""
 
     status: Status
     message: str = ""
@@ -100,8 +99,8 @@ def _execute(folder: RunFolder, control: Control, observe: Observer, resume: boo
         state = State("failed", str(error))
     except Exception as error:  # whatever fails, a background run must end as "failed" with a reason
         reason = str(error).partition("\n")[0]
-        state = State("failed", f"unexpected {type(error).__name__}: {reason} (more in log.txt)", unexpected=True)
-        folder.log(traceback.format_exc())
+        id = folder.log_error(error)
+        state = State("failed", f"unexpected {type(error).__name__}: {reason} ({id} in log.jsonl)", unexpected=True)
     try:
         folder.update(status=state.status, message=state.message)
     except CpcError as error:

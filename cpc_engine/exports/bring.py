@@ -24,8 +24,8 @@ from ..storage.folder import PARTS, RunFolder
 from ..storage.info import ACTIVE, is_id
 from ..storage.leftovers import making
 
-LOG = "log.txt"
-FILES = (*(name for names in PARTS.values() for name in names), LOG)  # all others are left out
+LOGS = ("log.jsonl", "log.txt")  # the second of earlier versions
+FILES = (*(name for names in PARTS.values() for name in names), *LOGS)  # all others are left out
 LIMITS = {".json": MAX_JSON, ".jsonl": MAX_LINES, ".txt": MAX_LINES, ".safetensors": MAX_TENSORS}  # bytes
 MAX_BYTES = 4 * 2**30  # of all files together
 MAX_MEMBERS = 10_000

@@ -164,23 +164,13 @@ def read_tensor(path: Path, name: str) -> Tensor:
 
 
 def append_line(path: Path, value: Any) -> None:
-    """Append one value as a JSON line and flush it.
+    """Append one value as a JSON line and flush it, but not through a link, which may leave the folder.
 
     Raises:
         StorageError: the file cannot be written.
     """
-    with storing(path):
-        append_text(path, _line(value))
-
-
-def append_text(path: Path, text: str) -> None:
-    """Append text to a file, but not through a link, which may leave the folder.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    with open(path, "a", encoding="utf-8", opener=_opened) as file:
-        file.write(text)
+    with storing(path), open(path, "a", encoding="utf-8", opener=_opened) as file:
+        file.write(_line(value))
 
 
 def _opened(path: str, flags: int) -> int:

@@ -11,7 +11,7 @@ map.safetensors, map.json                pooled contexts of held-out items and t
 evolution.safetensors, evolution.json    snapshots: the same for validation items at a few steps of the training
 typicality.safetensors                   out-of-distribution references, to score new items
 probe.safetensors, evaluation.json       probes and metrics, once the run was evaluated
-log.txt                                  log of status changes and errors
+log.jsonl                                changes of status, what was skipped, errors (log.txt in earlier versions)
 channel/, .lock                          of a run that was sent to a cluster (see `execution.channel`)
 """
 
@@ -22,18 +22,19 @@ import os
 import secrets
 import threading
 import time
+import traceback
 from dataclasses import asdict, fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
 from ..config import RunConfig, all_settings
-from ..errors import ConfigError, RunError
+from ..errors import ConfigError, RunError, StorageError
 from ..settings import nearest
 from .files import (
     append_line,
-    append_text,
     read_json,
     read_lines,
     read_tensors,
@@ -346,10 +347,18 @@ class RunFolder:
     def _write_info(self, info: RunInfo) -> None:
         write_json(self.path / "run.json", {"format": FORMAT, **asdict(info)})
 
-    def log(self, line: str) -> None:
-        """Append a line with the time to log.txt. Errors are ignored, so that a log never ends a run."""
-        with contextlib.suppress(OSError):
-            append_text(self.path / "log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+    def log(self, message: str, level: Literal["info", "error"] = "info", **facts: str) -> None:
+        """Append {"time" (UTC), "level", "message", …} to log.jsonl; what cannot be written never ends a run."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        with contextlib.suppress(StorageError):
+            append_line(self.path / "log.jsonl", {"time": now, "level": level, "message": message, **facts})
+
+    def log_error(self, error: Exception) -> str:
+        """Append an unexpected error with its traceback; return the id under which it stands there."""
+        id = secrets.token_hex(4)
+        trace = "".join(traceback.format_exception(error))
+        self.log(str(error), "error", id=id, error=type(error).__name__, traceback=trace)
+        return id
 
     def delete(self) -> None:
         """Delete the folder permanently.

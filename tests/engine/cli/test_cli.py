@@ -473,7 +473,7 @@ def test_unreadable_files_are_skipped_counted_and_named(cli: Cli, tmp_path: Path
     assert data["skipped"] == 2
     assert sorted(line.split(":")[0] for line in data["skipped_files"]) == ["cat/broken.wav", "dog/notes.txt"]
     assert sum(data["items"].values()) == 24
-    log = (Path(answer.document["path"]) / "log.txt").read_text()
+    log = (Path(answer.document["path"]) / "log.jsonl").read_text()
     assert "skipped cat/broken.wav" in log
     plain = cli("train", "--preset", "audio_folder", *sets(data__train_items=0, data__test_items=0), "--data", "mine")
     assert "skipped 2 files, for example " in plain.out

@@ -77,5 +77,5 @@ def test_a_run_stores_what_followed(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, config)
     assert execute_here(folder, resume=False).status == "finished"
     assert folder.config().image.size == 64
-    assert "image.size = 64" in (folder.path / "log.txt").read_text()
+    assert "image.size = 64" in (folder.path / "log.jsonl").read_text()
     assert load_dataset(config).image_side == load_dataset(folder.config()).image_side

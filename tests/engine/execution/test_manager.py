@@ -111,7 +111,7 @@ def test_a_stopped_queued_run_ends_at_once_and_can_be_resumed(manager: RunManage
     manager.resume(second)
     manager.stop(first)
     assert status(manager, second, "finished").step == 3
-    assert "stopped" not in (tmp_path / second / "log.txt").read_text()  # its first place in the queue was released
+    assert "stopped" not in (tmp_path / second / "log.jsonl").read_text()  # its first place in the queue was released
 
 
 def test_resume_continues_at_the_checkpoint(manager: RunManager, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_what_is_newer_than_the_checkpoint_goes_before_the_run_goes_on(copied: R
     (copied.path / "snapshot-1.safetensors").write_bytes(b"half")
     WeightSnapshots(copied, copied.config()).go_on(4)
     assert list(kept_snapshots(copied)) == [2, 4]
-    assert "a weight snapshot is lost" in (copied.path / "log.txt").read_text()
+    assert "a weight snapshot is lost" in (copied.path / "log.jsonl").read_text()
 
 
 def test_a_fork_keeps_the_step_where_it_branched_off_and_those_of_its_own(finished: RunFolder, tmp_path: Path) -> None:

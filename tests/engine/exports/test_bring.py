@@ -101,9 +101,9 @@ def test_paths_that_lead_out_are_refused(folder: RunFolder, tmp_path: Path, name
 
 
 def test_links_and_special_files_are_refused(folder: RunFolder, tmp_path: Path) -> None:
-    link = zipfile.ZipInfo(f"{folder.id}/log.txt")
+    link = zipfile.ZipInfo(f"{folder.id}/log.jsonl")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    refused(packed(folder, tmp_path / "a.zip", (link, b"/etc/passwd"), log_txt=None), tmp_path / "runs", "a link")
+    refused(packed(folder, tmp_path / "a.zip", (link, b"/etc/passwd"), log_jsonl=None), tmp_path / "runs", "a link")
     copy = tmp_path / "copy"
     shutil.copytree(folder.path, copy)
     (copy / "evaluation.json").symlink_to("/etc/passwd")

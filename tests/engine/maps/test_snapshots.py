@@ -146,7 +146,7 @@ def test_damaged_files_are_told_and_cost_no_run(tmp_path: Path) -> None:
         load_snapshots(folder)
     assert execute(folder, Control(), resume=True).status == "finished"
     assert loaded(folder).steps[-1] == 4
-    assert "are lost" in (folder.path / "log.txt").read_text()
+    assert "are lost" in (folder.path / "log.jsonl").read_text()
     folder.save_json("evolution", {})
     with pytest.raises(RunError, match=r"evolution\.json is damaged \(modalities: field required\)"):
         load_snapshots(folder)

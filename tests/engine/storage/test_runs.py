@@ -495,9 +495,13 @@ def test_an_unexpected_error_ends_the_run_with_one_line_and_a_logged_traceback(
     monkeypatch.setattr("cpc_engine.execution.execute.geometry_metrics", explode)
     folder = RunFolder.create(tmp_path, tiny())
     end = execute(folder, Control())
-    assert end == State("failed", "unexpected ZeroDivisionError: by zero (more in log.txt)", unexpected=True)
+    lines = [json.loads(line) for line in (folder.path / "log.jsonl").read_text().splitlines()]
+    [line] = [line for line in lines if line["level"] == "error"]
+    message = f"unexpected ZeroDivisionError: by zero ({line['id']} in log.jsonl)"
+    assert end == State("failed", message, unexpected=True)
     assert folder.info().message == end.message
-    assert "Traceback" in (folder.path / "log.txt").read_text()
+    assert (line["error"], line["message"]) == ("ZeroDivisionError", "by zero\nand more")
+    assert "Traceback" in line["traceback"]
 
 
 def test_a_diverged_run_keeps_finite_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

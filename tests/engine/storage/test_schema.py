@@ -204,7 +204,7 @@ def test_a_file_that_is_too_large_is_not_read(run: RunFolder) -> None:
 
 def test_nothing_is_written_through_a_link(run: RunFolder, tmp_path: Path) -> None:
     (tmp_path / "outside").write_text("mine")
-    for name in ("log.txt", "events.jsonl"):
+    for name in ("log.jsonl", "events.jsonl"):
         (run.path / name).unlink()
         (run.path / name).symlink_to(tmp_path / "outside")
     run.log("a line")

@@ -143,7 +143,7 @@ def test_a_killed_worker_loses_no_step(manager: RunManager, tmp_path: Path) -> N
     folder = RunFolder(tmp_path / run)
     os.kill(folder.info().pid, signal.SIGKILL)
     assert status(manager, run, "finished").step == 120
-    assert "its worker was lost" in (folder.path / "log.txt").read_text()
+    assert "its worker was lost" in (folder.path / "log.jsonl").read_text()
     resumed = [event["step"] for event in folder.events() if event["kind"] == "resume"]
     assert len(resumed) == 1
     assert resumed[0] >= 20

@@ -142,6 +142,11 @@ def requeue(study: Study, trial: FrozenTrial) -> None:
     )
 
 
+def abandoned(study: Study) -> list[FrozenTrial]:
+    """Trials that ended because their worker had gone, and that nobody has queued again."""
+    return [t for t in slots(study).values() if t.state.name == "FAIL" and "failed" not in t.user_attrs]
+
+
 def slots(study: Study) -> dict[int, FrozenTrial]:
     """The newest trial of each setting of a sweep, by its number."""
     newest: dict[int, FrozenTrial] = {}

@@ -28,7 +28,7 @@ from ..storage.folder import RunFolder, check_resumable
 from ..storage.info import ACTIVE
 from ..storage.listing import list_runs
 from ..training.control import Control
-from .study import Spec, open_study, quiet_optuna, requeue
+from .study import Spec, abandoned, open_study, quiet_optuna, requeue
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -82,6 +82,12 @@ class Worker:
                 self._one(optuna)
             elif self._study.get_trials(deepcopy=False, states=(running,)):
                 time.sleep(POLL)
+            elif lost := abandoned(self._study):
+                # Whoever saw that their worker is gone is about to queue them, unless it has gone as well.
+                time.sleep(2 * POLL)
+                for trial in abandoned(self._study):
+                    if trial.number in {one.number for one in lost}:
+                        requeue(self._study, trial)
             else:
                 return
 

@@ -11,6 +11,7 @@ from benchmarks import search
 from cpc_engine.comparison.collect import chosen_probes
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.listing import list_runs
+from cpc_engine.sweeps.worker import Worker
 from tests.support.tiny import CHANGES
 
 pytest.importorskip("optuna")
@@ -30,6 +31,8 @@ def test_validation_decides_and_nothing_is_trained_twice(tmp_path: Path, monkeyp
     changes = {path: value for path, value in CHANGES.items() if path != "data.dataset"}
     changes |= {"optimizer.steps": 2, "audio.window_ms": 25.0}
     monkeypatch.setitem(search.PAIRS, "tones_bars", search.Pair("tones", "reference_tones", None, changes))
+    # In this process, since starting another one takes longer than all there is to train.
+    monkeypatch.setattr(search, "run_workers", lambda url, name, root, workers: Worker(url, name, root).work())
     out = tmp_path / "found.json"
     arguments = ["--pairs", "tones_bars", "--trials", "2", "--work", str(tmp_path / "work"), "--out", str(out)]
     search.main(arguments)

@@ -588,7 +588,7 @@ def test_a_run_that_is_active_elsewhere_is_not_resumed(cli: Cli) -> None:
 
 
 def test_ctrl_c_leaves_a_stopped_run_that_resume_completes(cli: Cli, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "cpc_engine", "train", "--preset", "tones", *sets(optimizer__steps=150), "--json"]
+    command = [sys.executable, "-m", "cpc_engine", "train", "--preset", "tones", *sets(optimizer__steps=600), "--json"]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     process = subprocess.Popen(
         command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -605,11 +605,11 @@ def test_ctrl_c_leaves_a_stopped_run_that_resume_completes(cli: Cli, tmp_path: P
     assert (process.returncode, summary["status"]) == (0, "stopped"), err
     assert "Traceback" not in err
     assert "stopping after this step" in err
-    assert 1 <= summary["steps"] < 150
+    assert 1 <= summary["steps"] < 600
     assert cli("embed", summary["run"], sound(tmp_path / "good.wav", 440), "--json").code == 0
     resumed = cli("resume", summary["run"], "--json").document
-    assert (resumed["status"], resumed["steps"]) == ("finished", 150)
-    assert [record["step"] for record in RunFolder(Path(resumed["path"])).records()] == list(range(1, 151))
+    assert (resumed["status"], resumed["steps"]) == ("finished", 600)
+    assert [record["step"] for record in RunFolder(Path(resumed["path"])).records()] == list(range(1, 601))
 
 
 def test_ctrl_c_outside_training_ends_quietly(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

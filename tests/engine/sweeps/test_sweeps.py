@@ -96,6 +96,22 @@ def test_a_stopped_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
     assert len(list_runs(tmp_path)) == 2
 
 
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage")
+def test_a_trial_that_was_given_up_but_not_queued_again_is_taken_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As between the two steps of another machine that has found a worker gone, or after it was killed there."""
+    from optuna.trial import TrialState
+
+    monkeypatch.setattr("cpc_engine.sweeps.worker.POLL", 0.05)
+    spec = Spec(tiny(), Space.of_grid(["loss.temperature=0.1,0.3"]), 2, 1, "spread")
+    study, _, url = begun(tmp_path, spec)
+    study.tell(study.ask(), state=TrialState.FAIL)
+    assert [trial.state.name for trial in slots(study).values()] == ["FAIL", "WAITING"]
+    Worker(url, "s", tmp_path).work()
+    assert [row.status for row in rows(study, spec, tmp_path)] == ["finished", "finished"]
+
+
 def test_tpe_draws_as_many_settings_as_were_asked_for(tmp_path: Path) -> None:
     space = Space.of_document({"loss.temperature": {"low": 0.05, "high": 1, "log": True}})
     spec = Spec(tiny(optimizer__steps=1), space, 3, 1, "spread")

@@ -131,6 +131,6 @@ def test_it_rests_where_motion_is_not_wanted_and_fits_a_phone(address: str, visi
 def test_what_plays_unasked_leaves_the_page_where_it_is(address: str, visit: Callable[..., Visit]) -> None:
     seen = visit(address, viewport={"width": 390, "height": 844})
     page = ready(seen)
-    page.wait_for_function("document.querySelector('.cpc-step .at').innerText === '2 of 8'", timeout=30_000)
+    page.get_by_text("2 of 8").wait_for(timeout=30_000)
     page.wait_for_timeout(800)
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") == 0

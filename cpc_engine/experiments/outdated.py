@@ -19,11 +19,8 @@ WITHOUT_RECIPE = frozenset(
         "experiment-keypad.json",
         "experiment-tones_bars.json",
         "folders.json",
-        "loss-cpu.json",
         "patches.json",
-        "place.json",
         "presets.json",
-        "training-cpu.json",
         "ui.json",
     }
 )

@@ -25,9 +25,10 @@ SIZE: ViewportSize = {"width": 1440, "height": 900}
 MAP = "[class*='st-key-map-'] .cpc-scatter"
 GROWING = "[class*='st-key-evolving-'] .cpc-scatter .main-svg"
 EXPLORED = "[class*='st-key-explore-'] .cpc-scatter"
-# Resolves with the milliseconds from a click on a source's switch to the frame after its slider has come or gone.
+# Resolves with the milliseconds from a click on a source's switch to the frame after its slider has come or gone. The
+# click is made on the input: one that a script makes on the label changes nothing.
 EDIT = """() => new Promise((resolve) => {
-  const button = document.querySelector('.st-key-switch-perturbed label');
+  const button = document.querySelector('.st-key-switch-perturbed input');
   const there = () => Boolean(document.querySelector('.st-key-row-sigma'));
   const before = there(), shown = () => there() !== before;
   const begin = performance.now();

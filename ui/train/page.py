@@ -10,7 +10,6 @@ import streamlit as st
 
 from cpc_engine.errors import CpcError
 from cpc_engine.presets import PRESETS
-from cpc_engine.sources import SOURCES
 
 from ..drawing.palette import SOURCE_STYLES
 from ..shell.compat import inside_app
@@ -77,6 +76,13 @@ def _panel(run: Run | None, right: st.delta_generator.DeltaGenerator) -> None:
 
 @cache
 def _styles() -> str:
-    """The page's style sheet; each card has the color that its source has on the charts."""
-    cards = (f".st-key-source-{name} {{ border-left-color: {SOURCE_STYLES[name].color}; }}" for name in SOURCES)
+    """The page's style sheet; each card has the color that its source has on the charts.
+
+    The mark of a switch is drawn here too: a screen reader would spell out the Markdown of a label.
+    """
+    cards = (
+        f".st-key-source-{name} {{ border-left-color: {style.color}; }}\n"
+        f'.st-key-switch-{name} p::before {{ content: "■ " / ""; color: {style.color}; }}'
+        for name, style in SOURCE_STYLES.items()
+    )
     return "\n".join([Path(__file__).with_name("style.css").read_text(encoding="utf-8"), *cards])

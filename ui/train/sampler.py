@@ -68,10 +68,10 @@ class Sampler:
                     st.caption(words)
 
     def _switch(self, source: NegativeSource, on: bool, absent: bool) -> None:
-        label = f":color[■]{{foreground='{SOURCE_STYLES[source.name].color}'}} {_title(source.label)}"
+        label = _title(source.label)
         help = define(source.name) or source.summary
         if not source.off:
-            st.markdown(f"**{label}**", help=help)
+            st.markdown(f":color[■]{{foreground='{SOURCE_STYLES[source.name].color}'}} **{label}**", help=help)
             return
         key = f"switch-{source.name}"
 
@@ -83,7 +83,7 @@ class Sampler:
 
         st.session_state[key] = on
         fixed = any(self.locked(path) for path in source.off) or (absent and not on)
-        st.toggle(f"**{label}**", key=key, help=help, on_change=switched, disabled=fixed)
+        st.toggle(label, key=key, help=help, on_change=switched, disabled=fixed)
 
     def _settings(self, source: NegativeSource) -> None:
         """A list of choices where the switch is one, and a slider for each number whose size matters."""

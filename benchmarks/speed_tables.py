@@ -45,9 +45,10 @@ def training(d: Document) -> list[str]:
     for name, p in d["presets"].items():
         on, off = p["records_on"], p["records_off"]
         speed = [f"{on['steps_per_s']:.2f}", f"{off['steps_per_s']:.2f}", f"{off['items_per_s']:.0f}"]
+        used = [f"{p['utilization']:.0%}"] if "utilization" in p else []
         gpu = [f"{p['gpu_utilisation']:.0%}"] if "gpu_utilisation" in p else []
         shares = [f"{on['loss_share']:.0%}", f"{on['encoder_share']:.0%}"]
-        rows.append([f"`{name}`", str(p["batch_size"]), *speed, *shares, *gpu])
+        rows.append([f"`{name}`", str(p["batch_size"]), *speed, *shares, *used, *gpu])
     head = ["preset", "batch", "steps/s", "steps/s without records", "items/s without records", "loss", "encoders"]
     if any("gpu_utilisation" in p for p in d["presets"].values()):
         head.append("GPU busy")

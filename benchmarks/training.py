@@ -2,14 +2,17 @@
 
     python -m benchmarks.training [--quick] [--json] [--out FILE] [--presets a,b] [--device cpu]
 
-Steps with and without a record alternate. Where the time goes is found from outside the engine: its functions are
-wrapped, and hooks on latents and predictions divide the backward pass. CIFAR-10 and FSDD are looked for in
-$CPC_SHARED/data, or in `shared/data` beside the repository; presets without data are skipped with a line.
+Steps with and without a record alternate. Utilization is the share of a step's time that its matrix products and
+convolutions would take at the rate of large matrix products, measured in the same run. Where the time goes is found
+from outside the engine: its functions are wrapped, and hooks on latents and predictions divide the backward pass.
+CIFAR-10, FSDD, and recordings for the preset of folders are looked for in $CPC_SHARED/data, or in `shared/data` beside
+the repository; presets without data are skipped with a line.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ if not __package__:  # run as a file
 
 from benchmarks.sections import ENCODERS, LOSS, Sections, watched
 from benchmarks.timing import MEGABYTE, alternate, deliver, machine, milliseconds, ratio, shared_data
+from benchmarks.utilization import utilization
 from cpc_engine.config import RunConfig
 from cpc_engine.data import load_dataset
 from cpc_engine.errors import CpcError
@@ -30,7 +34,7 @@ from cpc_engine.experiments.recipe import Recipe, recipe
 from cpc_engine.presets import PRESETS
 from cpc_engine.training.trainer import Trainer
 
-FILES = {"cifar10": "cifar10_two_class.npz", "fsdd": "fsdd"}
+FILES = {"cifar10": "cifar10_two_class.npz", "fsdd": "fsdd", "audio_folder": "esc50_dev"}
 WARM_UP = 3  # steps: queues fill, kernels and pools are made
 
 
@@ -68,6 +72,7 @@ def measure(config: RunConfig, device: torch.device, rounds: int) -> dict[str, A
         "parameters": trainer.model.parameter_count,
         "precision": precision,
         "record_overhead": ratio(times["records_on"], times["records_off"]),
+        **utilization(lambda: trainer.step(False), statistics.median(times["records_off"]), device),
         **speeds,
     }
     return found | (_gpu(trainer, device) if device.type == "cuda" else {})
@@ -142,7 +147,10 @@ def text(document: dict[str, Any]) -> str:
     """For people."""
     lines = []
     for name, preset in document["presets"].items():
-        lines.append(f"{name}: batch {preset['batch_size']}, records cost × {preset['record_overhead']}")
+        lines.append(
+            f"{name}: batch {preset['batch_size']}, records cost × {preset['record_overhead']}, "
+            f"utilization {preset['utilization']:.0%}"
+        )
         for mode in ("records_on", "records_off"):
             speed = preset[mode]
             parts = ", ".join(f"{part} {ms}" for part, ms in speed["sections_ms"].items())

@@ -15,6 +15,7 @@ from ..shell.session import has_ended, manager, open_run, root
 
 if TYPE_CHECKING:
     from cpc_engine.comparison.arms import Arm, ComparedRun
+    from cpc_engine.storage.folder import RunFolder
     from cpc_engine.storage.info import RunInfo
 
 Known = dict[tuple[str, int], str]  # {(arm's key, seed): id}
@@ -95,14 +96,18 @@ def load(runs: Iterable[str]) -> list[ComparedRun]:
 
 def known_arms(infos: Iterable[RunInfo]) -> Known:
     """{(arm, seed): id} of all runs that are complete or active; the newest where there are several."""
+    from cpc_engine.storage.folder import RunFolder
+
     known: Known = {}
+    folder_of_runs, read = root(), _arms_read(str(root()))
     for info in infos:
         if info.status == "finished" or not has_ended(info.status):
-            try:
-                key = _arm(info.id, str(root()), open_run(info.id).folder.stamp("config", "events"))
-            except CpcError:
-                continue
-            known.setdefault(key, info.id)
+            folder = RunFolder(folder_of_runs / info.id)
+            stamp = folder.stamp("config", "events")
+            if info.id not in read or read[info.id][0] != stamp:
+                read[info.id] = stamp, _arm(folder)
+            if (arm := read[info.id][1]) is not None:
+                known.setdefault(arm, info.id)
     return known
 
 
@@ -134,11 +139,19 @@ def _load(run: str, root: str, stamp: tuple[int, ...]) -> ComparedRun:
     return load_compared(open_run(run).folder)
 
 
-@st.cache_data(max_entries=20_000, show_spinner=False)
-def _arm(run: str, root: str, stamp: tuple[int, ...]) -> tuple[str, int]:
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _arms_read(root: str) -> dict[str, tuple[tuple[int, ...], tuple[str, int] | None]]:
+    """{id: (stamp, (arm's key, seed))} of what was read: one look-up a run, since there may be thousands."""
+    return {}
+
+
+def _arm(folder: RunFolder) -> tuple[str, int] | None:
+    """(arm's key, seed); None of a run that cannot be read."""
     from cpc_engine.comparison.arms import arm_key
     from cpc_engine.comparison.collect import changes_of
 
-    folder = open_run(run).folder
-    config = folder.config()
-    return arm_key(config, changes_of(folder)), config.run.seed
+    try:
+        config = folder.config()
+        return arm_key(config, changes_of(folder)), config.run.seed
+    except CpcError:
+        return None

@@ -25,6 +25,13 @@ pytestmark = pytest.mark.browser
 
 LEFT, RIGHT = ".st-key-pair-left-chart .cpc-scatter", ".st-key-pair-right-chart .cpc-scatter"
 LOSS = ".st-key-compare-loss .cpc-live-chart"
+ACCURACY = ".st-key-compare-accuracy .cpc-live-chart"
+# The middle of a chart's plot, and the step that its hover label names.
+MIDDLE = """(chart) => {
+  const box = document.querySelector(chart + " .nsewdrag").getBoundingClientRect();
+  return [box.left + box.width / 2, box.top + box.height / 2];
+}"""
+READ = "(chart) => document.querySelector(chart + ' .hoverlayer .legendtitletext')?.textContent ?? ''"
 # Where on the page the first dot of the first class is.
 SPOT = """(chart) => {
     const node = document.querySelector(chart), box = node.getBoundingClientRect();
@@ -81,6 +88,12 @@ def test_compare_lasso_and_take_the_report_home(compared: str, visit: Callable[.
     page.wait_for_selector(".st-key-report button", timeout=60_000)
     page.evaluate(f"for (const c of {[LEFT, RIGHT, LOSS]!r}) document.querySelector(c).mark = c")
 
+    seen.come_to(LOSS)
+    page.mouse.move(*page.evaluate(MIDDLE, LOSS), steps=3)
+    page.locator(f"{ACCURACY} .hoverlayer .legend").wait_for()  # the next chart is read at the same step
+    assert page.evaluate(READ, ACCURACY) == page.evaluate(READ, LOSS) != ""
+    seen.come_to(RIGHT)
+    page.locator(f"{ACCURACY} .hoverlayer .legend").wait_for(state="detached")
     page.mouse.move(*page.evaluate(SPOT, RIGHT), steps=3)
     page.locator(f"{RIGHT} .hovertext").wait_for()
     assert re.search(r"220 Hz\s*tones/test/\d+", page.locator(f"{RIGHT} .hovertext").text_content() or ""), (

@@ -171,10 +171,11 @@ def _curves(arms: Sequence[Arm], active: list[str], axis: Axis, seeds: Seeds, sm
         for index, (name, figure) in enumerate(figures.items()):
             if index % ABREAST == 0:
                 row = st.columns(ABREAST)  # a row of its own, so that a phone shows them in this order
-            figure["layout"] |= {"showlegend": False}  # one for all charts stands above them
+            # One legend for all charts stands above them. Where few steps were recorded the nearest of them counts.
+            figure["layout"] |= {"showlegend": False, "hoverdistance": -1}
             figure["layout"]["margin"] |= {"t": 40}
             with row[index % ABREAST]:
-                chart(figure, f"compare-{name}", 270)
+                chart(figure, f"compare-{name}", 270, together="compare")
         planes = plane_trails(arms, apart)
         for (modality, trails), place in zip(planes.items(), st.columns(max(len(planes), 1)), strict=False):
             figure = plane_figure(trails, modality)

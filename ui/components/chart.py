@@ -23,6 +23,7 @@ def chart(
     definition: str = "",
     alt: str = "",
     columns: dict[str, list[Any]] | None = None,
+    together: str = "",
 ) -> None:
     """A figure that stays in place while it grows, with its table and CSV behind a button.
 
@@ -32,8 +33,9 @@ def chart(
         definition: the hover text of that line.
         alt: what a screen reader says instead; where each curve begins and ends, where empty.
         columns: its table; by default a column of x and one for each curve.
+        together: charts with the same word here are read at the same x.
     """
-    live_chart(figure, key=key, height=height, alt=alt or curves.spoken(figure))
+    live_chart(figure, key=key, height=height, alt=alt or curves.spoken(figure), together=together)
     with st.container(horizontal=True, gap="small"):
         chart_tools(figure, key, curves.table(figure) if columns is None else columns)
     if meaning:

@@ -2,6 +2,7 @@
 // Streamlit calls the default export on every new `data` and on every change of theme; what it returns runs on unmount.
 
 const charts = new WeakMap(); // node → {data, key, drawing}
+const companies = new Map(); // word → nodes of the charts that are read together
 
 function draw(node) {
   const { data, key, drawing } = charts.get(node);
@@ -20,7 +21,23 @@ function draw(node) {
     modeBarButtonsToRemove: ["toImage", "lasso2d", "select2d"],
     modeBarButtonsToAdd: pictureButtons(),
     ...figure.config,
-  }).then(() => oneStop(node));
+  }).then(() => {
+    oneStop(node);
+    if (data.together) readTogether(node, data.together);
+  });
+}
+
+// Pointing at one chart shows what the others of its company have at the same x.
+function readTogether(node, word) {
+  if (!companies.has(word)) companies.set(word, new Set());
+  const company = companies.get(word);
+  if (company.has(node)) return;
+  company.add(node);
+  const others = () => [...company].filter((other) => other !== node && other.isConnected && other._fullLayout);
+  node.on("plotly_hover", ({ xvals }) => {
+    for (const other of others()) Plotly.Fx.hover(other, { xval: xvals[0] }, "xy", true); // true: it tells no one
+  });
+  node.on("plotly_unhover", () => others().forEach((other) => Plotly.Fx.unhover(other)));
 }
 
 export default function ({ parentElement, data, key, setStateValue }) {
@@ -36,6 +53,7 @@ export default function ({ parentElement, data, key, setStateValue }) {
     withoutPlotly(node);
     chart.drawing.stop();
     charts.delete(node);
+    companies.get(data.together)?.delete(node);
     Plotly?.purge(node);
   };
 }

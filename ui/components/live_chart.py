@@ -56,7 +56,9 @@ _mount = st.components.v2.component(
 )
 
 
-def live_chart(figure: Mapping[str, Any] | PlotlyFigure, *, key: str, height: int | str = 320, alt: str) -> None:
+def live_chart(
+    figure: Mapping[str, Any] | PlotlyFigure, *, key: str, height: int | str = 320, alt: str, together: str = ""
+) -> None:
     """Draw `figure`, or bring the chart drawn under the same `key` up to date.
 
     Args:
@@ -64,11 +66,13 @@ def live_chart(figure: Mapping[str, Any] | PlotlyFigure, *, key: str, height: in
         key: names the chart; the same from refresh to refresh.
         height: in pixels, or a CSS length; the width follows the container.
         alt: what a screen reader says instead of the picture.
+        together: charts of one page with the same word here show their values at the same x when one is pointed at.
     """
     data = {
         "figure": plain(figure.to_plotly_json() if isinstance(figure, PlotlyFigure) else figure),
         "height": height,
         "alt": alt,
+        "together": together,
         **plotly_source(key),
     }
     # Without a callback Streamlit would not keep the state "plotly", by which the browser asks for the text.

@@ -19,6 +19,7 @@ Figure = dict[str, Any]
 Floats = NDArray[np.float64]
 
 FEW_POINTS = 40  # up to here a curve shows its points: a line alone hides how few there are
+BESIDE = 24  # letters of a name beside a value under the mouse: of a longer label the chart would hide the beginning
 WINDOW = 25  # most points in the running mean of a smoothed curve
 PLAIN = Style(BLUE, "circle")
 
@@ -148,13 +149,18 @@ def _line(curve: Series, xs: Floats, ys: Floats, faint: bool = False) -> Figure:
         "y": _short(ys),
         "line": {"color": curve.style.color, "dash": curve.style.dash, "width": 2.5},
         "marker": {"color": curve.style.color, "symbol": curve.style.symbol, "size": 7},
-        "hovertemplate": "%{fullData.name} %{y:.4~g}<extra></extra>",
+        "hovertemplate": f"{_beside(curve.name)} %{{y:.4~g}}<extra></extra>",
     }
     if faint:
         del trace["hovertemplate"]
         trace |= {"opacity": 0.4, "showlegend": False, "hoverinfo": "skip"}
         trace["line"] = {"color": curve.style.color, "width": 1}
     return trace
+
+
+def _beside(name: str) -> str:
+    name = name if len(name) <= BESIDE else f"{name[: BESIDE - 1]}…"
+    return name.replace("%{", "% {")  # plotly would put a value in its place
 
 
 def _legend_rows(series: Sequence[Series]) -> int:

@@ -132,3 +132,13 @@ def test_negative_shares_are_not_cut_off() -> None:
         assert stacked_figure(series, "step", "share (%)")["layout"]["yaxis"]["range"] == expected
     plain = stacked_figure([Series("whole", [1, 2], [40.0, 60.0], series_style(0))], "step", "share (%)")
     assert plain["layout"]["yaxis"]["range"] == [0, 100]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("A · loss", "A · loss"), ("A" * 24, "A" * 24), ("A" * 25, "A" * 23 + "…"), ("%{y} of it", "% {y} of it")],
+)
+def test_a_value_under_the_mouse_has_the_beginning_of_its_name(name: str, shown: str) -> None:
+    (trace,) = line_figure([Series(name, [0, 1], [1, 2])], "step", "")["data"]
+    assert trace["name"] == name
+    assert trace["hovertemplate"] == shown + " %{y:.4~g}<extra></extra>"

@@ -1,0 +1,133 @@
+"""Runs that go on where they were, and those that cannot."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cpc_engine.config import RunConfig
+from cpc_engine.errors import RunError
+from cpc_engine.execution.evaluate import evaluate_run
+from cpc_engine.execution.execute import Phase, State, execute
+from cpc_engine.storage.folder import RunFolder, check_resumable
+from cpc_engine.training.control import Control
+from tests.support.stored import Crash, Observation, crash, orphan, same_weights, steering, train, without_seconds
+from tests.support.tiny import tiny
+
+HYBRID = {
+    "data__dataset": "tones_bars",
+    "optimizer__steps": 6,
+    "run__checkpoint_every": 3,
+    "sampler__queue_size": 50,
+    "sampler__perturbed": True,
+    "sampler__shuffled": "batch",
+    "sampler__key_momentum": 0.9,
+    "loss__pair_weight": 0.5,
+    "loss__learnable_temperature": True,
+}
+
+
+def changing(
+    control: Control,
+    config: RunConfig,
+    three: Callable[[], None] | None = None,
+    five: Callable[[], None] = lambda: None,
+) -> Callable[[Observation], None]:
+    """Changes τ after step 2, λ after step 3 (where a checkpoint is made) and σ after step 4."""
+
+    def change(path: str, value: object) -> Callable[[], None]:
+        return lambda: control.change(config, path, value)
+
+    pair = three or change("loss.pair_weight", 0.7)
+    return steering({2: change("loss.temperature", 0.3), 3: pair, 4: change("sampler.sigma", "0.7"), 5: five})
+
+
+@pytest.mark.parametrize("end", ["stopped at step 3", "crashed after step 5"])
+def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(end: str, tmp_path: Path) -> None:
+    """Weights, records, and live changes; the crash comes after a change that the last checkpoint lacks."""
+    config = tiny(**HYBRID)
+    whole, control = RunFolder.create(tmp_path, config), Control()
+    execute(whole, control, changing(control, config))
+    changes = [(e["step"], e["setting"], e["value"]) for e in whole.events() if e["kind"] == "change"]
+    assert changes == [(2, "loss.temperature", 0.3), (3, "loss.pair_weight", 0.7), (4, "sampler.sigma", 0.7)]
+
+    broken, control = RunFolder.create(tmp_path, config), Control()
+    if end.startswith("stopped"):
+        assert execute(broken, control, changing(control, config, three=control.stop)).status == "stopped"
+        control = Control()
+        control.change(config, "loss.pair_weight", 0.7)
+        observer = changing(control, config)
+    else:
+        with pytest.raises(Crash):
+            execute(broken, control, changing(control, config, five=crash))
+        assert [record["step"] for record in broken.records()] == [1, 2, 3, 4, 5]
+        orphan(broken)
+        control = Control()
+        observer = steering({})  # λ and σ change again at their steps, from events.jsonl
+    check_resumable(broken)
+    assert execute(broken, control, observer, resume=True) == State("finished")
+
+    assert same_weights(whole, broken)
+    assert without_seconds(whole) == without_seconds(broken)
+    assert [(e["step"], e["setting"], e["value"]) for e in broken.events() if e["kind"] == "change"] == changes
+    assert [e["step"] for e in broken.events() if e["kind"] == "resume"] == [3]
+
+
+def test_a_change_shows_in_the_records(tmp_path: Path) -> None:
+    config = tiny(optimizer__steps=4)
+    folder, control = RunFolder.create(tmp_path, config), Control()
+    execute(folder, control, steering({2: lambda: control.change(config, "loss.temperature", 0.5)}))
+    assert [round(r["temperature"], 5) for r in folder.records()] == [0.2, 0.2, 0.5, 0.5]
+
+
+def test_resuming_deletes_the_map_and_the_probe_of_older_weights(tmp_path: Path) -> None:
+    folder, control = RunFolder.create(tmp_path, tiny(optimizer__steps=4)), Control()
+    execute(folder, control, steering({2: control.stop}))
+    evaluate_run(folder)
+    assert {"map.json", "evaluation.json", "probe.safetensors"} <= set(os.listdir(folder.path))
+    listings: list[set[str]] = []
+
+    def look(observed: object) -> None:
+        if isinstance(observed, Phase) and observed.text == "drawing the map":
+            listings.append(set(os.listdir(folder.path)))
+
+    execute(folder, Control(), look, resume=True)
+    assert not {"map.json", "typicality.safetensors"} & listings[0]
+    assert folder.json("map") is not None  # drawn again
+    assert folder.json("evaluation") is None
+    assert not folder.has_tensors("probe")
+
+
+def test_a_run_without_a_first_checkpoint_starts_again(tmp_path: Path) -> None:
+    config = tiny(optimizer__steps=4)
+    whole = train(tmp_path, config)
+    folder = RunFolder.create(tmp_path, config)
+    with pytest.raises(Crash):
+        execute(folder, Control(), steering({2: crash}))
+    orphan(folder)
+    check_resumable(folder)
+    assert execute(folder, Control(), resume=True) == State("finished")
+    assert without_seconds(folder) == without_seconds(whole)
+
+
+def test_a_run_with_a_lost_checkpoint_cannot_be_resumed(tmp_path: Path) -> None:
+    folder, control = RunFolder.create(tmp_path, tiny()), Control()
+    execute(folder, control, steering({2: control.stop}))
+    (folder.path / "checkpoint.safetensors").unlink()
+    with pytest.raises(RunError, match="no checkpoint to go on from"):
+        check_resumable(folder)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+    folder, control = RunFolder.create(tmp_path, tiny()), Control()
+    execute(folder, control, steering({2: control.stop}))
+    folder.save_json("config", tiny(context__hidden_dim=24).to_dict())
+    records = folder.records()
+    end = execute(folder, Control(), resume=True)
+    assert (end.status, end.unexpected) == ("failed", False)
+    assert "checkpoint.safetensors does not fit" in end.message
+    assert "\n" not in end.message
+    assert folder.records() == records

@@ -97,7 +97,7 @@ def _compare(arms: list[Arm], known: Known) -> None:
     view.metrics(arms, baseline, primary)
 
     st.header("What differs", anchor="differs")
-    st.dataframe(overview(arms), hide_index=True)
+    st.dataframe(overview(arms), hide_index=True, placeholder="–")
     if len(arms) > 1:
         view.settings_diff(arms)
 

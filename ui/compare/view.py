@@ -42,7 +42,8 @@ def settings_diff(arms: Sequence[Arm]) -> None:
     every = st.toggle("Show all settings", key="all-settings", bind="query-params")
     columns = differences(arms, every)
     if columns["Setting"]:
-        st.dataframe(columns, hide_index=True, height=min(35 * (len(columns["Setting"]) + 1) + 3, 420))
+        height = min(35 * (len(columns["Setting"]) + 1) + 3, 420)
+        st.dataframe(columns, hide_index=True, height=height, placeholder="–")
         st.download_button("Settings (CSV)", columns_csv(columns), "settings.csv", "text/csv", on_click="ignore")
     else:
         st.info("These runs differ in nothing but their seed: they are one arm.", icon=":material/equal:")
@@ -59,7 +60,7 @@ def metrics(arms: Sequence[Arm], baseline: Arm, primary: str) -> None:
     wide = st.column_config.TextColumn(width=270)
     verdicts = {name: wide for name in columns if name == "Metric" or name.endswith("?")}
     height = min(35 * (len(columns["Metric"]) + 1) + 3, 560)
-    st.dataframe(columns, hide_index=True, height=height, column_config=verdicts)
+    st.dataframe(columns, hide_index=True, height=height, column_config=verdicts, placeholder="–")
     st.caption(EXPLANATION)
     st.download_button(
         "Metrics (CSV)",

@@ -43,13 +43,14 @@ def show_table(runs: list[RunInfo]) -> None:
     event = st.dataframe(
         columns,
         hide_index=True,
+        placeholder="–",
         height=min(ROW * (len(runs) + 1) + 3, MOST),
         key=f"table-{len(runs)}-{runs[0].id}",
         on_select="rerun",
         selection_mode="multi-row",
         column_config=formats
         | {
-            "Run": st.column_config.TextColumn(width=220),
+            "Run": st.column_config.TextColumn(width=270),
             "Status": st.column_config.MultiselectColumn(
                 options=words, color=[COLORS.get(word, "red") for word in words], width=175
             ),

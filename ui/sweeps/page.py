@@ -96,7 +96,7 @@ def _table(table: Sequence[Row], spec: Spec) -> None:
         "Why": [row.message for row in table],
     }
     link = st.column_config.LinkColumn(display_text=r"run=(.*)")
-    st.dataframe(columns, hide_index=True, height=300, column_config={"Run": link})
+    st.dataframe(columns, hide_index=True, height=300, column_config={"Run": link}, placeholder="–")
 
 
 def _charts(table: Sequence[Row], spec: Spec, shares: dict[str, float]) -> None:

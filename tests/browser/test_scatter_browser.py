@@ -109,6 +109,21 @@ def test_a_lasso_by_mouse(address: str, visit: Callable[..., Visit]) -> None:
     assert seen.errors == []
 
 
+def test_a_lasso_leaves_out_classes_that_are_hidden(address: str, visit: Callable[..., Visit]) -> None:
+    seen = visit(address)
+    page = seen.page
+    half = corners(ready(page))
+    inside = within(page, half)
+    hidden = set(page.evaluate("(map) => [...document.querySelector(map)._fullData[0].customdata]", MAP))
+    assert 0 < len(hidden & set(inside)) < len(inside)
+    page.locator(f"{MAP} .legendtoggle").first.click()
+    page.wait_for_function("(map) => document.querySelector(map)._fullData[0].visible === 'legendonly'", arg=MAP)
+    draw(page, half)
+    left = [id for id in inside if id not in hidden]
+    assert chosen(page, len(left)) == left
+    assert seen.errors == []
+
+
 def test_a_click_in_lasso_mode(address: str, visit: Callable[..., Visit]) -> None:
     seen = visit(address)
     page = seen.page

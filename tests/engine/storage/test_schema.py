@@ -192,7 +192,7 @@ def test_links_that_leave_the_folder_are_refused(name: str, run: RunFolder, tmp_
         began = time.monotonic()
         with pytest.raises(RunError):
             read()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10
 
 
 def test_a_file_that_is_too_large_is_not_read(run: RunFolder) -> None:

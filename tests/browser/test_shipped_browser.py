@@ -107,12 +107,35 @@ def test_uploaded_handwritten_digits_land_among_their_kind(
     assert sum(right) >= 9, "the probe reads 97 of 100 held-out digits"
 
 
-def test_a_photo_of_the_camera_gets_its_card(
-    lab: str, hearing: Callable[[Path], Callable[..., Visit]], tmp_path: Path
+# Mean brightness of the left and the right third of a picture.
+THIRDS = """async (picture) => {
+  await picture.decode();
+  const pen = document.createElement("canvas").getContext("2d");
+  const { naturalWidth: width, naturalHeight: height } = picture;
+  Object.assign(pen.canvas, { width, height });
+  pen.drawImage(picture, 0, 0);
+  return [0, (2 * width) / 3].map((left) => {
+    const values = pen.getImageData(left, 0, width / 3, height).data.filter((_, index) => index % 4 < 3);
+    return values.reduce((sum, value) => sum + value, 0) / values.length;
+  });
+}"""
+
+
+def half_dark(path: Path) -> Path:
+    """A film of a picture that is dark on the left and light on the right."""
+    luma = np.full((480, 640), 16, np.uint8)
+    luma[:, 320:] = 235
+    frame = b"FRAME\n" + luma.tobytes() + np.full(640 * 480 // 2, 128, np.uint8).tobytes()
+    path.write_bytes(b"YUV4MPEG2 W640 H480 F10:1 Ip A1:1 C420jpeg\n" + 3 * frame)
+    return path
+
+
+def test_a_photo_of_the_camera_gets_its_card_and_is_not_mirrored(
+    lab: str, hearing: Callable[..., Callable[..., Visit]], tmp_path: Path
 ) -> None:
     silence = tmp_path / "silence.wav"
     soundfile.write(silence, np.zeros(48000), 48000, subtype="PCM_16")
-    page = hearing(silence)(f"{lab}/place?run=example-keypad").page
+    page = hearing(silence, half_dark(tmp_path / "half.y4m"))(f"{lab}/place?run=example-keypad").page
     page.wait_for_selector(f"{MAP} .nsewdrag", timeout=120_000)
     page.get_by_role("button", name="Camera").or_(page.get_by_role("radio", name="Camera")).first.click()
     page.get_by_text("Use the camera").click()
@@ -121,4 +144,6 @@ def test_a_photo_of_the_camera_gets_its_card(
     page.wait_for_function(f"{STARS} === 1", timeout=60_000)
     card = page.locator(".st-key-placed-1")
     card.get_by_text("What it sees").wait_for(timeout=30_000)
-    assert "not meaningful" in card.inner_text(), "the browser's test picture is no handwritten digit"
+    assert "not meaningful" in card.inner_text(), "the camera's picture is no handwritten digit"
+    left, right = card.get_by_alt_text("as the network sees it").evaluate(THIRDS)
+    assert left < 30 < 200 < right

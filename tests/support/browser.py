@@ -200,13 +200,17 @@ def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
 
 
 @pytest.fixture
-def hearing(chromium: Browser) -> Iterator[Callable[[Path], Callable[..., Visit]]]:
-    """`hearing(wav)` → as `visit`, in a browser whose microphone hears that file again and again."""
+def hearing(chromium: Browser) -> Iterator[Callable[..., Callable[..., Visit]]]:
+    """`hearing(wav)` → as `visit`, in a browser whose microphone hears that file again and again.
+
+    `hearing(wav, y4m)`: and whose camera sees that film.
+    """
     fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
     with ExitStack() as stack:
 
-        def start(wav: Path) -> Callable[..., Visit]:
-            flags = [*FLAGS, *fake, f"--use-file-for-fake-audio-capture={wav}"]
+        def start(wav: Path, film: Path | None = None) -> Callable[..., Visit]:
+            seen = [f"--use-file-for-fake-video-capture={film}"] if film else []
+            flags = [*FLAGS, *fake, f"--use-file-for-fake-audio-capture={wav}", *seen]
             browser = chromium.browser_type.launch(executable_path=chromium_path(), args=flags)
             stack.callback(browser.close)
             return stack.enter_context(visits(browser))

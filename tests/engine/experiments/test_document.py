@@ -1,0 +1,158 @@
+"""The document that is generated from the results of experiments."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cpc_engine.experiments.definitions import EXPERIMENTS
+from cpc_engine.experiments.document import main as write_document
+from cpc_engine.experiments.prose import READINGS
+from cpc_engine.experiments.runner import plan_runs
+from cpc_engine.experiments.tables import difference, interval
+
+
+def invented(name: str, trained: float, untrained: float) -> dict[str, Any]:
+    """Results as `collect` returns them, with the same values for every arm."""
+    chosen = EXPERIMENTS[name]
+    paired = plan_runs(chosen, 1)[0].config.data.dataset in ("tones_bars", "keypad")
+    suffixes = (".audio", ".image") if paired else ("",)
+
+    def value(mean: float) -> dict[str, Any]:
+        return {
+            "mean": mean,
+            "half": 0.01,
+            "interval": "seeds",
+            "values": {"0": mean - 0.01, "1": mean, "2": mean + 0.01},
+        }
+
+    numbers = {"chosen": trained, "untrained": untrained, "baseline": 0.8125}
+    arm = {f"{kind}{suffix}": value(mean) for kind, mean in numbers.items() for suffix in suffixes}
+    arm["effective_rank"] = value(12.5)
+    pairs = ("modality_accuracy", "modality_gap", "retrieval_class", "modality_gap_ratio")
+    arm |= {metric: value(0.9875) for metric in pairs if paired}
+    labels = [planned.label for planned in chosen.arms]
+    sides = [(label, other) for label in labels for other in ("untrained", "best baseline")]
+    sides += [(labels[0], label) for label in labels[1:]]
+    text = "trained better" if trained > untrained else "untrained better"
+    verdicts = [
+        {
+            "question": f"{a} against {b}",
+            "a": a,
+            "b": b,
+            "metric": f"chosen{suffix}",
+            "method": "paired t",
+            "role": "primary",
+        }
+        | {"text": text if b == "untrained" else "not distinguishable, n = 3"}
+        | {"outcome": ("a" if trained > untrained else "b") if b == "untrained" else "not_distinguishable"}
+        | {"difference": trained - untrained, "low": trained - untrained - 0.01, "high": trained - untrained + 0.01}
+        for a, b in sides
+        for suffix in suffixes
+    ]
+    arms = [{"label": label, "preset": "p", "overrides": {}, "steps": 7} for label in labels]
+    runs = [{"arm": label, "seed": 0, "fold": "", "run": "r", "status": "finished", "metrics": {}} for label in labels]
+    return {
+        "experiment": name,
+        "title": chosen.title,
+        "question": chosen.question,
+        "command": f"python -m cpc_engine experiment {name} --seeds 3",
+        "quick": False,
+        "seeds": [0, 1, 2],
+        "without_pair": chosen.without_pair,
+        "arms": arms,
+        "runs": runs,
+        "summary": dict.fromkeys(labels, arm),
+        "verdicts": verdicts,
+    }
+
+
+def test_the_document_is_generated_from_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    measured_before = frozenset(f"experiment-{name}.json" for name in EXPERIMENTS)  # invented ones have no recipe
+    monkeypatch.setattr("cpc_engine.experiments.outdated.WITHOUT_RECIPE", measured_before)
+    assert write_document(["--check"]) == 1  # there is no document yet
+    folders = []
+    for name in EXPERIMENTS:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "results.json").write_text(json.dumps(invented(name, 0.9375, 0.8625)))
+        folders.append(str(folder))
+    (tmp_path / "tones" / "maps.png").write_bytes(b"a picture")
+    assert write_document(folders) == 0
+    assert (tmp_path / "docs" / "experiments" / "tones-maps.png").read_bytes() == b"a picture"
+    text = (tmp_path / "docs" / "experiments.md").read_text()
+    assert write_document(["--check"]) == 0
+    for name, chosen in EXPERIMENTS.items():
+        assert f"## {chosen.title}\n" in text
+        assert f"`python -m cpc_engine experiment {name} --seeds 3`" in text
+        assert (
+            "metrics"
+            not in json.loads((tmp_path / f"benchmarks/results/experiment-{name}.json").read_text())["runs"][0]
+        )
+    assert "93.8 ± 1.0 % of held-out cases, on the same network untrained in 86.2 ± 1.0 %" in text
+    assert "by `reference`: agrees; trained 93.8" in text
+    assert "Sounds and pictures intermingle: differs" in text
+    assert "Almost linearly separable (95% or more): differs" in text
+    assert "Pictures: a linear probe is right in 93.8 ± 1.0 % (`in-batch/masked`) to 93.8 ± 1.0 %" in text
+    assert "training beats the untrained network in 14 of 14 arms" in text
+    assert "rank of contexts goes from 12.5 ± 0.01 (`in-batch/masked`) to 12.5" in text
+    assert "No arm is too harsh for photographs." in text
+    assert text.count("one panel per arm, a color for each class.](experiments/tones-maps.png)") == 1
+    assert text.count("](experiments/") == 1
+    assert text.count("<details>") == text.count("</details>") == len(EXPERIMENTS)
+    worse = json.dumps(invented("cifar10", 0.7, 0.8625))
+    (tmp_path / "benchmarks/results/experiment-cifar10.json").write_text(worse)
+    assert write_document(["--check"]) == 1
+    assert write_document([]) == 0
+    text = (tmp_path / "docs" / "experiments.md").read_text()
+    assert "by `reference`: differs; trained 70.0" in text
+    assert "**the untrained wins**" in text
+    few = invented("ablation", 0.9375, 0.8625)
+    few["verdicts"] = [row | {"outcome": "too_few_seeds", "text": "none, n = 3"} for row in few["verdicts"]]
+    (tmp_path / "benchmarks/results/experiment-ablation.json").write_text(json.dumps(few))
+    assert write_document([]) == 0
+    text = (tmp_path / "docs" / "experiments.md").read_text()
+    assert "whether training beats the untrained network: no verdict below 5 seeds." in text
+    assert "The claim stays open: no verdict below 5 seeds." in text
+    (tmp_path / "benchmarks/results/experiment-fsdd.json").unlink()
+    assert write_document([]) == 0
+    assert (
+        "Not measured yet: `python -m cpc_engine experiment fsdd`" in (tmp_path / "docs" / "experiments.md").read_text()
+    )
+
+
+def test_smoke_tests_and_incomplete_results_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    document = invented("tones", 0.9, 0.8)
+    cases = (
+        ({**document, "quick": True}, "smoke test"),
+        ({**document, "summary": {"ours": {"a": 1}}}, "arm 'reference'"),
+    )
+    for broken, message in cases:
+        (tmp_path / "results.json").write_text(json.dumps(broken))
+        assert write_document([str(tmp_path)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
+        assert message in line
+
+
+def test_every_experiment_has_a_text_without_numbers() -> None:
+    assert set(READINGS) == set(EXPERIMENTS)
+    for reading in READINGS.values():
+        assert not any(character.isdigit() for character in (reading.claim + reading.why).replace("log 2", ""))
+
+
+def test_numbers_are_written_with_their_intervals() -> None:
+    arm = {"chosen": {"mean": 0.90125, "half": 0.004}, "effective_rank": {"mean": 12.345, "half": None}}
+    assert interval(arm, "chosen") == "90.1 ± 0.4 %"
+    assert interval(arm, "effective_rank") == "12.3"
+    assert interval(arm, "modality_gap") == "–"
+    verdict = {"metric": "chosen", "difference": 0.062, "low": -0.051, "high": 0.175}
+    assert difference(verdict) == "+6.2 (-5.1 to 17.5) points"

@@ -108,12 +108,12 @@ OTHER: dict[str, Any] = {
 }
 # Settings tested elsewhere, because they need files, another device, or groups that generated data lack.
 ELSEWHERE = {
-    "data.path": "tests/engine/data/test_data.py",
+    "data.path": "tests/engine/data/test_folders.py",
     "data.groups": "tests/engine/data/test_groups.py",
-    "data.image_path": "tests/engine/data/test_data.py",
-    "data.split": "tests/engine/data/test_data.py",
-    "data.held_out": "tests/engine/data/test_data.py",
-    "data.download": "tests/engine/data/test_data.py",
+    "data.image_path": "tests/engine/data/test_folders.py",
+    "data.split": "tests/engine/data/test_fsdd.py",
+    "data.held_out": "tests/engine/data/test_fsdd.py",
+    "data.download": "tests/engine/data/test_fsdd.py",
     "run.device": "tests/engine/execution/test_device.py",
     "run.snapshots": "tests/engine/execution/test_weight_snapshots.py",
     "run.tensorboard": "tests/engine/execution/test_event_files.py",

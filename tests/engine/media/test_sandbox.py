@@ -20,7 +20,7 @@ from cpc_engine import media
 from cpc_engine.errors import MediaError
 from cpc_engine.media import Picture, Sound, decode_sandboxed
 from cpc_engine.media.sandbox import Sandbox
-from tests.engine.media.test_media import ACCEPTED, REFUSED
+from tests.engine.media.test_odd_files import ACCEPTED, REFUSED
 from tests.support.paths import REPOSITORY
 
 ROOT = REPOSITORY

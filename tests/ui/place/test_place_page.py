@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from cpc_engine.data.signals import synthesize
 from cpc_engine.media import PICTURES, SOUNDS
 from cpc_engine.storage.folder import RunFolder
-from tests.engine.media.test_media import ACCEPTED, REFUSED
+from tests.engine.media.test_odd_files import ACCEPTED, REFUSED
 from ui.shell.errors import BROKE
 
 pytest_plugins = ["tests.support.explored"]

@@ -1,0 +1,65 @@
+"""What is found of an item: neighbors, probabilities, places on maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cpc_engine.media import Sound
+from cpc_engine.placing import Placer
+from tests.support.placed import evaluated, noise_picture, tone, trained
+
+
+def test_neighbors_and_overlap_against_a_slow_count(pairs: Placer) -> None:
+    found = pairs.place(tone(0.5))
+    features = pairs.map.features.astype(float)
+    cosines = features @ found.embedding / np.linalg.norm(features, axis=1) / np.linalg.norm(found.embedding)
+    order = np.argsort(-cosines, kind="stable")
+    for modality, near in (("audio", found.neighbors), ("image", found.cross_modal)):
+        rows = [row for row in order.tolist() if pairs.map.modalities[row] == modality][:5]
+        assert [n.row for n in near] == rows
+        assert [n.modality for n in near] == [modality] * 5
+        np.testing.assert_allclose([n.cosine for n in near], cosines[rows], atol=1e-5)
+    for method, share in found.overlap.items():
+        away = np.linalg.norm(pairs.map.maps[method].layout - np.array(found.positions[method]), axis=1)
+        assert share == pytest.approx(len(set(order[:15]) & set(np.argsort(away)[:15])) / 15, abs=1e-9)
+
+
+def test_a_picture_finds_sounds(pairs: Placer, tones: Placer) -> None:
+    assert {near.modality for near in pairs.place(noise_picture()).cross_modal} == {"audio"}
+    assert tones.place(tone(0.5)).cross_modal == []
+
+
+def test_probabilities_are_the_probes(tones: Placer) -> None:
+    found = tones.place(tone(0.5))
+    assert found.probabilities is not None
+    assert list(found.probabilities) == tones.classes
+    assert sum(found.probabilities.values()) == pytest.approx(1)
+    assert found.predicted == max(found.probabilities, key=lambda label: found.probabilities[label])
+
+
+def test_before_evaluation_there_are_neighbors_only(tmp_path: Path) -> None:
+    folder = trained(tmp_path)
+    placer = Placer(folder, ("pca",))
+    assert not placer.evaluated
+    found = placer.place(tone(2.0))
+    assert (found.probabilities, found.predicted, found.stability.agreement) == (None, None, None)
+    assert len(found.neighbors) == 5
+    assert found.windows[0].predicted is None
+
+
+@pytest.mark.slow
+def test_every_map_places_an_item_alone_as_in_a_batch(root: Path) -> None:
+    """umap-learn's own transform does not: the windows of a long clip are a batch, each of them alone is none."""
+    placer = Placer(evaluated(root), ("pca", "tsne", "umap"))
+    sweep = np.sin(2 * np.pi * np.cumsum(np.linspace(200, 1500, 14_000)) / 8000).astype(np.float32)
+    long = placer.place(Sound(sweep, 8000))
+    assert len(long.windows) == 6
+    for window in long.windows:
+        first = round(window.start * 8000)
+        alone = placer.place(Sound(sweep[first : first + 4000], 8000))
+        for method in ("pca", "tsne", "umap"):
+            np.testing.assert_allclose(alone.positions[method], window.positions[method], atol=2e-3)
+        assert (alone.predicted, alone.typicality) == (window.predicted, pytest.approx(window.typicality))

@@ -28,7 +28,7 @@ def final_metrics(folder: RunFolder) -> dict[str, float | None]:
     Raises:
         RunError: the folder is broken.
     """
-    return _final_metrics(folder, _probes(folder))
+    return _final_metrics(folder, _probes(folder)[0])
 
 
 def _final_metrics(folder: RunFolder, probes: Probes) -> dict[str, float | None]:
@@ -48,10 +48,14 @@ def _final_metrics(folder: RunFolder, probes: Probes) -> dict[str, float | None]
     return metrics
 
 
-def _item_results(probes: Probes) -> dict[str, Floats]:
+def _item_results(probes: Probes, rows: int) -> dict[str, Floats]:
     """Return the values per test item (N,) of the metrics of probes in `final_metrics`; of those whose items are kept.
 
-    1 where the probe is right and 0 where it is wrong; of two modalities the mean.
+    1 where the probe is right and 0 where it is wrong; of two modalities the mean over both halves of a pair, where no
+    sound and no picture stands in several pairs.
+
+    Args:
+        rows: number of test items, of two modalities that of pairs.
     """
     import numpy as np
 
@@ -59,8 +63,10 @@ def _item_results(probes: Probes) -> dict[str, Floats]:
 
     found = {f"probe.{name}": from_digits(row["correct"]) for name, row in probes.items() if "correct" in row}
     chosen = list(chosen_probes(probes).values())
-    if chosen and all("correct" in row for row in chosen):
+    if chosen and all(len(row.get("correct", "")) == rows for row in chosen):
         found["probe"] = np.mean([from_digits(row["correct"]) for row in chosen], axis=0)
+    elif len(chosen) == 1 and "correct" in chosen[0]:
+        found["probe"] = from_digits(chosen[0]["correct"])
     return found
 
 
@@ -78,9 +84,10 @@ def _untrained(probes: Probes) -> dict[str, float]:
     return found
 
 
-def _probes(folder: RunFolder) -> Probes:
+def _probes(folder: RunFolder) -> tuple[Probes, int]:
+    """Return the probes of an evaluation, and its number of test items, of two modalities that of pairs."""
     evaluation = folder.json("evaluation")
-    return {} if evaluation is None else evaluation["probe"]
+    return ({}, 0) if evaluation is None else (evaluation["probe"], evaluation["test_items"])
 
 
 def chosen_probes(probes: Mapping[str, Mapping[str, Any]], by: str = "validation") -> dict[str, Mapping[str, Any]]:
@@ -104,12 +111,12 @@ def load_compared(folder: RunFolder) -> ComparedRun:
     info = folder.info()
     complete = info.status == "finished"
     probes: Probes = {}
-    damaged = ""
+    rows, damaged = 0, ""
     try:
-        probes = _probes(folder)
+        probes, rows = _probes(folder)
     except RunError as error:
         damaged = str(error)
-    metrics, items = _final_metrics(folder, probes), _item_results(probes)
+    metrics, items = _final_metrics(folder, probes), _item_results(probes, rows)
     return ComparedRun(
         info.id,
         folder.config(),

@@ -111,6 +111,13 @@ def test_items_come_from_the_evaluation(tmp_path: Any) -> None:
     assert found["probe.audio.mean_context"].tolist() == [1, 1, 0, 1]
     assert found["probe"].tolist() == [0.5, 1, 0.5, 1]
     assert set(load_compared(folder).items) == {*(f"probe.{name}" for name in probes), "probe"}
+    for correct in ("011", "01110"):  # other pictures than sounds: item 3 of both is no pair
+        probes["image.mean_context"]["correct"] = correct
+        folder.save_json("evaluation", {"run": folder.id, "test_items": 4, "probe": probes})
+        assert set(load_compared(folder).items) == {f"probe.{name}" for name in probes}
+    shared = {name: {**probe, "correct": probe["correct"][:4]} for name, probe in probes.items()}
+    folder.save_json("evaluation", {"run": folder.id, "test_items": 9, "probe": shared})
+    assert "probe" not in load_compared(folder).items, "as many sounds as pictures, which stand in several pairs"
     del probes["image.mean_context"]["correct"]
     folder.save_json("evaluation", {"run": folder.id, "test_items": 4, "probe": probes})
     assert "probe" not in load_compared(folder).items

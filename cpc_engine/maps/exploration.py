@@ -18,8 +18,9 @@ from torch.nn import functional as F
 from ..data import item_media, load_dataset
 from ..data.dataset import Dataset, Split
 from ..data.splits import sample_rows
+from ..data.windows import mean_over_windows
 from ..errors import CpcError, DataError
-from ..evaluation.embed import Features, embed
+from ..evaluation.embed import Features, clips_of, embed
 from ..media import Picture, Sound
 from ..model import MultiModalCPC
 from ..model.frontends import waveform
@@ -194,13 +195,13 @@ class Exploration:
         if self.training:
             train = self._data.train
             chosen = sample_rows(train, self.config.evaluation.map_items, self.config.data.seed)
-            names = [train.names[row] for row in chosen.tolist()]
+            trained_on = [train.names[row] for row in chosen.tolist()]
             for modality in train.modalities:
                 labels = np.concatenate([labels, train.labels[chosen].cpu().numpy()])
                 rows = np.concatenate([rows, chosen.numpy()])
                 modalities += [modality] * len(chosen)
                 splits += ["train"] * len(chosen)
-                names += names
+                names += trained_on
         return Items(labels, rows, modalities, splits, names, list(stored.classes))
 
     def _parts(self) -> list[tuple[Modality, str, np.ndarray, Split]]:
@@ -231,28 +232,26 @@ class Exploration:
         vectors = np.zeros((len(self.items), self.config.context.latent_dim), np.float32)
         agreement = np.zeros(len(self.items), np.float32)
         for modality, _, indices, split in self._parts():
-            values = split.values(modality)
-            assert values is not None
-            for start in range(0, len(indices), _BATCH):
-                some = indices[start : start + _BATCH]
+            values, owners = clips_of(self.model, modality, _only(split, modality))
+            means, cosines = [], []
+            for some in values.split(_BATCH):
                 with torch.no_grad():
-                    inputs = self.model.features[modality](values[start : start + _BATCH])
-                    encoding = self.model({modality: inputs})[modality]
-                nearest = min(encoding.predictions)
-                vectors[some] = encoding.predictions[nearest].mean(1).numpy()
-                cosines = [
+                    encoding = self.model({modality: self.model.features[modality](some)})[modality]
+                means.append(encoding.predictions[min(encoding.predictions)].mean(1))
+                found = [
                     F.cosine_similarity(predicted, encoding.futures(k), dim=2)
                     for k, predicted in encoding.predictions.items()
                 ]
-                agreement[some] = torch.cat(cosines, 1).mean(1).numpy()
+                cosines.append(torch.cat(found, 1).mean(1))
+            vectors[indices] = mean_over_windows(torch.cat(means), owners).numpy()
+            agreement[indices] = mean_over_windows(torch.cat(cosines), owners).numpy()
         return vectors, agreement
 
     @torch.no_grad()
     def _encoding(self, index: int) -> np.ndarray:
         split, row, modality = self.item(index)
-        values = split.values(modality)
-        assert values is not None
-        inputs = self.model.features[modality](values[row : row + 1])
+        values = split.recording(row) if modality == "audio" else _pictures(split)[row]
+        inputs = self.model.features[modality](values[None])
         contexts: np.ndarray = self.model({modality: inputs})[modality].contexts[0].numpy()
         return contexts
 
@@ -287,6 +286,11 @@ def _same_data(folder: RunFolder, stored: RunMap, training: bool) -> Dataset:
         return data
     none = torch.zeros(0, dtype=torch.int64)
     return replace(data, train=data.train.take(none), validation=data.validation.take(none))
+
+
+def _pictures(split: Split) -> torch.Tensor:
+    assert split.image is not None
+    return split.image
 
 
 def _only(split: Split, modality: Modality) -> Split:

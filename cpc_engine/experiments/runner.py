@@ -9,11 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..comparison.arms import arm_key
-from ..config import RunConfig, paths_with_role
+from ..comparison.planned import is_planned, location
+from ..config import RunConfig
 from ..data import load_dataset
 from ..data.splits import sample_rows
-from ..datasets import DATASETS
 from ..errors import ConfigError, CpcError
 from ..execution.evaluate import evaluate_run
 from ..settings import unknown
@@ -121,7 +120,7 @@ def run_all(
         try:
             if run_folder.json("evaluation") is None:
                 evaluate_run(run_folder, run.config.data.path)
-            config = run_folder.config().replace(_location(run.config))
+            config = run_folder.config().replace(location(run.config))
             if not all("correct" in row for row in (baselines_of(folder, config) or {"": {}}).values()):
                 _save_baselines(folder, config)
             if fingerprint_of(folder, config) is None:
@@ -136,14 +135,7 @@ def find_run(root: Path, config: RunConfig) -> RunFolder | None:
 
     Where a setting is 0 because it follows from the data, the number that a run found there is not compared.
     """
-    values = config.flat()
-    following = {path: values[path] for path in DATASETS[config.data.dataset].native if not values[path]}
-    key = _key(config)
-
-    def matching(found: RunConfig) -> bool:
-        return found.data.dataset == config.data.dataset and _key(found.replace(following)) == key
-
-    matches = [info for info in list_runs(root) if matching(RunFolder(root / info.id).config())]
+    matches = [info for info in list_runs(root) if is_planned(RunFolder(root / info.id).config(), config)]
     matches.sort(key=lambda info: info.status != "finished")
     return RunFolder(root / matches[0].id) if matches else None
 
@@ -209,20 +201,6 @@ def _baseline_path(folder: Path, config: RunConfig) -> Path:
 
 def _path(folder: Path, config: RunConfig, names: Sequence[str], *more: int) -> Path:
     """Return the file of what follows from some sections of a configuration, wherever the data are."""
-    sections = _without_location(config).to_dict()
+    sections = config.replace(location(RunConfig())).to_dict()
     digest = hashlib.sha256(json.dumps([*(sections[name] for name in names), *more], sort_keys=True).encode())
     return folder / f"{digest.hexdigest()[:16]}.json"
-
-
-def _key(config: RunConfig) -> str:
-    return f"{config.run.seed} {arm_key(_without_location(config))}"
-
-
-def _without_location(config: RunConfig) -> RunConfig:
-    """Return the configuration without the location of the data, which does not distinguish runs."""
-    return config.replace(_location(RunConfig()))
-
-
-def _location(config: RunConfig) -> dict[str, Any]:
-    values = config.flat()
-    return {path: values[path] for path in paths_with_role("data_location")}

@@ -276,13 +276,25 @@ def shuffle_frames(frames: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def shuffle_tiles(images: Tensor, tile: int, generator: torch.Generator) -> Tensor:
-    """Cut images (B, 3, S, S) into tiles of `tile` × `tile` px and shuffle those of each image independently."""
+    """Cut images (B, 3, S, S) into tiles of `tile` × `tile` px and shuffle those of each image independently.
+
+    What lies at the right and lower edge beyond the last whole tile stays where it is.
+
+    Example:
+        >>> images = torch.arange(25.0).view(1, 1, 5, 5)
+        >>> shuffled = shuffle_tiles(images, 2, torch.Generator().manual_seed(0))
+        >>> shuffled[0, 0, 4].tolist(), shuffled.sum().item() == images.sum().item()
+        ([20.0, 21.0, 22.0, 23.0, 24.0], True)
+    """
     batch, channels, side, _ = images.shape
     n = side // tile
-    tiles = images.view(batch, channels, n, tile, n, tile).permute(0, 2, 4, 1, 3, 5).reshape(batch, n * n, -1)
+    whole = images[:, :, : n * tile, : n * tile]
+    tiles = whole.reshape(batch, channels, n, tile, n, tile).permute(0, 2, 4, 1, 3, 5).reshape(batch, n * n, -1)
     order = torch.rand(batch, n * n, 1, generator=generator, device=images.device).argsort(1)
     tiles = tiles.gather(1, order.expand_as(tiles)).view(batch, n, n, channels, tile, tile)
-    return tiles.permute(0, 3, 1, 4, 2, 5).reshape(images.shape)
+    shuffled = images.clone()
+    shuffled[:, :, : n * tile, : n * tile] = tiles.permute(0, 3, 1, 4, 2, 5).reshape(whole.shape)
+    return shuffled
 
 
 def _warp(frames: Tensor, limit: float, generator: torch.Generator) -> Tensor:

@@ -19,6 +19,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ..comparison.collect import chosen_probes, final_metrics
+from ..comparison.planned import is_planned
 from ..config import RunConfig
 from ..errors import CpcError, RunError
 from ..evaluation.metric_info import PRIMARY, describe_metric
@@ -207,10 +208,14 @@ def run_config(spec: Spec, study: str, slot: int, settings: Mapping[str, Any], s
 
 
 def find(root: Path, config: RunConfig) -> RunFolder | None:
-    """The run of a sweep that has been begun below `root`, or None."""
+    """The run of a sweep that has been begun below `root`, or None.
+
+    A run of the same name with other settings is that of another sweep, or was started by hand.
+    """
     for info in list_runs(root):
-        if info.name == config.run.name and info.seed == config.run.seed:
-            return RunFolder(root / info.id)
+        folder = RunFolder(root / info.id)
+        if info.name == config.run.name and is_planned(folder.config(), config):
+            return folder
     return None
 
 

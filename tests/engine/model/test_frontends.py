@@ -130,6 +130,23 @@ def test_shuffled_input_has_the_same_parts_in_another_order() -> None:
     assert any(torch.equal(shuffled_images[0, :, :8, :8], tile) for tile in tiles)
 
 
+@pytest.mark.parametrize("side", range(1, 50))
+def test_tiles_of_any_side_are_shuffled_and_the_edge_beyond_them_stays(side: int) -> None:
+    images = torch.randn(2, 3, side, side)
+    shuffled = shuffle_tiles(images, 8, torch.Generator().manual_seed(1))
+    whole = side // 8 * 8
+    for before, after in zip(images, shuffled, strict=True):
+        assert torch.equal(after[:, whole:], before[:, whole:])
+        assert torch.equal(after[:, :, whole:], before[:, :, whole:])
+        corners = [(r, c) for r in range(0, whole, 8) for c in range(0, whole, 8)]
+        tiles = [before[:, r : r + 8, c : c + 8] for r, c in corners]
+        found = [
+            next(i for i, tile in enumerate(tiles) if torch.equal(tile, after[:, r : r + 8, c : c + 8]))
+            for r, c in corners
+        ]
+        assert sorted(found) == list(range(len(tiles)))
+
+
 @pytest.mark.parametrize(("native", "size"), [(32, 32), (24, 32), (64, 32), (96, 32), (80, 32)])
 def test_training_sees_the_pixels_that_evaluation_sees(native: int, size: int) -> None:
     front = ImageFeatures(ImageConfig(size=size, crop=0.0, flip=False, jitter=0.0, color_drop=0.0))

@@ -65,6 +65,18 @@ def test_every_trial_is_an_ordinary_run(tmp_path: Path) -> None:
     assert len(list_runs(tmp_path)) == 8
 
 
+def test_a_sweep_takes_no_run_of_the_same_name_with_other_settings(tmp_path: Path) -> None:
+    space = Space.of_grid(["loss.temperature=0.1"])
+    for storage, steps in (("first", 4), ("second", 4), ("third", 5)):  # a new storage forgets which runs there are
+        spec = Spec(tiny(**{**QUICK, "optimizer__steps": steps}), space, 1, 1, "spread", None)
+        url = storage_url(tmp_path, storage, None)
+        study, _ = open_study(url, "s", spec)
+        Worker(url, "s", tmp_path).work()
+        [row] = rows(study, spec, tmp_path)
+        assert RunFolder(tmp_path / str(row.run)).config().optimizer.steps == steps
+    assert sorted(run.steps for run in list_runs(tmp_path)) == [4, 5], "the second sweep is the first one's"
+
+
 def test_probes_choose_on_validation_items_and_are_told_on_test_items(tmp_path: Path) -> None:
     spec = Spec(tiny(optimizer__steps=2), Space.of_grid(["loss.temperature=0.1,0.3"]), 2, 1)
     study, _, url = begun(tmp_path, spec)

@@ -151,6 +151,16 @@ class AudioConfig(Section):
         return {"patches": self.frames_per_latent, "convnet": 4, "residual": 8}[self.encoder]
 
     @property
+    def sequence_length(self) -> int:
+        """Latents per clip; 0 or less where the clip is too short for the encoder.
+
+        Example:
+            >>> AudioConfig().sequence_length, AudioConfig(encoder="residual", clip_seconds=0.1).sequence_length
+            (16, 0)
+        """
+        return self.latents(1 + self.clip_length // round(self.hop_ms * self.sample_rate / 1000))
+
+    @property
     def clip_length(self) -> int:
         """Samples per clip.
 

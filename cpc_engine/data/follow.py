@@ -1,7 +1,8 @@
 """Settings that follow from the data: sample rate, clip length, and picture size where they are 0.
 
 A few files are decoded to see how long and how fine they are. The rule is the same for every folder: a clip is two
-fifths of a typical recording but at least 2 s, or all of it where it is shorter, and nothing is enlarged.
+fifths of a typical recording but at least 2 s, or all of it where it is shorter, and nothing is enlarged. The shortest
+clip is one that the encoder makes enough latents of.
 """
 
 from __future__ import annotations
@@ -63,7 +64,18 @@ def follow_data(config: RunConfig) -> RunConfig:
             path = config.data.image_path if len(spec.modalities) > 1 else config.data.path
             pictures = _sampled(path, decode_image)
             found |= picture_settings([min(picture.pixels.shape[:2]) for picture in pictures])
-    return config.replace({path: found[path] for path in missing})
+    settled = config.replace({path: found[path] for path in missing})
+    return _long_enough(settled) if "audio.clip_seconds" in missing else settled
+
+
+def _long_enough(config: RunConfig) -> RunConfig:
+    """Return the configuration with clips so long that a latent can be predicted from an earlier one.
+
+    Shorter recordings (clicks, phonemes) are heard with silence around them.
+    """
+    while config.audio.sequence_length <= min(config.horizons("audio")) and config.audio.clip_seconds < LONGEST:
+        config = config.replace({"audio.clip_seconds": round(config.audio.clip_seconds + 0.1, 1)})
+    return config
 
 
 def sound_settings(rates: Sequence[int], seconds: Sequence[float]) -> dict[str, Any]:

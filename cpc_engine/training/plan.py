@@ -77,11 +77,7 @@ def sequence_length(config: RunConfig, modality: str) -> int:
         >>> sequence_length(RunConfig().replace({"image.grid": 4}), "image")
         16
     """
-    if modality == "image":
-        return config.image.grid**2
-    audio = config.audio
-    hop = round(audio.hop_ms * audio.sample_rate / 1000)
-    return audio.latents(1 + audio.clip_length // hop)
+    return config.image.grid**2 if modality == "image" else config.audio.sequence_length
 
 
 def perturbed_cosine(config: RunConfig) -> float | None:

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from ..config import RunConfig
 from ..data.dataset import Dataset
-from ..data.windows import all_windows
 from ..errors import ConfigError
 from ..model import Encoding, MultiModalCPC
 from ..model.encoded import Encoded
@@ -34,6 +33,7 @@ from .objectives.origin import Origin
 from .objectives.pair_term import class_pair_loss, pair_loss
 from .objectives.prediction import PredictionTerm
 from .objectives.regularizers import vicreg
+from .plan import sequence_length
 from .ranks import ALONE, Ranks
 from .records import ModalityRecord, StepRecord, loss_record, prediction_record
 from .schedule import learning_rate
@@ -132,20 +132,10 @@ class Trainer:
             raise ConfigError(
                 f"cross-modal negatives and the pair term need sound and pictures; {self.data.name} has one"
             )
-        with torch.no_grad():
-            one_item = self._one_item()
-            for modality, encoding in self.model(one_item).items():
-                if not encoding.predictions:
-                    length = encoding.latents.shape[1]
-                    raise ConfigError(
-                        f"{modality} gives {length} latents: no horizon of {self.model.horizons[modality]} fits"
-                    )
-
-    def _one_item(self) -> dict[Modality, Tensor]:
-        """Features of one training item."""
-        one = all_windows(self.data.train.take(torch.zeros(1, dtype=torch.int64)), self.config.audio)[0]
-        one = one.to(self.generator.device)
-        return {m: self.model.features[m](one.values(m)) for m in self.model.modalities}
+        for modality in self.model.modalities:
+            length, horizons = sequence_length(self.config, modality), self.model.horizons[modality]
+            if length <= min(horizons):
+                raise ConfigError(f"{modality} gives {max(length, 0)} latents: no horizon of {horizons} fits")
 
     def change(self, config: RunConfig) -> None:
         """Continue with changed live settings (see `settings.Setting.live`)."""

@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from lightning_fabric import Fabric
 from PIL import Image
 
 from cpc_engine.api.foreground import execute_here
 from cpc_engine.config import RunConfig
 from cpc_engine.data import follow_data, load_dataset
-from cpc_engine.errors import DataError
+from cpc_engine.data.follow import sound_settings
+from cpc_engine.errors import ConfigError, DataError
 from cpc_engine.storage.folder import RunFolder
+from cpc_engine.training.trainer import Trainer
 from tests.support.tiny import tiny
 
 AUTO = {"audio.sample_rate": 0, "audio.clip_seconds": 0, "image.size": 0}
@@ -79,3 +82,24 @@ def test_a_run_stores_what_followed(tmp_path: Path) -> None:
     assert folder.config().image.size == 64
     assert "image.size = 64" in (folder.path / "log.jsonl").read_text()
     assert load_dataset(config).image_side == load_dataset(folder.config()).image_side
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.06, 0.15, 0.25])
+@pytest.mark.parametrize("encoder", ["patches", "convnet", "residual"])
+@pytest.mark.parametrize("hop", [10.0, 16.0])
+def test_the_shortest_sounds_can_be_learned_from(tmp_path: Path, seconds: float, encoder: str, hop: float) -> None:
+    changes = {"audio.encoder": encoder, "audio.hop_ms": hop, "audio.window_ms": 2 * hop, "audio.width": 8}
+    config = follow_data(sounds(tmp_path, 8000, [seconds] * 12).replace(changes))
+    Trainer(config, load_dataset(config), Fabric(accelerator="cpu", devices=1)).step()
+    if config.audio.clip_seconds > sound_settings([8000], [seconds])["audio.clip_seconds"]:
+        shorter = config.replace({"audio.clip_seconds": round(config.audio.clip_seconds - 0.1, 1)})
+        assert shorter.audio.sequence_length <= 1, "no longer than needed"
+
+
+@pytest.mark.parametrize("encoder", ["patches", "convnet", "residual"])
+def test_a_clip_that_is_too_short_is_told(tmp_path: Path, encoder: str) -> None:
+    changes = {"audio.encoder": encoder, "audio.clip_seconds": 0.1, "audio.sample_rate": 8000, "context.horizons": [4]}
+    config = follow_data(sounds(tmp_path, 8000, [0.3] * 12).replace(changes))
+    data = load_dataset(config)
+    with pytest.raises(ConfigError, match=r"audio gives [0-3] latents: no horizon of \(4,\) fits"):
+        Trainer(config, data, Fabric(accelerator="cpu", devices=1))

@@ -68,22 +68,25 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
 
         from ..data.dataset import Split
         from ..evaluation.embed import embed
-        from ..media import fit_clips, fit_picture
+        from ..media import fit_picture
+        from ..media.resample import fit_recordings
 
         run, modality = self._opened()
         wanted = _wanted(modality)
         fitted = hasattr(self, "n_features_in_")
         values = validate_data(self, X, reset=False, **wanted) if fitted else check_array(X, estimator=self, **wanted)
         _check_shape(values, modality)
-        facts, audio, image = run.folder.facts(), None, None
+        facts, audio, lengths, image = run.folder.facts(), None, None, None
         if modality == "audio":
             rate, length = facts["sample_rate"], run.model.audio_features.length
-            audio = fit_clips([(row, rate) for row in np.clip(values, -1, 1).astype(np.float32)], rate, length)
+            longest = run.config.audio.kept_length(int(facts.get("recording_length", 0)))
+            sounds = [(row, rate) for row in np.clip(values, -1, 1).astype(np.float32)]
+            audio, lengths = fit_recordings(sounds, rate, length, longest)
         else:
             pixels = np.clip(values, 0, 255).astype(np.uint8)
             image = torch.stack([fit_picture(picture, facts["image_side"]) for picture in pixels])
         names = tuple(map(str, range(len(values))))
-        items = Split(audio, image, torch.zeros(len(values), dtype=torch.int64), names, names)
+        items = Split(audio, image, torch.zeros(len(values), dtype=torch.int64), names, names, lengths)
         features = embed(run.model, items)[modality]
         if self.feature not in features.names():
             raise unknown("feature", self.feature, features.names())

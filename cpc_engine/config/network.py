@@ -170,6 +170,20 @@ class AudioConfig(Section):
         """
         return round(self.clip_seconds * self.sample_rate)
 
+    def kept_length(self, recording_length: int) -> int:
+        """Return how many samples are kept of a recording at most.
+
+        Args:
+            recording_length: samples of the longest one that a run has learned from; 0 in runs of versions that kept
+                one clip of each.
+
+        Example:
+            >>> audio = AudioConfig(sample_rate=8000, clip_seconds=0.5, recording_seconds=2)
+            >>> [audio.kept_length(length) for length in (0, 9000, 90_000)]
+            [4000, 9000, 16000]
+        """
+        return max(self.clip_length, min(recording_length, round(self.recording_seconds * self.sample_rate)))
+
     @model_validator(mode="after")
     def _large_enough(self) -> AudioConfig:
         if 0 < self.sample_rate < 2000:

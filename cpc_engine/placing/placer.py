@@ -68,8 +68,7 @@ class Placer:
         self.modalities: tuple[Modality, ...] = self.model.modalities
         self.classes: list[str] = facts["classes"]
         self.sample_rate, self.image_side = facts["sample_rate"], facts["image_side"]
-        kept = round(self.config.audio.recording_seconds * self.sample_rate)
-        self._longest = min(int(facts.get("recording_length", 0)), kept)  # earlier versions kept one clip
+        self._longest = self.config.audio.kept_length(int(facts.get("recording_length", 0)))
         self.map: RunMap = load_map(folder, self.methods[0])
         self.maps: dict[str, Map] = {method: self._fitted(method) for method in self.methods}
         self.damaged: tuple[str, ...] = ()  # one line for each part of the run that is left out
@@ -223,8 +222,7 @@ class Placer:
     def _recording(self, sound: Sound) -> Tensor:
         """(W,) int16: cut as the data set's own files were."""
         length = self.model.audio_features.length
-        longest = max(length, self._longest)
-        return fit_recordings([(sound.samples, sound.rate)], self.sample_rate, length, longest)[0][0]
+        return fit_recordings([(sound.samples, sound.rate)], self.sample_rate, length, self._longest)[0][0]
 
     def _square(self, picture: Picture) -> Tensor:
         """(3, S, S) uint8 at the data set's own side."""

@@ -18,6 +18,8 @@ from cpc_engine.evaluation.embed import embed
 from cpc_engine.storage.folder import RunFolder
 from tests.support.exported import trained
 
+pytest_plugins = ["tests.support.recorded"]
+
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
@@ -45,6 +47,16 @@ def test_it_gives_what_the_run_gives_its_own_items(both: RunFolder) -> None:
     seen = cpc.Encoder(run, "pooled_latent", "image").transform(test.image.permute(0, 2, 3, 1).numpy())
     np.testing.assert_allclose(heard, embed(run.model, test)["audio"].pooled_latent.numpy(), atol=1e-5)
     np.testing.assert_allclose(seen, embed(run.model, test)["image"].pooled_latent.numpy(), atol=1e-5)
+
+
+def test_a_long_recording_is_heard_as_the_run_hears_it(recordings: RunFolder) -> None:
+    run, test = cpc.open(recordings), load_dataset(recordings.config()).test
+    features = embed(run.model, test)["audio"].mean_context.numpy()
+    assert test.lengths is not None
+    assert len(set(test.lengths.tolist())) == 2
+    for row in range(len(test)):
+        [heard] = cpc.Encoder(run, "mean_context").transform(test.recording(row)[None].numpy() / 32768)
+        np.testing.assert_allclose(heard, features[row], atol=1e-4)
 
 
 def test_it_works_in_a_pipeline_without_being_fitted(sounds: RunFolder) -> None:

@@ -10,6 +10,15 @@ from .run_config import RunConfig, all_settings
 
 # The momentum encoder is a setting of the queue, and makes the positives without a queue, too.
 _ALONE = {"sampler.key_momentum"}
+# Settings that only some encoders have, by modality and encoder.
+_OF_ENCODERS: dict[str, dict[str, set[str]]] = {
+    "audio": {"patches": {"audio.frames_per_latent"}, "residual": {"audio.directions"}},
+    "image": {
+        "patches": {"image.depth"},
+        "convnet": {"image.depth"},
+        "residual": {"image.directions", "image.view_share"},
+    },
+}
 
 
 def unread(config: RunConfig) -> frozenset[str]:
@@ -44,7 +53,7 @@ def unread(config: RunConfig) -> frozenset[str]:
     if len(spec.modalities) < 2:
         found |= {"loss.pair_weight"}
     if config.loss.pair_weight == 0 or len(spec.modalities) < 2:
-        found |= {"loss.pair_temperature"}
+        found |= {"loss.pair_temperature", "loss.pair_positives"}
     if config.loss.item_weight == 0:
         found |= {"loss.item_temperature"}
     if not config.loss.compares_items:
@@ -52,8 +61,13 @@ def unread(config: RunConfig) -> frozenset[str]:
     for section in MODALITIES:
         if section not in spec.modalities:
             found |= {setting.path for setting in all_settings() if setting.path.startswith(f"{section}.")}
-        elif values[f"{section}.encoder"] != "residual":
-            found |= {f"{section}.directions", "image.view_share"} if section == "image" else {"audio.directions"}
+        else:
+            own = _OF_ENCODERS[section]
+            found |= set().union(*own.values()) - own.get(values[f"{section}.encoder"], set())
+    if config.audio.noise == 0:
+        found |= {"audio.noise_share"}
+    if config.context.horizon_seconds is not None and spec.modalities == ("audio",):
+        found |= {"context.horizons"}
     if "data.split" in spec.own_settings and config.data.split == "official":
         found |= {"data.held_out"}
     return frozenset(found)

@@ -12,6 +12,9 @@ from tests.engine.config.test_every_setting_matters import ELSEWHERE, SOUNDS, WH
 BASES: dict[str, dict[str, Any]] = {
     "all sources off": {},
     "a momentum encoder": {"sampler.perturbed": True, "sampler.key_momentum": 0.9},
+    "horizons in seconds": {"context.horizon_seconds": [0.1], "audio.noise": 0.0},
+    "a ConvNet": {"audio.encoder": "convnet"},
+    "a residual encoder": {"audio.encoder": "residual", "audio.directions": 8},
 }
 # Refused where they would have no effect, before the first step.
 REFUSED = {"image.view_share", "image.size", "image.grid", "loss.pair_weight", "sampler.cross_modal"}
@@ -39,6 +42,8 @@ def test_what_is_not_read_changes_nothing(name: str, path: str) -> None:
         ({"loss.learnable_temperature": True}, "loss.temperature_max"),
         ({"loss.item_weight": 1.0}, "context.item_dim"),
         ({"audio.encoder": "residual"}, "audio.directions"),
+        ({"data.dataset": "bars"}, "image.depth"),
+        ({"data.dataset": "tones_bars", "loss.pair_weight": 1.0}, "loss.pair_positives"),
         ({"data.dataset": "tones_bars"}, "loss.pair_weight"),
         ({"data.dataset": "tones_bars"}, "image.width"),
         ({"data.dataset": "fsdd", "data.split": "speaker"}, "data.held_out"),

@@ -13,11 +13,7 @@ _ALONE = {"sampler.key_momentum"}
 # Settings that only some encoders have, by modality and encoder.
 _OF_ENCODERS: dict[str, dict[str, set[str]]] = {
     "audio": {"patches": {"audio.frames_per_latent"}, "residual": {"audio.directions"}},
-    "image": {
-        "patches": {"image.depth"},
-        "convnet": {"image.depth"},
-        "residual": {"image.directions", "image.view_share"},
-    },
+    "image": {"patches": {"image.depth"}, "residual": {"image.directions", "image.view_share"}},
 }
 
 

@@ -14,6 +14,7 @@ BASES: dict[str, dict[str, Any]] = {
     "a momentum encoder": {"sampler.perturbed": True, "sampler.key_momentum": 0.9},
     "horizons in seconds": {"context.horizon_seconds": [0.1], "audio.noise": 0.0},
     "a ConvNet": {"audio.encoder": "convnet"},
+    "a ConvNet of pictures": {"data.dataset": "bars", "image.encoder": "convnet"},
     "a residual encoder": {"audio.encoder": "residual", "audio.directions": 8},
 }
 # Refused where they would have no effect, before the first step.

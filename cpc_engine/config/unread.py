@@ -54,6 +54,8 @@ def unread(config: RunConfig) -> frozenset[str]:
             found |= {setting.path for setting in all_settings() if setting.path.startswith(f"{section}.")}
         elif values[f"{section}.encoder"] != "residual":
             found |= {f"{section}.directions", "image.view_share"} if section == "image" else {"audio.directions"}
+    if all(values[f"{modality}.encoder"] == "residual" for modality in spec.modalities):
+        found |= {"context.batch_norm"}
     if "data.split" in spec.own_settings and config.data.split == "official":
         found |= {"data.held_out"}
     return frozenset(found)

@@ -34,7 +34,7 @@ from .objectives.origin import Origin
 from .objectives.pair_term import class_pair_loss, pair_loss
 from .objectives.prediction import PredictionTerm
 from .objectives.regularizers import vicreg
-from .ranks import ALONE, Ranks
+from .ranks import ALONE, ManyRanks, Ranks
 from .records import ModalityRecord, StepRecord, loss_record, prediction_record
 from .schedule import learning_rate
 from .states import with_prefix
@@ -132,6 +132,10 @@ class Trainer:
             raise ConfigError(
                 f"cross-modal negatives and the pair term need sound and pictures; {self.data.name} has one"
             )
+        if self.config.context.batch_norm and isinstance(self.ranks, ManyRanks):
+            raise ConfigError("batch normalization needs whole batches: train on one device, or switch it off")
+        was_training = self.model.training
+        self.model.eval()  # batch normalization learns nothing from this one item
         with torch.no_grad():
             one_item = self._one_item()
             for modality, encoding in self.model(one_item).items():
@@ -140,6 +144,7 @@ class Trainer:
                     raise ConfigError(
                         f"{modality} gives {length} latents: no horizon of {self.model.horizons[modality]} fits"
                     )
+        self.model.train(was_training)
 
     def _one_item(self) -> dict[Modality, Tensor]:
         """Features of one training item."""

@@ -36,6 +36,7 @@ ENGINE = (
     "storage",
     "maps",
     "comparison",
+    "break_it",
     "execution",
     "anatomy",
     "placing",

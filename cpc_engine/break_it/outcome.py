@@ -36,7 +36,7 @@ class Outcome:
         """One sentence, such as "The opposite: spread is higher, by 0.2 (0.1 to 0.3; n = 5)." """
         title, found = describe_metric(self.recipe.prediction.metric).title.lower(), self.verdict
         n = min(found.counts)
-        if found.difference is None or found.low is None or found.high is None:
+        if found.outcome == "too_few_seeds" or found.difference is None or found.low is None or found.high is None:
             return f"Cannot be told: {found.text}."
         apart = "higher" if found.difference < 0 else "lower"
         if self.kind == "cannot be told":

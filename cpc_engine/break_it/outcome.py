@@ -22,7 +22,7 @@ class Outcome:
 
     Attributes:
         kind: "cannot be told" unless control and broken runs differ by the rules of a comparison.
-        arms: control and broken runs, letters A and B; without those that have no runs.
+        arms: control and broken runs, letters A and B, with all their metrics; without those that have no runs.
         verdict: of the predicted metric; its difference is control minus broken.
     """
 
@@ -63,13 +63,16 @@ def outcome(recipe: Recipe, runs: Iterable[ComparedRun]) -> Outcome:
         'As predicted: spread is lower, by 0.7 (0.7 to 0.7; n = 5).'
     """
     metric = recipe.prediction.metric
-    only = [replace(run, metrics={metric: run.metrics.get(metric)}) for run in runs]
-    arms = []
+    given, arms = list(runs), []
     for letter, config in zip((CONTROL, BROKEN), recipe.configs(), strict=True):
-        members = [run for run in only if arm_key(run.config, run.changes) == arm_key(config)]
+        members = [run for run in given if arm_key(run.config, run.changes) == arm_key(config)]
         if members:
             arms.append(Arm(letter, tuple(sorted(members, key=lambda run: run.seed))))
-    found = judge(arms, arms[0], metric).get((metric, BROKEN)) if len(arms) == 2 else None
+    alone = [
+        replace(arm, runs=tuple(replace(run, metrics={metric: run.metrics.get(metric)}) for run in arm.runs))
+        for arm in arms
+    ]
+    found = judge(alone, alone[0], metric).get((metric, BROKEN)) if len(alone) == 2 else None
     if found is None:
         found = compare({}, {}, describe_metric(metric).better, (CONTROL, BROKEN))
     kind: Kind = "cannot be told"

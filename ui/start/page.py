@@ -26,7 +26,8 @@ def show() -> None:
     lesson: list[str] = []
     with plain_errors():
         if "runs" in st.query_params:
-            from .lesson import asked_runs, show_lesson
+            from ..components.beside.two_runs import asked_runs
+            from .lesson import show_lesson
 
             lesson = asked_runs()
             if lesson:

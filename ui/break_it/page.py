@@ -75,7 +75,7 @@ def _predicted(recipe: Recipe, again: bool, ended: bool) -> bool:
     Args:
         again: whether the two runs are there already. ended: whether they have ended.
     """
-    told, act = st.columns([3, 2], gap="medium", vertical_alignment="center")
+    told, act = st.columns([7, 3], gap="medium", vertical_alignment="center")
     config = recipe.control.config()
     metric = describe_metric(recipe.prediction.metric)
     with told, st.container(key="predicted"):
@@ -94,10 +94,10 @@ def _predicted(recipe: Recipe, again: bool, ended: bool) -> bool:
         if st.button(label, type="primary", icon=":material/play_arrow:", key="break", on_click=_start, args=(recipe,)):
             st.rerun()
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption("Two small runs, about half a minute on two processor cores.", width="stretch")
+            st.caption("Half a minute on two processor cores.", width="content")
             asked = False
             if not ended:
-                asked = st.toggle("Show what was measured", key="found-early")
+                asked = st.toggle("Show what was measured", key="measured", bind="query-params")
     return asked
 
 

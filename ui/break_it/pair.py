@@ -33,7 +33,7 @@ def pair_of(recipe: Recipe) -> list[str]:
 
 
 def above(recipe: Recipe) -> Between:
-    """What stands above the two runs of a recipe: what to watch, then how these two ended and where to look into them."""
+    """What stands above the two runs of a recipe: what to watch; then how these two ended, and links into them."""
 
     def draw(runs: Sequence[RunProgress], active: bool) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="pair"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cpc_engine.evaluation.alarms import COLLAPSED
@@ -52,6 +52,17 @@ def panels_of(records: Sequence[Record], names: Sequence[str] = (), more: Sequen
     panels = [_loss(records, shown), _accuracy(records, shown), *(_shares(records, name, shown) for name in shown)]
     panels += [_geometry(records, metric, shown) for metric in GEOMETRY]
     return panels + [_geometry(records, metric, shown) for metric in BOTH if metric in more]
+
+
+def level(runs: Sequence[Sequence[Panel]]) -> list[list[Panel]]:
+    """The panels of several runs at the same heights, so that one lies beside the other; the first is the tallest."""
+    heights: dict[str, float] = {}
+    for panel in (panel for panels in runs for panel in panels[1:]):
+        heights[panel.key] = min(max(heights.get(panel.key, 0.0), panel.height), MIDDLE)
+    return [
+        [replace(panels[0], height=TALL), *(replace(panel, height=heights[panel.key]) for panel in panels[1:])]
+        for panels in runs
+    ]
 
 
 def alike(panels: Sequence[Panel]) -> None:

@@ -44,6 +44,11 @@ def show() -> None:
         "The same sounds twice: with in-batch negatives, and with a queue of old keys. Half a minute on two processor "
         "cores; nothing leaves this machine."
     )
+    st.page_link(
+        "pages/break_it.py",
+        label="Or break it on purpose: eight recipes, each with a prediction",
+        icon=":material/bolt:",
+    )
     picture = st.container(key="picture-place")  # filled below: reading runs takes a moment
     with plain_errors():
         _runs(lesson, picture)

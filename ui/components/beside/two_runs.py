@@ -11,7 +11,7 @@ from cpc_engine.datasets import DATASETS
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.info import is_id
 
-from ...drawing.panels import Panel, alike, panels_figure, panels_of, panels_spoken
+from ...drawing.panels import Panel, alike, level, panels_figure, panels_of, panels_spoken
 from ...shell.address import split_ids
 from ...shell.errors import literal, plain_errors
 from ...shell.session import has_ended, manager, open_run, root
@@ -58,7 +58,7 @@ def _side_by_side(runs: list[str], shown: Sequence[str], above: Between, height:
         if was_active and not active:
             st.rerun()  # stop refreshing
         above(progress, active)
-        panels = [_panels(run, shown) for run in progress]
+        panels = level([_panels(run, shown) for run in progress])
         alike([of_run[0] for of_run in panels])
         for column, run, of_run in zip(st.columns(len(runs), gap="medium"), progress, panels, strict=True):
             with column, plain_errors():

@@ -28,9 +28,9 @@ CURVES = """() => {
 def test_from_a_recipe_to_both_curves_and_the_outcome(
     serve: Callable[..., str], visit: Callable[..., Visit], tmp_path: Path
 ) -> None:
-    seen = visit(f"{serve(APP, env={'CPC_RUNS': str(tmp_path / 'runs')})}/break_it")
+    url = serve(APP, env={"CPC_RUNS": str(tmp_path / "runs")})
+    seen = visit(f"{url}/break_it", viewport={"width": 1440, "height": 900})
     page = seen.page
-    page.set_viewport_size({"width": 1440, "height": 900})
     page.get_by_role("radio", name=RECIPE.title).or_(page.get_by_role("button", name=RECIPE.title)).first.click()
     page.locator(".st-key-predicted").get_by_text(RECIPE.prediction.words).wait_for()
     assert page.locator(".st-key-found-words").count() == 0, "the prediction stands alone at first"

@@ -44,7 +44,7 @@ def above(recipe: Recipe) -> Between:
             st.markdown(_said(recipe, [run.id for run in runs]))
             address = {"runs": join_ids(run.id for run in runs)}
             st.page_link("pages/compare.py", label="Compare", icon=":material/balance:", query_params=address)
-            for run, label in zip(runs, ("Negatives of the control", "Negatives with the change"), strict=True):
+            for run, label in zip(runs, ("Negatives: control", "Negatives: change"), strict=True):
                 st.page_link(
                     "pages/negatives.py", label=label, icon=":material/compress:", query_params={"run": run.id}
                 )
@@ -62,7 +62,7 @@ def _said(recipe: Recipe, runs: list[str]) -> str:
     control, broken = values
     side = "higher" if broken > control else "lower" if broken < control else "the same"
     agrees = "as predicted" if side == recipe.prediction.direction else "not as predicted"
+    title = describe_metric(metric).title.lower()
     return (
-        f"**These two:** {describe_metric(metric).title.lower()} {control:.3g} in the control, {broken:.3g} with the "
-        f"change: {side}, {agrees}. One seed is no verdict; below are more."
+        f"**These two** (one seed, no verdict): {title} {control:.3g}, {broken:.3g} with the change: {side}, {agrees}."
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +61,15 @@ def test_one_click_trains_both_and_then_the_outcome_is_there(runs: Path) -> None
     test.run()
     assert not test.exception
     assert not test.error
-    assert "These two:** spread" in said(test)
+    assert "These two** (one seed, no verdict): spread" in said(test)
     assert recipe.why in said(test)
     addresses = links(test)
     assert addresses["Compare"][-1] == ("runs", f"{control},{broken}")
-    assert addresses["Negatives of the control"] == [("run", control)]
-    assert addresses["Negatives with the change"] == [("run", broken)]
+    assert addresses["Negatives: control"] == [("run", control)]
+    assert addresses["Negatives: change"] == [("run", broken)]
 
     again = open_page(PAGE, recipe="plain_queue", runs=f"{control},{broken}")
-    assert "These two:" in said(again)
+    assert "These two**" in said(again)
     other = open_page(PAGE, recipe="temperature", runs=f"{control},{broken}")
     assert not other.exception
     assert "runs" not in other.query_params, "runs of another recipe"
@@ -83,7 +82,7 @@ def test_an_unknown_recipe_is_the_first(runs: Path, asked: str) -> None:
     assert not test.exception
     assert not test.error
     assert RECIPES["temperature"].prediction.words in said(test)
-    assert list(test.query_params["recipe"]) == ["temperature"]
+    assert "".join(test.query_params["recipe"]) == "temperature"
 
 
 def test_runs_that_broke_off_are_not_compared(runs: Path) -> None:
@@ -117,6 +116,5 @@ def test_a_failed_prediction_is_said_to_have_failed(runs: Path, monkeypatch: pyt
     monkeypatch.setattr(found_module, "measured", lambda: ({name: found}, "python -m somewhere"))
     test = open_page(PAGE, recipe=name, measured="true")
     assert not test.exception
-    assert "The opposite: " in said(test)
+    assert "The opposite: " in said(test).replace("\\", "")
     assert [one.value for one in test.code] == ["python -m somewhere"]
-    shutil.rmtree(runs, ignore_errors=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import break_it
+from benchmarks import break_it, break_it_table
 from cpc_engine.break_it.measured import RESULTS, arms, measured, runs_of
 from cpc_engine.break_it.recipes import RECIPES
 from cpc_engine.config import RunConfig
@@ -70,6 +70,14 @@ def test_what_is_stored_was_measured_with_the_recipes_of_today() -> None:
     assert command == "python -m benchmarks.break_it --seeds 5"
     assert all(min(found[name].verdict.counts) >= 5 for name in RECIPES)
     assert all(found[name].verdict.method == "paired t" for name in RECIPES)
+
+
+def test_the_document_says_what_was_measured() -> None:
+    assert break_it_table.main(["--check"]) == 0, "run python -m benchmarks.break_it_table"
+    text = break_it_table.DOCUMENT.read_text(encoding="utf-8")
+    for name, found in measured()[0].items():
+        assert f"| {RECIPES[name].title} |" in text
+        assert f"**{found.kind}**" in text
 
 
 def test_without_a_result_nothing_was_measured(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_from_a_recipe_to_both_curves_and_the_outcome(
     assert bottom <= 900, "recipe, prediction, button and curves are on one screen"
     page.get_by_text("Show what was measured").click()
     words = page.locator(".st-key-found-words")
-    words.get_by_text("Why.").wait_for(timeout=120_000)
+    words.get_by_text("Way out:").wait_for(timeout=120_000)
     told = words.inner_text()
     assert any(kind in told for kind in ("As predicted: spread", "The opposite: spread", "Cannot be told: spread"))
     assert "n = 5" in told

@@ -21,6 +21,11 @@ COLORS: dict[Kind, Literal["green", "red", "gray"]] = {
     "the opposite": "red",
     "cannot be told": "gray",
 }
+REASONS: dict[Kind, str] = {
+    "as predicted": "Why.",
+    "the opposite": "The prediction failed. It was made because of this, which is not what decides here:",
+    "cannot be told": "These runs do not bear the prediction out. It was made because of this:",
+}
 
 
 def show_found(recipe: Recipe) -> None:
@@ -42,7 +47,7 @@ def show_found(recipe: Recipe) -> None:
     with right, st.container(key="found-words"):
         st.badge(found.kind, color=COLORS[found.kind])
         st.markdown(f"**{literal(found.words)}**")
-        st.markdown(f"**Why.** {recipe.why}")
+        st.markdown(f"**{REASONS[found.kind]}** {recipe.why}")
 
 
 @st.cache_data(max_entries=2, show_spinner=False)

@@ -50,7 +50,7 @@ def test_one_click_trains_both_and_then_the_outcome_is_there(runs: Path) -> None
     test = open_page(PAGE, recipe="plain_queue")
     assert not test.exception
     assert recipe.prediction.words in said(test), "the prediction comes first"
-    assert "Why." not in said(test)
+    assert recipe.why not in said(test)
     test.button(key="break").click().run()
     assert not test.exception
     control, broken = split_ids("".join(test.query_params["runs"]))
@@ -117,4 +117,5 @@ def test_a_failed_prediction_is_said_to_have_failed(runs: Path, monkeypatch: pyt
     test = open_page(PAGE, recipe=name, measured="true")
     assert not test.exception
     assert "The opposite: " in said(test).replace("\\", "")
+    assert "The prediction failed." in said(test)
     assert [one.value for one in test.code] == ["python -m somewhere"]

@@ -36,7 +36,7 @@ def row(found: Outcome) -> list[str]:
     assert verdict.high is not None
     apart = f"{-verdict.difference:+.2g} ({-verdict.high:+.2g} to {-verdict.low:+.2g})"
     predicted = f"{describe_metric(metric).title.lower()} {recipe.prediction.direction}"
-    outcome = f"**{found.kind}**, n = {min(verdict.counts)}"
+    outcome = " ".join(filter(None, [f"**{found.kind}**, n = {min(verdict.counts)}.", found.collapsed]))
     control = recipe.control.title
     return [
         recipe.title,

@@ -9,6 +9,7 @@ from typing import Literal
 from ..comparison.arms import Arm, ComparedRun, arm_key
 from ..comparison.judge import judge
 from ..comparison.verdicts import Verdict, compare
+from ..evaluation.alarms import COLLAPSED
 from ..evaluation.metric_info import describe_metric
 from .recipe import Recipe
 
@@ -44,7 +45,15 @@ class Outcome:
             return f"Cannot be told: {title} differs by {-found.difference:+.2g} ({low:+.2g} to {high:+.2g}; n = {n})."
         low, high = sorted((abs(found.low), abs(found.high)))
         by = f"by {abs(found.difference):.2g} ({low:.2g} to {high:.2g}; n = {n})"
-        return f"{self.kind.capitalize()}: {title} is {apart}, {by}."
+        return " ".join(filter(None, [f"{self.kind.capitalize()}: {title} is {apart}, {by}.", self.collapsed]))
+
+    @property
+    def collapsed(self) -> str:
+        """How many of the broken runs have collapsed by the alarm's level; empty where spread is not the metric."""
+        values = [value for arm in self.arms if arm.letter == BROKEN for value in arm.values("spread").values()]
+        if self.recipe.prediction.metric != "spread" or not values:
+            return ""
+        return f"Collapsed (below {COLLAPSED:g}): {sum(value < COLLAPSED for value in values)} of {len(values)}."
 
 
 def outcome(recipe: Recipe, runs: Iterable[ComparedRun]) -> Outcome:
@@ -60,7 +69,7 @@ def outcome(recipe: Recipe, runs: Iterable[ComparedRun]) -> Outcome:
         ...         for seed in range(5)
         ...         for name, spread, config in zip("ab", (0.8, 0.1), recipe.configs(seed))]
         >>> outcome(recipe, runs).words
-        'As predicted: spread is lower, by 0.7 (0.7 to 0.7; n = 5).'
+        'As predicted: spread is lower, by 0.7 (0.7 to 0.7; n = 5). Collapsed (below 0.3): 5 of 5.'
     """
     metric = recipe.prediction.metric
     given, arms = list(runs), []

@@ -34,7 +34,15 @@ def test_the_kind_follows_from_the_data_alone(recipe: Recipe) -> None:
     assert "is lower, by 0.49 (" in falls.words
     assert falls.words.startswith(falls.kind.capitalize())
     assert "is higher, by 0.49 (" in rises.words
-    assert falls.words.endswith("; n = 5).")
+    assert "; n = 5)." in falls.words
+
+
+def test_lower_spread_is_not_yet_collapse() -> None:
+    recipe = RECIPES["shuffled_only"]
+    few = outcome(recipe, runs(recipe, HIGH, [0.6, 0.5, 0.29, 0.31, 0.6]))
+    assert few.words.endswith("n = 5). Collapsed (below 0.3): 1 of 5.")
+    other = RECIPES["temperature"]
+    assert outcome(other, runs(other, HIGH, LOW)).collapsed == ""
 
 
 def kind(found: Outcome) -> str:

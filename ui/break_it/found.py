@@ -43,7 +43,7 @@ def show_found(recipe: Recipe) -> None:
         chart(figure, "found", height_of(len(arms)), alt=dots_spoken(arms, metric), columns=dots_table(arms))
         st.caption(f"Mean ± 95 % interval over seeds; circles are single seeds. {_probes(found)}")
         st.caption("Measured again by")
-        st.code(command, language="bash")
+        st.code(command, language=None)  # highlighted words have too little contrast
     with right, st.container(key="found-words"):
         st.badge(found.kind, color=COLORS[found.kind])
         st.markdown(f"**{literal(found.words)}**")

@@ -36,7 +36,7 @@ def above(recipe: Recipe) -> Between:
     """What stands above the two runs of a recipe: what to watch; then how these two ended, and links into them."""
 
     def draw(runs: Sequence[RunProgress], active: bool) -> None:
-        with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="pair"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key="pair"):
             if active:
                 title = describe_metric(recipe.prediction.metric).title
                 st.markdown(f"**Watch {title.lower()}**, at the top: left the control, right with the change.")

@@ -128,14 +128,12 @@ class Trainer:
 
     def _check(self) -> None:
         """Raise ConfigError if the data lack a modality or no horizon fits, before the first step."""
+        if self.config.context.batch_norm and isinstance(self.ranks, ManyRanks):
+            raise ConfigError("batch normalization needs whole batches: train on one device, or switch it off")
         if len(self.model.modalities) < 2 and (self.config.sampler.cross_modal or self.config.loss.pair_weight > 0):
             raise ConfigError(
                 f"cross-modal negatives and the pair term need sound and pictures; {self.data.name} has one"
             )
-        if self.config.context.batch_norm and isinstance(self.ranks, ManyRanks):
-            raise ConfigError("batch normalization needs whole batches: train on one device, or switch it off")
-        was_training = self.model.training
-        self.model.eval()  # batch normalization learns nothing from this one item
         with torch.no_grad():
             one_item = self._one_item()
             for modality, encoding in self.model(one_item).items():
@@ -144,7 +142,6 @@ class Trainer:
                     raise ConfigError(
                         f"{modality} gives {length} latents: no horizon of {self.model.horizons[modality]} fits"
                     )
-        self.model.train(was_training)
 
     def _one_item(self) -> dict[Modality, Tensor]:
         """Features of one training item."""

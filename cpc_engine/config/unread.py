@@ -39,6 +39,8 @@ def unread(config: RunConfig) -> frozenset[str]:
     # Latents of a momentum encoder have no gradient that could be stopped.
     if off >= {"perturbed", "shuffled"} or config.sampler.key_momentum > 0:
         found |= {"sampler.detach_synthetic"}
+    if all(values[f"{modality}.encoder"] == "residual" for modality in spec.modalities):
+        found |= {"context.batch_norm"}
     if not config.loss.learnable_temperature:
         found |= {"loss.temperature_min", "loss.temperature_max"}
     if len(spec.modalities) < 2:
@@ -54,8 +56,6 @@ def unread(config: RunConfig) -> frozenset[str]:
             found |= {setting.path for setting in all_settings() if setting.path.startswith(f"{section}.")}
         elif values[f"{section}.encoder"] != "residual":
             found |= {f"{section}.directions", "image.view_share"} if section == "image" else {"audio.directions"}
-    if all(values[f"{modality}.encoder"] == "residual" for modality in spec.modalities):
-        found |= {"context.batch_norm"}
     if "data.split" in spec.own_settings and config.data.split == "official":
         found |= {"data.held_out"}
     return frozenset(found)

@@ -34,7 +34,7 @@ from .objectives.origin import Origin
 from .objectives.pair_term import class_pair_loss, pair_loss
 from .objectives.prediction import PredictionTerm
 from .objectives.regularizers import vicreg
-from .ranks import ALONE, ManyRanks, Ranks
+from .ranks import ALONE, Ranks
 from .records import ModalityRecord, StepRecord, loss_record, prediction_record
 from .schedule import learning_rate
 from .states import with_prefix
@@ -128,7 +128,7 @@ class Trainer:
 
     def _check(self) -> None:
         """Raise ConfigError if the data lack a modality or no horizon fits, before the first step."""
-        if self.config.context.batch_norm and isinstance(self.ranks, ManyRanks):
+        if self.config.context.batch_norm and self.ranks is not ALONE:
             raise ConfigError("batch normalization needs whole batches: train on one device, or switch it off")
         if len(self.model.modalities) < 2 and (self.config.sampler.cross_modal or self.config.loss.pair_weight > 0):
             raise ConfigError(

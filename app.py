@@ -19,6 +19,7 @@ page = st.navigation(
         st.Page("pages/sweeps.py", title="Sweeps", icon=":material/grid_view:", url_path="sweeps"),
         st.Page("pages/explore.py", title="Explore", icon=":material/scatter_plot:", url_path="explore"),
         st.Page("pages/negatives.py", title="Negatives", icon=":material/compress:", url_path="negatives"),
+        st.Page("pages/break_it.py", title="Break it", icon=":material/bolt:", url_path="break_it"),
         st.Page("pages/place.py", title="Place", icon=":material/my_location:", url_path="place"),
         st.Page("pages/watch.py", title="Train", url_path="watch", visibility="hidden"),
     ],

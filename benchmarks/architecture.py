@@ -36,6 +36,7 @@ ENGINE = (
     "storage",
     "maps",
     "comparison",
+    "break_it",
     "execution",
     "anatomy",
     "placing",
@@ -45,7 +46,7 @@ ENGINE = (
     "api",
     "cli",
 )
-PAGES = ("start", "train", "runs", "compare", "sweeps", "explore", "negatives", "place", "share")
+PAGES = ("start", "train", "runs", "compare", "sweeps", "explore", "negatives", "break_it", "place", "share")
 UI = ("drawing", "shell", "components", *PAGES)
 LINE = 118
 

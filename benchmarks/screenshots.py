@@ -56,6 +56,7 @@ READY = {
     "compare": ".st-key-report button",
     "explore": ".cpc-scatter .main-svg",
     "negatives": ".main-svg",
+    "break_it": ".st-key-found-words",
     "place": "[class*='st-key-placed-']",
 }
 
@@ -91,6 +92,7 @@ def addresses(ids: list[str]) -> dict[str, str]:
         "compare": f"compare?runs={','.join(ids)}",
         "explore": f"explore?run={shown}",
         "negatives": f"negatives?run={shown}",
+        "break_it": "break_it?recipe=plain_queue&measured=true",
         "sweeps": "sweeps",
         "place": f"place?run={shown}&way=Samples",
     }

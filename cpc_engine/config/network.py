@@ -324,6 +324,13 @@ class ContextConfig(Section):
         True, "Give each modality its own linear maps instead of sharing them.", label="Predictors per modality"
     )
     latent_norm: bool = setting(True, "Layer-normalize the latents.", label="Layer-normalize latents")
+    batch_norm: bool = setting(
+        False,
+        "Normalize inside the patch encoders and ConvNets over the whole batch, instead of each item by itself.",
+        low="an item's latents are the same whatever else is in the batch",
+        high="each latent tells of the other items and positions of its batch, which the loss can exploit",
+        label="BatchNorm in encoders",
+    )
     other_view: bool = setting(
         False,
         "Predict latents of a second random view of the item (another crop, color, shift, gain) instead of its own.",

@@ -25,6 +25,12 @@ class MaskSettings(Section):
         low="only other items count: nothing tells positions of one item apart",
         high="steady sounds: identical frames are false negatives",
     )
+    in_batch: bool = setting(
+        True,
+        "Let the positives of the batch's other anchors be negatives.",
+        label="In-batch negatives",
+        low="only the other sources count; with one easy source the latents can collapse",
+    )
     one_group: bool = setting(
         False,
         "Fill each batch from one group of items (such as one speaker), so that telling groups apart does not help.",
@@ -68,6 +74,12 @@ class WeightSettings(Section):
 
 class SamplerConfig(WeightSettings, SourceSettings, MaskSettings):
     """Where the negatives come from: the settings of every source in `sources`, what is masked, and what counts."""
+
+    @model_validator(mode="after")
+    def _permutes_what_counts(self) -> SamplerConfig:
+        if not self.in_batch and self.shuffled in ("batch", "time"):
+            raise ValueError("shuffled batch and time are the in-batch negatives again; with in_batch off, take input")
+        return self
 
 
 class LossConfig(Section):

@@ -44,6 +44,8 @@ def unread(config: RunConfig) -> frozenset[str]:
     # Latents of a momentum encoder have no gradient that could be stopped.
     if off >= {"perturbed", "shuffled"} or config.sampler.key_momentum > 0:
         found |= {"sampler.detach_synthetic"}
+    if all(values[f"{modality}.encoder"] == "residual" for modality in spec.modalities):
+        found |= {"context.batch_norm"}
     if not config.loss.learnable_temperature:
         found |= {"loss.temperature_min", "loss.temperature_max"}
     if len(spec.modalities) < 2:

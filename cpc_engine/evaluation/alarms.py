@@ -71,7 +71,7 @@ def alarms(records: Sequence[dict[str, Any]], train_items: int) -> list[Alarm]:
         if dead and len(dead) == len(part["sources"]):
             raised.append(_no_gradient(modality))
         else:
-            raised += [_dead_source(modality, name) for name in dead]
+            raised += [_dead_source(modality, name) for name in dead if not _is_masked(part["sources"][name])]
         latents = train_items * part["latents_per_item"]
         if part["queue"] >= latents:
             raised.append(
@@ -116,6 +116,11 @@ def _false(modality: str, source: str, mass: float, number: float) -> Alarm:
 def _is_dead(records: Sequence[dict[str, Any]], modality: str, source: str) -> bool:
     recent = [r["modalities"][modality]["sources"].get(source) for r in records[-DEAD_STEPS:]]
     return len(recent) == DEAD_STEPS and all(s is not None and abs(s["share"]) < DEAD_SHARE for s in recent)
+
+
+def _is_masked(source: dict[str, Any]) -> bool:
+    """Whether none of a source's candidates counts, as in-batch ones with sampler.in_batch off."""
+    return bool(source.get("masked", 0.0) >= source["count"])
 
 
 def _no_gradient(modality: str) -> Alarm:

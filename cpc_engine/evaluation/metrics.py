@@ -192,6 +192,9 @@ def renewed(trainer: Trainer, modality: Modality, ids: Tensor) -> Tensor:
     values = split.values(modality)
     assert values is not None
     encoders = trainer.ema if trainer.ema is not None else trainer.model.encoders
+    was_training = encoders.training
+    encoders.eval()  # with batch normalization it would learn from these items, and mix them
     latents = encoders[modality](trainer.model.features[modality](values)).latents
+    encoders.train(was_training)
     found: Tensor = latents[torch.arange(len(items)), positions].float()
     return found

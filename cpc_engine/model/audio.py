@@ -17,6 +17,7 @@ class AudioPatchEncoder(nn.Module):
     Args:
         config: audio settings.
         dim: size d of a latent.
+        batch_norm: normalize over the batch instead of each item by itself.
 
     Example:
         >>> import torch
@@ -25,14 +26,14 @@ class AudioPatchEncoder(nn.Module):
         torch.Size([2, 16, 16])
     """
 
-    def __init__(self, config: AudioConfig, dim: int) -> None:
+    def __init__(self, config: AudioConfig, dim: int, batch_norm: bool = False) -> None:
         super().__init__()
         self.frames = config.frames_per_latent
         width = config.width
         self.convs = nn.Sequential(
-            conv_block(1, width, (5, 3), (2, 1)),
-            conv_block(width, width, (3, 3), (2, 2)),
-            conv_block(width, width, (3, 3), (2, 2)),
+            conv_block(1, width, (5, 3), (2, 1), batch_norm),
+            conv_block(width, width, (3, 3), (2, 2), batch_norm),
+            conv_block(width, width, (3, 3), (2, 2), batch_norm),
         )
         bands, frames = config.mel_bands, self.frames
         for band_stride, frame_stride in ((2, 1), (2, 2), (2, 2)):
@@ -57,15 +58,16 @@ class AudioConvEncoder(nn.Module):
     Args:
         config: audio settings.
         dim: size d of a latent.
+        batch_norm: normalize over the batch instead of each item by itself.
     """
 
-    def __init__(self, config: AudioConfig, dim: int) -> None:
+    def __init__(self, config: AudioConfig, dim: int, batch_norm: bool = False) -> None:
         super().__init__()
         width = config.width
         self.convs = nn.Sequential(
-            overlapping_block(1, width, (2, 2)),
-            overlapping_block(width, width, (2, 2)),
-            overlapping_block(width, width, (2, 1)),
+            overlapping_block(1, width, (2, 2), batch_norm),
+            overlapping_block(width, width, (2, 2), batch_norm),
+            overlapping_block(width, width, (2, 1), batch_norm),
         )
         bands = config.mel_bands
         for _ in range(3):

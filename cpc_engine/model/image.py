@@ -20,6 +20,7 @@ class ImagePatchEncoder(nn.Module):
     Args:
         config: image settings.
         dim: size d of a latent.
+        batch_norm: normalize over the batch instead of each item by itself.
 
     Example:
         >>> import torch
@@ -28,15 +29,15 @@ class ImagePatchEncoder(nn.Module):
         torch.Size([2, 16, 16])
     """
 
-    def __init__(self, config: ImageConfig, dim: int) -> None:
+    def __init__(self, config: ImageConfig, dim: int, batch_norm: bool = False) -> None:
         super().__init__()
         self.grid, width = config.grid, config.width
-        blocks: list[nn.Module] = [_stem(width)]
+        blocks: list[nn.Module] = [_stem(width, batch_norm)]
         side = config.size // config.grid // STEM
         for index in range(1, config.depth):
             stride = 2 if index == config.depth // 2 and side >= 4 else 1
             wider = width * 2 if index >= config.depth // 2 and side >= 4 else width
-            blocks.append(conv_block(_channels(blocks[-1]), wider, (3, 3), (stride, stride)))
+            blocks.append(conv_block(_channels(blocks[-1]), wider, (3, 3), (stride, stride), batch_norm))
         self.convs = nn.Sequential(*blocks)
         self.project = nn.Linear(_channels(blocks[-1]), dim)
 
@@ -57,13 +58,14 @@ class ImageConvEncoder(nn.Module):
     Args:
         config: image settings.
         dim: size d of a latent.
+        batch_norm: normalize over the batch instead of each item by itself.
     """
 
-    def __init__(self, config: ImageConfig, dim: int) -> None:
+    def __init__(self, config: ImageConfig, dim: int, batch_norm: bool = False) -> None:
         super().__init__()
         halvings = (config.size // config.grid).bit_length() - 1
         channels = [3, *(min(config.width << index, 4 * config.width) for index in range(halvings))]
-        self.convs = nn.Sequential(*(overlapping_block(a, b, (2, 2)) for a, b in pairwise(channels)))
+        self.convs = nn.Sequential(*(overlapping_block(a, b, (2, 2), batch_norm) for a, b in pairwise(channels)))
         self.project = nn.Conv2d(channels[-1], dim, 1)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -71,9 +73,10 @@ class ImageConvEncoder(nn.Module):
         return result
 
 
-def _stem(width: int) -> nn.Sequential:
+def _stem(width: int, batch_norm: bool) -> nn.Sequential:
     """First layers of the patch encoder. Its stride of 4 px keeps the cost low for upsampled images."""
-    return nn.Sequential(nn.Conv2d(3, width, STEM, STEM), nn.GroupNorm(1, width), nn.GELU())
+    norm = nn.BatchNorm2d(width) if batch_norm else nn.GroupNorm(1, width)
+    return nn.Sequential(nn.Conv2d(3, width, STEM, STEM), norm, nn.GELU())
 
 
 def _channels(block: nn.Module) -> int:

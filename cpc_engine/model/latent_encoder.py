@@ -29,11 +29,15 @@ class LatentEncoder(nn.Module):
                 1, audio.width, audio.directions, _AUDIO_FLOOR, dim, grid=None, bands=audio.mel_bands
             )
         elif modality == "audio":
-            self.encoder = (AudioPatchEncoder if audio.encoder == "patches" else AudioConvEncoder)(audio, dim)
+            self.encoder = (AudioPatchEncoder if audio.encoder == "patches" else AudioConvEncoder)(
+                audio, dim, config.context.batch_norm
+            )
         elif image.encoder == "residual":
             self.encoder = ResidualEncoder(3, image.width, image.directions, _IMAGE_FLOOR, dim, grid=image.grid)
         else:
-            self.encoder = (ImagePatchEncoder if image.encoder == "patches" else ImageConvEncoder)(image, dim)
+            self.encoder = (ImagePatchEncoder if image.encoder == "patches" else ImageConvEncoder)(
+                image, dim, config.context.batch_norm
+            )
         self.norm = nn.LayerNorm(dim) if config.context.latent_norm else nn.Identity()
 
     def forward(self, features: Tensor) -> Encoded:

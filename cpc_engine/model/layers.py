@@ -20,19 +20,26 @@ class ChannelNorm(nn.Module):
         return result
 
 
-def conv_block(inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int]) -> nn.Sequential:
-    """Convolution, group normalization, and GELU, for patch encoders: the statistics come from a single patch."""
+def conv_block(
+    inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int], batch_norm: bool
+) -> nn.Sequential:
+    """Convolution, normalization, and GELU, for patch encoders: the statistics come from a single patch.
+
+    Args:
+        batch_norm: take them from all patches of the batch, so that each latent tells of the others.
+    """
     padding = (kernel[0] // 2, kernel[1] // 2)
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, padding),
-        nn.GroupNorm(groups_of(outputs), outputs),
+        nn.BatchNorm2d(outputs) if batch_norm else nn.GroupNorm(groups_of(outputs), outputs),
         nn.GELU(),
     )
 
 
-def overlapping_block(inputs: int, outputs: int, stride: tuple[int, int]) -> nn.Sequential:
-    """3 × 3 convolution, normalization per position, and ReLU, for the ConvNets of the reference recipe."""
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1), ChannelNorm(outputs), nn.ReLU())
+def overlapping_block(inputs: int, outputs: int, stride: tuple[int, int], batch_norm: bool) -> nn.Sequential:
+    """3 × 3 convolution, normalization per position (or over the batch), and ReLU: ConvNets of the reference recipe."""
+    norm = nn.BatchNorm2d(outputs) if batch_norm else ChannelNorm(outputs)
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1), norm, nn.ReLU())
 
 
 def groups_of(channels: int) -> int:

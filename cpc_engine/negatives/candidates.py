@@ -27,6 +27,7 @@ class Candidates:
         mode: "reference" masks nothing; "exclude_positives" masks every copy of an anchor's own positive.
         same_item: whether other positions of the anchor's own item count as negatives.
         weighting: how much each negative counts; None if all count alike.
+        in_batch: whether the in-batch source holds negatives, and not only the positives; always where it is permuted.
 
     Example:
         >>> ids = torch.arange(4)
@@ -40,6 +41,7 @@ class Candidates:
     mode: Literal["reference", "exclude_positives"] = "exclude_positives"
     same_item: bool = True
     weighting: Weighting | None = None
+    in_batch: bool = True
 
     def counts(self) -> dict[str, int]:
         """Number of candidates per source before masks, including the permuted copy."""
@@ -59,13 +61,16 @@ class Candidates:
         Returns:
             One mask per source; None if all cells are negatives.
         """
+        nothing = Mask(torch.zeros_like(positives), torch.zeros_like(self.sources[0].ids))
         if self.mode == "reference":
             columns = torch.arange(len(self.sources[0].ids), device=positives.device)
-            return [Mask(positives, columns), *(None for _ in self.sources[1:])]
+            return [Mask(positives, columns) if self.in_batch else nothing, *(None for _ in self.sources[1:])]
         own = self.sources[0].ids[positives]
         masks: list[Mask | None] = []
         for source in self.sources:
-            if SOURCES[source.name].other_modality:  # leave out all latents of the paired items
+            if source.name == "in_batch" and not self.in_batch:
+                masks.append(nothing)
+            elif SOURCES[source.name].other_modality:  # leave out all latents of the paired items
                 masks.append(Mask(_pairs(self.sources[0])[positives], _pairs(source)))
             elif self.same_item:
                 masks.append(_mask(own, source.ids, source.second))
@@ -84,7 +89,7 @@ class Candidates:
         count = torch.full((anchors,), sum(self.counts().values()), device=in_batch.ids.device)
         copies = 1 if self.permuted == "absent" else 2
         for index, mask in enumerate(masks):
-            if mask is not None and index == 0 and self.mode == "reference":
+            if mask is not None and index == 0 and self.mode == "reference" and self.in_batch:
                 count -= 1  # the positive's own cell, whose permuted copy is a negative
             elif mask is not None:
                 count -= mask.counts() * (copies if index == 0 else 1)

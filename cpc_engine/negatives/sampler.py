@@ -118,6 +118,7 @@ class HybridSampler:
             permuted="absent" if not permuted else "detached" if config.detach_synthetic else "attached",
             mode=config.mode,
             same_item=config.same_item,
+            in_batch=config.in_batch,
             weighting=Weighting(config.hardness, config.class_prior, self.cosine) if weighted else None,
         )
 

@@ -315,6 +315,8 @@ def _source_stats(
         squares: sum of their squared similarities.
         same: number of unmasked cells whose candidate has the anchor's class.
     """
+    if cells == 0:  # what is left of the sums is rounding
+        total = squares = same = 0.0
     mean = total / max(cells, 1.0)
     return SourceStats(
         count=count,

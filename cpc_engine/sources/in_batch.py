@@ -8,7 +8,7 @@ from .base import CandidateSet, NegativeSource, SourceInputs, StepShape
 
 
 def _count(sampler: Any, shape: StepShape) -> int:
-    return shape.batch * shape.futures
+    return shape.batch * shape.futures if sampler.in_batch else 0
 
 
 def _draw(inputs: SourceInputs) -> CandidateSet:

@@ -175,6 +175,9 @@ def _errors(config: RunConfig) -> Iterator[Diagnostic]:
             horizon = min(config.horizons(part.modality))
             text = f"One {ITEM_NOUNS[part.modality][0]} gives {part.length} latents: nothing lies "
             yield Diagnostic(f"{text}{horizon} ahead.", "Lower the horizons, or make finer latents.", True)
+        elif not part.candidates:
+            text = f"No negatives are left for {part.modality}: the in-batch ones are off, and every other source."
+            yield Diagnostic(text, "Switch on a source, or in-batch negatives (sampler.in_batch).", True)
     if config.data.split == "group" and spec.origin != "folder":
         yield Diagnostic("Only files of your own have groups that can be held out.", "Choose another split.", True)
     elif config.data.split == "group" and not config.data.groups:

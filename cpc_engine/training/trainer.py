@@ -128,6 +128,8 @@ class Trainer:
 
     def _check(self) -> None:
         """Raise ConfigError if the data lack a modality or no horizon fits, before the first step."""
+        if self.config.context.batch_norm and self.ranks is not ALONE:
+            raise ConfigError("batch normalization needs whole batches: train on one device, or switch it off")
         if len(self.model.modalities) < 2 and (self.config.sampler.cross_modal or self.config.loss.pair_weight > 0):
             raise ConfigError(
                 f"cross-modal negatives and the pair term need sound and pictures; {self.data.name} has one"

@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks import (
     anatomy,
+    break_it,
     coverage,
     evaluate,
     false_alarms,
@@ -133,6 +134,15 @@ def test_forks_and_weight_snapshots_keep_theirs(kept: Main, monkeypatch: pytest.
     assert set(kept(weight_snapshots.main, "--steps", "20")["configs"]) == {"tones"}
 
 
+def test_what_breaks_training_keeps_controls_and_broken_runs(kept: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        break_it, "measure", lambda arm, config: {"arm": arm, "seed": config.run.seed, "metrics": {}, "seconds": 1.0}
+    )
+    found = kept(break_it.main, "--seeds", "1", "--recipes", "temperature,sigma")
+    assert list(found["configs"]) == ["sounds", "temperature", "noise", "sigma"]
+    assert found["configs"]["sigma"]["changes"]["sampler.sigma"] == 0.01
+
+
 def test_a_search_of_open_values_keeps_both_presets(kept: Main, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "search", lambda *_: {})
     monkeypatch.setattr(search, "text", lambda document: "")
@@ -168,6 +178,7 @@ def test_these_are_all_that_keep_results() -> None:
         module.__name__
         for module in (
             anatomy,
+            break_it,
             coverage,
             evaluate,
             false_alarms,

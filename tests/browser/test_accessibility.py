@@ -33,6 +33,7 @@ PAGES = {
     f"explore?run={RUN}": ".st-key-explored-map .cpc-scatter .main-svg",
     f"negatives?run={RUN}&view=step": ".cpc-step .node",
     f"place?run={RUN}": ".cpc-scatter .main-svg",
+    "break_it?recipe=sigma&measured=true": ".st-key-found-words",
 }
 
 

@@ -12,11 +12,11 @@ from cpc_engine.comparison.standings import Grid, Standing, grid, standings, tit
 from cpc_engine.comparison.tables import shown_metrics
 from cpc_engine.evaluation.metric_info import PRIMARY, describe_metric
 
+from ..components.beside.dots import dots_figure, dots_spoken, dots_table, grid_figure, grid_spoken, height_of
 from ..components.figure_dialog import figure_dialog
 from ..components.live_chart import live_chart
 from ..drawing.csv_text import columns_csv
 from ..shell.errors import literal
-from .dots import dots_figure, dots_spoken, dots_table, grid_figure, grid_spoken, height_of
 
 if TYPE_CHECKING:
     from cpc_engine.comparison.arms import Arm

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cpc_engine.evaluation.alarms import COLLAPSED
@@ -21,6 +21,7 @@ from .curves import Record, modalities, number, with_events
 from .palette import GRAY, MODALITY_STYLES, SOURCE_STYLES, Style
 
 GEOMETRY = ("alignment", "uniformity", "spread")
+BOTH = ("modality_gap",)  # of both modalities together
 POINTS = 240  # of one curve: a panel is about twice as many pixels wide
 GAP, LINE = 36, 15  # pixels between two panels: with a title of one line, and for each further line
 CHANCE = Style(GRAY, "circle", "dot")
@@ -39,16 +40,42 @@ class Panel:
     height: float = MIDDLE
 
 
-def panels_of(records: Sequence[Record], names: Sequence[str] = ()) -> list[Panel]:
+def panels_of(records: Sequence[Record], names: Sequence[str] = (), more: Sequence[str] = ()) -> list[Panel]:
     """Loss, accuracy, the share of every source (for each modality), and the geometry of held-out items.
 
     Args:
         records: oldest first; without any the panels are empty, so that nothing moves when the first one comes.
         names: the modalities, where no record tells them yet.
+        more: metrics of both modalities together that are drawn too; other names are passed over.
     """
     shown = modalities(records) or list(names)
     panels = [_loss(records, shown), _accuracy(records, shown), *(_shares(records, name, shown) for name in shown)]
-    return [*panels, *(_geometry(records, metric, shown) for metric in GEOMETRY)]
+    panels += [_geometry(records, metric, shown) for metric in GEOMETRY]
+    return panels + [_geometry(records, metric, shown) for metric in BOTH if metric in more]
+
+
+def level(runs: Sequence[Sequence[Panel]]) -> list[list[Panel]]:
+    """The panels of several runs at the same heights, so that one lies beside the other; the first is the tallest."""
+    heights: dict[str, float] = {}
+    for panel in (panel for panels in runs for panel in panels[1:]):
+        heights[panel.key] = min(max(heights.get(panel.key, 0.0), panel.height), MIDDLE)
+    return [
+        [replace(panels[0], height=TALL), *(replace(panel, height=heights[panel.key]) for panel in panels[1:])]
+        for panels in runs
+    ]
+
+
+def alike(panels: Sequence[Panel]) -> None:
+    """Give the panels of one metric in several runs one range of values, in place, unless it is fixed."""
+    drawn = [y for panel in panels for trace in panel.figure["data"] for y in trace["y"] if y is not None]
+    values = [y for y in drawn if math.isfinite(y)]
+    axes = [panel.figure["layout"]["yaxis"] for panel in panels]
+    if values and not any("range" in axis for axis in axes):
+        low, high = min(values), max(values)
+        room = 0.06 * ((high - low) or abs(high) or 1.0)
+        bottom = 0.0 if axes[0].get("rangemode") == "tozero" else low - room
+        for axis in axes:
+            axis["range"] = [min(bottom, low), high + room]
 
 
 def panels_figure(panels: Sequence[Panel], steps: int, events: Iterable[Record] = (), height: int = 690) -> Figure:
@@ -218,12 +245,17 @@ def _shares(records: Sequence[Record], modality: str, shown: Sequence[str]) -> P
 def _geometry(records: Sequence[Record], metric: str, shown: Sequence[str]) -> Panel:
     """One metric of held-out items, with a point at each step where it was measured."""
     measured = [record for record in records if record.get("geometry")]
-    series = []
-    for name in shown if measured else ():
-        key = f"{name}.{metric}" if len(shown) > 1 else metric
-        values = [number(record["geometry"].get(key)) for record in measured]
-        steps = [record["step"] for record in measured]
-        series.append(Series(_named(metric, name, shown), steps, values, MODALITY_STYLES[name]))
+    curves = [
+        (_named(metric, name, shown), f"{name}.{metric}" if len(shown) > 1 else metric, MODALITY_STYLES[name])
+        for name in shown
+    ]
+    if metric in BOTH:
+        curves = [(METRICS[metric].title.lower(), metric, Style(GRAY, "circle"))]
+    steps = [record["step"] for record in measured]
+    series = [
+        Series(label, steps, [number(record["geometry"].get(key)) for record in measured], style)
+        for label, key, style in (curves if measured else ())
+    ]
     figure = line_figure(series, "step", "")
     title = f"<b>{METRICS[metric].title}</b>"
     if metric == "spread":
@@ -235,6 +267,8 @@ def _geometry(records: Sequence[Record], metric: str, shown: Sequence[str]) -> P
                 trace | {"mode": "lines", "hoverinfo": "skip"} for trace in line_figure([alarm], "step", "")["data"]
             ]
         title += f" (1: even sphere; ┄ alarm below {COLLAPSED:g})"
+    elif metric in BOTH:
+        title += f" ({METRICS[metric].unit}; {METRICS[metric].better} is better)"
     else:
         title += " (Wang & Isola; lower is better)"
     return Panel(metric, title, figure, LOW)

@@ -76,7 +76,7 @@ def hold_switch(on_change: Callable[[], None] | None = None) -> None:
 
 def shows_runs(page: str) -> bool:
     """Whether the page of this address path tells of active runs itself, so that the bar would say it twice."""
-    return page == "train" or (page == "" and "runs" in st.query_params)
+    return page == "train" or (page in ("", "break_it") and "runs" in st.query_params)
 
 
 def working_bar() -> None:

@@ -26,7 +26,8 @@ def show() -> None:
     lesson: list[str] = []
     with plain_errors():
         if "runs" in st.query_params:
-            from .lesson import asked_runs, show_lesson
+            from ..components.beside.two_runs import asked_runs
+            from .lesson import show_lesson
 
             lesson = asked_runs()
             if lesson:
@@ -42,6 +43,11 @@ def show() -> None:
     st.caption(
         "The same sounds twice: with in-batch negatives, and with a queue of old keys. Half a minute on two processor "
         "cores; nothing leaves this machine."
+    )
+    st.page_link(
+        "pages/break_it.py",
+        label="Or break it on purpose: eight recipes, each with a prediction",
+        icon=":material/bolt:",
     )
     picture = st.container(key="picture-place")  # filled below: reading runs takes a moment
     with plain_errors():

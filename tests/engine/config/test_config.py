@@ -167,6 +167,12 @@ def test_invalid_values_are_refused_in_one_line(path: str, value: object, messag
     assert len(str(error.value)) <= 400
 
 
+@pytest.mark.parametrize("shuffled", ["batch", "time"])
+def test_permuted_negatives_need_those_that_they_permute(shuffled: str) -> None:
+    with pytest.raises(ConfigError, match="in-batch negatives again"):
+        RunConfig().replace({"sampler.in_batch": False, "sampler.shuffled": shuffled})
+
+
 @pytest.mark.parametrize(
     "text",
     [

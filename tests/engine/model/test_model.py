@@ -53,6 +53,22 @@ def test_latents_do_not_depend_on_the_rest_of_the_batch(modality: Modality) -> N
 
 
 @pytest.mark.parametrize("encoder", ["patches", "convnet"])
+@pytest.mark.parametrize("modality", ["audio", "image"])
+def test_batch_normalization_mixes_items_in_training_only(modality: Modality, encoder: str) -> None:
+    """What `context.batch_norm` is for: the statistics are of all positions of all items; a trained network has its
+    own."""
+    features = torch.randn(5, 64, 101) if modality == "audio" else torch.randn(5, 3, 64, 64)
+    model = network(modality, **{f"{modality}__encoder": encoder, "context__batch_norm": True})
+    other = features.clone()
+    other[0] += 3.0
+    with torch.no_grad():
+        changed = (model.train().encode(modality, features) - model.encode(modality, other)).abs().amax((1, 2))
+        assert (changed > 1e-3).all()
+        whole, alone = model.eval().encode(modality, features), model.encode(modality, features[2:3])
+    torch.testing.assert_close(whole[2:3], alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("encoder", ["patches", "convnet"])
 def test_shapes(encoder: str) -> None:
     audio = network("audio", audio__encoder=encoder)
     encoding = audio({"audio": torch.randn(2, 64, 101)})["audio"]

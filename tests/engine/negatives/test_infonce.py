@@ -77,7 +77,9 @@ def allowed_cells(candidates: Candidates, positives: Tensor) -> list[Tensor]:
     own = candidates.sources[0].ids[positives]
     cells = []
     for source in candidates.sources:
-        if candidates.mode == "reference":
+        if source.name == "in_batch" and not candidates.in_batch:
+            allowed = torch.zeros(len(own), len(source.ids), dtype=torch.bool)
+        elif candidates.mode == "reference":
             allowed = torch.ones(len(own), len(source.ids), dtype=torch.bool)
         elif source.name == "cross_modal":
             allowed = item_index(own)[:, None] != item_index(source.ids)
@@ -97,7 +99,7 @@ def allowed_cells(candidates: Candidates, positives: Tensor) -> list[Tensor]:
     st.integers(0, 10**6),
     st.sampled_from(["reference", "exclude_positives"]),
     st.booleans(),
-    st.sampled_from(["absent", "attached", "detached"]),
+    st.sampled_from(["absent", "attached", "detached", "in_batch off"]),
     st.sampled_from([0.01, 0.2, 5.0]),
     st.sampled_from([Shape(16, 64, 1, False), Shape(16, 4096, 1, True), SHAPES["cpu"]]),
 )
@@ -111,6 +113,8 @@ def test_masks_and_the_permuted_copy_equal_the_direct_form(
     block: Shape,
 ) -> None:
     batch, length, dim, queued = shape
+    in_batch = permuted != "in_batch off"
+    permuted = permuted if in_batch else "absent"
     repeated = [seed % max(batch, 1)] * batch if seed % 3 == 0 else None  # the same item several times in a batch
     latents, _, queue, cross, items, noise = make(shape, seed, repeated)
     ids = pack("image", items[:, None], torch.arange(1, length)).reshape(-1)
@@ -128,7 +132,7 @@ def test_masks_and_the_permuted_copy_equal_the_direct_form(
     if queued:
         past = F.normalize(queue, dim=1)
         sources.insert(1, CandidateSet("queue", past, queue_ids, torch.randint(0, 3, (queued,))))
-    candidates = Candidates(sources, permuted, mode, same_item)  # type: ignore[arg-type]
+    candidates = Candidates(sources, permuted, mode, same_item, in_batch=in_batch)  # type: ignore[arg-type]
     positives = torch.randint(0, len(ids), (len(ids) + 2,))
     anchors = F.normalize(torch.randn(len(positives), dim).double(), dim=1).requires_grad_()
     weights = torch.rand(len(positives)).double()

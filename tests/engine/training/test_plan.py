@@ -144,3 +144,9 @@ def test_the_loss_does_not_store_the_whole_matrix() -> None:
     assert planned.matrix_bytes == 4 * planned.anchors * sum(planned.candidates.values())
     assert planned.loss_bytes < planned.matrix_bytes / 10
     assert math.isclose(planned.queue_steps or 0, 262_144 / planned.candidates["in_batch"])
+
+
+def test_without_any_negatives_a_run_does_not_begin() -> None:
+    config = PRESETS["tones"].config().replace({"sampler.in_batch": False})
+    assert [found.stops for found in diagnostics(config)] == [True]
+    assert not any(found.stops for found in diagnostics(config.replace({"sampler.shuffled": "input"})))

@@ -16,6 +16,7 @@ from cpc_engine.config import RunConfig
 from cpc_engine.errors import ConfigError
 from cpc_engine.evaluation.metrics import queue_drift
 from cpc_engine.training.batches import BatchSampler
+from cpc_engine.training.ranks import ManyRanks
 from cpc_engine.training.schedule import learning_rate
 from cpc_engine.training.trainer import Trainer
 from tests.support.tiny_data import TINY, dataset
@@ -69,6 +70,7 @@ RESIDUAL = {"audio.encoder": "residual", "image.encoder": "residual", "audio.dir
         {**ITEMS, **RESIDUAL, "sampler.shuffled": "input"},
         {**ITEMS, **RESIDUAL, "sampler.key_momentum": 0.0, "context.other_view": True},
         {"sampler.mixed": 20, "sampler.hardness": 0.5, "sampler.class_prior": 0.1},
+        {"context.batch_norm": True},
     ],
 )
 def test_a_resumed_run_is_bit_identical(extra: dict[str, object]) -> None:
@@ -225,6 +227,29 @@ def test_pair_term_and_cross_modal_negatives_need_two_modalities() -> None:
         trainer(loss__pair_weight=1.0)
     with pytest.raises(ConfigError, match="sound and pictures"):
         trainer(sampler__cross_modal=True)
+
+
+def test_batch_normalization_needs_whole_batches() -> None:
+    config = RunConfig().replace({**TINY, "context.batch_norm": True})
+    with pytest.raises(ConfigError, match="whole batches"):
+        Trainer(config, dataset(True, False), Fabric(accelerator="cpu", devices=1), ranks=ManyRanks(0, 2))
+
+
+def test_looking_at_the_queue_leaves_statistics_of_batch_normalization_alone() -> None:
+    run = trainer(context__batch_norm=True, sampler__queue_size=50, sampler__key_momentum=0.9)
+    run.step()
+    before = {name: tensor.clone() for name, tensor in run.state().items()}
+    assert queue_drift(run, "audio") is not None
+    assert all(torch.equal(tensor, run.state()[name]) for name, tensor in before.items())
+
+
+def test_without_in_batch_negatives_only_the_other_sources_have_a_share() -> None:
+    record = both({"sampler.in_batch": False, "sampler.shuffled": "input"}).step()
+    assert record is not None
+    for part in record.modalities.values():
+        in_batch = part.sources["in_batch"]
+        assert (in_batch.masked, in_batch.share, in_batch.similarity) == (in_batch.count, 0, 0)
+        assert sum(source.share for source in part.sources.values()) == pytest.approx(1, abs=1e-4)
 
 
 def test_horizons_beyond_the_sequence_are_rejected() -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from cpc_engine.comparison.standings import Grid, Standing
 from cpc_engine.errors import ConfigError
 from ui.compare.curves import Bundle, Curve, curves_figure
-from ui.compare.dots import dots_figure, dots_spoken, grid_figure
+from ui.components.beside.dots import dots_figure, dots_spoken, grid_figure
 from ui.drawing.charts import Figure, Series, line_figure, stacked_figure
 from ui.drawing.figure_file import Look, figure_file, legend_of
 from ui.drawing.map_figure import amounts_figure, groups_figure

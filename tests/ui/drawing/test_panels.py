@@ -11,7 +11,18 @@ import pytest
 
 from cpc_engine.sources import SOURCES
 from ui.components.live_chart import plain
-from ui.drawing.panels import GEOMETRY, panels_figure, panels_of, panels_spoken, panels_table
+from ui.drawing.panels import (
+    GEOMETRY,
+    MIDDLE,
+    TALL,
+    Panel,
+    alike,
+    level,
+    panels_figure,
+    panels_of,
+    panels_spoken,
+    panels_table,
+)
 
 
 def record(step: int, sources: tuple[str, ...] = ("in_batch", "queue"), both: bool = True) -> dict[str, Any]:
@@ -130,3 +141,35 @@ def test_text_and_table_name_every_curve_once() -> None:
     assert said.startswith("Curves of my run: ")
     assert "spread, sounds 0.5 at step 30" in said
     assert "nothing recorded yet" in panels_spoken(panels_figure(panels_of([], ["audio"]), 30), "my run")
+
+
+def test_panels_of_two_runs_lie_beside_each_other_with_one_range_for_the_first() -> None:
+    few = [record(step, sources=("in_batch",), both=False) for step in (1, 2)]
+    many = [record(step, both=False) for step in (1, 2, 3)]
+
+    def shown(records: list[dict[str, Any]]) -> list[Panel]:
+        found = {panel.key: panel for panel in panels_of(records)}
+        return [found[key] for key in ("accuracy", "share-audio", "loss")]
+
+    left, right = level([shown(few), shown(many)])
+    assert [panel.height for panel in left] == [panel.height for panel in right] == [TALL, MIDDLE, MIDDLE]
+    firsts = [left[0], right[0]]
+    alike(firsts)
+    low, high = firsts[0].figure["layout"]["yaxis"]["range"]
+    assert [low, high] == firsts[1].figure["layout"]["yaxis"]["range"]
+    values = [y for panel in firsts for trace in panel.figure["data"] for y in trace["y"]]
+    assert low == 0 <= min(values) <= max(values) < high
+
+    alone, other = level([shown(few), panels_of(many, more=("modality_gap",))])
+    assert len(alone) == 3, "runs of other data have other panels"
+    assert other[-1].key == "modality_gap"
+    alike([])
+
+
+def test_a_fixed_range_stays() -> None:
+    rows = [record(step) for step in (1, 2, 3)]
+    by_key = {panel.key: panel for panel in panels_of(rows, more=("modality_gap", "no such metric"))}
+    alike([by_key["spread"], by_key["spread"]])
+    assert by_key["spread"].figure["layout"]["yaxis"]["range"] == [0, 1.05]
+    assert "no such metric" not in by_key
+    assert "distance; lower is better" in by_key["modality_gap"].title

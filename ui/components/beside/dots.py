@@ -8,9 +8,9 @@ from typing import Any
 from cpc_engine.comparison.standings import Grid, Standing
 from cpc_engine.evaluation.metric_info import describe_metric
 
-from ..drawing.charts import Figure
-from ..drawing.palette import GRAY, series_style
-from ..drawing.text import plain_name
+from ...drawing.charts import Figure
+from ...drawing.palette import GRAY, series_style
+from ...drawing.text import plain_name
 
 ROW, AROUND = 46, 110  # pixels of one arm, and above and below all of them
 UNTRAINED = "untrained network"

@@ -1,0 +1,87 @@
+"""Two runs side by side: curves on one step axis and a map for each, which follow while the runs train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from cpc_engine.datasets import DATASETS
+from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.info import is_id
+
+from ...drawing.panels import Panel, alike, level, panels_figure, panels_of, panels_spoken
+from ...shell.address import split_ids
+from ...shell.errors import literal, plain_errors
+from ...shell.session import has_ended, manager, open_run, root
+from ...shell.status import badge, held
+from ..live_chart import live_chart
+from ..run_map import show_map_of
+
+if TYPE_CHECKING:
+    from cpc_engine.execution.progress import RunProgress
+
+HEIGHT = 430
+REACH = 1.4  # of the maps: a unit sphere and a little more, so that a collapsed run is seen to be small
+CSS = """
+.block-container { padding-top: 4.2rem; max-width: 96rem; }
+.block-container h1 { padding: 0; font-size: 1.3rem; }
+[class*="st-key-map-tools-"] [data-testid="stCaptionContainer"] { display: none; }
+"""
+Between = Callable[[Sequence["RunProgress"], bool], None]
+
+
+def asked_runs() -> list[str]:
+    """The ids in the address (`?runs=a,b`) that name runs here; at most two."""
+    asked = split_ids(st.query_params.get("runs", ""))
+    return [run for run in asked if is_id(run) and RunFolder(root() / run).has("config")][:2]
+
+
+def show_two(runs: list[str], shown: Sequence[str], above: Between, height: int = HEIGHT) -> None:
+    """Draw the runs; this part refreshes itself while one of them is active, and the page once when both have ended.
+
+    Args:
+        shown: the panels of curves by key, see `drawing.panels`; the first has one range in both runs.
+        above: draws what stands above both, given their progress and whether one is active.
+        height: of the curves, in pixels.
+    """
+    active = any(not has_ended(manager().progress_of(run).status) for run in runs)
+    every = 1.0 if active and not held() else None  # often: these runs are small, and end soon
+    st.fragment(_side_by_side, run_every=every)(runs, shown, above, height, active)
+
+
+def _side_by_side(runs: list[str], shown: Sequence[str], above: Between, height: int, was_active: bool) -> None:
+    with plain_errors():
+        progress = [manager().progress_of(run) for run in runs]
+        active = any(not has_ended(run.status) for run in progress)
+        if was_active and not active:
+            st.rerun()  # stop refreshing
+        above(progress, active)
+        panels = level([_panels(run, shown) for run in progress])
+        alike([of_run[0] for of_run in panels])
+        for column, run, of_run in zip(st.columns(len(runs), gap="medium"), progress, panels, strict=True):
+            with column, plain_errors():
+                _run(run, of_run, height)
+
+
+def _panels(run: RunProgress, shown: Sequence[str]) -> list[Panel]:
+    names = DATASETS[open_run(run.id).config.data.dataset].modalities
+    found = [panel for panel in panels_of(run.records, names, shown) if panel.key.partition("-")[0] in shown]
+    return sorted(found, key=lambda panel: shown.index(panel.key.partition("-")[0]))
+
+
+def _run(run: RunProgress, panels: list[Panel], height: int) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"beside-{run.id}"):
+        st.page_link(
+            "pages/train.py", label=literal(run.name or run.id), icon=":material/tune:", query_params={"run": run.id}
+        )
+        badge(run.status)
+        phase = f" · {run.phase}" if run.phase else ""
+        st.progress(min(run.step / max(run.steps, 1), 1.0), text=f"{run.step} of {run.steps} steps{phase}")
+    figure = panels_figure(panels, run.steps, run.events, height)
+    curves, place = st.columns([55, 45], gap="small")
+    with curves:
+        live_chart(figure, key=f"loss-{run.id}", height=height, alt=panels_spoken(figure, run.name or run.id))
+    with place:
+        show_map_of(run.id, ended=False, height=height - 90, reach=REACH)

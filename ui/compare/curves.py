@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from cpc_engine.comparison.forks import recorded
 from cpc_engine.evaluation.intervals import half_widths
 from cpc_engine.evaluation.metric_info import METRICS
 from cpc_engine.terms import ITEM_NOUNS
@@ -107,21 +108,8 @@ def axis_title(metric: str, modality: str = "") -> str:
 
 
 def _values(record: dict[str, Any], metric: str, modality: str) -> list[float]:
-    parts = record.get("modalities", {})
-    if modality:
-        parts = {modality: parts[modality]} if modality in parts else {}
-    if metric == "loss":
-        return [_number(part.get("loss")) for part in parts.values()] if modality else [_number(record.get("loss"))]
-    if metric == "accuracy":
-        values = [_number(part.get("accuracy")) for part in parts.values()]
-        return [100 * sum(values) / len(values)] if values else []
-    geometry = record.get("geometry") or {}
-    name = f"{modality}.{metric}" if modality else metric
-    return [_number(geometry[name])] if name in geometry else []
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+    value = recorded(record, metric, modality)
+    return [] if value is None else [100 * value if metric == "accuracy" else value]
 
 
 def _band(curves: Sequence[Curve], seeds: Seeds) -> tuple[Floats, Floats, Floats, Floats]:

@@ -73,7 +73,7 @@ def resume(options: Options) -> int:
 def fork(options: Options) -> int:
     """Branch a run at its checkpoint, and train the fork and its control; several pairs are held against each other."""
     from ..comparison.collect import load_compared
-    from ..comparison.forks import branch_of, paired
+    from ..comparison.forks import paired
     from ..comparison.judge import check_primary
     from ..comparison.tables import metrics_csv_columns, metrics_table
 
@@ -99,8 +99,7 @@ def fork(options: Options) -> int:
         for info in (run.info for run in runs)
     ]
     lines += [str(run.path) for run in runs]
-    branches = {run.id: branch for run in runs if (branch := branch_of(run.folder))}
-    [found] = paired([load_compared(run.folder) for run in runs], branches)
+    [found] = paired(load_compared(run.folder) for run in runs)
     summaries = [
         {side: _summary(run.info, run.path) for side, run in zip(("fork", "control"), pair, strict=True)}
         for pair in pairs

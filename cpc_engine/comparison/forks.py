@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..evaluation.intervals import Floats
-    from ..storage.folder import RunFolder
     from .verdicts import Verdict
 
 SHARE = "share."  # before a source's name: its part of the gradient on negatives
@@ -29,39 +28,10 @@ CHILD, CONTROL = "fork", "control"  # the sides in verdicts
 
 
 @dataclass(frozen=True)
-class Branch:
-    """The content of fork.json: where a run branched off.
-
-    Attributes:
-        of: id of the run that it goes on from. step: number of steps that it shares with it.
-        control: of a child the id of its control; empty for a control.
-    """
-
-    of: str
-    step: int
-    control: str = ""
-
-
-def branch_of(folder: RunFolder) -> Branch | None:
-    """Where a run branched off; None where it is no fork, or of a version that did not say so.
-
-    Raises:
-        RunError: fork.json is damaged.
-    """
-    values = folder.json("fork")
-    return None if values is None else Branch(values["of"], values["step"], values.get("control", ""))
-
-
-@dataclass(frozen=True)
 class Fork:
-    """One change with its pairs; all children have the same settings, and so have all controls, but for the seed.
-
-    Attributes:
-        pairs: (child, control) of each pair. branches: where each pair branched off.
-    """
+    """One change with its pairs (child, control); children differ in the seed only, and so do controls."""
 
     pairs: tuple[tuple[ComparedRun, ComparedRun], ...]
-    branches: tuple[Branch, ...]
 
     @property
     def arms(self) -> tuple[Arm, Arm]:
@@ -71,8 +41,13 @@ class Fork:
 
     @property
     def begins(self) -> int:
-        """The step after which a pair may differ, of the pair where that is earliest."""
-        return min(branch.step for branch in self.branches)
+        """The step after which a pair may differ."""
+        return self.pairs[0][0].begins
+
+    @property
+    def origins(self) -> list[str]:
+        """The ids of the runs that the pairs go on from."""
+        return list(dict.fromkeys(child.branch.of for child, _ in self.pairs if child.branch is not None))
 
     @property
     def title(self) -> str:
@@ -88,24 +63,19 @@ class Fork:
         return ", ".join(parts) or "no change"
 
 
-def paired(runs: Iterable[ComparedRun], branches: Mapping[str, Branch]) -> list[Fork]:
+def paired(runs: Iterable[ComparedRun]) -> list[Fork]:
     """The pairs among runs, by what was changed, in the order of their first children.
 
-    Args:
-        branches: {id: where it branched off} of the runs that are forks. A child without its control is left out.
+    A child whose control is not among them is left out.
     """
     known = {run.id: run for run in runs}
-    found: dict[tuple[str, str], list[tuple[ComparedRun, ComparedRun, Branch]]] = {}
-    for id, child in known.items():
-        branch = branches.get(id)
-        if branch is not None and branch.control in known:
-            control = known[branch.control]
-            keys = arm_key(child.config, child.changes), arm_key(control.config, control.changes)
-            found.setdefault(keys, []).append((child, control, branch))
-    return [
-        Fork(tuple((child, control) for child, control, _ in rows), tuple(branch for *_, branch in rows))
-        for rows in found.values()
-    ]
+    found: dict[tuple[str, str], list[tuple[ComparedRun, ComparedRun]]] = {}
+    for child in known.values():
+        control = known.get(child.branch.control) if child.branch is not None else None
+        if control is not None:
+            key, other = (arm_key(run.config, run.changes, run.begins) for run in (child, control))
+            found.setdefault((key, other), []).append((child, control))
+    return [Fork(tuple(pairs)) for pairs in found.values()]
 
 
 def recorded(record: Mapping[str, Any], metric: str, modality: str = "") -> float | None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..comparison.forks import Branch, branch_of
+from ..comparison.arms import Branch
+from ..comparison.collect import branch_of
 from ..config import RunConfig
 from ..errors import ConfigError, RunError
 from ..storage.folder import RunFolder

@@ -84,7 +84,7 @@ def load(runs: Iterable[str]) -> list[ComparedRun]:
     compared = []
     for run in runs:
         try:
-            stamp = open_run(run).folder.stamp("info", "metrics", "events", "evaluation")
+            stamp = open_run(run).folder.stamp("info", "metrics", "events", "evaluation", "fork")
             compared.append(_load(run, str(root()), stamp))
             if compared[-1].damaged:
                 st.warning(literal(f"Left out: {compared[-1].damaged}"), icon=":material/warning:")
@@ -99,7 +99,7 @@ def known_arms(infos: Iterable[RunInfo]) -> Known:
     for info in infos:
         if info.status == "finished" or not has_ended(info.status):
             try:
-                key = _arm(info.id, str(root()), open_run(info.id).folder.stamp("config", "events"))
+                key = _arm(info.id, str(root()), open_run(info.id).folder.stamp("config", "events", "fork"))
             except CpcError:
                 continue
             known.setdefault(key, info.id)
@@ -110,7 +110,7 @@ def siblings(arms: Iterable[Arm], known: Known) -> list[str]:
     """Runs of the same arms with seeds that are not chosen yet."""
     from cpc_engine.comparison.arms import arm_key
 
-    chosen = {arm_key(arm.config, arm.changes): {run.seed for run in arm.runs} for arm in arms}
+    chosen = {arm_key(arm.config, arm.changes, arm.begins): {run.seed for run in arm.runs} for arm in arms}
     return [run for (key, seed), run in known.items() if key in chosen and seed not in chosen[key]]
 
 
@@ -137,8 +137,8 @@ def _load(run: str, root: str, stamp: tuple[int, ...]) -> ComparedRun:
 @st.cache_data(max_entries=20_000, show_spinner=False)
 def _arm(run: str, root: str, stamp: tuple[int, ...]) -> tuple[str, int]:
     from cpc_engine.comparison.arms import arm_key
-    from cpc_engine.comparison.collect import changes_of
+    from cpc_engine.comparison.collect import branch_of, changes_of
 
     folder = open_run(run).folder
-    config = folder.config()
-    return arm_key(config, changes_of(folder)), config.run.seed
+    config, branch = folder.config(), branch_of(folder)
+    return arm_key(config, changes_of(folder), branch.step if branch else 0), config.run.seed

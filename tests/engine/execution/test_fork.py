@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from cpc_engine.cli import main
-from cpc_engine.comparison.collect import load_compared
-from cpc_engine.comparison.forks import Branch, branch_of, differences, judge_forks, paired
+from cpc_engine.comparison.collect import branch_of, load_compared
+from cpc_engine.comparison.forks import differences, judge_forks, paired
 from cpc_engine.errors import ConfigError, RunError
 from cpc_engine.execution.execute import execute
 from cpc_engine.execution.fork import _generator_state, fork, undo
@@ -132,11 +132,10 @@ def test_pairs_begin_alike_and_go_on_with_their_own_order_and_noise(finished: Ru
     assert not torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[1], weights[2])
     runs = [run for pair in pairs for run in (pair.child, pair.control)]
-    branches = {run.id: branch for run in runs if (branch := branch_of(run))}
-    [found] = paired([load_compared(run) for run in runs], branches)
+    [found] = paired(map(load_compared, runs))
     assert len(found.pairs) == 3
     assert found.title == "no change"
-    assert (found.begins, found.branches[0].of) == (4, finished.id)
+    assert (found.begins, found.origins) == (4, [finished.id])
     curves = differences([(pair.child.records(), pair.control.records()) for pair in pairs], found.begins)
     assert {"loss", "accuracy", "spread", "share.queue", "share.perturbed"} <= {curve.metric for curve in curves}
     for curve in curves:
@@ -186,9 +185,7 @@ def test_changes_on_the_way_are_undone_and_their_control_is_the_run_again(steere
     curves = {one.metric: one for one in differences([(forks.child.records(), forks.control.records())])}
     assert curves["loss"].values[0, :2].tolist() == [0, 0]
     assert curves["loss"].values[0, 2] != 0
-    [found] = paired(
-        map(load_compared, (forks.child, forks.control)), {forks.child.id: Branch("", 0, forks.control.id)}
-    )
+    [found] = paired(map(load_compared, (forks.child, forks.control)))
     assert found.title == "without the change of Noise σ at step 2, without the change of Temperature τ at step 4"
     other = undo(steered, tmp_path, steps=2, pair=1)
     assert other.child.config().run.seed == other.control.config().run.seed == 10_000

@@ -127,6 +127,20 @@ def records_of(run: str) -> tuple[dict[str, Any], ...]:
     return stored_records(open_run(run).folder)
 
 
+def all_records(run: str) -> list[dict[str, Any]]:
+    """Every recorded step of a run, of one that is active as far as its file goes.
+
+    Raises:
+        RunError: the folder is broken.
+    """
+    return _all_records(run, str(root()), open_run(run).folder.stamp("config", "metrics"))
+
+
+@st.cache_resource(max_entries=2 * MOST, show_spinner=False)
+def _all_records(run: str, root: str, stamp: tuple[int, ...]) -> list[dict[str, Any]]:
+    return open_run(run).folder.records()
+
+
 @st.cache_data(max_entries=200, show_spinner=False)
 def _load(run: str, root: str, stamp: tuple[int, ...]) -> ComparedRun:
     from cpc_engine.comparison.collect import load_compared

@@ -15,6 +15,7 @@ from cpc_engine.evaluation.metric_info import describe_metric
 
 from ..drawing.charts import Figure
 from ..drawing.curves import spoken
+from .curves import PAIRED
 from .plane import MEANING
 
 
@@ -70,8 +71,9 @@ def report(
     curves: Sequence[Figure],
     maps: Sequence[tuple[Figure, str]],
     planes: Sequence[tuple[Figure, str]] = (),
+    forks: Sequence[Figure] = (),
 ) -> str:
-    """The report: `maps` and `planes` are figures with their text alternatives; `curves` speak for themselves."""
+    """The report: `maps` and `planes` are figures with their text alternatives; the others speak for themselves."""
     names = " against ".join(arm.name for arm in arms[:4])
     sections = [
         Section("Arms", tables=[overview(arms)]),
@@ -83,6 +85,9 @@ def report(
         Section("Which is better", EXPLANATION, tables=[metrics_table(arms, baseline, primary, every=True)]),
         Section("Curves", charts=[Chart(figure, spoken(figure)) for figure in curves]),
     ]
+    if forks:
+        charts = [Chart(figure, spoken(figure)) for figure in forks]
+        sections.append(Section("Forks against their controls", PAIRED, charts=charts))
     if planes:
         charts = [Chart(figure, alt, 420) for figure, alt in planes]
         sections.append(Section("Alignment and uniformity", MEANING, charts=charts))

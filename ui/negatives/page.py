@@ -114,7 +114,7 @@ def _show_run(run: str, controls: st.delta_generator.DeltaGenerator, slowly: boo
     if slowly:
         show_step(chosen)
         return
-    show_anchor(chosen)
+    show_anchor(chosen, steps)
     show_over_time(chosen, steps)
 
 
@@ -131,7 +131,9 @@ def _kept_steps(run: str, now: int) -> list[int]:
 
 def _choose_step(run: str, steps: list[int]) -> int | None:
     """One of the steps, chosen or in the address; None: the present one, which is the last."""
-    key, asked, now = f"negatives-step-{run}", st.query_params.get("step", ""), steps[-1]
+    from .scrubber.view import step_key
+
+    key, asked, now = step_key(run), st.query_params.get("step", ""), steps[-1]
     if st.session_state.get(key) not in steps:
         st.session_state[key] = int(asked) if asked.isdecimal() and int(asked) in steps else now
     step: int = st.selectbox(

@@ -87,21 +87,19 @@ def _pairs(fork: Fork) -> str:
 
 def _verdict(fork: Fork, verdicts: dict[str, Verdict], primary: str) -> str:
     """The primary metric in words, and which of the others tell the sides apart."""
-    title, verdict = describe_metric(primary).title, verdicts.get(primary)
-    if verdict is None:
-        text = f"{title}, the primary metric, is not measured yet"
-    else:
+    lines, verdict = [], verdicts.get(primary)
+    if verdict is not None:
         children, controls = (arm.values(primary) for arm in fork.arms)
-        common = children.keys() & controls.keys()
-        text = f"{title}: {literal(verdict.text)}"
-        if common:
+        text = f"{describe_metric(primary).title}: {literal(verdict.text)}"
+        if common := children.keys() & controls.keys():
             mean = fmean(children[seed] - controls[seed] for seed in common)
             text += f" · fork − control = **{mean:+.3g}**"
         if verdict.low is not None and verdict.high is not None:
             text += f" ({verdict.low:.3g} to {verdict.high:.3g})"
+        lines.append(text)
     told = [
         f"{describe_metric(name).title} {verdict.difference:+.3g} ({literal(verdict.text)})"
         for name, verdict in verdicts.items()
         if name != primary and verdict.winner is not None
     ]
-    return text + (f"  \nAlso told apart: {', '.join(told)}" if told else "")
+    return "  \n".join([*lines, *([f"Told apart by {', '.join(told)}"] if told else [])])

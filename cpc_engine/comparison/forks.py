@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SHARE = "share."  # before a source's name: its part of the gradient on negatives
 RECORDED = ("loss", "accuracy", "alignment", "uniformity", "spread")
+ACROSS = ("modality_gap", "retrieval_class", "retrieval_class_reverse")  # of runs on sounds and pictures
 CHILD, CONTROL = "fork", "control"  # the sides in verdicts
 
 
@@ -161,8 +162,8 @@ Records = Sequence[Mapping[str, Any]]
 def differences(pairs: Sequence[tuple[Records, Records]], begins: int = 0) -> list[Difference]:
     """Child − control at every step that all pairs recorded on both sides, of each metric that they have.
 
-    Loss, contrastive accuracy, alignment, uniformity, spread, and the share of each source. Steps where a number was
-    not finite are left out.
+    Loss, contrastive accuracy, alignment, uniformity, spread, the share of each source, and of runs on sounds and
+    pictures the modality gap and retrieval. Steps where a number was not finite are left out.
 
     Args:
         pairs: records of (child, control). begins: earlier steps are left out.
@@ -177,7 +178,7 @@ def differences(pairs: Sequence[tuple[Records, Records]], begins: int = 0) -> li
     from ..sources import SOURCES
 
     found = []
-    for metric in (*RECORDED, *(f"{SHARE}{name}" for name in SOURCES)):
+    for metric in (*RECORDED, *ACROSS, *(f"{SHARE}{name}" for name in SOURCES)):
         curves = [_difference(child, control, metric, begins) for child, control in pairs]
         steps = sorted(set.intersection(*(set(curve) for curve in curves))) if curves else []
         if steps:

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from cpc_engine.storage.info import RunInfo
 
 VIEWS = {"anchor": "Its negatives", "step": "One step, slowly"}
+# Three lines for the answer on a wide screen, so that nothing below moves when it has one more or less.
 CSS = """
 .block-container { padding-top: 4.2rem; max-width: 96rem; }
 .block-container h1 { padding: 0; font-size: 1.3rem; }
 .st-key-answer p { font-size: 1.02rem; line-height: 1.4; }
+@media (min-width: 64rem) { .st-key-answer { min-height: 4.4rem; } }
 .st-key-verdict p { font-size: 0.92rem; line-height: 1.45; }
 [class*="st-key-candidate-"] { border-left: 5px solid; padding-left: 0.5rem; }
 """

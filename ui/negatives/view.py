@@ -60,6 +60,8 @@ def _anchor(chosen: Chosen, steps: Sequence[int]) -> None:
             show_line_up(chosen, then.lineup, HARDEST)
         with left:
             show_scrubber(chosen, steps)
+            if chosen.frozen.batch.replaced:  # last, so that nothing moves where it comes and goes
+                st.caption("The anchor's item takes the place of one item of the batch that the run drew next.")
 
 
 def _asked(chosen: Chosen, config: RunConfig) -> Outcome:

@@ -27,6 +27,8 @@ CURVES = tuple(name for name, metric in METRICS.items() if metric.curve)
 AXES: dict[Axis, str] = {"step": "step", "seconds": "training time (s)"}
 POINTS = 1800  # of one chart, all curves together: a refresh stays below 100 KB
 GRID = 300  # points of a mean
+PLAIN = ("share", "0…1")  # units that say nothing beside a difference
+LONGEST = 44  # characters that a chart of a third of the page's width has room for
 PAIRED = (
     "The two sides of a pair have the same weights, data order and random numbers, so their difference is what the "
     "change did. Pairs begin alike and go on with other data and other random numbers each. The line is the mean over "
@@ -118,7 +120,8 @@ def differences_figure(curves: Sequence[tuple[str, Style, Difference]]) -> Figur
     shares = metric.startswith(SHARE)
     scale = 100 if shares or metric == "accuracy" else 1
     what = f"Share of {SOURCES[source].label.partition(' (')[0]}" if shares else METRICS[metric].title
-    unit = "points of 100" if scale == 100 else METRICS[metric].unit
+    unit = "points of 100" if scale == 100 else METRICS[metric].unit if METRICS[metric].unit not in PLAIN else ""
+    title = f"{what}: fork − control"
     ends = [int(curve.steps[index]) for _, _, curve in curves for index in (0, -1)]
     lines = [Series(CONTROL, [min(ends), max(ends)], [0, 0], Style(GRAY, "line-ew", "dash"))]
     bands: list[Figure] = []
@@ -129,7 +132,7 @@ def differences_figure(curves: Sequence[tuple[str, Style, Difference]]) -> Figur
             low, high = (scale * end[shown] for end in curve.band)
             bands += _band_traces(name, style, steps, low, high, (f"{curve.covers} from", f"{curve.covers} to"))
         lines.append(Series(name, steps, scale * curve.mean[shown], style))
-    figure = line_figure(lines, "step", unit, f"{what}: fork − control")
+    figure = line_figure(lines, "step", f"Δ {unit}".strip(), title if len(title) <= LONGEST else what)
     figure["data"][0] |= {"mode": "lines", "hoverinfo": "skip", "line": {"color": GRAY, "dash": "dash", "width": 1.5}}
     figure["data"] = bands + figure["data"]
     return figure

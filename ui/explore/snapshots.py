@@ -11,7 +11,7 @@ from ..components.run_map import show_map
 from ..drawing.map_figure import class_figure, in_frame, map_columns
 from ..shell.errors import plain_errors
 from ..shell.session import open_run
-from .senses import show_senses
+from .across import show_across
 
 if TYPE_CHECKING:
     from cpc_engine.maps.snapshots import MapSnapshots
@@ -68,4 +68,4 @@ def _player(run: str, snapshots: MapSnapshots, places: np.ndarray, frame: np.nda
             lasso=False,
         )
         if len(set(snapshots.modalities)) > 1:
-            show_senses(run, snapshots, xy, step)
+            show_across(run, snapshots, xy, step)

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from cpc_engine.storage.folder import RunFolder
 from tests.support.paths import REPOSITORY
-from ui.explore.senses import senses_figures
+from ui.explore.across import across_figures
 
 pytest_plugins = ["tests.support.explored"]
 
@@ -35,7 +35,7 @@ def test_the_nearest_pictures_of_a_sound_follow_the_steps(page: Page, run: Path)
     assert "Sounds and pictures over the training" in [one.value for one in test.subheader]
     assert "nearest pictures" not in said(test), "nothing is loaded before an item is chosen"
     slider = test.select_slider(key="snapshots-step")
-    test.selectbox(key=f"senses-{run.name}").set_value(0).run()
+    test.selectbox(key=f"across-{run.name}").set_value(0).run()
     assert f"At step {slider.value}, **" in said(test)
     assert "of its 6 nearest pictures** have its class" in said(test)
     words = [one.value for one in test.caption]
@@ -44,8 +44,8 @@ def test_the_nearest_pictures_of_a_sound_follow_the_steps(page: Page, run: Path)
     first = int(slider.options[0])
     test.select_slider(key="snapshots-step").set_value(first).run()
     assert f"At step {first}, **" in said(test)
-    last = len(test.selectbox(key=f"senses-{run.name}").options) - 1
-    test.selectbox(key=f"senses-{run.name}").set_value(last).run()
+    last = len(test.selectbox(key=f"across-{run.name}").options) - 1
+    test.selectbox(key=f"across-{run.name}").set_value(last).run()
     assert "of its 6 nearest sounds** have its class" in said(test)
 
 
@@ -59,7 +59,7 @@ def test_a_run_of_one_modality_has_no_such_part(page: Page, runs: Path) -> None:
 def test_the_curves_are_those_that_were_recorded() -> None:
     records = RunFolder(REPOSITORY / "checkpoints" / "example-keypad").records()
     measured = [row for row in records if row.get("geometry")]
-    figures = senses_figures(records, measured[2]["step"], {"audio": 0.1, "image": 0.1})
+    figures = across_figures(records, measured[2]["step"], {"audio": 0.1, "image": 0.1})
     traces = {trace["name"]: trace for trace in figures["retrieval"]["data"]}
     sounds, by_chance = traces["nearest picture of a sound"], traces["chance"]
     assert sounds["x"] == [row["step"] for row in measured]
@@ -69,4 +69,4 @@ def test_the_curves_are_those_that_were_recorded() -> None:
     assert by_chance["y"] == [10, 10]
     assert figures["gap"]["data"][0]["y"] == [row["geometry"]["modality_gap"] for row in measured]
     assert figures["gap"]["layout"]["shapes"][0]["x0"] == measured[2]["step"]
-    assert senses_figures([{"step": 1}], 1, {}) == {}
+    assert across_figures([{"step": 1}], 1, {}) == {}

@@ -1,4 +1,4 @@
-"""Two senses over time: a sound with its nearest pictures at a step, the reverse, and how often they fit."""
+"""Sounds and pictures over time: a sound with its nearest pictures at a step, the reverse, and how often they fit."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ WORDS = (
 Stamp = tuple[int, ...]
 
 
-def show_senses(run: str, snapshots: MapSnapshots, xy: np.ndarray, step: int) -> None:
+def show_across(run: str, snapshots: MapSnapshots, xy: np.ndarray, step: int) -> None:
     """An item of the snapshot's map with its nearest of the other kind, and the curves of all steps with a cursor."""
-    from cpc_engine.maps.senses import chance, nearest_across
+    from cpc_engine.maps.across import chance, nearest_across
 
-    st.subheader("Sounds and pictures over the training", anchor="senses", help=WORDS)
-    key, link = f"senses-{run}", f"snapshots-{run}"
+    st.subheader("Sounds and pictures over the training", anchor="across", help=WORDS)
+    key, link = f"across-{run}", f"snapshots-{run}"
 
     def follow_click() -> None:
         st.session_state[key] = clicked(link)
@@ -75,13 +75,13 @@ def show_senses(run: str, snapshots: MapSnapshots, xy: np.ndarray, step: int) ->
         light(link, [trace | {"type": "scatter"} for trace in lit_traces(xy[[point]], ["here"], rings)])
     records = _records(run, open_run(run).folder.stamp("config", "metrics"))
     for place, (name, figure) in zip(
-        st.columns(2), senses_figures(records, step, chance(snapshots)).items(), strict=False
+        st.columns(2), across_figures(records, step, chance(snapshots)).items(), strict=False
     ):
         with place:
-            chart(figure, f"senses-{name}-{run}", 260)
+            chart(figure, f"across-{name}-{run}", 260)
 
 
-def senses_figures(records: Sequence[Record], step: int, by_chance: Mapping[Modality, float]) -> dict[str, Figure]:
+def across_figures(records: Sequence[Record], step: int, by_chance: Mapping[Modality, float]) -> dict[str, Figure]:
     """{"retrieval", "gap": figure} over the measured steps, with a cursor at one; those that were measured."""
     rows = [(row["step"], row["geometry"]) for row in records if row.get("geometry")]
 
@@ -141,7 +141,7 @@ def _tiles(run: str, snapshots: MapSnapshots, points: Sequence[tuple[int, str]])
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _items(run: str, stamp: Stamp) -> Split:
     """The items of a run's snapshots, as its files are at `stamp`."""
-    from cpc_engine.maps.senses import shown_items
+    from cpc_engine.maps.across import shown_items
 
     snapshots = open_run(run).snapshots()
     assert snapshots is not None
@@ -152,7 +152,7 @@ def _items(run: str, stamp: Stamp) -> Split:
 def _looks(run: str, stamp: Stamp, modality: Modality, row: int) -> tuple[bytes, bytes | None]:
     """(PNG of the picture or the spectrogram, WAV of the sound or None) of one of `_items`."""
     from cpc_engine.data import preview_png, preview_wav
-    from cpc_engine.maps.senses import log_mel
+    from cpc_engine.maps.across import log_mel
 
     items, opened = _items(run, stamp), cached_run(run, files(run))
     if modality == "image":

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cpc_engine.data import load_dataset
 from cpc_engine.errors import DataError
 from cpc_engine.evaluation.geometry import retrieval_at_1
-from cpc_engine.maps.senses import chance, log_mel, nearest_across, shown_items
+from cpc_engine.maps.across import chance, log_mel, nearest_across, shown_items
 from cpc_engine.maps.snapshots import MapSnapshots, load_snapshots
 from cpc_engine.storage.artifacts import load_model
 from cpc_engine.storage.folder import RunFolder

@@ -58,7 +58,7 @@ def test_a_what_if_becomes_pairs_whose_difference_has_a_band(opened: Visit, trai
     page.get_by_role("heading", name="Forks against their controls").wait_for(timeout=60_000)
     page.get_by_text("5 pairs from step 12 of Mine").wait_for()
     opened.come_to(LOSS)
-    # The band is there when two pairs have begun, and not only when all have ended.
+    # The band is there when two pairs have ended, and not only when all have.
     page.wait_for_function(
         f"(chart) => ({NAMES})(chart).some((name) => / from$/.test(name))", arg=LOSS, timeout=120_000
     )

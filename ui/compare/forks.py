@@ -23,13 +23,14 @@ from .data import all_records
 
 if TYPE_CHECKING:
     from cpc_engine.comparison.arms import ComparedRun
-    from cpc_engine.comparison.forks import Difference, Fork
+    from cpc_engine.comparison.forks import Difference, Fork, Records
     from cpc_engine.comparison.verdicts import Verdict
 
     from ..drawing.charts import Figure
     from ..drawing.palette import Style
 
 ABREAST = 3  # charts in a row
+NEARLY = 0.9  # as far as any pair: then it is drawn
 
 
 def show_forks(runs: Sequence[ComparedRun], primary: str) -> None:
@@ -51,12 +52,17 @@ def fork_figures(forks: Sequence[Fork]) -> dict[str, Figure]:
     """{metric: figure} of child − control, a line for each fork; without those of which nothing is recorded yet."""
     by_metric: dict[str, list[tuple[str, Style, Difference]]] = {}
     for index, fork in enumerate(forks):
-        pairs = [(all_records(child.id), all_records(control.id)) for child, control in fork.pairs]
-        begun = [pair for pair in pairs if all(rows and rows[-1]["step"] > fork.begins for rows in pair)]
-        for one in differences(begun, fork.begins):
+        for one in differences(_furthest(fork), fork.begins):
             if one.steps[-1] > fork.begins:
                 by_metric.setdefault(one.metric, []).append((plain_name(fork.title), series_style(index), one))
     return {metric: differences_figure(curves) for metric, curves in by_metric.items()}
+
+
+def _furthest(fork: Fork) -> list[tuple[Records, Records]]:
+    """Records of the pairs that have got (nearly) as far as any: one that has just begun would cut off the others."""
+    pairs = [(all_records(child.id), all_records(control.id)) for child, control in fork.pairs]
+    steps = [min(rows[-1]["step"] if rows else 0 for rows in pair) - fork.begins for pair in pairs]
+    return [pair for pair, reached in zip(pairs, steps, strict=True) if reached >= max(1, NEARLY * max(steps))]
 
 
 def _charts(forks: Sequence[Fork]) -> None:
@@ -64,6 +70,11 @@ def _charts(forks: Sequence[Fork]) -> None:
         figures = fork_figures(forks)
         if not figures:
             st.info("The charts begin when a fork and its control have made steps.", icon=":material/hourglass_empty:")
+        for fork in forks:
+            if len(drawn := _furthest(fork)) < len(fork.pairs):
+                st.caption(
+                    literal(f"{fork.title}: {len(drawn)} of {len(fork.pairs)} pairs have got far enough to be drawn.")
+                )
         for index, (metric, figure) in enumerate(figures.items()):
             if index % ABREAST == 0:
                 row = st.columns(ABREAST)

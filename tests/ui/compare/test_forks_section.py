@@ -78,6 +78,18 @@ def test_five_pairs_have_a_band_and_a_verdict(parent: RunFolder, runs: Path) -> 
     assert len(figure_file(loss, Look(), "SVG")) > 3000
 
 
+def test_a_pair_that_has_just_begun_does_not_cut_off_the_others(parent: RunFolder, runs: Path) -> None:
+    ids = trained([fork(parent, {"loss.temperature": 1.0}, runs, steps=4, pair=pair) for pair in range(2)])
+    begun = fork(parent, {"loss.temperature": 1.0}, runs, steps=4, pair=2)
+    for folder in (begun.child, begun.control):
+        folder.append_record(RunFolder(runs / ids[0]).records()[3])
+    ids += [begun.child.id, begun.control.id]
+    [found] = paired(load_compared(RunFolder(runs / run)) for run in ids)
+    loss = fork_figures([found])["loss"]
+    assert loss["data"][-1]["x"] == [3, 4, 5, 6, 7]
+    assert "2 of 3 pairs have got far enough to be drawn" in " ".join(one.value for one in shown(ids).caption)
+
+
 def test_runs_that_are_no_forks_have_no_such_section(parent: RunFolder) -> None:
     assert "Forks against their controls" not in [one.value for one in shown([parent.id]).header]
 

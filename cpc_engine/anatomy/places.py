@@ -14,7 +14,7 @@ from ..maps.projection import Floats, planes_over_time
 from ..terms import Modality
 from .opened import Opened
 
-SHOWN = 200  # held-out items, evenly spaced over the map's
+SHOWN = 120  # held-out items, evenly spaced over the map's
 _AT_ONCE = 64  # encoded together
 
 

@@ -24,6 +24,10 @@ def commands(arms: Sequence[Arm]) -> str:
     lines = []
     for arm in arms:
         lines.append(f"# {arm.letter}")
+        if arm.begins:
+            lines.append(
+                f"# forks that began at step {arm.begins} (see cpc fork; a command begins with the first step)"
+            )
         lines += [
             f"# by hand at step {step}: {setting} = {value} (a command cannot repeat that)"
             for step, setting, value in arm.changes

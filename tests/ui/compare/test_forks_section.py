@@ -54,6 +54,7 @@ def test_a_fork_without_a_change_is_zero_in_every_chart(parent: RunFolder, runs:
     test = shown(ids)
     assert "Forks against their controls" in [one.value for one in test.header]
     assert any("2 pairs from step 3 of Mine" in one.value for one in test.markdown)
+    assert "# forks that began at step 3" in test.code[0].value
 
 
 def test_five_pairs_have_a_band_and_a_verdict(parent: RunFolder, runs: Path) -> None:

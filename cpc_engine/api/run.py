@@ -190,6 +190,7 @@ class Run:
         progress: bool = True,
         root: Path | None = None,
         cluster: str | None = None,
+        pair: int = 0,
     ) -> tuple[Run, Run]:
         """Go on from its checkpoint twice, with changes and without, and train one after the other.
 
@@ -200,6 +201,7 @@ class Run:
             steps: how many steps they go on; by default those that are left, or a quarter of a finished run.
             root: the folder of runs for both; the run's own by default.
             cluster: where they train (see `cpc.train`).
+            pair: 0 goes on with the run's own data order and random numbers, each other number with its own.
 
         Returns:
             The run with the changes, and its control.
@@ -210,7 +212,34 @@ class Run:
         """
         from ..execution.fork import fork
 
-        forks = fork(self.folder, changes, self.path.parent if root is None else root, steps)
+        forks = fork(self.folder, changes, self.path.parent if root is None else root, steps, pair)
+        return Run(forks.child).resume(progress, cluster), Run(forks.control).resume(progress, cluster)
+
+    def undo(
+        self,
+        steps: int | None = None,
+        progress: bool = True,
+        root: Path | None = None,
+        cluster: str | None = None,
+        pair: int = 0,
+    ) -> tuple[Run, Run]:
+        """Train it again twice, without the changes that were made while it trained and with them.
+
+        Both begin with the first step (see `execution.fork.undo`).
+
+        Args:
+            steps: how many steps both make; by default as many as the run. pair: others have other first weights too.
+            root, cluster: see `fork`.
+
+        Returns:
+            The run without the changes, and its control.
+
+        Raises:
+            RunError: no setting was changed while it trained, or a fork failed.
+        """
+        from ..execution.fork import undo
+
+        forks = undo(self.folder, self.path.parent if root is None else root, steps, pair)
         return Run(forks.child).resume(progress, cluster), Run(forks.control).resume(progress, cluster)
 
     @property

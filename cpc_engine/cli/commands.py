@@ -71,19 +71,45 @@ def resume(options: Options) -> int:
 
 
 def fork(options: Options) -> int:
-    """Branch a run at its checkpoint, and train the fork and its control."""
-    if options.steps is not None and options.steps < 1:
-        raise ConfigError(f"--steps: 1 or more, not {options.steps}")
-    source = api.open_run(options.run, options.runs)
-    child, control = source.fork(changes_of(options.set), options.steps, root=options.runs, cluster=options.cluster)
-    infos = [child.info, control.info]
+    """Branch a run at its checkpoint, and train the fork and its control; several pairs are held against each other."""
+    from ..comparison.collect import load_compared
+    from ..comparison.forks import paired
+    from ..comparison.judge import check_primary
+    from ..comparison.tables import metrics_csv_columns, metrics_table
+
+    for name, value in (("--steps", options.steps), ("--seeds", options.seeds)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{name}: 1 or more, not {value}")
+    if options.undo_changes and options.set:
+        raise ConfigError("--undo-changes goes back to what the run began with; leave out --set")
+    check_primary(options.primary)  # before hours of training
+    source, changes = api.open_run(options.run, options.runs), changes_of(options.set)
+    pairs = []
+    for number in range(options.seeds):
+        where = {"root": options.runs, "cluster": options.cluster, "pair": number}
+        made = (
+            source.undo(options.steps, **where)
+            if options.undo_changes
+            else source.fork(changes, options.steps, **where)
+        )
+        pairs.append(made)
+    runs = [run for pair in pairs for run in pair]
     lines = [
-        f"{info.name}: {info.status} after {info.steps_done} steps, loss {_number(info.loss_last)}" for info in infos
+        f"{info.name}: {info.status} after {info.steps_done} steps, loss {_number(info.loss_last)}"
+        for info in (run.info for run in runs)
     ]
-    lines += [str(child.path), str(control.path)]
-    document = {"of": source.id, "fork": _summary(infos[0], child.path), "control": _summary(infos[1], control.path)}
+    lines += [str(run.path) for run in runs]
+    [found] = paired(load_compared(run.folder) for run in runs)
+    summaries = [
+        {side: _summary(run.info, run.path) for side, run in zip(("fork", "control"), pair, strict=True)}
+        for pair in pairs
+    ]
+    document = {"of": source.id, **summaries[0], "pairs": summaries}
+    sides, primary = found.arms, options.primary
+    document["comparison"] = _rows(metrics_csv_columns(sides, sides[0], primary))
+    lines += ["", *aligned(metrics_table(sides, sides[0], primary), skip=("Meaning", "Interval", "Role"))]
     _print(options, document, lines)
-    return 1 if any(info.status == "diverged" for info in infos) else 0
+    return 1 if any(run.info.status == "diverged" for run in runs) else 0
 
 
 def list_all(options: Options) -> int:

@@ -73,7 +73,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     fork.add_argument(
         "--set", action="append", default=[], metavar="a.b=v", help="what the fork changes (see settings)"
     )
+    fork.add_argument("--undo-changes", action="store_true", help="from the start, without what was changed on the way")
     fork.add_argument("--steps", type=int, metavar="N", help="how many steps both go on")
+    fork.add_argument(
+        "--seeds", type=int, default=1, metavar="N", help="pairs; each with data order and random numbers of its own"
+    )
+    fork.add_argument("--primary", metavar="METRIC", default=PRIMARY, help=f"the metric chosen before ({PRIMARY})")
     add("list", "all runs, newest first")
 
     evaluate = add("evaluate", "metrics and probes of a run on held-out items, with baselines")

@@ -15,7 +15,22 @@ from ..evaluation.metric_info import METRICS, SIZE_DEPENDENT
 if TYPE_CHECKING:
     from ..evaluation.intervals import Cells, Floats
 
+FORKED = "forked at step"  # in tables of settings
 MIN_SEEDS = 5  # of each arm for a verdict; with fewer, tests of real metrics err more often than they say
+
+
+@dataclass(frozen=True)
+class Branch:
+    """The content of fork.json: where a run branched off (see `execution.fork`).
+
+    Attributes:
+        of: id of the run that it goes on from. step: number of steps that it shares with it.
+        control: of a child the id of its control; empty for a control.
+    """
+
+    of: str
+    step: int
+    control: str = ""
 
 
 @dataclass(frozen=True)
@@ -29,6 +44,7 @@ class ComparedRun:
         items: value per test item of the metrics that are means over test items and whose items are known.
         untrained: the metrics that were also measured on the same network before its first step.
         damaged: why evaluation.json is left out; empty where it is not.
+        branch: where it branched off; None where it is no fork.
     """
 
     id: str
@@ -40,10 +56,16 @@ class ComparedRun:
     items: Mapping[str, Floats] = field(default_factory=dict, compare=False)
     untrained: Mapping[str, float] = field(default_factory=dict, compare=False)
     damaged: str = ""
+    branch: Branch | None = None
 
     @property
     def seed(self) -> int:
         return self.config.run.seed
+
+    @property
+    def begins(self) -> int:
+        """The step at which it branched off; 0 where it is no fork."""
+        return 0 if self.branch is None else self.branch.step
 
     @property
     def label(self) -> str:
@@ -65,6 +87,10 @@ class Arm:
     @property
     def changes(self) -> tuple[tuple[int, str, str], ...]:
         return self.runs[0].changes
+
+    @property
+    def begins(self) -> int:
+        return self.runs[0].begins
 
     @property
     def seeds(self) -> list[int]:
@@ -101,10 +127,14 @@ class Arm:
         return {None if count is None else int(count) for count in counts}
 
 
-def arm_key(config: RunConfig, changes: Iterable[tuple[int, str, str]] = ()) -> str:
-    """Return a key that is equal for runs of the same arm."""
+def arm_key(config: RunConfig, changes: Iterable[tuple[int, str, str]] = (), begins: int = 0) -> str:
+    """Return a key that is equal for runs of the same arm.
+
+    Args:
+        changes, begins: see `ComparedRun`; a fork is no repetition of a run that had its settings from the start.
+    """
     values = {path: value for path, value in config.flat().items() if path not in repetition_settings()}
-    return json.dumps([values, list(changes)], sort_keys=True)
+    return json.dumps([values, list(changes), begins], sort_keys=True)
 
 
 @cache
@@ -124,7 +154,7 @@ def group(runs: Iterable[ComparedRun]) -> list[Arm]:
     """
     groups: dict[str, list[ComparedRun]] = {}
     for run in runs:
-        groups.setdefault(arm_key(run.config, run.changes), []).append(run)
+        groups.setdefault(arm_key(run.config, run.changes, run.begins), []).append(run)
     return [
         Arm(f"{chr(65 + i % 26)}{i // 26 + 1 if i >= 26 else ''}", tuple(sorted(members, key=lambda run: run.seed)))
         for i, members in enumerate(groups.values())
@@ -142,6 +172,8 @@ def settings_table(arms: Sequence[Arm], every: bool = False) -> dict[str, list[A
     flat = [arm.config.flat() for arm in arms]
     for values, arm in zip(flat, arms, strict=True):
         values |= {f"{setting} from step {step}": json.loads(value) for step, setting, value in arm.changes}
+        if arm.begins:
+            values[FORKED] = arm.begins
     paths = dict.fromkeys(path for values in flat for path in values if path not in repetition_settings())
     table = {path: [values.get(path) for values in flat] for path in paths}
     return {p: row for p, row in table.items() if every or any(value != row[0] for value in row)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import all_settings
 from ..errors import RunError
 from ..storage.folder import RunFolder
-from .arms import ComparedRun
+from .arms import Branch, ComparedRun
 
 if TYPE_CHECKING:
     from ..evaluation.intervals import Floats
@@ -127,7 +127,18 @@ def load_compared(folder: RunFolder) -> ComparedRun:
         items,
         _untrained(probes),
         damaged,
+        branch_of(folder),
     )
+
+
+def branch_of(folder: RunFolder) -> Branch | None:
+    """Return where a run branched off; None where it is no fork, or of a version that did not keep it.
+
+    Raises:
+        RunError: fork.json is damaged.
+    """
+    values = folder.json("fork")
+    return None if values is None else Branch(values["of"], values["step"], values.get("control", ""))
 
 
 def changes_of(folder: RunFolder) -> tuple[tuple[int, str, str], ...]:

@@ -41,6 +41,16 @@ def is_tested(metric: str) -> bool:
     return metric in METRICS or metric.startswith("probe.")
 
 
+def check_primary(metric: str) -> None:
+    """Refuse a primary metric that gets no verdicts.
+
+    Raises:
+        ConfigError: it is no metric that is tested.
+    """
+    if not is_tested(metric):
+        raise unknown("metric", metric, METRICS)
+
+
 def judge(arms: Sequence[Arm], reference: Arm, primary: str = PRIMARY) -> dict[tuple[str, str], Verdict]:
     """Compare every other arm with the reference arm by every metric that is tested, corrected for all of them.
 
@@ -53,8 +63,12 @@ def judge(arms: Sequence[Arm], reference: Arm, primary: str = PRIMARY) -> dict[t
     Raises:
         ConfigError: `primary` is no metric that is tested.
     """
-    if not is_tested(primary):
-        raise unknown("metric", primary, METRICS)
+    return corrected(uncorrected(arms, reference, primary), lambda key: key[0] == primary)
+
+
+def uncorrected(arms: Sequence[Arm], reference: Arm, primary: str) -> dict[tuple[str, str], Verdict]:
+    """The tests of `judge`, each by itself."""
+    check_primary(primary)
     tests: dict[tuple[str, str], Verdict] = {}
     for metric in filter(is_tested, metric_names(arms)):
         cells = {arm.letter: values for arm, values in zip(arms, cells_of(arms, metric), strict=True)}
@@ -62,7 +76,7 @@ def judge(arms: Sequence[Arm], reference: Arm, primary: str = PRIMARY) -> dict[t
             if other is not reference:
                 pair = cells[reference.letter], cells[other.letter]
                 tests[metric, other.letter] = _compare(reference, other, metric, pair)
-    return corrected(tests, lambda key: key[0] == primary)
+    return tests
 
 
 def corrected(tests: Mapping[Key, Verdict], is_primary: Callable[[Key], bool]) -> dict[Key, Verdict]:

@@ -95,7 +95,11 @@ METRICS: dict[str, MetricInfo] = {
         "Mean cosine between queued latents and the same inputs encoded now. 1 means up to date.",
     ),
     "modality_gap": MetricInfo(
-        "Modality gap", "distance", "lower", "Distance between the mean contexts of audio and images (Liang et al.)."
+        "Modality gap",
+        "distance",
+        "lower",
+        "Distance between the mean contexts of audio and images (Liang et al.).",
+        "held_out",
     ),
     "modality_accuracy": MetricInfo(
         "Modality classifier accuracy",
@@ -111,13 +115,18 @@ METRICS: dict[str, MetricInfo] = {
         "Mean squared distance between the audio and the image context of a pair as unit vectors.",
     ),
     "retrieval_class": MetricInfo(
-        "Retrieval R@1 (class)", "share", "higher", "Share of audio clips whose nearest image has the same class."
+        "Retrieval R@1 (class)",
+        "share",
+        "higher",
+        "Share of audio clips whose nearest image has the same class.",
+        "held_out",
     ),
     "retrieval_class_reverse": MetricInfo(
         "Retrieval R@1 (class, from images)",
         "share",
         "higher",
         "Share of images whose nearest audio clip has the same class.",
+        "held_out",
     ),
     "retrieval_pair": MetricInfo(
         "Retrieval R@1 (pair)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -38,17 +39,17 @@ class Encoded:
 
 
 @torch.no_grad()
-def encode(model: MultiModalCPC, split: Split) -> dict[Modality, Encoded]:
+def encode(model: MultiModalCPC, split: Split, modalities: Sequence[Modality] | None = None) -> dict[Modality, Encoded]:
     """Encode all items of a split in one batch, without augmentation and in evaluation mode.
 
     Args:
-        split: N items that have every modality of the network.
+        split: N items that have these modalities. modalities: of the network; all of them by default.
     """
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
     encodings: dict[Modality, Encoded] = {}
-    for modality in model.modalities:
+    for modality in model.modalities if modalities is None else modalities:
         values, items = clips_of(model, modality, split)
         encoding = model({modality: model.features[modality](values.to(device))})[modality]
         contexts = mean_over_windows(encoding.contexts.float().mean(1), items)

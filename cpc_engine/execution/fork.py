@@ -1,16 +1,21 @@
 """Paired forks: a run goes on twice from its checkpoint, once with a change and once without.
 
 Child and control have the same weights, moments, queue, order of the data, and random numbers, so that what differs
-between them is what the change did. See docs/method.md#paired-forks.
+between them is what the change did. Several pairs begin alike and go on with other data order and random numbers each.
+See docs/method.md#paired-forks.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from ..comparison.arms import Branch
+from ..comparison.collect import branch_of
 from ..config import RunConfig
 from ..errors import ConfigError, RunError
 from ..storage.folder import RunFolder
@@ -33,6 +38,8 @@ KEPT = (
     "loss.similarity",
 )
 FEWEST = 20  # steps that a finished run goes on by default
+SEEDS = 2**31  # that a run may have; those of pairs lie far apart, so that runs of other seeds have other pairs
+APART = 10_000
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Forks:
     step: int
 
 
-def fork(folder: RunFolder, changes: Mapping[str, Any], root: Path, steps: int | None = None) -> Forks:
+def fork(folder: RunFolder, changes: Mapping[str, Any], root: Path, steps: int | None = None, pair: int = 0) -> Forks:
     """Branch a run at its checkpoint.
 
     Args:
@@ -52,6 +59,7 @@ def fork(folder: RunFolder, changes: Mapping[str, Any], root: Path, steps: int |
         changes: settings of the child, {"section.setting": value}; without any, the child is a second control.
         root: the folder of runs for both.
         steps: how many steps they go on; by default those that are left, or a quarter of a finished run.
+        pair: 0 goes on with the run's own data order and random numbers; each other number has its own, on both sides.
 
     Raises:
         ConfigError: a setting does not exist or fit, or a change would be other data, another network, or other draws.
@@ -64,19 +72,21 @@ def fork(folder: RunFolder, changes: Mapping[str, Any], root: Path, steps: int |
     if done == 0:
         raise RunError(f"{folder.id} has not made a step yet")
     own = folder.config()
-    passed = {e["setting"]: e["value"] for e in folder.events() if e["kind"] == "change" and e["step"] < done}
+    passed = {e["setting"]: e["value"] for e in _changes(folder) if e["step"] < done}
     left = max(own.optimizer.steps - done, 0) or max(own.optimizer.steps // 4, FEWEST)
     config = own.replace({**passed, "optimizer.steps": done + (left if steps is None else steps)})
     changed = config.replace(changes)
     check_forkable(config, changed)
     words = ", ".join(f"{path.partition('.')[2]} {value}" for path, (value, _) in changed.differences(config).items())
-    name = own.run.name or folder.id
-    note = f"branched off {folder.id} at step {done}"
+    if pair:
+        seed = _seed(own, pair)
+        config, changed = (settings.replace({"run.seed": seed}) for settings in (config, changed))
+        state["generator"] = _generator_state(seed, len(state["generator"]))
     records = [record for record in folder.records() if record["step"] <= done]
-    made = []
-    for settings, label in ((changed, words or "no change"), (config, "control")):
-        named = settings.replace({"run.name": f"{name}: {label}"[:80], "run.note": f"{note}, {label}"[:200]})
-        run = RunFolder.create(root, named)
+    facts = {key: value for key, value in info.data.items() if key != "example"}
+
+    def begin(settings: RunConfig, label: str) -> RunFolder:
+        run = _create(folder, root, settings, label, done)
         fitting = _fitting(state, config, settings)
         run.save_tensors("checkpoint", fitting)
         run.save_tensors("weights", with_prefix(fitting, "model."))
@@ -86,10 +96,8 @@ def fork(folder: RunFolder, changes: Mapping[str, Any], root: Path, steps: int |
             run.save_json("evolution", folder.json("evolution"))
         for record in records:
             run.append_record(record)
-        facts = {key: value for key, value in info.data.items() if key != "example"}
         run.update(
             status="stopped",
-            message=note,
             steps_done=done,
             seconds=info.seconds,
             device=info.device,
@@ -98,8 +106,80 @@ def fork(folder: RunFolder, changes: Mapping[str, Any], root: Path, steps: int |
             loss_last=info.loss_last,
             data=facts,
         )
-        made.append(run)
-    return Forks(made[0], made[1], done)
+        return run
+
+    return _paired(begin(changed, words or "no change"), begin(config, "control"), folder, done)
+
+
+def undo(folder: RunFolder, root: Path, steps: int | None = None, pair: int = 0) -> Forks:
+    """Begin a run again twice: the child without the changes that were made while it trained, the control with them.
+
+    There is no checkpoint from before a change, so both begin with the first step; until the first change they are the
+    same. On a CPU the control is the run again, bit for bit.
+
+    Args:
+        folder: of a run with changes on the way. root: the folder of runs for both.
+        steps: how many steps both make; by default as many as the run. pair: see `fork`; others have other first
+            weights too.
+
+    Raises:
+        RunError: no setting was changed while it trained, or it did not begin with the first step.
+        StorageError: `root` cannot be written.
+    """
+    changes, own = _changes(folder), folder.config()
+    if not changes:
+        raise RunError(f"{folder.id}: no setting was changed while it trained")
+    if (branch := branch_of(folder)) is not None and branch.step > 0:
+        raise RunError(f"{folder.id} is a fork that began at step {branch.step}; fork it with its earlier settings")
+    values = {"optimizer.steps": own.optimizer.steps if steps is None else steps, "run.seed": _seed(own, pair)}
+    runs = []
+    for label in ("without its changes", "control"):
+        run = _create(folder, root, own.replace(values), label, 0)
+        for event in changes if label == "control" else ():
+            run.append_event(event)
+        run.update(status="stopped")
+        runs.append(run)
+    return _paired(runs[0], runs[1], folder, 0)
+
+
+def _changes(folder: RunFolder) -> list[dict[str, Any]]:
+    """The settings that were changed while a run trained."""
+    return [event for event in folder.events() if event["kind"] == "change"]
+
+
+def _create(folder: RunFolder, root: Path, settings: RunConfig, label: str, step: int) -> RunFolder:
+    """The folder of a fork of a run, without a checkpoint."""
+    note = f"branched off {folder.id} at step {step}"
+    names = {"run.name": f"{settings.run.name or folder.id}: {label}"[:80], "run.note": f"{note}, {label}"[:200]}
+    run = RunFolder.create(root, settings.replace(names))
+    run.update(message=note)
+    return run
+
+
+def _paired(child: RunFolder, control: RunFolder, folder: RunFolder, step: int) -> Forks:
+    control.save_json("fork", asdict(Branch(folder.id, step)))
+    child.save_json("fork", asdict(Branch(folder.id, step, control.id)))
+    return Forks(child, control, step)
+
+
+def _seed(config: RunConfig, pair: int) -> int:
+    """The seed of one of several pairs.
+
+    Example:
+        >>> _seed(RunConfig(), 0), _seed(RunConfig(), 3)
+        (0, 30000)
+    """
+    return (config.run.seed + APART * pair) % SEEDS
+
+
+def _generator_state(seed: int, size: int) -> Tensor:
+    """The state of a generator with a seed that has drawn nothing, as a checkpoint has it.
+
+    Args:
+        size: bytes of the run's own; 16 are those of a GPU, the seed and the offset.
+    """
+    state = torch.Generator().manual_seed(seed).get_state()
+    return state if len(state) == size else torch.tensor([seed, 0]).view(torch.uint8)
 
 
 def check_forkable(config: RunConfig, changed: RunConfig) -> None:

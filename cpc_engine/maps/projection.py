@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -206,6 +206,26 @@ def rotation_onto(moving: Floats, fixed: Floats) -> Floats:
     left, _, right = np.linalg.svd((moving - moving.mean(0)).T @ (fixed - fixed.mean(0)))
     rotation: Floats = left @ right
     return rotation
+
+
+def planes_over_time(features: Sequence[Floats]) -> list[tuple[Floats, Floats]]:
+    """PCA of the same N items at each of several times, turned onto the time before so that what stays put stays put.
+
+    Args:
+        features: (N, F) at each time.
+
+    Returns:
+        (F,) mean and (F, 2) axes of each time: items lie at (x − mean) @ axes.
+    """
+    planes: list[tuple[Floats, Floats]] = []
+    before: Floats | None = None
+    for points in features:
+        mean, components = principal(points)
+        layout = (points - mean) @ components.T
+        turn = np.eye(2) if before is None else rotation_onto(layout, before)
+        before = layout @ turn
+        planes.append((mean, components.T @ turn))
+    return planes
 
 
 def _tsne(points: Floats, plane: Floats, parameters: Mapping[str, float]) -> Floats:

@@ -25,7 +25,7 @@ from ..evaluation.metrics import Encoded
 from ..storage.folder import RunFolder
 from ..storage.schema import check_below, check_tensors
 from ..terms import Modality
-from .projection import Floats, principal, rotation_onto
+from .projection import Floats, planes_over_time
 
 ITEMS = 300  # of each modality, at most
 MOST = 12  # snapshots of a run that was never stopped on the way
@@ -57,12 +57,9 @@ class MapSnapshots:
 
     def coordinates(self) -> Floats:
         """(S, N, 2) float32: PCA of every step on its own, turned onto the step before so that it stays put."""
-        layouts: list[Floats] = []
-        for features in self.features.astype(np.float64):
-            mean, components = principal(features)
-            layout = (features - mean) @ components.T
-            layouts.append(layout @ rotation_onto(layout, layouts[-1]) if layouts else layout)
-        return np.stack(layouts).astype(np.float32)
+        points = list(self.features.astype(np.float64))
+        planes = planes_over_time(points)
+        return np.stack([(x - mean) @ axes for x, (mean, axes) in zip(points, planes, strict=True)]).astype(np.float32)
 
 
 class SnapshotRecorder:

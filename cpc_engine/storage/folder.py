@@ -11,6 +11,7 @@ map.safetensors, map.json                pooled contexts of held-out items and t
 evolution.safetensors, evolution.json    snapshots: the same for validation items at a few steps of the training
 typicality.safetensors                   out-of-distribution references, to score new items
 probe.safetensors, evaluation.json       probes and metrics, once the run was evaluated
+fork.json                                of a fork: where it branched off (see `comparison.forks.Branch`)
 log.jsonl                                changes of status, what was skipped, errors (log.txt in earlier versions)
 channel/, .lock                          of a run that was sent to a cluster (see `execution.channel`)
 """
@@ -67,6 +68,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "ood": ("typicality.safetensors",),
     "probe": ("probe.safetensors",),
     "evaluation": ("evaluation.json",),
+    "fork": ("fork.json",),
 }
 _INFO = TypeAdapter(RunInfo)
 _UPDATING = threading.RLock()  # held from reading run.json until it is written back

@@ -157,7 +157,16 @@ class MapNames(_Points):
     maps: dict[Literal["pca", "tsne", "umap"], _FittedMap]
 
 
-_DOCUMENTS: dict[str, Any] = {"evaluation": Evaluation, "map": MapNames, "evolution": _Points}
+@with_config(OPEN)
+class _Branch(TypedDict):
+    """The content of fork.json (see `comparison.forks.Branch`)."""
+
+    of: Text
+    step: Count
+    control: NotRequired[Text]
+
+
+_DOCUMENTS: dict[str, Any] = {"evaluation": Evaluation, "map": MapNames, "evolution": _Points, "fork": _Branch}
 
 
 def check_document(name: str, value: Any, run: str) -> None:

@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from cpc_engine.comparison.arms import MIN_SEEDS
+from cpc_engine.comparison.forks import CONTROL, SHARE, Difference, recorded
 from cpc_engine.evaluation.intervals import half_widths
 from cpc_engine.evaluation.metric_info import METRICS
+from cpc_engine.sources import SOURCES
 from cpc_engine.terms import ITEM_NOUNS
 
 from ..drawing.charts import Figure, Floats, Series, downsample, line_figure, smooth
 from ..drawing.curves import TABLE
-from ..drawing.palette import Style
+from ..drawing.palette import GRAY, Style
 
 Axis = Literal["step", "seconds"]
 Seeds = Literal["each", "range", "interval"]
@@ -23,6 +27,14 @@ CURVES = tuple(name for name, metric in METRICS.items() if metric.curve)
 AXES: dict[Axis, str] = {"step": "step", "seconds": "training time (s)"}
 POINTS = 1800  # of one chart, all curves together: a refresh stays below 100 KB
 GRID = 300  # points of a mean
+PLAIN = ("share", "0…1")  # units that say nothing beside a difference
+LONGEST = 44  # characters that a chart of a third of the page's width has room for
+PAIRED = (
+    "The two sides of a pair have the same weights, data order and random numbers, so their difference is what the "
+    "change did. Pairs begin alike and go on with other data and other random numbers each. The line is the mean over "
+    f"pairs. The band at each step is the 95 % interval of that mean, with fewer than {MIN_SEEDS} pairs their range; "
+    "at 1 step of 20 it leaves the truth by chance. The verdict is about the last step."
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +88,8 @@ def curves_figure(
         curves = [curve for curve in bundle.curves if len(curve.x)]
         if seeds != "each" and len(curves) > 1:
             x, mean, low, high = _band([curve.means or curve for curve in curves], seeds)
-            faint += _band_traces(bundle, x, low, high, seeds)
+            ends = ("lowest seed", "highest seed") if seeds == "range" else ("95 % from", "95 % to")
+            faint += _band_traces(bundle.name, bundle.style, x, low, high, ends)
             curves = [Curve(x, mean)]
         for index, curve in enumerate(curves):
             x, y = curve.x, curve.y
@@ -96,6 +109,35 @@ def curves_figure(
     return figure
 
 
+def differences_figure(curves: Sequence[tuple[str, Style, Difference]]) -> Figure:
+    """Child − control of one metric over the steps: a line with its band for each fork, and the control at zero.
+
+    Args:
+        curves: (name, look, difference) of each fork, all of one metric.
+    """
+    metric = curves[0][2].metric
+    source = metric.removeprefix(SHARE)
+    shares = metric.startswith(SHARE)
+    scale = 100 if shares or metric == "accuracy" else 1
+    what = f"Share of {SOURCES[source].label.partition(' (')[0]}" if shares else METRICS[metric].title
+    unit = "points of 100" if scale == 100 else METRICS[metric].unit if METRICS[metric].unit not in PLAIN else ""
+    title = f"{what}: fork − control"
+    ends = [int(curve.steps[index]) for _, _, curve in curves for index in (0, -1)]
+    lines = [Series(CONTROL, [min(ends), max(ends)], [0, 0], Style(GRAY, "line-ew", "dash"))]
+    bands: list[Figure] = []
+    for name, style, curve in curves:
+        shown = np.unique(np.linspace(0, len(curve.steps) - 1, GRID).round().astype(int))
+        steps = curve.steps[shown]
+        if curve.band is not None:
+            low, high = (scale * end[shown] for end in curve.band)
+            bands += _band_traces(name, style, steps, low, high, (f"{curve.covers} from", f"{curve.covers} to"))
+        lines.append(Series(name, steps, scale * curve.mean[shown], style))
+    figure = line_figure(lines, "step", f"Δ {unit}".strip(), title if len(title) <= LONGEST else what)
+    figure["data"][0] |= {"mode": "lines", "hoverinfo": "skip", "line": {"color": GRAY, "dash": "dash", "width": 1.5}}
+    figure["data"] = bands + figure["data"]
+    return figure
+
+
 def axis_title(metric: str, modality: str = "") -> str:
     """What the y axis says: the unit, and which way is better."""
     if metric == "loss":
@@ -107,21 +149,8 @@ def axis_title(metric: str, modality: str = "") -> str:
 
 
 def _values(record: dict[str, Any], metric: str, modality: str) -> list[float]:
-    parts = record.get("modalities", {})
-    if modality:
-        parts = {modality: parts[modality]} if modality in parts else {}
-    if metric == "loss":
-        return [_number(part.get("loss")) for part in parts.values()] if modality else [_number(record.get("loss"))]
-    if metric == "accuracy":
-        values = [_number(part.get("accuracy")) for part in parts.values()]
-        return [100 * sum(values) / len(values)] if values else []
-    geometry = record.get("geometry") or {}
-    name = f"{modality}.{metric}" if modality else metric
-    return [_number(geometry[name])] if name in geometry else []
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+    value = recorded(record, metric, modality)
+    return [] if value is None else [100 * value if metric == "accuracy" else value]
 
 
 def _band(curves: Sequence[Curve], seeds: Seeds) -> tuple[Floats, Floats, Floats, Floats]:
@@ -138,17 +167,17 @@ def _band(curves: Sequence[Curve], seeds: Seeds) -> tuple[Floats, Floats, Floats
     return x, mean, mean - half, mean + half
 
 
-def _band_traces(bundle: Bundle, x: Floats, low: Floats, high: Floats, seeds: Seeds) -> list[Figure]:
-    ends = ("lowest seed", "highest seed") if seeds == "range" else ("95 % from", "95 % to")
-    names = [f"{bundle.name}: {end}" for end in ends]
-    both: list[Figure] = line_figure([Series(name, x, y) for name, y in zip(names, (low, high), strict=True)], "", "")[
-        "data"
-    ]
+def _band_traces(
+    name: str, style: Style, x: ArrayLike, low: Floats, high: Floats, ends: tuple[str, str]
+) -> list[Figure]:
+    both: list[Figure] = line_figure(
+        [Series(f"{name}: {end}", x, y) for end, y in zip(ends, (low, high), strict=True)], "", ""
+    )["data"]
     for trace in both:
-        trace |= {"mode": "lines", "showlegend": False, "hoverinfo": "skip", "legendgroup": bundle.name, "meta": TABLE}
-        trace["line"] = {"width": 0, "color": bundle.style.color}
+        trace |= {"mode": "lines", "showlegend": False, "hoverinfo": "skip", "legendgroup": name, "meta": TABLE}
+        trace["line"] = {"width": 0, "color": style.color}
         trace.pop("hovertemplate")
-    both[1] |= {"fill": "tonexty", "fillcolor": f"{bundle.style.color}33"}
+    both[1] |= {"fill": "tonexty", "fillcolor": f"{style.color}33"}
     return both
 
 

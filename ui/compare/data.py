@@ -85,7 +85,7 @@ def load(runs: Iterable[str]) -> list[ComparedRun]:
     compared = []
     for run in runs:
         try:
-            stamp = open_run(run).folder.stamp("info", "metrics", "events", "evaluation")
+            stamp = open_run(run).folder.stamp("info", "metrics", "events", "evaluation", "fork")
             compared.append(_load(run, str(root()), stamp))
             if compared[-1].damaged:
                 st.warning(literal(f"Left out: {compared[-1].damaged}"), icon=":material/warning:")
@@ -103,7 +103,7 @@ def known_arms(infos: Iterable[RunInfo]) -> Known:
     for info in infos:
         if info.status == "finished" or not has_ended(info.status):
             folder = RunFolder(folder_of_runs / info.id)
-            stamp = folder.stamp("config", "events")
+            stamp = folder.stamp("config", "events", "fork")
             if info.id not in read or read[info.id][0] != stamp:
                 read[info.id] = stamp, _arm(folder)
             if (arm := read[info.id][1]) is not None:
@@ -115,7 +115,7 @@ def siblings(arms: Iterable[Arm], known: Known) -> list[str]:
     """Runs of the same arms with seeds that are not chosen yet."""
     from cpc_engine.comparison.arms import arm_key
 
-    chosen = {arm_key(arm.config, arm.changes): {run.seed for run in arm.runs} for arm in arms}
+    chosen = {arm_key(arm.config, arm.changes, arm.begins): {run.seed for run in arm.runs} for arm in arms}
     return [run for (key, seed), run in known.items() if key in chosen and seed not in chosen[key]]
 
 
@@ -130,6 +130,20 @@ def records_of(run: str) -> tuple[dict[str, Any], ...]:
     if run in manager().active():
         return manager().progress_of(run).records
     return stored_records(open_run(run).folder)
+
+
+def all_records(run: str) -> list[dict[str, Any]]:
+    """Every recorded step of a run, of one that is active as far as its file goes.
+
+    Raises:
+        RunError: the folder is broken.
+    """
+    return _all_records(run, str(root()), open_run(run).folder.stamp("config", "metrics"))
+
+
+@st.cache_resource(max_entries=2 * MOST, show_spinner=False)
+def _all_records(run: str, root: str, stamp: tuple[int, ...]) -> list[dict[str, Any]]:
+    return open_run(run).folder.records()
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
@@ -148,10 +162,10 @@ def _arms_read(root: str) -> dict[str, tuple[tuple[int, ...], tuple[str, int] | 
 def _arm(folder: RunFolder) -> tuple[str, int] | None:
     """(arm's key, seed); None of a run that cannot be read."""
     from cpc_engine.comparison.arms import arm_key
-    from cpc_engine.comparison.collect import changes_of
+    from cpc_engine.comparison.collect import branch_of, changes_of
 
     try:
-        config = folder.config()
-        return arm_key(config, changes_of(folder)), config.run.seed
+        config, branch = folder.config(), branch_of(folder)
+        return arm_key(config, changes_of(folder), branch.step if branch else 0), config.run.seed
     except CpcError:
         return None

@@ -56,7 +56,7 @@ def missing(arms: Sequence[Arm], known: Known) -> None:
     from cpc_engine.comparison.judge import SEEDS_NEEDED
     from cpc_engine.comparison.recipes import seed_configs
 
-    repeatable = [arm for arm in arms if not arm.changes]
+    repeatable = [arm for arm in arms if not arm.changes and not arm.begins]
     seeds = missing_seeds(repeatable)
     configs = [config for arm in repeatable for config in seed_configs(arm, seeds.get(arm.letter, []))]
     if not configs:

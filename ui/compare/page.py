@@ -81,6 +81,7 @@ def _compare(arms: list[Arm], known: Known) -> None:
     from cpc_engine.comparison.tables import overview
 
     from . import launch, view
+    from .forks import show_forks
     from .maps import show_maps
     from .standing import choose_standard, show_standing
 
@@ -92,6 +93,8 @@ def _compare(arms: list[Arm], known: Known) -> None:
     label = f"Add their {len(more)} other seed{'s' * (len(more) > 1)}"
     if more and st.button(label, icon=":material/add:", key="siblings"):
         show_also(more)
+
+    show_forks([run for arm in arms for run in arm.runs], primary)
 
     st.header("All metrics", anchor="better")
     view.metrics(arms, baseline, primary)

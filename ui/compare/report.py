@@ -15,6 +15,7 @@ from cpc_engine.evaluation.metric_info import describe_metric
 
 from ..drawing.charts import Figure
 from ..drawing.curves import spoken
+from .curves import PAIRED
 from .plane import MEANING
 
 
@@ -23,6 +24,10 @@ def commands(arms: Sequence[Arm]) -> str:
     lines = []
     for arm in arms:
         lines.append(f"# {arm.letter}")
+        if arm.begins:
+            lines.append(
+                f"# forks that began at step {arm.begins} (see cpc fork; a command begins with the first step)"
+            )
         lines += [
             f"# by hand at step {step}: {setting} = {value} (a command cannot repeat that)"
             for step, setting, value in arm.changes
@@ -70,8 +75,9 @@ def report(
     curves: Sequence[Figure],
     maps: Sequence[tuple[Figure, str]],
     planes: Sequence[tuple[Figure, str]] = (),
+    forks: Sequence[Figure] = (),
 ) -> str:
-    """The report: `maps` and `planes` are figures with their text alternatives; `curves` speak for themselves."""
+    """The report: `maps` and `planes` are figures with their text alternatives; the others speak for themselves."""
     names = " against ".join(arm.name for arm in arms[:4])
     sections = [
         Section("Arms", tables=[overview(arms)]),
@@ -83,6 +89,9 @@ def report(
         Section("Which is better", EXPLANATION, tables=[metrics_table(arms, baseline, primary, every=True)]),
         Section("Curves", charts=[Chart(figure, spoken(figure)) for figure in curves]),
     ]
+    if forks:
+        charts = [Chart(figure, spoken(figure)) for figure in forks]
+        sections.append(Section("Forks against their controls", PAIRED, charts=charts))
     if planes:
         charts = [Chart(figure, alt, 420) for figure, alt in planes]
         sections.append(Section("Alignment and uniformity", MEANING, charts=charts))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from cpc_engine.comparison.forks import paired
 from cpc_engine.comparison.judge import EXPLANATION
 from cpc_engine.comparison.standings import titles
 from cpc_engine.comparison.tables import differences, metrics_csv_columns, metrics_table
@@ -235,6 +236,7 @@ def export(arms: Sequence[Arm], baseline: Arm, primary: str) -> None:
 
 
 def _report(arms: Sequence[Arm], baseline: Arm, primary: str) -> str:
+    from .forks import fork_figures
     from .maps import load_side
     from .pairs import aligned, pair_figures
     from .report import report
@@ -246,4 +248,6 @@ def _report(arms: Sequence[Arm], baseline: Arm, primary: str) -> str:
         for side, figure in zip(sides, pair_figures(sides), strict=True):
             maps.append((figure, f"PCA map of {len(side.labels)} held-out items of {side.name}, colored by class."))
     planes = [(plane_figure(trails, modality), plane_words(trails)) for modality, trails in plane_trails(arms).items()]
-    return report(arms, baseline, primary, list(curve_figures(arms, "step", "range", True).values()), maps, planes)
+    curves = list(curve_figures(arms, "step", "range", True).values())
+    forks = list(fork_figures(paired(run for arm in arms for run in arm.runs)).values())
+    return report(arms, baseline, primary, curves, maps, planes, forks)

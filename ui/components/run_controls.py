@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from cpc_engine.errors import CpcError
 
-from ..shell.errors import sentence
-from ..shell.session import has_ended, manager, open_run
+from ..shell.address import join_ids
+from ..shell.errors import plain_errors, sentence
+from ..shell.session import has_ended, manager, open_run, root
 
 if TYPE_CHECKING:
+    from cpc_engine.execution.fork import Forks
     from cpc_engine.execution.progress import RunProgress
 
 
@@ -31,6 +33,30 @@ def controls(run: RunProgress) -> None:
             _button("Pause", ":material/pause:", "pause", run.id, manager().pause)
         kept = "Ends after this step and keeps what it learned."
         _button("Stop", ":material/stop:", "stop", run.id, manager().stop, kept)
+
+
+def undo_button(run: RunProgress) -> None:
+    """Where settings were changed while a run trained: one click that trains it again without, beside a control with
+    the same changes; nothing while it goes on."""
+    changed = any(event["kind"] == "change" for event in run.events)
+    if not changed or not has_ended(run.status) or open_run(run.id).folder.has("fork"):
+        return
+    help = "Trains it twice from its start, without what was changed on the way and with it, and compares the two."
+    if st.button("Undo its changes in a fork", icon=":material/undo:", key=f"undo-{run.id}", help=help):
+        from cpc_engine.execution.fork import undo
+
+        with plain_errors():
+            train_forks([undo(open_run(run.id).folder, root())])
+
+
+def train_forks(made: Sequence[Forks]) -> None:
+    """Queue forks and their controls, and go to where they are compared.
+
+    Raises:
+        CpcError: they cannot be queued.
+    """
+    ids = [manager().resume(folder.id) for forks in made for folder in (forks.child, forks.control)]
+    st.switch_page("pages/compare.py", query_params={"runs": join_ids(ids)})
 
 
 def _can_resume(run: str) -> bool:

@@ -11,6 +11,7 @@ from ..components.run_map import show_map
 from ..drawing.map_figure import class_figure, in_frame, map_columns
 from ..shell.errors import plain_errors
 from ..shell.session import open_run
+from .across import show_across
 
 if TYPE_CHECKING:
     from cpc_engine.maps.snapshots import MapSnapshots
@@ -66,3 +67,5 @@ def _player(run: str, snapshots: MapSnapshots, places: np.ndarray, frame: np.nda
             height=460,
             lasso=False,
         )
+        if len(set(snapshots.modalities)) > 1:
+            show_across(run, snapshots, xy, step)

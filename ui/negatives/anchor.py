@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -31,7 +31,8 @@ WAYS = {
     "map": "from the map",
 }
 HELP = (
-    "Of the batch that this run draws next. **Hardest**: the largest loss. **Most mistaken**: the hardest negative is "
+    "Of the batch that this run draws next; at an earlier step the same anchor, as it was then. "
+    "**Hardest**: the largest loss. **Most mistaken**: the hardest negative is "
     "more similar than the positive by most. **Most pulled by own class**: the largest share of the gradient from "
     "false negatives. **From the map**: click a held-out item; it takes a place in that batch."
 )
@@ -79,8 +80,9 @@ def choose_loss(source: Opened) -> Which:
 
 
 def choose_anchor(opening: Opening, which: Which, place: st.delta_generator.DeltaGenerator) -> Chosen:
-    """The controls beside the run's name, and what they choose."""
-    run, source = opening.run, opened(opening)
+    """The controls beside the run's name, and what they choose: an anchor of the present step, at the one looked at."""
+    run, now = opening.run, replace(opening, step=None)
+    source = opened(now)
     ways = list(WAYS) if has_map(run) else [way for way in WAYS if way != "map"]
     asked = "map" if "item" in st.query_params and has_map(run) else ways[0]
     if st.session_state.get("negatives-way") not in ways:
@@ -92,9 +94,9 @@ def choose_anchor(opening: Opening, which: Which, place: st.delta_generator.Delt
     way = picked or ways[0]
     if way == "map":
         row = _from_map(run, source, which, place)
-        frozen = batch(opening, row).losses[which]
-        return Chosen(opening, row, frozen, _piece(frozen, row, place))
-    found = surveyed(opening, *which)
+        frozen = batch(now, row).losses[which]
+        return followed(Chosen(now, row, frozen, _piece(frozen, row, place)), opening)
+    found = surveyed(now, *which)
     classes = sorted(set(found.labels.tolist()))
     with place:
         label = st.selectbox(
@@ -104,8 +106,21 @@ def choose_anchor(opening: Opening, which: Which, place: st.delta_generator.Delt
             key=f"negatives-class-{run}",
             width=120,
         )
-    frozen = batch(opening, None).losses[which]
-    return Chosen(opening, None, frozen, found.most(way, label))
+    frozen = batch(now, None).losses[which]
+    return followed(Chosen(now, None, frozen, found.most(way, label)), opening)
+
+
+def followed(chosen: Chosen, opening: Opening) -> Chosen:
+    """The same anchor at another step: its item takes a place in the batch that the run drew next there."""
+    if opening == chosen.opening:
+        return chosen
+    frozen, anchor = chosen.frozen, chosen.anchor
+    row, part, position = int(frozen.items[anchor]), frozen.parts[anchor], int(frozen.positions[anchor])
+    then = batch(opening, row).losses[chosen.which]
+    parts, positions = then.parts, then.positions
+    # Random windows of a recording begin elsewhere at every step: then the piece that is nearest in time.
+    nearest = min(then.anchors_of(row), key=lambda i: (parts[i] != part, abs(int(positions[i]) - position)))
+    return Chosen(opening, row, then, nearest)
 
 
 def _from_map(run: str, source: Opened, which: Which, place: st.delta_generator.DeltaGenerator) -> int:

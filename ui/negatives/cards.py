@@ -45,8 +45,6 @@ def show_anchor_card(chosen: Chosen, lineup: Lineup) -> None:
         f"{what} Similarity to the positive **{lineup.similarity:.2f}**, p₊ **{lineup.positive:.2%}**, loss "
         f"**{lineup.loss:.2f}**; about **{lineup.effective:,.0f}** negatives pull alike."
     )
-    if chosen.row is not None and chosen.frozen.batch.replaced:
-        st.caption("It takes the place of one item of the run's next batch.")
 
 
 def show_line_up(chosen: Chosen, lineup: Lineup, count: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
 from ..drawing.pictures import spectrogram_png
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from cpc_engine.anatomy.opened import Opened
     from cpc_engine.anatomy.over_time import Distribution, Staleness
     from cpc_engine.anatomy.past import Term
+    from cpc_engine.anatomy.places import Places
     from cpc_engine.anatomy.what_if import Outcome
     from cpc_engine.terms import Modality
 
@@ -42,7 +44,7 @@ def stamp(run: str) -> Stamp:
     return open_run(run).folder.stamp("config", "weights", "checkpoint", "events", "weight_snapshots")
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=14, show_spinner=False)  # a run keeps up to 10 earlier steps
 def opened(opening: Opening) -> Opened:
     """A run at a step.
 
@@ -56,7 +58,13 @@ def opened(opening: Opening) -> Opened:
     return Opened(open_run(opening.run).folder, opening.data)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+def at_step(opening: Opening, step: int) -> Opened:
+    """The run at a step that it keeps; `opening` is of the present one."""
+    now = opened(opening)
+    return now if step == now.step else opened(replace(opening, step=step))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
 def batch(opening: Opening, row: int | None) -> Batch:
     """The run's next batch, with the item at `row` in it."""
     from cpc_engine.anatomy.frozen import Batch
@@ -94,7 +102,21 @@ def distributions(opening: Opening, steps: tuple[int, ...], term: Term, modality
     from cpc_engine.anatomy.frozen import Batch
     from cpc_engine.anatomy.over_time import distribution
 
-    return [distribution(Batch(opened(opening).at(step)).losses[term, modality]) for step in steps]
+    return [distribution(Batch(at_step(opening, step)).losses[term, modality]) for step in steps]
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def placed(opening: Opening, steps: tuple[int, ...], modality: Modality) -> Places:
+    """Held-out items at each of these steps; `opening` is of the present one."""
+    from cpc_engine.anatomy.places import places
+
+    return places([at_step(opening, step) for step in steps], modality)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def way(opening: Opening, steps: tuple[int, ...], modality: Modality, row: int) -> np.ndarray:
+    """(S, 2) where one item lies among those of `placed`."""
+    return placed(opening, steps, modality).way(row)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from cpc_engine.storage.info import RunInfo
 
 VIEWS = {"anchor": "Its negatives", "step": "One step, slowly"}
+# Three lines for the answer on a wide screen, so that nothing below moves when it has one more or less.
 CSS = """
 .block-container { padding-top: 4.2rem; max-width: 96rem; }
 .block-container h1 { padding: 0; font-size: 1.3rem; }
 .st-key-answer p { font-size: 1.02rem; line-height: 1.4; }
+@media (min-width: 64rem) { .st-key-answer { min-height: 4.4rem; } }
 .st-key-verdict p { font-size: 0.92rem; line-height: 1.45; }
 [class*="st-key-candidate-"] { border-left: 5px solid; padding-left: 0.5rem; }
 """
@@ -114,7 +116,7 @@ def _show_run(run: str, controls: st.delta_generator.DeltaGenerator, slowly: boo
     if slowly:
         show_step(chosen)
         return
-    show_anchor(chosen)
+    show_anchor(chosen, steps)
     show_over_time(chosen, steps)
 
 
@@ -131,7 +133,9 @@ def _kept_steps(run: str, now: int) -> list[int]:
 
 def _choose_step(run: str, steps: list[int]) -> int | None:
     """One of the steps, chosen or in the address; None: the present one, which is the last."""
-    key, asked, now = f"negatives-step-{run}", st.query_params.get("step", ""), steps[-1]
+    from .scrubber.view import step_key
+
+    key, asked, now = step_key(run), st.query_params.get("step", ""), steps[-1]
     if st.session_state.get(key) not in steps:
         st.session_state[key] = int(asked) if asked.isdecimal() and int(asked) in steps else now
     step: int = st.selectbox(

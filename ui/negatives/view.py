@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -16,6 +17,7 @@ from .branch import fork_button
 from .cards import show_anchor_card, show_line_up
 from .lineup_figures import Ticks, ruler_columns, ruler_figure, shares_columns, shares_figure, source_label, titled
 from .opened import name_of, present
+from .scrubber.view import scrubbed, show_scrubber
 from .what_if import settings
 
 if TYPE_CHECKING:
@@ -29,12 +31,14 @@ TICKS = 160  # of one source on the ruler
 HARDEST = 5  # shown as pictures of each source
 
 
-def show_anchor(chosen: Chosen) -> None:
-    """Draws itself again at every move of a slider, without the rest of the page."""
-    st.fragment(_anchor)(chosen)
+def show_anchor(chosen: Chosen, steps: Sequence[int]) -> None:
+    """Draws itself again at every move of a slider, without the rest of the page; `steps` are those that are kept."""
+    st.fragment(_anchor)(chosen, steps)
 
 
-def _anchor(chosen: Chosen) -> None:
+def _anchor(chosen: Chosen, steps: Sequence[int]) -> None:
+    if scrubbed():
+        st.rerun()
     with plain_errors():
         words = st.container(key="answer")
         left, middle, right = st.columns([20, 56, 24], gap="medium")
@@ -54,6 +58,10 @@ def _anchor(chosen: Chosen) -> None:
         with middle:
             _charts(chosen, now, then)
             show_line_up(chosen, then.lineup, HARDEST)
+        with left:
+            show_scrubber(chosen, steps)
+            if chosen.frozen.batch.replaced:  # last, so that nothing moves where it comes and goes
+                st.caption("The anchor's item takes the place of one item of the batch that the run drew next.")
 
 
 def _asked(chosen: Chosen, config: RunConfig) -> Outcome:

@@ -10,7 +10,7 @@ from cpc_engine.datasets import DATASETS
 
 from ..components.figure_dialog import figure_choices
 from ..components.live_chart import live_chart
-from ..components.run_controls import controls
+from ..components.run_controls import controls, undo_button
 from ..components.run_map import show_map_of
 from ..drawing.csv_text import columns_csv
 from ..drawing.panels import GEOMETRY, panels_figure, panels_of, panels_spoken, panels_table
@@ -82,6 +82,7 @@ def _status(run: RunProgress, example: bool, figure: Figure) -> None:
         )
         if not example:
             controls(run)
+            undo_button(run)
         if active:
             hold_switch(st.rerun)
         numbers = st.popover("Numbers", icon=":material/table:", type="tertiary", key="numbers", on_change="rerun")

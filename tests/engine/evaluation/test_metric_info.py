@@ -22,4 +22,7 @@ def test_curves_and_arrows_are_described_with_the_metric() -> None:
         "alignment": ("held_out", "↓"),
         "uniformity": ("held_out", "↓"),
         "effective_rank": ("held_out", "↑"),
+        "modality_gap": ("held_out", "↓"),
+        "retrieval_class": ("held_out", "↑"),
+        "retrieval_class_reverse": ("held_out", "↑"),
     }

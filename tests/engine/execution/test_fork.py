@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
 from cpc_engine.cli import main
+from cpc_engine.comparison.collect import branch_of, load_compared
+from cpc_engine.comparison.forks import differences, judge_forks, paired
 from cpc_engine.errors import ConfigError, RunError
 from cpc_engine.execution.execute import execute
-from cpc_engine.execution.fork import fork
+from cpc_engine.execution.fork import _generator_state, fork, undo
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
 from tests.support.tiny import tiny
@@ -109,3 +112,116 @@ def test_the_command_trains_both(finished: RunFolder, tmp_path: Path, capsys: py
     assert "Parent: sigma 0.7: finished after 6 steps" in said
     assert "Parent: control: finished after 6 steps" in said
     assert main([*arguments[:2], "--steps", "0"]) == 2
+
+
+def test_pairs_begin_alike_and_go_on_with_their_own_order_and_noise(finished: RunFolder, tmp_path: Path) -> None:
+    pairs = [fork(finished, {}, tmp_path, steps=3, pair=number) for number in (0, 1, 2)]
+    stored = finished.tensors("checkpoint")
+    for number, pair in enumerate(pairs):
+        states = [run.tensors("checkpoint") for run in (pair.child, pair.control)]
+        assert all(torch.equal(states[0][name], states[1][name]) for name in stored)
+        differ = [name for name in stored if not torch.equal(states[0][name], stored[name])]
+        assert differ == (["generator"] if number else [])
+        assert [run.config().run.seed for run in (pair.child, pair.control)] == [10_000 * number] * 2
+    ended = [(trained(pair.child), trained(pair.control)) for pair in pairs]
+    for child, control in ended:
+        assert all(torch.equal(child[name], control[name]) for name in child if name != "progress")
+    weights = [
+        child["model.log_scale"].new_tensor([float(t.double().sum()) for t in child.values()]) for child, _ in ended
+    ]
+    assert not torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[1], weights[2])
+    runs = [run for pair in pairs for run in (pair.child, pair.control)]
+    [found] = paired(map(load_compared, runs))
+    assert len(found.pairs) == 3
+    assert found.title == "no change"
+    assert (found.begins, found.origins) == (4, [finished.id])
+    curves = differences([(pair.child.records(), pair.control.records()) for pair in pairs], found.begins)
+    assert {"loss", "accuracy", "spread", "share.queue", "share.perturbed"} <= {curve.metric for curve in curves}
+    for curve in curves:
+        assert curve.values.shape[0] == 3
+        assert not curve.values.any(), f"{curve.metric}: without a change nothing differs"
+    [verdicts] = judge_forks([found], "spread")
+    assert {verdict.difference for name, verdict in verdicts.items() if name != "seconds" and verdict.p} == {0.0}
+
+
+def test_the_random_numbers_of_another_pair_fit_the_device() -> None:
+    """A GPU's generator has 16 bytes, seed and offset; a CPU's those of the Mersenne twister."""
+    assert _generator_state(7, 16).view(torch.int64).tolist() == [7, 0]
+    own = torch.Generator()
+    own.set_state(_generator_state(7, len(own.get_state())))
+    assert torch.equal(torch.rand(5, generator=own), torch.rand(5, generator=torch.Generator().manual_seed(7)))
+
+
+@pytest.fixture
+def steered(tmp_path: Path) -> RunFolder:
+    """A run whose σ and τ were changed after its second and fourth step."""
+    control = Control()
+    folder = RunFolder.create(tmp_path, tiny(**HYBRID, optimizer__steps=6, run__name="Steered"))
+
+    def steer(observed: object) -> None:
+        if isinstance(observed, dict) and observed["step"] == 2:
+            control.change(folder.config(), "sampler.sigma", 0.9)
+        if isinstance(observed, dict) and observed["step"] == 4:
+            control.change(folder.config(), "loss.temperature", 0.5)
+
+    assert execute(folder, control, steer).status == "finished"
+    return folder
+
+
+def test_changes_on_the_way_are_undone_and_their_control_is_the_run_again(steered: RunFolder, tmp_path: Path) -> None:
+    forks = undo(steered, tmp_path)
+    child, control = trained(forks.child), trained(forks.control)
+    plain = RunFolder.create(tmp_path, tiny(**HYBRID, optimizer__steps=6))
+    assert execute(plain, Control()).status == "finished"
+    for state, expected in ((child, plain.tensors("checkpoint")), (control, steered.tensors("checkpoint"))):
+        assert all(torch.equal(state[name], expected[name]) for name in expected if name != "progress")
+
+    def changes(folder: RunFolder) -> list[tuple[int, str, object]]:
+        return [(e["step"], e["setting"], e["value"]) for e in folder.events() if e["kind"] == "change"]
+
+    assert changes(forks.child) == []
+    assert changes(forks.control) == changes(steered) == [(2, "sampler.sigma", 0.9), (4, "loss.temperature", 0.5)]
+    curves = {one.metric: one for one in differences([(forks.child.records(), forks.control.records())])}
+    assert curves["loss"].values[0, :2].tolist() == [0, 0]
+    assert curves["loss"].values[0, 2] != 0
+    [found] = paired(map(load_compared, (forks.child, forks.control)))
+    assert found.title == "without the change of Noise σ at step 2, without the change of Temperature τ at step 4"
+    other = undo(steered, tmp_path, steps=2, pair=1)
+    assert other.child.config().run.seed == other.control.config().run.seed == 10_000
+    assert other.child.config().optimizer.steps == 2
+
+
+def test_what_cannot_be_undone_is_told(finished: RunFolder, steered: RunFolder, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no setting was changed"):
+        undo(finished, tmp_path)
+    forks = fork(steered, {}, tmp_path, steps=2)
+    forks.child.append_event({"step": 7, "kind": "change", "setting": "sampler.sigma", "value": 0.1})
+    with pytest.raises(RunError, match="is a fork that began at step 6"):
+        undo(forks.child, tmp_path)
+
+
+def test_a_damaged_link_is_told(finished: RunFolder, tmp_path: Path) -> None:
+    child = fork(finished, {}, tmp_path, steps=1).child
+    (child.path / "fork.json").write_text('{"of": 3, "step": -1}')
+    with pytest.raises(RunError, match=r"fork\.json is damaged"):
+        branch_of(child)
+
+
+def test_the_command_trains_pairs_and_undoes(
+    steered: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin = ["fork", str(steered.path), "--steps", "2", "--runs", str(tmp_path)]
+    assert main([*begin, "--set", "sampler.sigma=0.7", "--seeds", "2", "--primary", "spread", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert len(document["pairs"]) == 2
+    assert document["fork"] == document["pairs"][0]["fork"]
+    first = document["comparison"][0]
+    assert (first["fork n"], first["control n"]) == (2, 2)
+    assert main([*begin, "--undo-changes"]) == 0
+    said = capsys.readouterr().out
+    assert "Steered: without its changes: finished after 2 steps" in said
+    assert "fork − control" in said
+    assert main([*begin, "--seeds", "0"]) == 2
+    assert main([*begin, "--undo-changes", "--set", "sampler.sigma=0.7"]) == 2
+    assert main([*begin, "--primary", "nonsense"]) == 2

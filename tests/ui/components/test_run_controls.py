@@ -7,6 +7,8 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 from cpc_engine import manager_for
+from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.listing import list_runs
 from tests.support.tiny import tiny, wait_until
 from ui.shell.errors import sentence
 
@@ -46,3 +48,31 @@ def test_what_can_not_be_done_is_said(runs: Path) -> None:
     test.button(key=f"pause-{run}").click().run()
     assert not test.exception
     assert [one.value for one in test.toast] == [sentence(f"{run} is not going on in this process")]
+
+
+def undoing(run: str) -> None:
+    from ui.components.run_controls import undo_button
+    from ui.shell.session import manager
+
+    undo_button(manager().progress_of(run))
+
+
+def test_what_was_changed_on_the_way_is_undone_in_a_fork(runs: Path) -> None:
+    manager = manager_for(runs)
+    config = tiny(optimizer__steps=20000, sampler__perturbed=True)
+    run = manager.start(config)
+    wait_until(lambda: manager.progress_of(run).step > 2, "the run to begin")
+    assert not AppTest.from_function(undoing, args=(run,)).run(timeout=60).button, "nothing was changed"
+    manager.change(run, "sampler.sigma", 0.7)
+    wait_until(lambda: any(e["kind"] == "change" for e in manager.progress_of(run).events), "the change to act")
+    assert not AppTest.from_function(undoing, args=(run,)).run(timeout=60).button, "it still goes on"
+    manager.stop(run)
+    wait_until(lambda: manager.progress_of(run).status == "stopped", "the run to stop")
+    test = AppTest.from_function(undoing, args=(run,)).run(timeout=60)
+    test.button(key=f"undo-{run}").click().run()
+    made = [RunFolder(runs / info.id) for info in list_runs(runs) if info.id != run]
+    for folder in made:
+        manager.stop(folder.id)
+    assert sorted(folder.info().name.rpartition(": ")[2] for folder in made) == ["control", "without its changes"]
+    assert {folder.config().sampler.sigma for folder in made} == {config.sampler.sigma}
+    wait_until(lambda: not manager.active(), "both to end")

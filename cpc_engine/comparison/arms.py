@@ -123,7 +123,7 @@ class Arm:
         runs = [run for run in self.runs if run.complete and run.metrics.get(metric) is not None]
         if metric not in SIZE_DEPENDENT:
             return set()
-        counts = [run.metrics.get("rank_items") for run in runs]
+        counts = [run.metrics.get(SIZE_DEPENDENT[metric]) for run in runs]
         return {None if count is None else int(count) for count in counts}
 
 

@@ -151,12 +151,20 @@ METRICS: dict[str, MetricInfo] = {
     ),
     "seconds": MetricInfo("Training time", "s", "neither", "Depends on the machine and on its load."),
 }
-# Metrics that grow with the number of items they are taken on; it is stored beside them as "rank_items".
-SIZE_DEPENDENT = ("effective_rank", "effective_rank_uncentered", "information_bound")
+# Metrics that depend on the number of items they are taken on, and the metric that is that number.
+SIZE_DEPENDENT = {
+    **dict.fromkeys(("effective_rank", "effective_rank_uncentered", "information_bound"), "rank_items"),
+    **dict.fromkeys(("retrieval_class", "retrieval_class_reverse", "retrieval_pair"), "retrieval_items"),
+}
 PRIMARY = "probe"  # the metric that decides a comparison where the reader names no other
-_RANK_ITEMS = MetricInfo(
-    "Items of the effective rank", "items", "neither", "Number of items that the ranks and the bound are taken on."
-)
+_COUNTS = {
+    "rank_items": MetricInfo(
+        "Items of the effective rank", "items", "neither", "Number of items that the ranks and the bound are taken on."
+    ),
+    "retrieval_items": MetricInfo(
+        "Items of the retrieval", "items", "neither", "Number of sounds and pictures that the retrievals are taken on."
+    ),
+}
 _BY_FEATURE = ("probe", "knn")
 _UNKNOWN = MetricInfo("", "", "neither", "Not described.")
 
@@ -193,8 +201,8 @@ def describe_metric(name: str) -> MetricInfo:
     elif match := re.fullmatch(r"(alignment)_(\d+)", rest):
         metric = METRICS[match[1]]
         title = f"{metric.title}, k = {match[2]}"
-    elif rest == "rank_items":
-        metric = _RANK_ITEMS
+    elif rest in _COUNTS:
+        metric = _COUNTS[rest]
         title = metric.title
     else:
         metric = _UNKNOWN

@@ -69,7 +69,8 @@ def geometry_metrics(
     negatives, one position per item. The ranks and the bound are means over subsets of `rank_items` = 128 items, or all
     where there are fewer, see `geometry.item_subsets`. Across modalities: `alignment` (mean), `uniformity`,
     `effective_rank`, and `rank_items` of both together, `modality_gap`, `modality_accuracy`, `pair_alignment`,
-    `retrieval_class`, `retrieval_class_reverse`, `retrieval_pair`. A sound or picture that stands in several pairs
+    `retrieval_class`, `retrieval_class_reverse`, `retrieval_pair`, and `retrieval_items`, how many sounds and pictures
+    they are taken on. A sound or picture that stands in several pairs
     counts once, except in the alignments and `spread`.
 
     Args:
@@ -103,6 +104,7 @@ def geometry_metrics(
         metrics["pair_alignment"] = geometry.alignment(pooled["audio"], pooled["image"])
         metrics["retrieval_class"] = geometry.retrieval_at_1(audio, image, *labels)
         metrics["retrieval_class_reverse"] = geometry.retrieval_at_1(image, audio, labels[1], labels[0])
+        metrics["retrieval_items"] = len(together)
         metrics["retrieval_pair"] = geometry.retrieval_at_1(audio, image, *partners)
     return metrics
 

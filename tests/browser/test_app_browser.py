@@ -105,7 +105,7 @@ def test_one_click_trains_and_shows_the_map(lab: str, visit: Callable[..., Visit
     assert len(seen.page.evaluate("new URL(location).searchParams.get('runs')").split(",")) == 2
     seen.come_to("[class*='st-key-evolving-'] .cpc-scatter")
     seen.page.get_by_role("button", name="Mend it").click()
-    seen.page.get_by_text("Mended:").wait_for(timeout=60_000)
+    seen.page.get_by_text("keys of all ages fit together").wait_for(timeout=60_000)
     seen.page.get_by_role("link", name="Queue with momentum").wait_for(timeout=60_000)
     seen.settle()  # the third run takes room beside the two
     seen.page.get_by_role("link", name="In-batch").click()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from cpc_engine.evaluation.alarms import COLLAPSED
+
 from ..components.beside import two_runs
 from ..shell.address import join_ids
 from ..shell.errors import plain_errors
@@ -17,13 +19,14 @@ if TYPE_CHECKING:
     from cpc_engine.execution.progress import RunProgress
 
 WATCH = (
-    "**1. Spread.** How evenly the latents use all directions. Left it stays high; right it falls below the alarm: all "
-    "latents come to one place, which is called collapse.",
+    "**1. Spread.** How evenly the latents use all directions. Left it stays high; right it falls, as all latents come "
+    "towards one place. Below the alarm that is called collapse.",
     "**2. Share of negative gradient.** The queue soon has nearly all of it, and its keys come from an encoder that "
     "has changed since.",
     "**3. Map** (one scale for both). Each dot is a sound that was not trained on. Left they spread out; right they "
-    "come together, so that nothing can be told apart.",
+    "lie close together, where the true next latent hardly differs from the others.",
 )
+NEARLY = 0.9  # of the other spread; a smaller difference is not worth a word
 SHOWN = ("spread", "share", "loss")  # in the order in which they are talked about
 CSS = f"""{two_runs.CSS}
 .st-key-watch p {{ font-size: 0.95rem; line-height: 1.4; }}
@@ -60,12 +63,38 @@ def _mend(runs: Sequence[RunProgress], active: bool) -> None:
                 args=(others, runs[-1].steps),
             ):
                 st.rerun(scope="app")
-            st.caption("Trains the right one again, with one setting changed.", width="stretch")
+            words = "Trains the right one again, with one setting changed."
+            st.caption(words if active else f"{outcome(*map(_spread, runs))} {words}", width="stretch")
         else:
-            st.markdown("**Mended:** with a momentum encoder the spread stays up, and the queue does no harm.")
+            st.markdown("**With a momentum encoder** keys of all ages fit together.")
+            if not active:
+                st.caption(outcome(*map(_spread, runs)), width="stretch")
         if not active:
             compared = {"runs": join_ids(run.id for run in runs)}
             st.page_link("pages/compare.py", label="Compare", icon=":material/balance:", query_params=compared)
+
+
+def outcome(left: float | None, right: float | None) -> str:
+    """What the spread of both runs came to.
+
+    Example:
+        >>> outcome(0.8, 0.2)
+        'The spread ended at 0.80 left and 0.20 right, below the alarm of 0.3: collapsed.'
+        >>> outcome(0.8, 0.4), outcome(0.8, None)
+        ('The spread ended at 0.80 left and 0.40 right: lower, not collapsed.', '')
+    """
+    if left is None or right is None:
+        return ""
+    told = f"The spread ended at {left:.2f} left and {right:.2f} right"
+    if right < COLLAPSED:
+        return f"{told}, below the alarm of {COLLAPSED:g}: collapsed."
+    return f"{told}: lower, not collapsed." if right < NEARLY * left else f"{told}: about as high."
+
+
+def _spread(run: RunProgress) -> float | None:
+    """The newest spread of a run's latents; None before it was measured."""
+    measured = [record["geometry"]["spread"] for record in run.records if record.get("geometry")]
+    return measured[-1] if measured else None
 
 
 def _repeat(others: list[str], steps: int) -> None:

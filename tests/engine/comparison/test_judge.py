@@ -140,6 +140,24 @@ def sized(items: list[int | None], seeds: int = 5) -> list[Arm]:
     )
 
 
+def test_retrieval_among_different_numbers_of_items_is_not_compared() -> None:
+    def pair(*items: int) -> list[Arm]:
+        return group(
+            compared(
+                f"{n}-{seed}",
+                seed,
+                metrics={"retrieval_pair": 10 / n + seed / 1e4, "rank_items": 128, "retrieval_items": n},
+                loss__temperature=0.2 + arm / 10,
+            )
+            for arm, n in enumerate(items)
+            for seed in range(5)
+        )
+
+    different, equal = pair(300, 1000), pair(300, 300)
+    assert "different numbers of items (300 and 1000)" in judge(different, different[0])["retrieval_pair", "B"].text
+    assert judge(equal, equal[0])["retrieval_pair", "B"].difference is not None
+
+
 @pytest.mark.parametrize(
     ("items", "said"),
     [

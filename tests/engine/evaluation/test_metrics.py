@@ -71,3 +71,4 @@ def test_ranks_are_means_over_disjoint_subsets(model: MultiModalCPC) -> None:
 def test_every_modality_and_both_together_say_on_how_many_items(model: MultiModalCPC) -> None:
     found = geometry_metrics(model, split(100), CONFIG, encoded(100, ("audio", "image")))
     assert (found["audio.rank_items"], found["image.rank_items"], found["rank_items"]) == (100, 100, 128)
+    assert found["retrieval_items"] == 200

@@ -12,6 +12,7 @@ from cpc_engine.storage.folder import RunFolder
 from tests.support.pages import open_page
 from tests.support.tiny import wait_until
 from ui.shell.address import split_ids
+from ui.start.lesson import outcome
 
 pytest_plugins = ["tests.support.pages"]
 
@@ -39,6 +40,7 @@ def test_the_start_button_trains_two_runs_that_differ_in_the_queue_and_one_click
     differences = RunFolder(runs / mended).config().differences(configs[1])
     assert set(differences) == {"run.name", "sampler.key_momentum"}
     assert "mend-it" not in [one.key for one in test.button]
+    assert not [one.value for one in test.markdown if "nothing can be told apart" in one.value], "what probes refute"
     ended(runs)
 
 
@@ -93,3 +95,17 @@ def test_a_waiting_or_broken_mark_makes_no_example(runs: Path, finished: Path) -
         test = open_page()
         assert not test.exception
         assert "Trained examples" not in [one.value for one in test.header]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "says"),
+    [
+        (0.9, 0.2, "below the alarm of 0.3: collapsed"),
+        (0.9, 0.45, "lower, not collapsed"),
+        (0.9, 0.88, "about as high"),
+        (None, 0.5, ""),
+    ],
+)
+def test_the_lesson_says_what_was_measured(left: float | None, right: float, says: str) -> None:
+    assert says in outcome(left, right)
+    assert bool(outcome(left, right)) == bool(says)

@@ -51,8 +51,9 @@ class Best:
 
     Attributes:
         value: mean over its seeds. half_width: of the 95 % Student-t interval over seeds; None of one seed.
-        of: settings that it is the best of. optimism: by how much the best of as many settings would look better than
-            it is if all were equally good, see `optimism`; None where no setting has two seeds.
+        of: settings that it is the best of. tied: how many others have exactly its value.
+        optimism: by how much the best of as many settings would look better than it is if all were equally good, see
+            `optimism`; None where no setting has two seeds.
         test: mean accuracy of its probes on test items, which did not choose it; None where the metric is another.
     """
 
@@ -63,12 +64,17 @@ class Best:
     half_width: float | None
     seeds: int
     of: int
+    tied: int
     optimism: float | None
     test: float | None
 
     def sentence(self) -> str:
         """What to make of it, in words."""
-        if self.optimism is None:
+        if self.of < 2:
+            flattery = "the only setting whose runs have all ended"
+        elif self.tied:
+            flattery = f"no difference: {self.tied + 1} of {self.of} settings have this value"
+        elif self.optimism is None:
             flattery = "with one seed a setting, how far the choice flatters it cannot be told: give --seeds"
         else:
             flattery = (
@@ -110,6 +116,7 @@ def best_setting(table: Sequence[Row], spec: Spec, root: Path) -> Best | None:
     slot = (max if spec.higher else min)(values, key=lambda slot: fmean(values[slot]))
     members = by_slot[slot]
     mean, half = mean_interval(values[slot])
+    tied = sum(fmean(found) == fmean(values[slot]) for found in values.values()) - 1
     runs = [row.run for row in members if row.run]
     return Best(
         slot=slot,
@@ -119,6 +126,7 @@ def best_setting(table: Sequence[Row], spec: Spec, root: Path) -> Best | None:
         half_width=half,
         seeds=spec.seeds,
         of=len(values),
+        tied=tied,
         optimism=optimism(list(values.values())),
         test=_test_accuracy(root, runs) if spec.metric == PRIMARY else None,
     )

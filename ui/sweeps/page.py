@@ -51,9 +51,11 @@ def _sweep(name: str, expected: bool) -> None:
         study, spec = open_study(storage_url(root(), name, None), name)
         table = rows(study, spec, root())
         _head(name, going, table)
-        _best(best_setting(table, spec, root()), spec)
+        best = best_setting(table, spec, root())
+        _best(best, spec)
         _table(table, spec)
-        _charts(table, spec, importance(study))
+        # Of one setting, or of several that are equal, nothing can be explained.
+        _charts(table, spec, importance(study) if best is not None and best.of > 1 + best.tied else {})
 
 
 def _head(name: str, going: bool, table: Sequence[Row]) -> None:
@@ -77,7 +79,10 @@ def _best(best: Best | None, spec: Spec) -> None:
         st.info("No setting has all its runs yet.", icon=":material/hourglass_empty:")
         return
     shown = ", ".join(f"{short(path)} {as_text(value)}" for path, value in best.settings.items())
-    st.success(f"Best by {spec.metric}: **{shown}**, {best.sentence()}.", icon=":material/trophy:")
+    if best.of > 1 and not best.tied:
+        st.success(f"Best by {spec.metric}: **{shown}**, {best.sentence()}.", icon=":material/trophy:")
+    else:
+        st.info(f"{spec.metric} of **{shown}**: {best.sentence()}.", icon=":material/balance:")
     st.page_link(
         "pages/train.py", label="See its run", icon=":material/show_chart:", query_params={"run": best.runs[0]}
     )
@@ -96,7 +101,13 @@ def _table(table: Sequence[Row], spec: Spec) -> None:
         "Why": [row.message for row in table],
     }
     link = st.column_config.LinkColumn(display_text=r"run=(.*)")
-    st.dataframe(columns, hide_index=True, height=300, column_config={"Run": link}, placeholder="–")
+    st.dataframe(
+        columns,
+        hide_index=True,
+        height=min(35 * (len(table) + 1) + 3, 300),
+        column_config={"Run": link},
+        placeholder="–",
+    )
 
 
 def _charts(table: Sequence[Row], spec: Spec, shares: dict[str, float]) -> None:

@@ -19,7 +19,7 @@ from cpc_engine.cli import main
 from cpc_engine.errors import ConfigError, StorageError
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.listing import list_runs
-from cpc_engine.sweeps.results import best_setting, document, expected_maximum, importance, optimism, rows
+from cpc_engine.sweeps.results import Row, best_setting, document, expected_maximum, importance, optimism, rows
 from cpc_engine.sweeps.space import Space
 from cpc_engine.sweeps.study import Spec, open_study, slots, storage_url
 from cpc_engine.sweeps.worker import Worker
@@ -106,6 +106,29 @@ def test_a_stopped_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
     assert half.id in [row.run for row in rows(study, spec, tmp_path)]
     assert [event["kind"] for event in RunFolder(tmp_path / half.id).events()] == ["resume"]
     assert len(list_runs(tmp_path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "says", "tied"),
+    [
+        ({0: [0.5, 0.7]}, "the only setting whose runs have all ended", 0),
+        ({0: [0.5, 0.7], 1: [0.7, 0.5]}, "no difference: 2 of 2 settings have this value", 1),
+        ({0: [0.5, 0.7], 1: [0.9, 0.5]}, "the best of 2 equally good settings would look better", 0),
+    ],
+)
+def test_a_tie_and_a_winner_without_rivals_are_told(
+    values: dict[int, list[float]], says: str, tied: int, tmp_path: Path
+) -> None:
+    spec = Spec(tiny(**QUICK), GRID, 4, 2, "spread", None)
+    table = [
+        Row(slot, f"r-{slot}-{seed}", {"loss.temperature": 0.1 + slot}, seed, "finished", value)
+        for slot, found in values.items()
+        for seed, value in enumerate(found)
+    ]
+    best = best_setting(table, spec, tmp_path)
+    assert best is not None
+    assert best.tied == tied
+    assert says in best.sentence()
 
 
 @pytest.mark.filterwarnings("ignore:Heartbeat of storage")

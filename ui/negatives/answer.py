@@ -35,9 +35,9 @@ def answer(frozen: Frozen, lineup: Lineup) -> str:
     share = float(strip.share[best])
     return (
         f"**{source_label(name)} negatives pull hardest on this anchor:** {strip.total:.0%} of the gradient on its "
-        f"negatives. The strongest of them, {what} (similarity {float(strip.similarities[best]):.2f}, "
-        f"{share:.1%} of the gradient{old}), is {verdict}. In all, **{lineup.false_share:.0%}** of the gradient comes "
-        f"from false negatives (own class)."
+        f"negatives. The strongest single latent, of {what} (similarity {float(strip.similarities[best]):.2f}, "
+        f"{share:.1%} of the gradient{old}), is {verdict}. In all, **{lineup.false_share:.0%}** of the gradient on "
+        f"this anchor's negatives comes from false negatives (own class)."
     )
 
 

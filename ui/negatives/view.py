@@ -76,8 +76,8 @@ def _verdict(chosen: Chosen, now: Outcome, then: Outcome, config: RunConfig) -> 
     rows = {
         "loss (batch)": (now.loss, then.loss, ".3f"),
         "p₊ (batch)": (now.positive_mass, then.positive_mass, ".2%"),
-        "from false negatives": (now.false_mass, then.false_mass, ".0%"),
-        "effective negatives": (now.lineup.effective, then.lineup.effective, ",.0f"),
+        "from false negatives (batch)": (now.false_mass, then.false_mass, ".0%"),
+        "effective negatives (this anchor)": (now.lineup.effective, then.lineup.effective, ",.0f"),
     }
     lines = [
         f"{name}: **{format(new, form)}**" + (f" (now {format(old, form)})" if changes else "")

@@ -8,8 +8,9 @@ from typing import Any
 from ..config import RunConfig
 from ..data import load_dataset
 from ..data.dataset import Dataset
+from ..data.relations.same_items import check_same_items
 from ..data.splits import sample_rows
-from ..errors import DataError, RunError
+from ..errors import RunError
 from ..evaluation.metrics import geometry_metrics
 from ..evaluation.probes.report import Report, probe_report
 from ..model import MultiModalCPC
@@ -38,7 +39,8 @@ def evaluate_run(
 
     Raises:
         RunError: the run has no weights, or another process is at work on it. DataError: the data set is missing or
-            has other classes. StorageError: the folder cannot be written, which is found before all work.
+            is not the one that the run learned from. StorageError: the folder cannot be written, which is found before
+            all work.
     """
     config = folder.config()
     if path is not None:
@@ -65,9 +67,7 @@ def _measured(
     progress("loading data", 0.0)
     device = pick_device(config.run.device)
     data = load_dataset(config, device)
-    trained_on = folder.facts()
-    if list(data.classes) != trained_on["classes"]:
-        raise DataError(f"{folder.id} learned {trained_on['classes']}, these data have {list(data.classes)}")
+    check_same_items(folder.id, folder.facts(), data)
     model = load_model(folder).to(device)
     report = probe_report(model, new_model(config, data), data, config, progress)
     progress("measuring the geometry", 1.0)

@@ -124,6 +124,7 @@ class Facts(TypedDict, total=False):
     recording_length: Count
     image_side: Annotated[int, Field(ge=0, le=2**14)]
     items: dict[str, Count]
+    digests: dict[str, Text]
     skipped: Count
     skipped_files: list[Text]
     remarks: list[Text]

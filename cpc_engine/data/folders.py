@@ -26,7 +26,7 @@ from .dataset import Dataset, Split
 from .loading import Loaded, Progress, class_folders, load_pictures, load_sounds, split_parts
 from .relations.duplicates import keep_together, leave_out
 from .relations.groups import file_groups, hint
-from .splits import balanced, capped, chosen_classes, holdout, labels_tensor, take_validation
+from .splits import balanced, capped, chosen_classes, holdout, labels_tensor, take_validation, told_shares
 
 TEST_SHARE = 0.2
 
@@ -78,6 +78,8 @@ def paired_folders(config: RunConfig, device: torch.device | str, progress: Prog
     audio_train, audio_validation = take_validation(audio.train, config.data)
     image_train, image_validation = take_validation(image.train, config.data)
     seed, share = config.data.seed, config.data.validation_share
+    told = told_shares(audio_train, audio_validation, share, classes, "validation")
+    told += told_shares(image_train, image_validation, share, classes, "validation")
     limit = config.data.train_items
     held_out = max(1, round(limit * share)) if limit else 0
     return Dataset(
@@ -89,7 +91,7 @@ def paired_folders(config: RunConfig, device: torch.device | str, progress: Prog
         sample_rate=config.audio.sample_rate,
         image_side=config.image.size,
         skipped=audio.skipped + image.skipped,
-        remarks=audio.remarks + image.remarks,
+        remarks=audio.remarks + image.remarks + told,
     )
 
 
@@ -110,6 +112,7 @@ def _single(
     classes = chosen_classes(config.data, _class_names(root))
     folder = _load_folder(root, modality, classes, config, device, progress)
     train, validation = take_validation(capped(folder.train, config.data.train_items, config.data.seed), config.data)
+    told = told_shares(train, validation, config.data.validation_share, classes, "validation")
     return Dataset(
         name=f"{modality}_folder",
         classes=classes,
@@ -119,7 +122,7 @@ def _single(
         sample_rate=config.audio.sample_rate if modality == "audio" else 0,
         image_side=config.image.size if modality == "image" else 0,
         skipped=folder.skipped,
-        remarks=folder.remarks,
+        remarks=folder.remarks + told,
     )
 
 
@@ -185,6 +188,7 @@ def _load_folder(
         whole, told = keep_together(splits[0], modality)
         rows = holdout(whole.labels.tolist(), whole.groups, TEST_SHARE, config.data.seed + 1)
         splits = [whole.take(torch.tensor(part_rows, dtype=torch.int64)) for part_rows in rows]
+        told += told_shares(splits[0], splits[1], TEST_SHARE, classes, "test")
     else:
         splits[0], told = leave_out(splits[0], splits[1], modality)
         if (title := parts[1].name).lower().startswith("val"):

@@ -8,7 +8,7 @@ from typing import Any
 from ..config import RunConfig
 from ..data import load_dataset
 from ..data.dataset import Dataset
-from ..data.relations.same_items import check_same_items
+from ..data.relations.same_items import check_same_items, names_digest
 from ..data.splits import sample_rows
 from ..errors import RunError
 from ..evaluation.metrics import geometry_metrics
@@ -35,7 +35,8 @@ def evaluate_run(
 
     Returns:
         The content of evaluation.json: geometry metrics (see `geometry_metrics`), "run", "test_items", "probe" (one
-        `ProbeRow` per feature), and "chosen_feature" (per modality).
+        `ProbeRow` per feature), "chosen_feature" (per modality), and "item_digests" (per modality, of the names of the
+            distinct test items, in the order of `ProbeRow.correct`).
 
     Raises:
         RunError: the run has no weights, or another process is at work on it. DataError: the data set is missing or
@@ -76,6 +77,10 @@ def _measured(
         "run": folder.id,
         **geometry_metrics(model, items, config),
         "test_items": len(data.test),
+        "item_digests": {
+            modality: names_digest(data.test.names[row] for row in data.test.distinct(modality).tolist())
+            for modality in model.modalities
+        },
         "probe": {name: row.to_dict() for name, row in report.rows.items()},
         "chosen_feature": {modality: name for modality, (name, _) in report.best.items()},
     }

@@ -111,6 +111,7 @@ class Evaluation(TypedDict):
     test_items: Count
     probe: dict[str, _ProbeRow]
     chosen_feature: NotRequired[dict[str, Text]]
+    item_digests: NotRequired[dict[Modality, Text]]
 
 
 @with_config(OPEN)

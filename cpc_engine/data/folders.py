@@ -23,7 +23,7 @@ from ..errors import DataError
 from ..settings import unknown
 from ..terms import Modality
 from .dataset import Dataset, Split
-from .loading import Loaded, Progress, class_folders, load_pictures, load_sounds, split_parts
+from .loading import Loaded, Progress, as_text, class_folders, different_texts, load_pictures, load_sounds, split_parts
 from .relations.duplicates import keep_together, leave_out
 from .relations.groups import file_groups, hint
 from .splits import balanced, capped, chosen_classes, holdout, labels_tensor, take_validation, told_shares
@@ -207,7 +207,7 @@ def _listed(parts: Sequence[Path], classes: Sequence[str]) -> tuple[list[tuple[P
         files = class_folders(part)
         for label, title in enumerate(classes):
             labeled += [(path, label) for path in files.get(title, [])]
-            names += [path.relative_to(part / title).as_posix() for path in files.get(title, [])]
+            names += [as_text("/".join(path.relative_to(part).parts[1:])) for path in files.get(title, [])]
     return labeled, names
 
 
@@ -231,7 +231,7 @@ def _split(
         audio=loaded.values if modality == "audio" else None,
         image=loaded.values if modality == "image" else None,
         labels=labels_tensor([label for _, label in usable]).to(loaded.values.device),
-        names=tuple(path.relative_to(root).as_posix() for path, _ in usable),
+        names=tuple(different_texts([path.relative_to(root).as_posix() for path, _ in usable])),
         groups=groups,
         lengths=loaded.lengths,
     )

@@ -77,8 +77,36 @@ def _free_memory() -> float:
     return free
 
 
+def as_text(name: str) -> str:
+    r"""Return a name that may be written anywhere: bytes in it that are not UTF-8 are written as escapes.
+
+    Example:
+        >>> print(as_text("caf\udce9.wav"))
+        caf\udce9.wav
+    """
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def different_texts(names: Sequence[str]) -> list[str]:
+    r"""Return the names `as_text`, of which those that would be like another one get a prime.
+
+    Example:
+        >>> print(*different_texts(["caf\udce9", "caf\\udce9", "tea"]))
+        caf\udce9' caf\udce9 tea
+    """
+    taken, texts = {name for name in names if as_text(name) == name}, []
+    for name in names:
+        text = as_text(name)
+        if text != name:
+            while text in taken:
+                text += "'"
+            taken.add(text)
+        texts.append(text)
+    return texts
+
+
 def class_folders(root: Path) -> dict[str, list[Path]]:
-    """List the files of each class: {name of a sub-folder: its files, searched recursively}.
+    """List the files of each class: {name of a sub-folder (see `different_texts`): its files, searched recursively}.
 
     Classes and files are sorted. Files and folders whose name starts with a dot are left out, and what macOS puts into
     archives (__MACOSX).
@@ -91,7 +119,8 @@ def class_folders(root: Path) -> dict[str, list[Path]]:
     if not root.is_dir():
         raise DataError(f"not a folder: {root}")
     folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith((".", "__MACOSX")))
-    files = {folder.name: _files_below(folder) for folder in folders}
+    titles = different_texts([folder.name for folder in folders])
+    files = {title: _files_below(folder) for title, folder in zip(titles, folders, strict=True)}
     if not any(files.values()):
         raise DataError(f"no files in {root}: it needs one sub-folder per class with files in it")
     return files
@@ -192,7 +221,7 @@ def _decoded(
     """Yield non-empty chunks of (row, decoded file); unusable files are appended to `skipped`."""
 
     def attempt(path: Path) -> Fitted | str:
-        name = path.relative_to(root).as_posix()
+        name = as_text(path.relative_to(root).as_posix())
         try:
             return read(path, name)
         except MediaError as error:

@@ -1,10 +1,10 @@
 """Load the user's own folders: one sub-folder per class, searched recursively.
 
 If the folder contains `train/` and `test/`, each with class folders, that split is used, also under other common names
-of these folders and in any case. Otherwise a fifth of every class is held out at random as test items. With
-`data.split` = "group" one group of all files is held out instead. Files whose paths differ only in the suffix
-(dog/001.wav, dog/001.flac) form one group, and so do copies (see `relations.duplicates`) and the groups of
-`data.groups` (see `relations.groups`).
+of these folders and in any case; validation items are drawn from `train/`, and what lies in other folders is not used.
+Otherwise a fifth of every class is held out at random as test items. With `data.split` = "group" one group of all files
+is held out instead. Files whose paths differ only in the suffix (dog/001.wav, dog/001.flac) form one group, and so do
+copies (see `relations.duplicates`) and the groups of `data.groups` (see `relations.groups`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,17 @@ from ..errors import DataError
 from ..settings import unknown
 from ..terms import Modality
 from .dataset import Dataset, Split
-from .loading import Loaded, Progress, as_text, class_folders, different_texts, load_pictures, load_sounds, split_parts
+from .loading import (
+    Loaded,
+    Progress,
+    as_text,
+    class_folders,
+    different_texts,
+    load_pictures,
+    load_sounds,
+    split_parts,
+    unused_folders,
+)
 from .relations.duplicates import keep_together, leave_out
 from .relations.groups import file_groups, hint
 from .splits import balanced, capped, chosen_classes, holdout, labels_tensor, take_validation, told_shares
@@ -159,6 +169,7 @@ def _load_folder(
     splits: list[Split] = []
     skipped: list[str] = []
     remarks: list[str] = []
+    named: list[set[str]] = []  # groups of `data.groups` in each part
     below: tuple[list[str], list[str]] = ([], [])  # paths of all usable files below their class, and their classes
     for members, cap in zip(collections, caps, strict=False):
         if len(collections) == 1:  # decode no more files than both splits can use, plus 8 per class for rounding
@@ -179,6 +190,8 @@ def _load_folder(
         )
         below[0].extend(names[row] for row in usable)
         below[1].extend(titles[row] for row in usable)
+        own, _ = file_groups(names, titles, "")
+        named.append({groups[row] for row in usable if groups[row] != own[row]})
         skipped += loaded.skipped
         remarks += told
     if by_group:
@@ -191,8 +204,17 @@ def _load_folder(
         told += told_shares(splits[0], splits[1], TEST_SHARE, classes, "test")
     else:
         splits[0], told = leave_out(splits[0], splits[1], modality)
+        if both := sorted(named[0] & named[1]):
+            stand = "group stands" if len(both) == 1 else "groups stand"
+            remarks.append(
+                f"{len(both)} {stand} in both {parts[0].name} and {parts[1].name}, which are used as they are, "
+                f"for example {both[0]}"
+            )
         if (title := parts[1].name).lower().startswith("val"):
             remarks.append(f"the files in {title} are the test items; validation items are drawn from {parts[0].name}")
+    if len(parts) > 1 and (unused := unused_folders(root, parts)):
+        what = " and ".join(as_text(folder.name) for folder in unused)
+        remarks.append(f"the files in {what} are not used; validation items are drawn from {parts[0].name}")
     remarks += told
     if not config.data.groups:
         remarks += hint(*below)

@@ -118,7 +118,7 @@ def class_folders(root: Path) -> dict[str, list[Path]]:
         raise DataError(f"no such folder: {root}")
     if not root.is_dir():
         raise DataError(f"not a folder: {root}")
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith((".", "__MACOSX")))
+    folders = sorted(path for path in root.iterdir() if _is_open(path))
     titles = different_texts([folder.name for folder in folders])
     files = {title: _files_below(folder) for title, folder in zip(titles, folders, strict=True)}
     if not any(files.values()):
@@ -135,6 +135,16 @@ def split_parts(root: Path) -> tuple[Path, ...]:
     parts = [next((folders[name] for name in names if name in folders), None) for names in _SPLITS]
     has_classes = [part is not None and part.is_dir() and any(p.is_dir() for p in part.iterdir()) for part in parts]
     return tuple(part for part in parts if part is not None) if all(has_classes) else (root,)
+
+
+def unused_folders(root: Path, parts: Sequence[Path]) -> list[Path]:
+    """Return the folders beside the parts of a given split (see `split_parts`), such as `val/` beside `test/`."""
+    return [path for path in sorted(root.iterdir()) if _is_open(path) and path not in parts]
+
+
+def _is_open(path: Path) -> bool:
+    """Whether a path is a folder that is neither hidden nor what macOS puts into archives."""
+    return path.is_dir() and not path.name.startswith((".", "__MACOSX"))
 
 
 def _files_below(folder: Path) -> list[Path]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import torch
@@ -32,6 +31,7 @@ from .loading import (
     load_pictures,
     load_sounds,
     split_parts,
+    typed_path,
     unused_folders,
 )
 from .relations.duplicates import keep_together, leave_out
@@ -58,7 +58,7 @@ def image_folder(config: RunConfig, device: torch.device | str, progress: Progre
         ConfigError: a class does not exist.
         DataError: the folder does not exist or has no class folders with files.
     """
-    return _single(_folder(config.data.path), "image", config, device, progress)
+    return _single(typed_path(config.data.path), "image", config, device, progress)
 
 
 def audio_folder(config: RunConfig, device: torch.device | str, progress: Progress | None) -> Dataset:
@@ -68,7 +68,7 @@ def audio_folder(config: RunConfig, device: torch.device | str, progress: Progre
         ConfigError: a class does not exist.
         DataError: the folder does not exist or has no class folders with files.
     """
-    return _single(_folder(config.data.path), "audio", config, device, progress)
+    return _single(typed_path(config.data.path), "audio", config, device, progress)
 
 
 def paired_folders(config: RunConfig, device: torch.device | str, progress: Progress | None) -> Dataset:
@@ -81,7 +81,7 @@ def paired_folders(config: RunConfig, device: torch.device | str, progress: Prog
         ConfigError: a class does not exist.
         DataError: a folder does not exist or is empty, or the two folders have different classes.
     """
-    audio_root, image_root = _folder(config.data.path), _folder(config.data.image_path)
+    audio_root, image_root = typed_path(config.data.path), typed_path(config.data.image_path)
     classes = _common_classes(config.data, _class_names(audio_root), _class_names(image_root))
     audio = _load_folder(audio_root, "audio", classes, config, device, progress)
     image = _load_folder(image_root, "image", classes, config, device, progress)
@@ -103,16 +103,6 @@ def paired_folders(config: RunConfig, device: torch.device | str, progress: Prog
         skipped=audio.skipped + image.skipped,
         remarks=audio.remarks + image.remarks + told,
     )
-
-
-def _folder(path: str | None) -> Path:
-    """The path of a folder from its setting."""
-    assert path is not None  # `load_dataset` has checked the required settings (`DatasetSpec.needs`)
-    found = Path(path).expanduser()
-    if not found.exists():  # as file managers copy it and as people type it
-        text = path.strip().strip("'\"").strip()
-        found = Path(unquote(urlsplit(text).path) if text.startswith("file://") else text).expanduser()
-    return found
 
 
 def _single(

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import torch
@@ -75,6 +76,21 @@ def _free_memory() -> float:
         cached = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
         free = min(free, limit - used + int(cached.get("inactive_file", 0)))
     return free
+
+
+def typed_path(path: str | None) -> Path:
+    """Return the path that a setting means: as file managers copy it, and as people type it.
+
+    Example:
+        >>> typed_path(" '/my sounds' ").as_posix(), typed_path("file:///my%20sounds").as_posix()
+        ('/my sounds', '/my sounds')
+    """
+    assert path is not None  # `follow.require_paths` has checked the required settings
+    found = Path(path).expanduser()
+    if not found.exists():
+        text = path.strip().strip("'\"").strip()
+        found = Path(unquote(urlsplit(text).path) if text.startswith("file://") else text).expanduser()
+    return found
 
 
 def as_text(name: str) -> str:
@@ -148,8 +164,18 @@ def _is_open(path: Path) -> bool:
 
 
 def _files_below(folder: Path) -> list[Path]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    """The files below a folder and below folders that are linked there, each folder once."""
+    files: list[Path] = []
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and real not in seen)
+        if real in seen:  # a link to what another link, or the folder itself, leads to
+            continue
+        seen.add(real)
+        found = (Path(place, name) for name in names if not name.startswith("."))
+        files += [path for path in found if path.is_file()]
+    return sorted(files)
 
 
 def load_sounds(

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from cpc_engine.api.verbs import configured
 from cpc_engine.config import RunConfig
-from cpc_engine.data import load_dataset
+from cpc_engine.data import follow_data, load_dataset
 from cpc_engine.errors import ConfigError, DataError
+from cpc_engine.presets import preset
 from tests.support.data_files import check_format, disjoint, load, same, write_image, write_tone
 
 # Folders
@@ -108,6 +110,25 @@ def test_a_path_is_understood_as_people_type_it(typed: str, tmp_path: Path) -> N
     path = str(tmp_path / "my pictures")
     path = typed.format(path.replace(" ", "%20") if typed.startswith("file") else path)
     assert load("image_folder", path=path).classes == ("a", "b")
+    config = preset("image_folder").config().replace({"data.path": path})
+    assert follow_data(config).image.size == 32, "of a preset whose size follows from the data"
+    assert configured(config, {}).data.path == str(tmp_path / "my pictures")
+    assert configured(config, {}, data=path).data.path == str(tmp_path / "my pictures")
+
+
+def test_files_in_linked_folders_are_read_once(tmp_path: Path) -> None:
+    shade = 0
+    for title in ("a", "b"):
+        for i in range(10):
+            write_image(tmp_path / "elsewhere" / title / "more" / f"{i}.png", shade := shade + 11)
+        (tmp_path / "data" / title).mkdir(parents=True)
+        (tmp_path / "data" / title / "link").symlink_to(tmp_path / "elsewhere" / title)
+        (tmp_path / "data" / title / "z again").symlink_to(tmp_path / "elsewhere" / title / "more")
+        (tmp_path / "elsewhere" / title / "circle").symlink_to(tmp_path / "data" / title)
+        (tmp_path / "data" / title / "broken").symlink_to(tmp_path / "nowhere")
+    data = load("image_folder", path=str(tmp_path / "data"))
+    names = sorted(name for _, split in data.splits() for name in split.names)
+    assert names == sorted(f"{title}/link/more/{i}.png" for title in ("a", "b") for i in range(10))
 
 
 def test_files_that_differ_only_in_the_suffix_stay_together(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 
+from cpc_engine.comparison.judge import LEVEL
 from tests.support.paths import REPOSITORY
 
 TRACKED = subprocess.run(
@@ -49,6 +50,11 @@ def test_links_between_documents_lead_somewhere() -> None:
             continue
         for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", read(name)):
             assert ((REPOSITORY / name).parent / target).exists(), f"{name} links to {target}"
+
+
+def test_the_method_says_from_which_p_value_on_an_arm_is_better() -> None:
+    text = (REPOSITORY / "docs" / "method.md").read_text(encoding="utf-8")
+    assert f"an arm is called better where $\\tilde p < {LEVEL}$" in text
 
 
 def test_old_words_are_gone() -> None:

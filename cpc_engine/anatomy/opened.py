@@ -14,6 +14,7 @@ from torch import Tensor
 from ..config import RunConfig
 from ..data import load_dataset
 from ..data.dataset import Dataset, Split
+from ..data.relations.same_items import check_same_items
 from ..data.splits import sample_rows
 from ..errors import DataError, RunError
 from ..execution.device import pick_precision, precision_plugin
@@ -60,9 +61,7 @@ class Opened:
         if data is not None:
             self.config = self.config.replace({"data.path": data})
         found = load_dataset(self.config)
-        facts = folder.facts()
-        if list(found.classes) != list(facts["classes"]) or len(found.train) != facts["items"]["train"]:
-            raise DataError(f"{found.name}: its items are not those that this run learned from")
+        check_same_items(folder.id, folder.facts(), found)
         self.training_items = len(found.train)
         self.held_out = sample_rows(found.test, self.config.evaluation.map_items, self.config.data.seed)
         self._everything = replace(found, train=joined(found.train, found.test.take(self.held_out)))

@@ -328,18 +328,21 @@ class Run:
             (N, F) float32, and a row for each: name, class, label, group, modality. Of pairs all sounds come first.
 
         Raises:
-            ConfigError: no such split or feature. RunError: no weights. DataError: the data set is missing.
+            ConfigError: no such split or feature. RunError: no weights.
+            DataError: the data set is missing or another one.
         """
         import numpy as np
         import pandas as pd
 
         from ..data import load_dataset
+        from ..data.relations.same_items import check_same_items
         from ..evaluation.embed import Features, embed
 
         if feature not in (names := [field.name for field in fields(Features)]):
             raise unknown("feature", feature, names)
         config = self.config if data is None else self.config.replace({"data.path": data})
         dataset = load_dataset(config)
+        check_same_items(self.id, self.folder.facts(), dataset)
         splits = dict(dataset.splits())
         if split not in splits:
             raise unknown("split", split, splits)

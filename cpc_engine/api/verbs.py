@@ -98,6 +98,8 @@ def configured(
     name: str | None = None,
 ) -> RunConfig:
     """`config` with settings changed, and whole paths in it, so that the run can be resumed from anywhere."""
+    from ..data.loading import typed_path
+
     short = {
         "data.path": data,
         "optimizer.steps": steps,
@@ -107,7 +109,7 @@ def configured(
     }
     config = config.replace({**settings, **{path: value for path, value in short.items() if value is not None}})
     paths = {"data.path": config.data.path, "data.image_path": config.data.image_path}
-    return config.replace({name: os.path.abspath(os.path.expanduser(path)) for name, path in paths.items() if path})
+    return config.replace({name: os.path.abspath(typed_path(path)) for name, path in paths.items() if path})
 
 
 def open_run(run: AnyRun, root: Path | str | None = None) -> Run:

@@ -10,12 +10,15 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..config import RunConfig, paths_with_role
+from ..datasets import DATASETS
 from ..evaluation.metric_info import METRICS, SIZE_DEPENDENT
 
 if TYPE_CHECKING:
     from ..evaluation.intervals import Cells, Floats
 
 FORKED = "forked at step"  # in tables of settings
+# How files become items; other settings of sounds and pictures change what is made of an item.
+READING = ("audio.sample_rate", "audio.clip_seconds", "audio.recording_seconds", "image.size")
 MIN_SEEDS = 5  # of each arm for a verdict; with fewer, tests of real metrics err more often than they say
 
 
@@ -43,6 +46,7 @@ class ComparedRun:
         changes: (step, setting, value as JSON) of settings changed during training.
         items: value per test item of the metrics that are means over test items and whose items are known.
         untrained: the metrics that were also measured on the same network before its first step.
+        item_digests: per modality the digest of the names of the distinct test items; empty for older evaluations.
         damaged: why evaluation.json is left out; empty where it is not.
         branch: where it branched off; None where it is no fork.
     """
@@ -55,6 +59,7 @@ class ComparedRun:
     changes: tuple[tuple[int, str, str], ...] = ()
     items: Mapping[str, Floats] = field(default_factory=dict, compare=False)
     untrained: Mapping[str, float] = field(default_factory=dict, compare=False)
+    item_digests: Mapping[str, str] = field(default_factory=dict, compare=False)
     damaged: str = ""
     branch: Branch | None = None
 
@@ -105,10 +110,13 @@ class Arm:
         return {seed: value for seed, (value, _) in self._counted(metric).items()}
 
     def items(self, metric: str) -> dict[int, list[Floats]] | None:
-        """Return the values of a metric per test item; None if it has none in a run, or other numbers of items."""
-        found = {seed: run.items.get(metric) for seed, (_, run) in self._counted(metric).items()}
+        """Return the values of a metric per test item; None if it has none in a run, or of other items."""
+        counted = self._counted(metric)
+        found = {seed: run.items.get(metric) for seed, (_, run) in counted.items()}
         cells = {seed: [values] for seed, values in found.items() if values is not None}
-        return cells if len(cells) == len(found) and len({len(row[0]) for row in cells.values()}) == 1 else None
+        same = same_items((run.config, run.item_digests) for _, run in counted.values())
+        known = len(cells) == len(found) and len({len(row[0]) for row in cells.values()}) == 1
+        return cells if known and same else None
 
     def _counted(self, metric: str) -> dict[int, tuple[float, ComparedRun]]:
         by_seed: dict[int, tuple[float, ComparedRun]] = {}
@@ -125,6 +133,38 @@ class Arm:
             return set()
         counts = [run.metrics.get(SIZE_DEPENDENT[metric]) for run in runs]
         return {None if count is None else int(count) for count in counts}
+
+
+def same_items(runs: Iterable[tuple[RunConfig, Mapping[str, str]]]) -> bool:
+    """Return whether test item n is the same in all runs.
+
+    Copies are searched after decoding, so that the split of a folder may change with the size of its pictures. Names
+    are therefore compared; generated items of other data settings have the same ones, so these must be equal too.
+
+    Args:
+        runs: configuration and `ComparedRun.item_digests` of each; where a run has none, runs must also read their
+            items alike.
+
+    Example:
+        >>> small, large = (RunConfig().replace({"data.dataset": "bars", "image.size": size}) for size in (32, 64))
+        >>> same_items([(small, {"image": "a1"}), (large, {"image": "a1"})]), same_items([(small, {}), (large, {})])
+        (True, False)
+    """
+    settings, reading, digests = set(), set(), set()
+    for config, names in runs:
+        settings.add(config.data)
+        modalities = DATASETS[config.data.dataset].modalities
+        reading.add(
+            tuple(
+                value
+                for path, value in config.flat().items()
+                if path in READING and path.partition(".")[0] in modalities
+            )
+        )
+        digests.add(json.dumps(names, sort_keys=True))
+    if len(settings) > 1 or len(digests - {"{}"}) > 1:
+        return False
+    return "{}" not in digests or len(reading) == 1
 
 
 def arm_key(config: RunConfig, changes: Iterable[tuple[int, str, str]] = (), begins: int = 0) -> str:

@@ -126,6 +126,7 @@ def load_compared(folder: RunFolder) -> ComparedRun:
         changes_of(folder),
         items,
         _untrained(probes),
+        {} if damaged else (folder.json("evaluation") or {}).get("item_digests", {}),
         damaged,
         branch_of(folder),
     )

@@ -15,7 +15,7 @@ from typing import TypeVar
 from ..evaluation.intervals import Cells
 from ..evaluation.metric_info import METRICS, PRIMARY, describe_metric
 from ..settings import unknown
-from .arms import MIN_SEEDS, Arm, cells_of, metric_names
+from .arms import MIN_SEEDS, Arm, cells_of, metric_names, same_items
 from .verdicts import Verdict, compare_cells
 
 Key = TypeVar("Key", bound=Hashable)
@@ -107,7 +107,8 @@ def corrected(tests: Mapping[Key, Verdict], is_primary: Callable[[Key], bool]) -
 def _same_items(a: Arm, b: Arm, cells: tuple[Cells, Cells]) -> bool:
     """Return whether values at the same place are of the same test item, or there is one value for each seed."""
     sizes = {len(row[0]) for arm in cells for row in arm.values()}
-    return sizes == {1} or (len(sizes) == 1 and a.config.data == b.config.data)
+    runs = [run for run in (*a.runs, *b.runs) if run.complete]
+    return sizes == {1} or (len(sizes) == 1 and same_items((run.config, run.item_digests) for run in runs))
 
 
 def _compare(reference: Arm, other: Arm, metric: str, cells: tuple[Cells, Cells]) -> Verdict:

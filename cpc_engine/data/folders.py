@@ -1,10 +1,10 @@
 """Load the user's own folders: one sub-folder per class, searched recursively.
 
 If the folder contains `train/` and `test/`, each with class folders, that split is used, also under other common names
-of these folders and in any case. Otherwise a fifth of every class is held out at random as test items. With
-`data.split` = "group" one group of all files is held out instead. Files whose paths differ only in the suffix
-(dog/001.wav, dog/001.flac) form one group, and so do copies (see `relations.duplicates`) and the groups of
-`data.groups` (see `relations.groups`).
+of these folders and in any case; validation items are drawn from `train/`, and what lies in other folders is not used.
+Otherwise a fifth of every class is held out at random as test items. With `data.split` = "group" one group of all files
+is held out instead. Files whose paths differ only in the suffix (dog/001.wav, dog/001.flac) form one group, and so do
+copies (see `relations.duplicates`) and the groups of `data.groups` (see `relations.groups`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import torch
@@ -23,10 +22,21 @@ from ..errors import DataError
 from ..settings import unknown
 from ..terms import Modality
 from .dataset import Dataset, Split
-from .loading import Loaded, Progress, class_folders, load_pictures, load_sounds, split_parts
+from .loading import (
+    Loaded,
+    Progress,
+    as_text,
+    class_folders,
+    different_texts,
+    load_pictures,
+    load_sounds,
+    split_parts,
+    typed_path,
+    unused_folders,
+)
 from .relations.duplicates import keep_together, leave_out
 from .relations.groups import file_groups, hint
-from .splits import balanced, capped, chosen_classes, holdout, labels_tensor, take_validation
+from .splits import balanced, capped, chosen_classes, holdout, labels_tensor, take_validation, told_shares
 
 TEST_SHARE = 0.2
 
@@ -48,7 +58,7 @@ def image_folder(config: RunConfig, device: torch.device | str, progress: Progre
         ConfigError: a class does not exist.
         DataError: the folder does not exist or has no class folders with files.
     """
-    return _single(_folder(config.data.path), "image", config, device, progress)
+    return _single(typed_path(config.data.path), "image", config, device, progress)
 
 
 def audio_folder(config: RunConfig, device: torch.device | str, progress: Progress | None) -> Dataset:
@@ -58,7 +68,7 @@ def audio_folder(config: RunConfig, device: torch.device | str, progress: Progre
         ConfigError: a class does not exist.
         DataError: the folder does not exist or has no class folders with files.
     """
-    return _single(_folder(config.data.path), "audio", config, device, progress)
+    return _single(typed_path(config.data.path), "audio", config, device, progress)
 
 
 def paired_folders(config: RunConfig, device: torch.device | str, progress: Progress | None) -> Dataset:
@@ -71,13 +81,15 @@ def paired_folders(config: RunConfig, device: torch.device | str, progress: Prog
         ConfigError: a class does not exist.
         DataError: a folder does not exist or is empty, or the two folders have different classes.
     """
-    audio_root, image_root = _folder(config.data.path), _folder(config.data.image_path)
+    audio_root, image_root = typed_path(config.data.path), typed_path(config.data.image_path)
     classes = _common_classes(config.data, _class_names(audio_root), _class_names(image_root))
     audio = _load_folder(audio_root, "audio", classes, config, device, progress)
     image = _load_folder(image_root, "image", classes, config, device, progress)
     audio_train, audio_validation = take_validation(audio.train, config.data)
     image_train, image_validation = take_validation(image.train, config.data)
     seed, share = config.data.seed, config.data.validation_share
+    told = told_shares(audio_train, audio_validation, share, classes, "validation")
+    told += told_shares(image_train, image_validation, share, classes, "validation")
     limit = config.data.train_items
     held_out = max(1, round(limit * share)) if limit else 0
     return Dataset(
@@ -89,18 +101,8 @@ def paired_folders(config: RunConfig, device: torch.device | str, progress: Prog
         sample_rate=config.audio.sample_rate,
         image_side=config.image.size,
         skipped=audio.skipped + image.skipped,
-        remarks=audio.remarks + image.remarks,
+        remarks=audio.remarks + image.remarks + told,
     )
-
-
-def _folder(path: str | None) -> Path:
-    """The path of a folder from its setting."""
-    assert path is not None  # `load_dataset` has checked the required settings (`DatasetSpec.needs`)
-    found = Path(path).expanduser()
-    if not found.exists():  # as file managers copy it and as people type it
-        text = path.strip().strip("'\"").strip()
-        found = Path(unquote(urlsplit(text).path) if text.startswith("file://") else text).expanduser()
-    return found
 
 
 def _single(
@@ -110,6 +112,7 @@ def _single(
     classes = chosen_classes(config.data, _class_names(root))
     folder = _load_folder(root, modality, classes, config, device, progress)
     train, validation = take_validation(capped(folder.train, config.data.train_items, config.data.seed), config.data)
+    told = told_shares(train, validation, config.data.validation_share, classes, "validation")
     return Dataset(
         name=f"{modality}_folder",
         classes=classes,
@@ -119,7 +122,7 @@ def _single(
         sample_rate=config.audio.sample_rate if modality == "audio" else 0,
         image_side=config.image.size if modality == "image" else 0,
         skipped=folder.skipped,
-        remarks=folder.remarks,
+        remarks=folder.remarks + told,
     )
 
 
@@ -156,6 +159,7 @@ def _load_folder(
     splits: list[Split] = []
     skipped: list[str] = []
     remarks: list[str] = []
+    named: list[set[str]] = []  # groups of `data.groups` in each part
     below: tuple[list[str], list[str]] = ([], [])  # paths of all usable files below their class, and their classes
     for members, cap in zip(collections, caps, strict=False):
         if len(collections) == 1:  # decode no more files than both splits can use, plus 8 per class for rounding
@@ -176,6 +180,8 @@ def _load_folder(
         )
         below[0].extend(names[row] for row in usable)
         below[1].extend(titles[row] for row in usable)
+        own, _ = file_groups(names, titles, "")
+        named.append({groups[row] for row in usable if groups[row] != own[row]})
         skipped += loaded.skipped
         remarks += told
     if by_group:
@@ -185,10 +191,20 @@ def _load_folder(
         whole, told = keep_together(splits[0], modality)
         rows = holdout(whole.labels.tolist(), whole.groups, TEST_SHARE, config.data.seed + 1)
         splits = [whole.take(torch.tensor(part_rows, dtype=torch.int64)) for part_rows in rows]
+        told += told_shares(splits[0], splits[1], TEST_SHARE, classes, "test")
     else:
         splits[0], told = leave_out(splits[0], splits[1], modality)
+        if both := sorted(named[0] & named[1]):
+            stand = "group stands" if len(both) == 1 else "groups stand"
+            remarks.append(
+                f"{len(both)} {stand} in both {parts[0].name} and {parts[1].name}, which are used as they are, "
+                f"for example {both[0]}"
+            )
         if (title := parts[1].name).lower().startswith("val"):
             remarks.append(f"the files in {title} are the test items; validation items are drawn from {parts[0].name}")
+    if len(parts) > 1 and (unused := unused_folders(root, parts)):
+        what = " and ".join(as_text(folder.name) for folder in unused)
+        remarks.append(f"the files in {what} are not used; validation items are drawn from {parts[0].name}")
     remarks += told
     if not config.data.groups:
         remarks += hint(*below)
@@ -203,7 +219,7 @@ def _listed(parts: Sequence[Path], classes: Sequence[str]) -> tuple[list[tuple[P
         files = class_folders(part)
         for label, title in enumerate(classes):
             labeled += [(path, label) for path in files.get(title, [])]
-            names += [path.relative_to(part / title).as_posix() for path in files.get(title, [])]
+            names += [as_text("/".join(path.relative_to(part).parts[1:])) for path in files.get(title, [])]
     return labeled, names
 
 
@@ -227,7 +243,7 @@ def _split(
         audio=loaded.values if modality == "audio" else None,
         image=loaded.values if modality == "image" else None,
         labels=labels_tensor([label for _, label in usable]).to(loaded.values.device),
-        names=tuple(path.relative_to(root).as_posix() for path, _ in usable),
+        names=tuple(different_texts([path.relative_to(root).as_posix() for path, _ in usable])),
         groups=groups,
         lengths=loaded.lengths,
     )

@@ -8,7 +8,6 @@ clip is one that the encoder makes enough latents of.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
 
@@ -18,7 +17,7 @@ from ..config import RunConfig
 from ..datasets import DATASETS
 from ..errors import ConfigError, MediaError
 from ..media import decode_audio, decode_image, read_file
-from .loading import class_folders, split_parts
+from .loading import class_folders, split_parts, typed_path
 
 SAMPLED = 32  # files that are decoded
 RATES = (8000, 16000, 22050)  # Hz; higher ones cost time, and what is above 11 kHz seldom tells classes apart
@@ -110,13 +109,7 @@ def picture_settings(sides: Sequence[int]) -> dict[str, Any]:
 
 def _sampled(path: str | None, decode: Callable[[bytes, str], Found]) -> list[Found]:
     """Decode files that are evenly spread over all files of a folder, leaving out those that cannot be read."""
-    assert path is not None  # see `require_paths`
-    files = [
-        file
-        for part in split_parts(Path(path).expanduser())
-        for files in class_folders(part).values()
-        for file in files
-    ]
+    files = [file for part in split_parts(typed_path(path)) for files in class_folders(part).values() for file in files]
     chosen = np.linspace(0, len(files) - 1, min(SAMPLED, len(files))).astype(int)
     found = []
     for index in chosen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
@@ -18,7 +19,9 @@ from .dataset import Split
 def holdout(labels: Sequence[int], groups: Sequence[str], share: float, seed: int) -> tuple[list[int], list[int]]:
     """Hold out about `share` of every class, in whole groups and at random.
 
-    No class is held out completely. If every row is its own group, this is a stratified random split.
+    No class is held out completely. If every row is its own group, this is a stratified random split. A group with more
+    than twice the share of a class that has smaller ones too would swallow it: it is kept, unless nothing else of a
+    class can be held out, and about half of the smaller ones are held out at most.
 
     Args:
         labels: class of each row.
@@ -40,17 +43,48 @@ def holdout(labels: Sequence[int], groups: Sequence[str], share: float, seed: in
     order = sorted(members)
     np.random.default_rng([seed, 0x5011]).shuffle(order)
     sizes = Counter(labels)
+    counts = {group: Counter(labels[row] for row in members[group]) for group in order}
+    large = {(group, label) for group in order for label, n in counts[group].items() if n > 2 * share * sizes[label]}
+    smaller = Counter(sizes)  # items of each class in its other groups
+    for group, label in large:
+        smaller[label] -= counts[group][label]
+    goal = {label: share * size for label, size in sizes.items()}
+    goal |= {label: min(goal[label], smaller[label] / 2) for _, label in large if smaller[label]}
+    last = {group: len(members[group]) for group, label in sorted(large) if smaller[label]}
     taken: Counter[int] = Counter()
     held: list[int] = []
-    for group in order:
-        counts = Counter(labels[row] for row in members[group])
-        needed = any(taken[label] < share * sizes[label] for label in counts)
-        leaves_some = all(taken[label] + count < sizes[label] for label, count in counts.items())
-        if needed and leaves_some:
-            taken.update(counts)
-            held += members[group]
+
+    def take(group: str) -> None:
+        if all(taken[label] + count < sizes[label] for label, count in counts[group].items()):
+            taken.update(counts[group])
+            held.extend(members[group])
+
+    for group in (group for group in order if group not in last):
+        if any(taken[label] < goal[label] for label in counts[group]):
+            take(group)
+    for group in sorted(last, key=last.__getitem__):
+        if any(not taken[label] for label in counts[group]):
+            take(group)
     out = set(held)
     return [row for row in range(len(labels)) if row not in out], sorted(held)
+
+
+def told_shares(kept: Split, held: Split, share: float, classes: Sequence[str], held_out_as: str) -> tuple[str, ...]:
+    """What is to be told where whole groups let much more or less than `share` of a class be held out.
+
+    Args:
+        kept, held: both sides of a split by `holdout`. classes: class names. held_out_as: "test" or "validation".
+    """
+    told = []
+    counts = [torch.bincount(split.labels.cpu(), minlength=len(classes)).tolist() for split in (kept, held)]
+    for title, left, out in zip(classes, *counts, strict=True):
+        goal = share * (left + out)
+        if out < goal / 2 or out > max(2 * goal, math.ceil(goal)):
+            told.append(
+                f"{out} of {left + out} items of {title!r} are {held_out_as} items, where {100 * share:.0f} % were to "
+                "be, because files that stay together are not divided"
+            )
+    return (*told[:3], f"and so in {len(told) - 3} other classes") if len(told) > 3 else tuple(told)
 
 
 def take_validation(train: Split, config: DataConfig, groups: Sequence[str] | None = None) -> tuple[Split, Split]:

@@ -8,8 +8,9 @@ from typing import Any
 from ..config import RunConfig
 from ..data import load_dataset
 from ..data.dataset import Dataset
+from ..data.relations.same_items import check_same_items, names_digest
 from ..data.splits import sample_rows
-from ..errors import DataError, RunError
+from ..errors import RunError
 from ..evaluation.metrics import geometry_metrics
 from ..evaluation.probes.report import Report, probe_report
 from ..model import MultiModalCPC
@@ -34,11 +35,13 @@ def evaluate_run(
 
     Returns:
         The content of evaluation.json: geometry metrics (see `geometry_metrics`), "run", "test_items", "probe" (one
-        `ProbeRow` per feature), and "chosen_feature" (per modality).
+        `ProbeRow` per feature), "chosen_feature" (per modality), and "item_digests" (per modality, of the names of the
+            distinct test items, in the order of `ProbeRow.correct`).
 
     Raises:
         RunError: the run has no weights, or another process is at work on it. DataError: the data set is missing or
-            has other classes. StorageError: the folder cannot be written, which is found before all work.
+            is not the one that the run learned from. StorageError: the folder cannot be written, which is found before
+            all work.
     """
     config = folder.config()
     if path is not None:
@@ -65,9 +68,7 @@ def _measured(
     progress("loading data", 0.0)
     device = pick_device(config.run.device)
     data = load_dataset(config, device)
-    trained_on = folder.facts()
-    if list(data.classes) != trained_on["classes"]:
-        raise DataError(f"{folder.id} learned {trained_on['classes']}, these data have {list(data.classes)}")
+    check_same_items(folder.id, folder.facts(), data)
     model = load_model(folder).to(device)
     report = probe_report(model, new_model(config, data), data, config, progress)
     progress("measuring the geometry", 1.0)
@@ -76,6 +77,10 @@ def _measured(
         "run": folder.id,
         **geometry_metrics(model, items, config),
         "test_items": len(data.test),
+        "item_digests": {
+            modality: names_digest(data.test.names[row] for row in data.test.distinct(modality).tolist())
+            for modality in model.modalities
+        },
         "probe": {name: row.to_dict() for name, row in report.rows.items()},
         "chosen_feature": {modality: name for modality, (name, _) in report.best.items()},
     }

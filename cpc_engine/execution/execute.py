@@ -10,6 +10,7 @@ from typing import Any
 
 from ..data import follow_data, load_dataset
 from ..data.dataset import Dataset, Split
+from ..data.relations.same_items import check_same_items, split_digests
 from ..errors import ClusterError, CpcError, RunError, StorageError
 from ..evaluation.metrics import Encoded, encode, geometry_metrics, queue_drift
 from ..maps.snapshots import SnapshotRecorder
@@ -124,7 +125,7 @@ class _Execution:
     def run(self, resume: bool) -> State:
         lower_priority()
         self._status("running")
-        trainer = self._trainer()
+        trainer = self._trainer(resume)
         made_from = self.config
         if resume:
             self._restore(trainer)
@@ -170,8 +171,12 @@ class _Execution:
         self.loss = next((record["loss"] for record in self.folder.records()[-1:]), None)
         self._event(trainer, "resume")
 
-    def _trainer(self) -> Trainer:
-        """Load the data, create the trainer, and write the facts about both to run.json."""
+    def _trainer(self, resume: bool) -> Trainer:
+        """Load the data, create the trainer, and write the facts about both to run.json.
+
+        Raises:
+            DataError: the data cannot be used, or they are not those that a resumed run has learned from so far.
+        """
         device = self.team.device(self.config.run.device)
         settled = follow_data(self.config)
         if settled != self.config:
@@ -180,6 +185,8 @@ class _Execution:
             self.folder.settle(settled)
             self.config = settled
         data = load_dataset(self.config, device, lambda text, share: self.observe(Phase(text, share)))
+        if resume and self.folder.has_tensors("checkpoint"):
+            check_same_items(self.folder.id, self.folder.facts(), data)
         check_mappable(data)
         for line in data.skipped:
             self.folder.log(f"skipped {line}")
@@ -354,6 +361,7 @@ def data_facts(data: Dataset) -> dict[str, object]:
         "recording_length": 0 if data.train.audio is None else data.train.audio.shape[1],  # samples
         "image_side": data.image_side,
         "items": {name: len(split) for name, split in data.splits()},
+        "digests": split_digests(data),
         "skipped": len(data.skipped),
         "skipped_files": list(data.skipped[:50]),
         "remarks": list(data.remarks),

@@ -125,13 +125,22 @@ def _store(files: Sequence[tuple[str, BinaryIO]], part: Path) -> list[str]:
         for name, stream in files:
             safe = PurePosixPath(name.replace("\\", "/")).name
             if PurePosixPath(safe).suffix.lower() in (*SOUNDS, *PICTURES):
-                (part / safe).write_bytes(stream.read())
+                (part / _unused(safe, part)).write_bytes(stream.read())
             else:
                 skipped.append(f"{safe}: neither a sound nor a picture")
         if len(skipped) == len(files):
             raise MediaError("none of these files is a sound or a picture")
     _sort_loose(_class_level(part))
     return skipped
+
+
+def _unused(name: str, folder: Path) -> str:
+    """The name, with a number if the folder has such a file: files of two folders may have the same one."""
+    path, number = PurePosixPath(name), 1
+    while (folder / name).exists():
+        number += 1
+        name = f"{path.stem} ({number}){path.suffix}"
+    return name
 
 
 def _class_level(folder: Path) -> Path:
@@ -149,7 +158,7 @@ def _sort_loose(folder: Path) -> None:
         return
     for path in sorted(folder.iterdir()):
         found = _CLASS.match(path.stem)
-        title = (found[1] if found else path.stem).strip(" -_.") or "unnamed"
+        title = (found[1] if found else path.stem).strip(" -_.([") or "unnamed"
         (folder / title).mkdir(exist_ok=True)
         path.rename(folder / title / path.name)
 

@@ -10,7 +10,8 @@ without_pair                      arm whose modality gap the other gaps are divi
 arms: label, preset, overrides, steps
 primary                           metric that decides which arm is better
 runs: arm, seed, fold, run (id), status, message, metrics {name: value},
-      correct {"chosen", "untrained", "baseline": right and wrong test items, see `items.pack`}
+      correct {"chosen", "untrained", "baseline": right and wrong test items, see `items.pack`},
+      item_digests {modality: digest of the names of the test items} of finished runs
 summary: {arm: {metric: {"mean", "half", "interval", "values": {seed: value}}}}
       half width of the 95 % t interval, or null; interval: what it covers, "seeds", "seeds × items", "seeds × speakers"
 verdicts: question, a, b, metric, role ("primary" or "exploratory"), outcome, counts, text, difference, low, high, p,
@@ -24,6 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..comparison.arms import same_items
 from ..comparison.collect import final_metrics
 from ..comparison.judge import corrected
 from ..comparison.verdicts import Verdict, compare_cells
@@ -121,6 +123,7 @@ def _run(run: PlannedRun, folder: Path) -> Document:
     row |= {"run": run_folder.id, "status": info.status, "message": info.message}
     if info.status != "finished":
         return {**row, "metrics": {}, "correct": {}}
+    row["item_digests"] = (run_folder.json("evaluation") or {}).get("item_digests", {})
     metrics, correct = _metrics(run_folder, baselines_of(folder, run_folder.config()) or {})
     return {**row, "metrics": {name: float(f"{value:.6g}") for name, value in metrics.items()}, "correct": correct}
 
@@ -191,7 +194,11 @@ def _against_the_first(
     names = dict.fromkeys(name for run in of_arm[first] for name in run["metrics"])
     tests = {}
     for label in others:
-        same = configs[first].data == configs[label].data  # else item n of one arm is not item n of the other
+        both = [(configs[arm], run) for arm in (first, label) for run in of_arm[arm] if run["metrics"]]
+        same = all(
+            same_items((config, run.get("item_digests", {})) for config, run in both if run["fold"] == fold)
+            for fold in experiment.folds
+        )
         for metric in names:
             if metric.partition(".")[0] in (*JUDGED, experiment.primary):
                 series = [(of_arm[arm], metric) for arm in (first, label)]

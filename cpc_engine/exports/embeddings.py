@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..data import load_dataset
+from ..data.relations.same_items import check_same_items
 from ..evaluation.embed import embed
 from ..maps.stored import load_map
 from ..storage.artifacts import load_model
@@ -40,13 +41,14 @@ def collect_embeddings(folder: RunFolder, data: str | None = None) -> Embeddings
         folder: of the run. data: where the data set is now, when it is not where it was.
 
     Raises:
-        RunError: the run has no weights or no map. DataError: the data set is missing.
+        RunError: the run has no weights or no map. DataError: the data set is missing, or not the one it learned from.
     """
     import pandas as pd
 
     config = folder.config() if data is None else folder.config().replace({"data.path": data})
     model, pca = load_model(folder), load_map(folder, "pca").maps["pca"]
     dataset = load_dataset(config)
+    check_same_items(folder.id, folder.facts(), dataset)
     vectors, rows = [], []
     for split, items in dataset.splits():
         labels = items.labels.tolist()

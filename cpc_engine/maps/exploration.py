@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from ..data import item_media, load_dataset
 from ..data.dataset import Dataset, Split
+from ..data.relations.same_items import check_same_items
 from ..data.splits import sample_rows
 from ..data.windows import mean_over_windows
 from ..errors import CpcError, DataError
@@ -278,6 +279,7 @@ def _same_data(folder: RunFolder, stored: RunMap, training: bool) -> Dataset:
         CpcError: it is not there, or it is another one.
     """
     data = load_dataset(folder.config())
+    check_same_items(folder.id, folder.facts(), data)
     rows = stored.rows.tolist()
     names = [data.test.names[row] if row < len(data.test) else None for row in rows]
     if names != list(stored.names) or list(data.classes) != list(stored.classes):

@@ -53,13 +53,13 @@ def unpack(archive: BinaryIO, target: Path) -> list[str]:
 
 
 def safe_path(info: zipfile.ZipInfo) -> PurePosixPath:
-    """The path of a member within the zip file.
+    """The path of a member within the zip file; some programs of Windows write it with backslashes.
 
     Raises:
         MediaError: it leads out of the file's folder, is a link or a special file, or is encrypted.
     """
-    path = PurePosixPath(info.filename)
-    if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in info.filename or ":" in path.parts[0]:
+    path = PurePosixPath(info.filename.replace("\\", "/"))
+    if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
         raise MediaError(f"the zip file has a path that leads out of it: {info.filename!r}")
     if (kind := stat.S_IFMT(info.external_attr >> 16)) and kind != stat.S_IFREG:
         raise MediaError(f"the zip file has a link or a special file: {info.filename!r}")
@@ -70,7 +70,7 @@ def safe_path(info: zipfile.ZipInfo) -> PurePosixPath:
 
 def _wanted(opened: zipfile.ZipFile) -> tuple[list[zipfile.ZipInfo], list[str]]:
     """The members to write, and a line for each of the others; raises before anything is written."""
-    members = [info for info in opened.infolist() if not info.is_dir()]
+    members = [info for info in opened.infolist() if not info.filename.endswith(("/", "\\"))]
     if len(members) > MAX_FILES:
         raise MediaError(f"the zip file holds {len(members):,} files; {MAX_FILES:,} are the most")
     wanted: dict[str, zipfile.ZipInfo] = {}
@@ -97,7 +97,7 @@ def _wanted(opened: zipfile.ZipFile) -> tuple[list[zipfile.ZipInfo], list[str]]:
 
 
 def _write(opened: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
-    path = target / PurePosixPath(info.filename)
+    path = target / safe_path(info)
     path.parent.mkdir(parents=True, exist_ok=True)
     with opened.open(info) as source:  # which checks the length that the header gives, and the checksum
         path.write_bytes(source.read(MAX_FILE_BYTES + 1))

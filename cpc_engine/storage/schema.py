@@ -111,6 +111,7 @@ class Evaluation(TypedDict):
     test_items: Count
     probe: dict[str, _ProbeRow]
     chosen_feature: NotRequired[dict[str, Text]]
+    item_digests: NotRequired[dict[Modality, Text]]
 
 
 @with_config(OPEN)
@@ -124,6 +125,7 @@ class Facts(TypedDict, total=False):
     recording_length: Count
     image_side: Annotated[int, Field(ge=0, le=2**14)]
     items: dict[str, Count]
+    digests: dict[str, Text]
     skipped: Count
     skipped_files: list[Text]
     remarks: list[Text]

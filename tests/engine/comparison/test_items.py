@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from cpc_engine.comparison.arms import Arm, group
+from cpc_engine.comparison.arms import Arm, group, same_items
 from cpc_engine.comparison.collect import load_compared
 from cpc_engine.comparison.judge import EXPLANATION, judge
 from cpc_engine.comparison.tables import metrics_csv_columns, metrics_table
+from cpc_engine.data import load_dataset
+from cpc_engine.data.relations.same_items import names_digest
 from cpc_engine.evaluation.intervals import hierarchical_interval, mean_interval
+from cpc_engine.execution.evaluate import evaluate_run
+from cpc_engine.execution.execute import execute
 from cpc_engine.storage.folder import RunFolder
+from cpc_engine.training.control import Control
 from tests.support.compared import compared
 from tests.support.tiny import tiny
 
@@ -121,3 +129,71 @@ def test_items_come_from_the_evaluation(tmp_path: Any) -> None:
     del probes["image.mean_context"]["correct"]
     folder.save_json("evaluation", {"run": folder.id, "test_items": 4, "probe": probes})
     assert "probe" not in load_compared(folder).items
+
+
+ALL = {(arm, seed) for arm in range(2) for seed in range(5)}
+
+
+def with_digests(arms: list[Arm], *digests: str) -> list[Arm]:
+    """The arms, as if the runs of each had been measured on test items with this digest; "" where none is known."""
+    runs = [
+        replace(run, item_digests={"audio": digest} if digest else {})
+        for arm, digest in zip(arms, digests, strict=True)
+        for run in arm.runs
+    ]
+    return group(runs)
+
+
+@pytest.mark.parametrize(
+    ("digests", "other", "paired"),
+    [
+        (("same", "same"), {}, True),
+        (("same", "same"), {"audio__sample_rate": 8000}, True),
+        (("same", "other"), {}, False),
+        (("same", "other"), {"audio__sample_rate": 8000}, False),
+        (("same", "same"), {"data__seed": 3}, False),  # generated items have the same names
+        (("", ""), {"audio__width": 24}, True),
+        (("", ""), {"image__size": 96}, True),  # of sounds no setting of pictures decides what they are
+        (("", ""), {"audio__sample_rate": 8000}, False),
+        (("", "same"), {"audio__clip_seconds": 2.0}, False),
+        (("", "same"), {}, True),
+    ],
+)
+def test_only_the_same_items_are_paired(digests: tuple[str, str], other: dict[str, Any], paired: bool) -> None:
+    arms = with_digests(pair(ALL, **other), *digests)
+    verdict = judge(arms, arms[0])["probe", "B"]
+    assert verdict.method.startswith("paired") == paired, verdict.method
+    assert "items" in verdict.method
+
+
+def test_runs_of_one_arm_on_other_items_leave_the_interval_over_seeds() -> None:
+    arms = pair(ALL)
+    runs = [replace(run, item_digests={"audio": str(run.seed == 3)}) for run in arms[0].runs]
+    [arm] = group(runs)
+    assert arm.items("probe") is None
+
+
+def test_the_split_of_a_folder_can_change_with_the_size_of_pictures_and_the_evaluation_tells(tmp_path: Path) -> None:
+    """Noisy copies are found at one size and not at the other."""
+    draw = np.random.default_rng(1)
+    for title in "ab":
+        (tmp_path / "data" / title).mkdir(parents=True)
+        for number in range(24):
+            small = Image.fromarray(draw.integers(0, 255, (12, 12, 3), dtype=np.uint8))
+            whole = small.resize((128, 128), Image.Resampling.BICUBIC)
+            whole.save(tmp_path / "data" / title / f"{number}.png")
+            noisy = np.asarray(whole).astype(float) + draw.normal(0, 10 + 4 * number, (128, 128, 3))
+            copy = Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
+            copy.save(tmp_path / "data" / title / f"{number}_copy.jpg", quality=40)
+    found = []
+    for size in (32, 96):
+        config = tiny(data__dataset="image_folder", data__path=str(tmp_path / "data"), image__size=size)
+        folder = RunFolder.create(tmp_path / "runs", config)
+        assert execute(folder, Control()).status == "finished"
+        evaluate_run(folder)
+        found.append(load_compared(folder))
+    names = [load_dataset(run.config).test.names for run in found]
+    assert names[0] != names[1]
+    assert found[0].config.data == found[1].config.data
+    assert not same_items((run.config, run.item_digests) for run in found)
+    assert [dict(run.item_digests) for run in found] == [{"image": names_digest(part)} for part in names]

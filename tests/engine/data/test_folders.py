@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from cpc_engine.api.verbs import configured
 from cpc_engine.config import RunConfig
-from cpc_engine.data import load_dataset
+from cpc_engine.data import follow_data, load_dataset
 from cpc_engine.errors import ConfigError, DataError
+from cpc_engine.presets import preset
 from tests.support.data_files import check_format, disjoint, load, same, write_image, write_tone
 
 # Folders
@@ -64,6 +66,38 @@ def test_test_items_come_from_the_test_folder_where_there_are_all_three(tmp_path
                 write_image(tmp_path / part / name / f"{i}.png", 20 * i + 3 * len(part) + 7 * (name == "b"))
     data = load("image_folder", path=str(tmp_path))
     assert all(name.startswith("test/") for name in data.test.names)
+    assert "the files in val are not used; validation items are drawn from train" in data.remarks
+
+
+def test_every_folder_beside_a_given_split_is_told(tmp_path: Path) -> None:
+    for part in ("Train", "test", "training", "more", ".cache"):
+        for name in ("a", "b"):
+            for i in range(6):
+                write_image(tmp_path / part / name / f"{i}.png", 20 * i + 3 * len(part) + 7 * (name == "b"))
+    told = [line for line in load("image_folder", path=str(tmp_path)).remarks if "not used" in line]
+    assert told == ["the files in more and training are not used; validation items are drawn from Train"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "told"),
+    [
+        ("{group}_*", "4 groups stand in both train and test, which are used as they are, for example bo"),
+        ("folder", "1 group stands in both train and test, which are used as they are, for example a/x"),
+        ("", ""),
+    ],
+)
+def test_groups_on_both_sides_of_a_given_split_are_told(groups: str, told: str, tmp_path: Path) -> None:
+    """Files with the same name on both sides are no group by themselves."""
+    shade = 0
+    for part, speakers in (("train", ("ann", "bo", "cy")), ("test", ("bo", "cy", "di"))):
+        for title in ("a", "b"):
+            for speaker in speakers:
+                for i in range(4):
+                    inside = "x" if (title, i) == ("a", 0) else ""
+                    write_image(tmp_path / part / title / inside / f"{speaker}_{i}.png", shade := shade + 5)
+            write_image(tmp_path / part / title / "alone.png", shade := shade + 5)
+    data = load("image_folder", path=str(tmp_path), groups=groups, train_items=0, test_items=0)
+    assert [line for line in data.remarks if "both" in line] == ([told] if told else [])
 
 
 @pytest.mark.parametrize("typed", ['"{}"', "'{}'", "{} ", " {}", "file://{}", '"{}" '])
@@ -76,6 +110,25 @@ def test_a_path_is_understood_as_people_type_it(typed: str, tmp_path: Path) -> N
     path = str(tmp_path / "my pictures")
     path = typed.format(path.replace(" ", "%20") if typed.startswith("file") else path)
     assert load("image_folder", path=path).classes == ("a", "b")
+    config = preset("image_folder").config().replace({"data.path": path})
+    assert follow_data(config).image.size == 32, "of a preset whose size follows from the data"
+    assert configured(config, {}).data.path == str(tmp_path / "my pictures")
+    assert configured(config, {}, data=path).data.path == str(tmp_path / "my pictures")
+
+
+def test_files_in_linked_folders_are_read_once(tmp_path: Path) -> None:
+    shade = 0
+    for title in ("a", "b"):
+        for i in range(10):
+            write_image(tmp_path / "elsewhere" / title / "more" / f"{i}.png", shade := shade + 11)
+        (tmp_path / "data" / title).mkdir(parents=True)
+        (tmp_path / "data" / title / "link").symlink_to(tmp_path / "elsewhere" / title)
+        (tmp_path / "data" / title / "z again").symlink_to(tmp_path / "elsewhere" / title / "more")
+        (tmp_path / "elsewhere" / title / "circle").symlink_to(tmp_path / "data" / title)
+        (tmp_path / "data" / title / "broken").symlink_to(tmp_path / "nowhere")
+    data = load("image_folder", path=str(tmp_path / "data"))
+    names = sorted(name for _, split in data.splits() for name in split.names)
+    assert names == sorted(f"{title}/link/more/{i}.png" for title in ("a", "b") for i in range(10))
 
 
 def test_files_that_differ_only_in_the_suffix_stay_together(tmp_path: Path) -> None:

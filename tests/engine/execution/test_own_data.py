@@ -77,6 +77,24 @@ def test_loose_files_are_sorted_by_how_their_names_begin(tmp_path: Path) -> None
     assert check_data(preset(kept.preset).config().replace(kept.changes))[0].classes == ("cat", "doggy")
 
 
+@pytest.mark.parametrize("numbered", ["dog ({}).png", "dog({}).png", "dog [{}].png", "dog-{}.png", "dog{}.png"])
+def test_a_file_is_of_the_class_of_its_numbered_ones(numbered: str, tmp_path: Path) -> None:
+    names = ["dog.png", *(numbered.format(number) for number in range(1, 8)), "cat.png", "cat (1).png"]
+    kept = keep_upload([(name, io.BytesIO(picture(seed))) for seed, name in enumerate(names)], tmp_path)
+    folder = Path(kept.changes["data.path"])
+    assert {path.name: len(list(path.iterdir())) for path in folder.iterdir()} == {"dog": 8, "cat": 2}
+
+
+def test_two_uploaded_files_of_one_name_are_both_kept(tmp_path: Path) -> None:
+    """They come from two folders, of which an upload tells nothing."""
+    names = ["dog.png", "dog.png", "dog (2).png", "dog.png", "a/cat.png", "b\\cat.png"]
+    contents = [picture(seed) for seed in range(len(names))]
+    kept = keep_upload([(name, io.BytesIO(one)) for name, one in zip(names, contents, strict=True)], tmp_path)
+    folder = Path(kept.changes["data.path"])
+    assert sorted(path.read_bytes() for path in folder.glob("dog/*")) == sorted(contents[:4])
+    assert sorted(path.read_bytes() for path in folder.glob("cat/*")) == sorted(contents[4:])
+
+
 def test_two_folders_of_one_kind_each_are_pairs(tmp_path: Path) -> None:
     members = two_classes(prefix="sounds/")
     names = [name.replace("sounds/", "pictures/").replace(".wav", ".png") for name in members]

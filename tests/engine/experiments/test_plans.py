@@ -13,6 +13,7 @@ from cpc_engine.comparison.judge import weighted_holm
 from cpc_engine.config import RunConfig
 from cpc_engine.experiments.definitions import EXPERIMENTS, experiment
 from cpc_engine.experiments.figures import band
+from cpc_engine.experiments.items import pack
 from cpc_engine.experiments.results import _against_the_first
 from cpc_engine.experiments.runner import find_run, plan_runs
 from cpc_engine.experiments.tables import verdicts_table
@@ -45,6 +46,22 @@ def test_the_verdicts_of_a_table_are_corrected_together_and_the_primary_metric_w
     assert all((row["outcome"] in "ab") == (row["adjusted"] < 0.05) for row in rows)
     table = verdicts_table({"verdicts": rows})
     assert table["role"] == ["primary"] * 2 + ["exploratory"] * 4
+
+
+@pytest.mark.parametrize(("other", "method"), [("same", "paired t, seeds × items"), ("other", "paired t")])
+def test_arms_are_compared_item_by_item_where_their_items_are_the_same(other: str, method: str) -> None:
+    first, second = [arm.label for arm in EXPERIMENTS["ablation_cifar10"].arms][:2]
+    of_arm: dict[str, list[dict[str, Any]]] = {}
+    for label, digest in ((first, "same"), (second, other)):
+        digits = ["".join(map(str, np.random.default_rng(seed).integers(0, 2, 40))) for seed in range(6)]
+        of_arm[label] = [
+            {"arm": label, "seed": seed, "fold": "", "correct": {"chosen": pack(text)}}
+            | {"metrics": {"chosen": text.count("1") / 40}, "item_digests": {"image": digest}}
+            for seed, text in enumerate(digits)
+        ]
+    configs = {arm.label: arm.config() for arm in EXPERIMENTS["ablation_cifar10"].arms}
+    [row] = _against_the_first(of_arm, configs, EXPERIMENTS["ablation_cifar10"])
+    assert row["method"] == method
 
 
 @pytest.mark.parametrize("name", list(EXPERIMENTS))

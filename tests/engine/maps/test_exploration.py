@@ -96,7 +96,7 @@ def test_without_its_data_a_run_still_has_its_map(keypad: Path, tmp_path: Path) 
     folder.save_json("config", folder.config().replace({"data.test_items": 50}).to_dict())
     explored = Exploration(folder)
     assert explored.data is None
-    assert "held-out items are not those" in explored.missing
+    assert "changed since training (50 test items instead of 60)" in explored.missing
     assert explored.map("contexts", "pca").layout.shape == (120, 2)
     for use in (lambda: explored.features("latents"), lambda: explored.agreement, lambda: explored.item(0)):
         with pytest.raises(DataError, match="held-out items"):

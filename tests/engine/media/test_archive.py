@@ -48,6 +48,26 @@ def test_a_path_that_leads_out_is_refused_before_anything_is_written(tmp_path: P
     assert files(tmp_path) == set()
 
 
+@pytest.mark.parametrize("name", ["..\\out.wav", "\\out.wav", "\\\\host\\share\\out.wav", "C:\\out.wav"])
+def test_a_path_of_windows_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(MediaError, match="leads out of it"):
+        unpack(zipped(("dog/1.wav", b"a"), (name, b"b")), tmp_path / "to")
+    assert files(tmp_path) == set()
+
+
+def test_paths_with_the_separators_of_windows_are_read(tmp_path: Path) -> None:
+    stream = zipped(
+        ("mine\\", b""),
+        ("mine\\dog\\1.wav", b"a"),
+        ("mine/cat\\2.png", b"b"),
+        ("mine\\dog/1.wav", b"c"),
+        (".x\\3.wav", b""),
+    )
+    assert unpack(stream, tmp_path / "to") == ["mine\\dog/1.wav: there twice"]
+    assert files(tmp_path / "to") == {"mine/dog/1.wav", "mine/cat/2.png"}
+    assert (tmp_path / "to" / "mine" / "dog" / "1.wav").read_bytes() == b"a"
+
+
 def test_a_link_is_refused(tmp_path: Path) -> None:
     link = zipfile.ZipInfo("dog/1.wav")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from cpc_engine.datasets import DATASETS
 from cpc_engine.errors import CpcError
 from cpc_engine.presets import PRESETS
 from cpc_engine.training.plan import plan
@@ -58,7 +59,7 @@ def _panel(run: Run | None, right: st.delta_generator.DeltaGenerator) -> None:
         config, problem = configuration(name, changes), ""
     except CpcError as error:
         config, problem = base, str(error)
-    found = Look(config)
+    found = Look(config, sized=DATASETS[config.data.dataset].origin != "folder")
     if not run:
         with right, plain_errors(), st.spinner("Looking at the data …"):
             found = look(config)

@@ -198,6 +198,13 @@ function traces(link, figure) {
   return own.concat([...lit.values()].filter((over) => over.link === link).flatMap((over) => over.traces));
 }
 
+// Where letters grow while a map is drawn, plotly now and then leaves the legend where a smaller one had its place.
+function legendOverDots(node) {
+  const legend = node.querySelector(".legend")?.getBoundingClientRect();
+  const dots = node.querySelector(".nsewdrag")?.getBoundingClientRect();
+  return legend && dots && legend.top < dots.bottom - 1 && legend.left < dots.right && legend.bottom > dots.top;
+}
+
 function draw(link) {
   const chart = maps.get(link);
   if (!chart) return;
@@ -206,6 +213,7 @@ function draw(link) {
   if (node._dragging) return drawing.later();
   const layout = structuredClone(data.figure.layout);
   Object.assign(layout, { template: themed(node), width: node.clientWidth, height: node.clientHeight });
+  roomForButtons(layout);
   for (const axis in chart.view) Object.assign(layout[axis], { range: chart.view[axis], autorange: false });
   if (layout.xaxis) layout.dragmode = data.lasso ? "lasso" : "pan";
   // A finger that moves scrolls the page, unless its owner takes the lasso from the buttons.
@@ -217,7 +225,10 @@ function draw(link) {
     modeBarButtonsToRemove: data.lasso ? unused : [...unused, "lasso2d"],
     modeBarButtonsToAdd: pictureButtons(),
     ...data.figure.config,
-  }).then(() => oneStop(node));
+  }).then(() => {
+    oneStop(node);
+    if (legendOverDots(node)) Plotly.redraw(node);
+  });
   if (!chart.listening) listen(link, chart);
   chart.listening = true;
 }

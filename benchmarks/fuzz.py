@@ -42,6 +42,7 @@ from cpc_engine.anatomy.what_if import what_if
 from cpc_engine.api.run import Evaluation
 from cpc_engine.cli import main as cli
 from cpc_engine.comparison.collect import load_compared
+from cpc_engine.config import RunConfig
 from cpc_engine.errors import CpcError
 from cpc_engine.evaluation.alarms import alarms
 from cpc_engine.execution.evaluate import evaluate_run
@@ -279,7 +280,7 @@ def readers() -> dict[str, Callable[[RunFolder], Any]]:
 
     def progress(folder: RunFolder) -> Any:
         found = _manager(folder.path.parent).progress_of(folder.id)
-        return len(alarms(found.records, 60))
+        return len(alarms(found.records, 60, RunConfig()))
 
     def evaluation(folder: RunFolder) -> Any:
         document = folder.json("evaluation")

@@ -22,6 +22,8 @@ from .errors import ConfigError
 # draw of random numbers. Runs that differ in "machine", "label" and "seed" alone are repetitions of one another.
 Role = Literal["result", "data_location", "machine", "label", "seed"]
 
+_LONGEST = 300  # letters of a list of names in an error
+
 
 class Section(BaseModel):
     """A group of settings: immutable, unknown keys are errors, defaults are validated too."""
@@ -181,10 +183,18 @@ def read_text(setting: Setting, text: str) -> Any:
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """ " (did you mean …?)" for a misspelled name, or the valid names where none is close."""
+    """ " (did you mean …?)" for a misspelled name, or the valid names where none is close; of many the nearest few.
+
+    Example:
+        >>> nearest("tonse", ["tones", "bars"]), nearest("nosuch", ["notes", "bars"])
+        (" (did you mean 'tones'?)", ' (valid: bars, notes)')
+    """
     names = sorted(valid)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f" (did you mean {close[0]!r}?)" if close else f" (valid: {', '.join(names)})"
+    if close := difflib.get_close_matches(name, names, n=1):
+        return f" (did you mean {close[0]!r}?)"
+    if len(words := ", ".join(names)) <= _LONGEST:
+        return f" (valid: {words})"
+    return f" (the nearest of {len(names)}: {', '.join(difflib.get_close_matches(name, names, n=5, cutoff=0))})"
 
 
 def unknown(kind: str, name: str, valid: Iterable[str]) -> ConfigError:

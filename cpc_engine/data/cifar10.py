@@ -23,7 +23,8 @@ NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse"
 DEFAULT = ("airplane", "automobile")
 CACHE = Path("~/.cache/cpc_lab")
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
-_HOW = "fetch it with `--set data.download=true`, or name a file with `--data PATH.npz`"
+_HOW = "fetch it with --set data.download=true, or name a file with --data PATH.npz"
+_BATCHES = ("batches.meta", "test_batch", *(f"data_batch_{number}" for number in range(1, 6)))
 # NumPy's, besides zipfile's.
 _UNREADABLE = (*UNREADABLE, OSError, ValueError, AttributeError, TypeError)
 
@@ -43,7 +44,7 @@ def cifar10(config: RunConfig, device: torch.device | str, progress: Progress | 
             too much memory.
         ConfigError: a class does not exist.
     """
-    path = Path(config.data.path or CACHE / "cifar10").expanduser()
+    path = _place(config)
     if path.suffix == ".npz" or path.is_file():
         arrays, names = _from_npz(path)
     else:
@@ -58,6 +59,23 @@ def cifar10(config: RunConfig, device: torch.device | str, progress: Progress | 
     train, validation = take_validation(train, config.data)
     side = arrays["x_train"].shape[1]
     return Dataset("cifar10", classes, train, validation, test, image_side=side, remarks=remarks)
+
+
+def is_within_reach(config: RunConfig) -> bool:
+    """Whether the images are on disk, or are to be fetched to where they are looked for; no file is opened.
+
+    Example:
+        >>> is_within_reach(RunConfig().replace({"data.dataset": "cifar10", "data.path": "/nowhere/cifar10.npz"}))
+        False
+    """
+    path = _place(config)
+    if path.suffix == ".npz" or path.is_file():
+        return path.is_file()
+    return config.data.download or all((path / "cifar-10-batches-py" / name).is_file() for name in _BATCHES)
+
+
+def _place(config: RunConfig) -> Path:
+    return Path(config.data.path or CACHE / "cifar10").expanduser()
 
 
 def _split(arrays: Arrays, part: str, classes: tuple[str, ...], names: tuple[str, ...]) -> Split:

@@ -97,15 +97,34 @@ def _rows(flags: list[bool], value: bool) -> torch.Tensor:
     return torch.tensor([row for row, flag in enumerate(flags) if flag is value], dtype=torch.int64)
 
 
+def is_within_reach(config: RunConfig) -> bool:
+    """Whether there are recordings where they are looked for, or they are to be fetched.
+
+    Example:
+        >>> is_within_reach(RunConfig().replace({"data.dataset": "fsdd", "data.path": "/nowhere"}))
+        False
+    """
+    return config.data.download or _lying(_place(config)) is not None
+
+
+def _place(config: RunConfig) -> Path:
+    return Path(config.data.path or CACHE).expanduser()
+
+
+def _lying(folder: Path) -> Path | None:
+    """The folder with the recordings, which is `folder` or inside it; None where there are none."""
+    root = folder / "recordings" if (folder / "recordings").is_dir() else folder
+    return root if root.is_dir() and any(_NAME.fullmatch(path.name) for path in root.iterdir()) else None
+
+
 def _recordings(config: RunConfig, progress: Progress | None) -> Path:
     """The folder with the recordings. If there are none and `data.download` is set, download them first."""
-    folder = Path(config.data.path or CACHE).expanduser()
-    root = folder / "recordings" if (folder / "recordings").is_dir() else folder
-    if root.is_dir() and any(_NAME.fullmatch(path.name) for path in root.iterdir()):
+    folder = _place(config)
+    if root := _lying(folder):
         return root
     if config.data.download:
         return _fetch(folder, progress)
-    how = "fetch them with `--set data.download=true`, or name their folder with `--data FOLDER`"
+    how = "fetch them with --set data.download=true, or name their folder with --data FOLDER"
     raise DataError(f"no spoken digits (digit_speaker_index.wav) in {folder}; {how}")
 
 

@@ -25,6 +25,8 @@ class DatasetSpec:
         modalities: what an item has. origin: made from a seed, known by name and fetched, or the user's own folders.
         load: the loader, or "module:function" of one that is imported when it is needed.
         needs: settings that must be given, each as ("section.setting", what it has to be).
+        within_reach: of data that are fetched (configuration) → whether they lie where a run looks, or it may and can
+            fetch them, as "module:function"; None for others. megabytes: what is fetched.
         own_settings: settings that only this data set (or its kind) reads; forms hide them for the others.
         native: values of the settings that follow from the data where they are 0, {"section.setting": value}; of
             folders what is usual, until their files tell (see `data.follow`).
@@ -38,14 +40,23 @@ class DatasetSpec:
     origin: Literal["generated", "download", "folder"]
     load: Loader | str
     needs: tuple[tuple[str, str], ...] = ()
+    within_reach: str | None = None
+    megabytes: int = 0
     own_settings: tuple[str, ...] = ()
     native: Mapping[str, Any] = field(default_factory=lambda: USUAL)
     stationary: bool = False
 
     @property
     def loader(self) -> Loader:
-        if not isinstance(self.load, str):
-            return self.load
-        module, _, function = self.load.partition(":")
-        loader: Loader = getattr(import_module(module), function)
-        return loader
+        return _named(self.load) if isinstance(self.load, str) else self.load
+
+    def is_within_reach(self, config: Any) -> bool:
+        """Whether a run with this configuration would get its data; folders of the user's own are not looked at."""
+        return self.within_reach is None or bool(_named(self.within_reach)(config))
+
+
+def _named(name: str) -> Callable[..., Any]:
+    """The function that "module:function" names."""
+    module, _, function = name.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), function)
+    return found

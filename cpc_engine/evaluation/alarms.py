@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..config import RunConfig
 from ..sources import SOURCES
 
 COLLAPSED = 0.3  # spread of the latents; 1 is an evenly covered sphere, a healthy run stays above 0.5
@@ -22,7 +23,7 @@ class Alarm:
     Attributes:
         kind: "collapse", "dead_source", "no_gradient", "queue_depth", "false_negatives", or "diverged".
         where: the modality, followed by the source where one is meant; empty for a warning about the whole run.
-        message: what is wrong. advice: what to do about it.
+        message: what is wrong. advice: what to do about it that was not done yet.
         changes: settings that follow the advice, {"section.setting": value}; empty where it takes a decision.
     """
 
@@ -33,17 +34,18 @@ class Alarm:
     changes: dict[str, Any] = field(default_factory=dict)
 
 
-def alarms(records: Sequence[dict[str, Any]], train_items: int) -> list[Alarm]:
+def alarms(records: Sequence[dict[str, Any]], train_items: int, config: RunConfig) -> list[Alarm]:
     """Return the warnings that the newest records of a run justify.
 
     Args:
         records: lines of metrics.jsonl, oldest first.
         train_items: number of items in the training split.
+        config: as the run has it now, with what was changed while it trained.
 
     Example:
         >>> part = {"sources": {}, "queue": 0, "latents_per_item": 16}
         >>> record = {"loss": 2.1, "modalities": {"audio": part}, "geometry": {"spread": 0.02}}
-        >>> [alarm.kind for alarm in alarms([record], train_items=200)]
+        >>> [alarm.kind for alarm in alarms([record], 200, RunConfig())]
         ['collapse']
     """
     if not records:
@@ -58,18 +60,10 @@ def alarms(records: Sequence[dict[str, Any]], train_items: int) -> list[Alarm]:
     for modality, part in last["modalities"].items():
         spread = geometry.get(f"{modality}.spread", geometry.get("spread"))
         if spread is not None and spread < COLLAPSED:
-            raised.append(
-                Alarm(
-                    "collapse",
-                    modality,
-                    f"The {modality} latents have collapsed: their spread is {spread:.2f} (an even sphere has 1).",
-                    "Turn the queue off, or use a momentum encoder (sampler.key_momentum 0.98).",
-                    {"sampler.key_momentum": 0.98} if "queue" in part["sources"] else {},
-                )
-            )
+            raised.append(_collapse(modality, spread, "queue" in part["sources"], config))
         dead = [name for name in part["sources"] if _is_dead(records, modality, name)]
         if dead and len(dead) == len(part["sources"]):
-            raised.append(_no_gradient(modality))
+            raised.append(_no_gradient(modality, config))
         else:
             raised += [_dead_source(modality, name) for name in dead if not _is_masked(part["sources"][name])]
         latents = train_items * part["latents_per_item"]
@@ -84,9 +78,35 @@ def alarms(records: Sequence[dict[str, Any]], train_items: int) -> list[Alarm]:
                 )
             )
         raised += [
-            _false(modality, name, *found) for name in part["sources"] if (found := _falls(records, modality, name))
+            _false(modality, name, *found, config)
+            for name in part["sources"]
+            if (found := _falls(records, modality, name))
         ]
     return raised
+
+
+def _collapse(modality: str, spread: float, queue: bool, config: RunConfig) -> Alarm:
+    slow = config.sampler.key_momentum == 0
+    ways = ["turn the queue off"] if queue else []
+    ways += ["use a momentum encoder (sampler.key_momentum 0.98)"] if slow and queue else []
+    return Alarm(
+        "collapse",
+        modality,
+        f"The {modality} latents have collapsed: their spread is {spread:.2f} (an even sphere has 1).",
+        _either([*ways, "lower the learning rate"]),
+        {"sampler.key_momentum": 0.98} if slow and queue else {},
+    )
+
+
+def _either(ways: Sequence[str]) -> str:
+    """Ways out as one sentence.
+
+    Example:
+        >>> _either(["wait", "raise τ", "lower the learning rate"])
+        'Wait, raise τ, or lower the learning rate.'
+    """
+    text = ways[0] if len(ways) == 1 else f"{', '.join(ways[:-1])}{',' if len(ways) > 2 else ''} or {ways[-1]}"
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _falls(records: Sequence[dict[str, Any]], modality: str, source: str) -> tuple[float, float] | None:
@@ -102,14 +122,19 @@ def _falls(records: Sequence[dict[str, Any]], modality: str, source: str) -> tup
     return (mass, number) if mass - number > FALSE_SHARE * (1 - number) else None
 
 
-def _false(modality: str, source: str, mass: float, number: float) -> Alarm:
+def _false(modality: str, source: str, mass: float, number: float, config: RunConfig) -> Alarm:
+    sampler = config.sampler
+    own_item = sampler.same_item and not SOURCES[source].other_modality
+    ways = ["take negatives from other items only (sampler.same_item)"] if own_item else []
+    ways.append("subtract false ones (sampler.class_prior)" if not sampler.class_prior else "raise sampler.class_prior")
+    ways += ["make noise larger (sampler.sigma)"] if source == "perturbed" else []
     return Alarm(
         "false_negatives",
         f"{modality} {source}",
         f"{mass:.0%} of what the {SOURCES[source].label} negatives of {modality} do comes from the anchor's own class, "
         f"which {number:.0%} of them have.",
-        "Take negatives from other items only, subtract false ones (sampler.class_prior), or make noise larger.",
-        {"sampler.same_item": False},
+        _either(ways),
+        {"sampler.same_item": False} if own_item else {},
     )
 
 
@@ -123,13 +148,14 @@ def _is_masked(source: dict[str, Any]) -> bool:
     return bool(source.get("masked", 0.0) >= source["count"])
 
 
-def _no_gradient(modality: str) -> Alarm:
+def _no_gradient(modality: str, config: RunConfig) -> Alarm:
     """Shares sum to 1 unless no negative has a gradient."""
+    debiased = "All are masked, or debiasing subtracts all of their mass: mask less, or lower sampler.class_prior."
     return Alarm(
         "no_gradient",
         modality,
         f"No negative of {modality} had a gradient for {DEAD_STEPS} records.",
-        "All are masked, or debiasing subtracts all of their mass: mask less, or lower sampler.class_prior.",
+        debiased if config.sampler.class_prior else "All are masked: mask less.",
     )
 
 
@@ -138,6 +164,8 @@ def _dead_source(modality: str, source: str) -> Alarm:
         "dead_source",
         f"{modality} {source}",
         f"The {SOURCES[source].label} negatives of {modality} had a gradient share under 1 % for {DEAD_STEPS} records.",
-        "They cost time and have almost no effect: switch them off, or make them harder.",
+        "They cost time and have almost no effect: switch them off, or make them harder."
+        if SOURCES[source].off
+        else "They have almost no effect beside the other sources: make those fewer or easier.",
         dict(SOURCES[source].off),
     )

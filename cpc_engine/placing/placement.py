@@ -48,7 +48,7 @@ class Window:
     typicality: float | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Placement:
     """Where one item lands, and whether that means anything.
 
@@ -81,6 +81,20 @@ class Placement:
     windows: list[Window]
     notes: tuple[str, ...]
     embedding: np.ndarray
+
+    def __repr__(self) -> str:
+        """One line for a notebook, without the embedding."""
+        parts = [f"{name} ({x:.2f}, {y:.2f})" for name, (x, y) in self.positions.items()]
+        if self.predicted is not None and self.probabilities is not None:
+            parts.append(f"class {self.predicted!r} {self.probabilities[self.predicted]:.2f}")
+        if self.verdict is not None:
+            parts.append(repr(self.verdict))
+        return f"Placement({self.modality}, {', '.join(parts)})"
+
+    @property
+    def is_unlike(self) -> bool:
+        """Whether the item is so unlike the training data that its place means nothing."""
+        return self.verdict == "unlike anything trained on: position not meaningful"
 
     @property
     def typicality_words(self) -> str:

@@ -108,12 +108,13 @@ def _with_native_sizes(config: RunConfig) -> RunConfig:
     return config.replace({p: size for p, size in DATASETS[config.data.dataset].native.items() if not values[p]})
 
 
-def plan(config: RunConfig, device: str = "cpu") -> list[ModalityPlan]:
+def plan(config: RunConfig, device: str = "cpu", items: int | None = None) -> list[ModalityPlan]:
     """Compute what every training step will do, per modality.
 
     Args:
         config: configuration of the run.
         device: "cpu" or "cuda…"; only the memory of the loss depends on it.
+        items: number of training items where the data were read; None: what the settings say of it.
 
     Example:
         >>> [audio] = plan(RunConfig().replace({"data.dataset": "tones", "optimizer.batch_size": 64}))
@@ -121,7 +122,7 @@ def plan(config: RunConfig, device: str = "cpu") -> list[ModalityPlan]:
         (16, (1, 2, 4), 2624, {'in_batch': 960})
     """
     config = _with_native_sizes(config)
-    sampler, items = config.sampler, training_items(config)
+    sampler, items = config.sampler, items or training_items(config)
     batch = min(config.optimizer.batch_size, items or config.optimizer.batch_size)
     names = modalities(config)
     lengths = {m: sequence_length(config, m) for m in names}
@@ -153,15 +154,19 @@ def plan(config: RunConfig, device: str = "cpu") -> list[ModalityPlan]:
     return plans
 
 
-def diagnostics(config: RunConfig) -> list[Diagnostic]:
+def diagnostics(config: RunConfig, items: int | None = None) -> list[Diagnostic]:
     """Return warnings about a configuration: first those that stop the run, then those that make it less useful.
+
+    Args:
+        config: configuration of the run.
+        items: as in `plan`.
 
     Example:
         >>> first = diagnostics(RunConfig().replace({"data.dataset": "tones", "sampler.cross_modal": True}))[0]
         >>> first.stops, first.advice
         (True, 'Choose paired data.')
     """
-    warnings = [*_errors(config), *_advice(config)]
+    warnings = [*_errors(config), *_advice(config, items or training_items(config))]
     return sorted(warnings, key=lambda diagnostic: not diagnostic.stops)
 
 
@@ -187,14 +192,9 @@ def _errors(config: RunConfig) -> Iterator[Diagnostic]:
             yield Diagnostic(f"No folder is given ({path}).", f"Say where it is: {what}.", True)
 
 
-def _advice(config: RunConfig) -> Iterator[Diagnostic]:
-    """Settings that may stop the run or make its result less useful."""
-    sampler, items, spec = config.sampler, training_items(config), DATASETS[config.data.dataset]
-    if spec.origin == "download" and not config.data.path and not config.data.download:
-        yield Diagnostic(
-            "No place is given: only data that were fetched before will be found.",
-            "Say where they are (data.path), or allow the download (data.download).",
-        )
+def _advice(config: RunConfig, items: int | None) -> Iterator[Diagnostic]:
+    """Settings that make the run's result less useful."""
+    sampler, spec = config.sampler, DATASETS[config.data.dataset]
     if spec.stationary and sampler.same_item:
         yield Diagnostic(
             "The positions of one item of these data are alike, so they are false negatives of each other.",
@@ -211,7 +211,7 @@ def _advice(config: RunConfig) -> Iterator[Diagnostic]:
             "Raise sampler.sigma.",
         )
     if sampler.queue_size:
-        yield from _queue_advice(config)
+        yield from _queue_advice(config, items)
     if sampler.cross_modal and config.loss.pair_weight == 0:
         yield Diagnostic(
             "The other modality serves only as negatives, which pushes the two apart.",
@@ -221,14 +221,14 @@ def _advice(config: RunConfig) -> Iterator[Diagnostic]:
         yield Diagnostic(f"{items} training items make less than two batches.", "Use more items or smaller batches.")
 
 
-def _queue_advice(config: RunConfig) -> Iterator[Diagnostic]:
+def _queue_advice(config: RunConfig, items: int | None) -> Iterator[Diagnostic]:
     """Settings of the queue that make it less useful."""
     if config.sampler.key_momentum == 0:
         yield Diagnostic(
             "A queue of keys from a fast-changing encoder can make the latents collapse.",
             "Use a momentum encoder (sampler.key_momentum 0.98), or switch the queue off.",
         )
-    for part in plan(config):
+    for part in plan(config, items=items):
         if part.queue_share is not None and part.queue_share >= 1:
             yield Diagnostic(
                 f"The queue ({part.modality}) holds {part.queue_share:.1f} times what all training items have.",

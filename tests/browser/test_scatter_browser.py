@@ -272,3 +272,31 @@ def test_a_map_that_moves_keeps_its_place_zoom_and_marks(
     later(2)
     assert page.evaluate(MARKED, moving) == marked, "the same items, wherever they are by now"
     assert seen.errors == []
+
+
+def test_a_click_opens_what_the_card_shows(
+    tmp_path: Path, serve: Callable[..., str], visit: Callable[..., Visit]
+) -> None:
+    """Among dots that overlap, and over what stands beside the map."""
+    publish(tmp_path / "static")
+    seen = visit(f"{serve(Path(shutil.copy(SCRIPT, tmp_path)))}/?points=6000")
+    page = seen.page
+    left, top, width, height = ready(page)
+    dots = page.evaluate(DOTS, MAP)
+    middle = left + width / 2, top + height / 2
+    crowded = sorted(dots, key=lambda dot: (dot[1] - middle[0]) ** 2 + (dot[2] - middle[1]) ** 2)[:4]
+    for _, x, y in crowded:
+        spot = round(x) + 0.5, round(y) + 0.5
+        page.mouse.move(left + 2, top + 2)
+        page.locator(".cpc-card").wait_for(state="detached")
+        page.mouse.move(*spot)
+        card = page.locator(".cpc-card", has_text="point")
+        card.wait_for()
+        told = card.inner_text().removeprefix("point ")
+        nearest = min(dots, key=lambda dot: (dot[1] - spot[0]) ** 2 + (dot[2] - spot[1]) ** 2)
+        assert int(told) == nearest[0]
+        page.mouse.down()
+        page.mouse.up()
+        page.get_by_text(f"clicked {told}", exact=True).wait_for()
+    assert page.evaluate("document.querySelector('.cpc-card').matches(':popover-open')"), "nothing lies over the card"
+    assert seen.errors == []

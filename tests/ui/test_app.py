@@ -78,3 +78,13 @@ def test_two_sessions_see_the_same_runs_each_with_its_own_choice(runs: Path, fin
     there.run()
     assert not there.exception
     assert [one.key for one in there.button if one.key and one.key.startswith("restore-")] == ["restore-one"]
+
+
+def test_presentation_mode_is_left_by_escape_too(runs: Path) -> None:
+    test = open_page()
+    assert "leave" not in [button.key for button in test.button]
+    test.button(key="present").click().run()
+    assert test.button(key="leave").proto.shortcut == "escape"
+    test.button(key="leave").click().run()
+    assert not test.exception
+    assert test.button(key="present").label == "Present"

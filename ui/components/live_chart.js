@@ -14,6 +14,7 @@ function draw(node) {
   layout.template = themed(node);
   layout.width = node.clientWidth;
   layout.height = node.clientHeight;
+  roomForButtons(layout);
   for (const note of layout.annotations ?? []) if (note.font?.size) note.font.size *= letters();
   Plotly.react(node, figure.data, layout, {
     displaylogo: false,

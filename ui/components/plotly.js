@@ -99,6 +99,15 @@ function themed(node) {
 // Letters as large as the page's: presentation mode enlarges those.
 const letters = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 16 || 1;
 
+// Where nothing hovers, as under a finger, the buttons of a chart are always there: they get a line above its title.
+const BUTTONS = 30; // px
+function roomForButtons(layout) {
+  if (!matchMedia("(hover: none)").matches || layout.margin?.t === undefined) return;
+  layout.margin = { ...layout.margin, t: layout.margin.t + BUTTONS };
+  if (!layout.title?.text) return;
+  layout.title = { ...layout.title, pad: { ...layout.title.pad, t: (layout.title.pad?.t ?? 0) + BUTTONS } };
+}
+
 // The buttons over a chart are one stop for the Tab key; arrows, Home and End move among them.
 function oneStop(node) {
   const bar = node.querySelector(".modebar");

@@ -98,7 +98,7 @@ def show_map_of(run: str, ended: bool, height: int | str, reach: float | None = 
     Args:
         reach: half the width of what is seen, the same for maps that are compared; None: what holds all points.
     """
-    with st.container(height=40, border=False, key=f"map-tools-{run}", horizontal=True, vertical_alignment="center"):
+    with st.container(key=f"map-tools-{run}", horizontal=True, vertical_alignment="center"):
         tools = st.container(width="stretch")
         table = st.container(width="content", horizontal=True, gap="small")
     folder = open_run(run).folder

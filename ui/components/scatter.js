@@ -75,36 +75,47 @@ function mark(group, ids, n) {
 
 function listen(link, chart) {
   const { node } = chart;
-  let at = { x: 0, y: 0 };
-  node.addEventListener("pointermove", (event) => (at = { x: event.clientX, y: event.clientY }), true);
-  node.addEventListener("pointerdown", (event) => (at = { x: event.clientX, y: event.clientY }), true);
-  const ours = (event) => event.points?.find((point) => point.customdata != null);
-  const leave = () => {
-    clearTimeout(dwell);
-    clearTimeout(leaving);
-    leaving = setTimeout(() => {
-      hideCard();
-      hovered = null;
-    }, 200);
+  let at = { x: 0, y: 0 }; // where the pointer is, while a button is down where it went down
+  const flat = () => Boolean(chart.data.figure.layout.xaxis);
+  // On a plane hovering and clicking mean the same dot, the nearest one: plotly's choice among dots that overlap is another.
+  const under = () => {
+    const box = node.getBoundingClientRect();
+    return nearest(node, [at.x - box.left, at.y - box.top]);
   };
-  node.on("plotly_hover", (event) => {
-    const point = ours(event);
-    if (!point) return;
-    clearTimeout(dwell);
-    clearTimeout(leaving);
-    if (hovered?.link === link && hovered.id === point.customdata) return;
+  let over = null; // id of the dot under the pointer
+  const hide = () => {
     hideCard();
     hovered = null;
-    dwell = setTimeout(() => ask(link, point, { ...at }, false), DWELL);
-  });
-  node.on("plotly_unhover", leave);
-  node.addEventListener("pointerleave", leave);
-  const click = (point) => {
+  };
+  const point = (found) => {
+    const id = found?.customdata ?? null;
+    if (id === over) return;
+    over = id;
     clearTimeout(dwell);
     clearTimeout(leaving);
-    if (point) ask(link, point, { ...at }, true);
+    if (!found) return (leaving = setTimeout(hide, 200));
+    if (hovered?.link === link && hovered.id === id) return;
+    hide();
+    dwell = setTimeout(() => ask(link, found, { ...at }, false), DWELL);
   };
-  node.on("plotly_click", (event) => click(ours(event)));
+  const click = (found) => {
+    clearTimeout(dwell);
+    clearTimeout(leaving);
+    if (!found) return hide();
+    ask(link, found, { ...at }, true);
+  };
+  const ours = (event) => event.points?.find((one) => one.customdata != null);
+  const moved = (event) => {
+    if (event.type === "pointermove" && event.buttons) return;
+    at = { x: event.clientX, y: event.clientY };
+    if (flat() && !event.buttons) point(event.target.closest?.(".nsewdrag") ? under() : null);
+  };
+  node.addEventListener("pointermove", moved, true);
+  node.addEventListener("pointerdown", moved, true);
+  node.on("plotly_hover", (event) => flat() || point(ours(event)));
+  node.on("plotly_unhover", () => flat() || point(null));
+  node.on("plotly_click", (event) => click(flat() ? under() : ours(event)));
+  node.addEventListener("pointerleave", () => point(null));
   const choose = (ids) => {
     const group = groupOf(link);
     mark(group, ids, ++count);
@@ -116,10 +127,10 @@ function listen(link, chart) {
   listenForDrag(node, tools, {
     begin: () => {
       clearTimeout(dwell);
-      hideCard();
-      hovered = null;
+      hide();
+      over = null;
     },
-    click: (place) => click(nearest(node, place)),
+    click: () => click(under()),
   });
   // Plotly keeps what its own tools zoomed to over redraws, and forgets what ours moved to.
   node.on("plotly_relayout", (changes) => {
@@ -144,14 +155,15 @@ function idsInside(node, inside) {
   return ids;
 }
 
-// The shown point nearest to a place in pixels of the node, as near as plotly's own hovering asks for.
+// The shown point nearest to a place in pixels of the node, as near as plotly's own hovering asks for; the one drawn on
+// top where several lie at one place.
 function nearest(node, [left, top]) {
   const { xaxis, yaxis, hoverdistance } = node._fullLayout;
   let point = null;
   let least = hoverdistance;
   eachShown(node, (x, y, customdata, data) => {
     const away = Math.hypot(xaxis._offset + xaxis.d2p(x) - left, yaxis._offset + yaxis.d2p(y) - top);
-    if (away >= least) return;
+    if (away > least) return;
     least = away;
     point = { customdata, data };
   });
@@ -186,6 +198,13 @@ function traces(link, figure) {
   return own.concat([...lit.values()].filter((over) => over.link === link).flatMap((over) => over.traces));
 }
 
+// Where letters grow while a map is drawn, plotly now and then leaves the legend where a smaller one had its place.
+function legendOverDots(node) {
+  const legend = node.querySelector(".legend")?.getBoundingClientRect();
+  const dots = node.querySelector(".nsewdrag")?.getBoundingClientRect();
+  return legend && dots && legend.top < dots.bottom - 1 && legend.left < dots.right && legend.bottom > dots.top;
+}
+
 function draw(link) {
   const chart = maps.get(link);
   if (!chart) return;
@@ -194,6 +213,7 @@ function draw(link) {
   if (node._dragging) return drawing.later();
   const layout = structuredClone(data.figure.layout);
   Object.assign(layout, { template: themed(node), width: node.clientWidth, height: node.clientHeight });
+  roomForButtons(layout);
   for (const axis in chart.view) Object.assign(layout[axis], { range: chart.view[axis], autorange: false });
   if (layout.xaxis) layout.dragmode = data.lasso ? "lasso" : "pan";
   // A finger that moves scrolls the page, unless its owner takes the lasso from the buttons.
@@ -205,7 +225,10 @@ function draw(link) {
     modeBarButtonsToRemove: data.lasso ? unused : [...unused, "lasso2d"],
     modeBarButtonsToAdd: pictureButtons(),
     ...data.figure.config,
-  }).then(() => oneStop(node));
+  }).then(() => {
+    oneStop(node);
+    if (legendOverDots(node)) Plotly.redraw(node);
+  });
   if (!chart.listening) listen(link, chart);
   chart.listening = true;
 }

@@ -25,7 +25,7 @@ CSS = """
 .cpc-lasso { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; }
 .cpc-lasso polygon { fill: var(--st-primary-color); fill-opacity: 0.12; stroke: var(--st-primary-color);
   stroke-width: 2px; stroke-dasharray: 4 3; }
-.cpc-card { position: fixed; z-index: 1000; max-width: 15rem; padding: 0.5rem; border-radius: 0.5rem;
+.cpc-card { position: fixed; inset: auto; margin: 0; max-width: 15rem; padding: 0.5rem; border-radius: 0.5rem;
   pointer-events: none; font: 0.85rem/1.35 var(--st-font); color: var(--st-text-color);
   background: var(--st-background-color); border: 1px solid var(--st-border-color);
   box-shadow: 0 3px 14px rgb(0 0 0 / 25%); overflow-wrap: anywhere; }

@@ -20,12 +20,14 @@ function showCard(host, item, at) {
   if (!card) {
     card = make("div", "cpc-card");
     card.setAttribute("role", "tooltip");
+    card.popover = "manual"; // above everything, other columns and the menu too
   }
   if (card.parentElement !== host) host.append(card); // inside the component it inherits the theme's colors
   const picture = item.picture ? [Object.assign(make("img", ""), { src: item.picture, alt: "" })] : [];
   const lines = (item.lines ?? []).map((line) => make("div", "cpc-card-line", line));
   card.replaceChildren(...picture, make("div", "cpc-card-title", item.title), ...lines);
   card.dataset.id = item.id;
+  if (!card.matches(":popover-open")) card.showPopover();
   place(at.x, at.y);
 }
 

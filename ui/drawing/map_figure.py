@@ -138,9 +138,16 @@ def modalities_of(items: MapItems) -> Sequence[str] | None:
 
 
 def lit_traces(
-    points: ArrayLike, names: Sequence[str], near: ArrayLike | None = None, path: ArrayLike | None = None
+    points: ArrayLike,
+    names: Sequence[str],
+    near: ArrayLike | None = None,
+    path: ArrayLike | None = None,
+    doubtful: Sequence[bool] = (),
 ) -> list[Figure]:
-    """What lies over a map: lit points (M, 2) with their names, rings around dots (K, 2), and a path (T, 2)."""
+    """What lies over a map: lit points (M, 2) with their names, rings around dots (K, 2), and a path (T, 2).
+
+    `doubtful` tells of each lit point whether its place means nothing; its star is hollow.
+    """
     traces: list[Figure] = []
     if path is not None:
         way = np.asarray(path, dtype=np.float64)
@@ -150,7 +157,10 @@ def lit_traces(
         ring = {"color": LIT, "size": 15, "symbol": "circle-open", "line": {"width": 2}}
         traces.append(_over(np.asarray(near, dtype=np.float64), "nearest in the original space", ring))
     if len(names):
-        star = {"color": LIT, "size": 18, "symbol": "star", "line": {"color": "#ffffff", "width": 1.5}}
+        star: Figure = {"color": LIT, "size": 18, "symbol": "star", "line": {"color": "#ffffff", "width": 1.5}}
+        if any(doubtful):
+            star["symbol"] = ["star-open" if hollow else "star" for hollow in doubtful]
+            star["line"] = {"color": [LIT if hollow else "#ffffff" for hollow in doubtful], "width": 1.5}
         spots = _over(np.asarray(points, dtype=np.float64).reshape(-1, 2), "lit", star)
         spots |= {"mode": "markers+text", "text": list(names), "textposition": "top center"}
         traces.append(spots)

@@ -104,7 +104,7 @@ def _numbers(placement: Placement) -> None:
         alike = sum(neighbor.label == likely for neighbor in near)
         words = f"Likeliest class: **{literal(plain_name(likely))}**, {chance:.0%}. "
         words += f"Of its {len(near)} nearest held-out items {alike} are of that class."
-        if "not meaningful" in (placement.verdict or ""):  # a bar of 100 % beside that would be believed
+        if placement.is_unlike:  # a bar of 100 % beside that would be believed
             st.caption(f"Out of distribution, so this says little. {words}")
         else:
             st.markdown(words)

@@ -27,7 +27,7 @@ def _place(run: str) -> None:
     from .card import show_card
     from .inputs import show_inputs
     from .items import clear, items, open_place, try_place
-    from .view import compare_table, light_up, show_base_map
+    from .view import compare_table, light_up, say_verdicts, show_base_map
 
     start_sandbox()  # it gets ready while the run is loaded
     left, right = st.columns([2, 3], gap="large")
@@ -38,6 +38,8 @@ def _place(run: str) -> None:
     with left, plain_errors():
         show_inputs(place)
     results = [try_place(item, place) for item in items()]
+    with left:
+        say_verdicts(results)
     with right:
         show_base_map(place)
         light_up(place, results)

@@ -12,6 +12,8 @@ from ..components.run_map import HINTS, METHODS, quality_words, show_map
 from ..components.scatter import light
 from ..drawing.csv_text import columns_csv
 from ..drawing.map_figure import class_figure, lit_traces, map_columns
+from ..shell.errors import literal
+from .card import COLORS
 from .items import Place, Result
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ def show_base_map(place: Place) -> None:
 
 
 def light_up(place: Place, results: Sequence[Result]) -> None:
-    """Every placed item as a star with its number; rings around the newest one's true neighbors, and its path."""
+    """Every placed item as a star with its number, hollow where its place means nothing; rings around the newest one's
+    true neighbors, and its path."""
     placements = [(result.item, result.placement) for result in results if result.placement]
     if not placements:
         light(place.map_key, [])
@@ -43,7 +46,21 @@ def light_up(place: Place, results: Sequence[Result]) -> None:
     near = place.fitted.layout[[neighbor.row for neighbor in newest.neighbors]]
     path = [window.positions[place.method] for window in newest.windows] or None
     points = [placement.positions[place.method] for _, placement in placements]
-    light(place.map_key, lit_traces(points, [str(item.number) for item, _ in placements], near, path))
+    numbers = [str(item.number) for item, _ in placements]
+    unlike = [placement.is_unlike for _, placement in placements]
+    light(place.map_key, lit_traces(points, numbers, near, path, unlike))
+
+
+def say_verdicts(results: Sequence[Result]) -> None:
+    """What the numbers on the map are and whether their places mean anything, newest first, in sight of the map."""
+    for result in reversed(results):
+        placement = result.placement
+        if placement and placement.verdict:
+            star = "☆" if placement.is_unlike else "★"
+            color = COLORS[placement.verdict]
+            st.markdown(
+                f"{star} **{result.item.number}** · {literal(result.item.name)}  \n:{color}[{placement.verdict}]"
+            )
 
 
 def compare_table(results: Sequence[Result]) -> None:

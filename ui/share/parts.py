@@ -55,7 +55,9 @@ def lit_map(base: Figure, known: RunMap, placement: Placement) -> Figure:
     """`base` with the item as a star, rings around its nearest in the original space, and the path of a long clip."""
     near = known.maps[METHOD].layout[[neighbor.row for neighbor in placement.neighbors]]
     path = [window.positions[METHOD] for window in placement.windows] or None
-    return base | {"data": base["data"] + lit_traces([placement.positions[METHOD]], [""], near, path)}
+    return base | {
+        "data": base["data"] + lit_traces([placement.positions[METHOD]], [""], near, path, [placement.is_unlike])
+    }
 
 
 def verdict_html(placed: Placed) -> str:

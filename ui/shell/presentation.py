@@ -9,7 +9,8 @@ KEY = "presenting"
 CSS = """
 html { font-size: 20px !important; }
 [data-testid="stHeader"], [data-testid="stBottom"], .modebar-container,
-[class*="st-key-table-"], [class*="st-key-figure-"], .st-key-numbers, .st-key-run-links { display: none !important; }
+.st-key-leave, [class*="st-key-table-"],
+[class*="st-key-figure-"], .st-key-numbers, .st-key-run-links { display: none !important; }
 .block-container { padding-top: 0.75rem !important; max-width: none !important; }
 .st-key-panel { zoom: 0.8; } /* what is turned, beside what is looked at */
 .st-key-curves .cpc-live-chart { height: calc(100vh - 9rem) !important; }
@@ -43,3 +44,5 @@ def presentation() -> None:
         on_click=turn,
         help="Large letters and nothing around the page, for a projector",
     )
+    if on:  # not seen: a button has one shortcut
+        st.button("Leave by Escape", key="leave", shortcut="Escape", on_click=turn)

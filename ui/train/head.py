@@ -9,6 +9,7 @@ import streamlit as st
 from cpc_engine.comparison.commands import assignments, train_command
 from cpc_engine.config import RunConfig
 from cpc_engine.datasets import DATASETS
+from cpc_engine.errors import DataError
 from cpc_engine.execution.device import pick_device
 from cpc_engine.presets import PRESETS
 from cpc_engine.training.plan import diagnostics
@@ -20,7 +21,7 @@ from ..shell.errors import literal, plain_errors
 from ..shell.links import train_like
 from ..shell.session import has_ended, has_map, manager
 from .draft import choose, keep, run_now, set_draft
-from .own_data import checked
+from .own_data import Look, look
 from .steer import Reach
 
 if TYPE_CHECKING:
@@ -92,10 +93,11 @@ def show_begin(name: str, changes: Changes, config: RunConfig, ready: bool, run:
         _steps(base, changes)
         count = st.number_input("Seeds", 1, 10, key="count", width=52)
         label = "Start training" if count == 1 else f"Start {count} runs"
-        if st.button(
+        pressed = st.button(
             label, type="primary", icon=":material/play_arrow:", disabled=not ready, key="start", width="stretch"
-        ):
-            _start(config, count)
+        )
+    if pressed:  # below the row, so that an error has its width
+        _start(config, count)
     differing = config.differences(run_now(run).replace({"run.name": "", "run.note": ""}) if run else base)
     if differing:
         words = ", ".join(f"{path.partition('.')[2]} {as_text(mine)}" for path, (mine, _) in differing.items())
@@ -117,9 +119,9 @@ def show_export(name: str, changes: Changes, config: RunConfig) -> None:
         st.download_button("Settings (JSON)", config.to_json, "config.json", "application/json", on_click="ignore")
 
 
-def is_ready(config: RunConfig) -> bool:
-    """Whether a run with this configuration could begin."""
-    return not any(diagnostic.stops for diagnostic in diagnostics(config))
+def is_ready(found: Look) -> bool:
+    """Whether a run with this configuration and these data could begin."""
+    return not found.problem and not any(one.stops for one in diagnostics(found.config, found.items))
 
 
 def _steps(base: RunConfig, changes: Changes) -> None:
@@ -137,9 +139,11 @@ def _start(config: RunConfig, count: int) -> None:
     with plain_errors():
         # A missing device and data that cannot be trained on are errors here, not failed runs later.
         pick_device(config.run.device)
-        if DATASETS[config.data.dataset].origin == "folder":
+        if DATASETS[config.data.dataset].origin != "generated":
             with st.spinner("Looking at the data …"):
-                checked(config)
+                problem = look(config).problem
+            if problem:
+                raise DataError(problem)
         seeds = range(config.run.seed, config.run.seed + count)
         ids = [manager().start(config.replace({"run.seed": seed})) for seed in seeds]
         if count > 1:

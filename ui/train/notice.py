@@ -9,6 +9,7 @@ import streamlit as st
 from ..components.settings_form import as_text
 from ..shell.errors import literal, plain_errors, sentence
 from ..shell.session import has_ended, manager
+from .draft import run_now
 
 if TYPE_CHECKING:
     from cpc_engine import Run
@@ -60,7 +61,7 @@ def _alarms(progress: RunProgress, run: Run) -> list[Alarm]:
     from cpc_engine.evaluation.alarms import alarms
 
     items = run.info.data.get("items", {}).get("train")
-    return alarms(progress.records, items) if items else []
+    return alarms(progress.records, items, run_now(run)) if items else []
 
 
 def _remarks(run: Run) -> list[str]:
@@ -74,7 +75,7 @@ def _remarks(run: Run) -> list[str]:
 
 def _fixes(raised: list[Alarm], run: Run) -> list[dict[str, Any]]:
     """What the alarms advise and the run does not have yet, each once: both modalities may advise the same."""
-    settings = run.config.flat()
+    settings = run_now(run).flat()
     advised = [alarm.changes for alarm in raised if any(settings[path] != to for path, to in alarm.changes.items())]
     return [changes for index, changes in enumerate(advised) if changes not in advised[:index]]
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
 from cpc_engine.config import RunConfig, all_settings
-from cpc_engine.datasets import DATASETS
+from cpc_engine.datasets import DATASETS, DatasetSpec
+from cpc_engine.errors import CpcError
 
 from ..components.settings_form import Changes, draw_setting
 from ..drawing.pictures import spectrogram_png
@@ -29,13 +31,49 @@ WINDOW = 512  # samples of a frame of the small spectrograms
 SHOWN = 8  # items, of different classes as far as there are any
 
 
-def show_data(config: RunConfig, base: RunConfig, changes: Changes, changed: Callable[[], None]) -> None:
+@dataclass(frozen=True)
+class Look:
+    """What is known of a draft's data before a run begins.
+
+    Attributes:
+        config: the draft's, with the numbers that follow from the data where these were read.
+        items: training items; None where only the settings tell.
+        sized: whether sizes in `config` are those of the data. Folders tell theirs only once they were read.
+        data: as a run would load them, `part` of them where there are many; None where they were not read.
+        problem: why a run would fail on them; empty where nothing is known to be wrong.
+    """
+
+    config: RunConfig
+    items: int | None = None
+    sized: bool = True
+    data: Dataset | None = None
+    part: bool = False
+    problem: str = ""
+
+
+def look(config: RunConfig) -> Look:
+    """Look at a draft's data, as far as no download is needed for that."""
+    spec, values = DATASETS[config.data.dataset], config.flat()
+    if spec.origin == "download":
+        where = f"in {config.data.path}" if config.data.path else "on this machine"
+        return Look(config, problem="" if spec.is_within_reach(config) else f"The data are not {where}.")
+    if not all(values[path] for path, _ in spec.needs):
+        return Look(config, sized=False)  # `diagnostics` says so
+    try:
+        data, part, found = checked(config)
+    except CpcError as error:
+        return Look(config, sized=False, problem=str(error))
+    sizes = {path: value for path, value in found.items() if not values[path]}
+    return Look(config.replace(sizes), None if part else len(data.train), True, data, part)
+
+
+def show_data(found: Look, base: RunConfig, changes: Changes, changed: Callable[[], None]) -> None:
     """Draw it.
 
     Args:
-        config: the draft's. base: the preset's. changes: what differs; edited in place. changed: called after an edit.
+        found: of the draft. base: the preset's. changes: what differs; edited in place. changed: called after an edit.
     """
-    spec = DATASETS[config.data.dataset]
+    spec = DATASETS[found.config.data.dataset]
     with st.container(border=True, key="data"):
         st.subheader(f"Data: {spec.title}", anchor=False)
         st.caption(spec.summary)
@@ -44,13 +82,40 @@ def show_data(config: RunConfig, base: RunConfig, changes: Changes, changed: Cal
             needed = [setting for setting in all_settings() if setting.path in dict(spec.needs)]
             for setting in needed:
                 draw_setting(setting, base, changes, "own", changed)
-        if spec.origin != "download" and all(config.flat()[path] for path, _ in spec.needs):
-            with plain_errors(), st.spinner("Looking at the data …"):
-                _found(*checked(config), spec.origin == "folder")
+        if spec.origin == "download":
+            _fetched(found, spec, base, changes, changed)
+        elif found.problem:
+            st.error(sentence(found.problem), icon=":material/error:")
+        elif found.data:
+            with plain_errors():
+                _found(found.data, found.part, spec.origin == "folder")
 
 
-def checked(config: RunConfig) -> tuple[Dataset, bool]:
-    """The data as a run would load them, and whether they are only a part (see `execution.own_data`).
+def _fetched(found: Look, spec: DatasetSpec, base: RunConfig, changes: Changes, changed: Callable[[], None]) -> None:
+    """Data that are known by name: where they are, or how a run gets them."""
+    if found.config.data.download:
+        st.info(f"What is not on this machine is fetched when the run begins ({spec.megabytes} MB).")
+    if not found.problem:
+        return
+
+    def allow() -> None:
+        changes["data.download"] = True
+        changed()
+
+    st.warning(f"**{sentence(found.problem)}** Let the run fetch them, or say where they are.")
+    label = f"Download ({spec.megabytes} MB)"
+    # A file that is named but not there cannot be fetched.
+    fetchable = spec.is_within_reach(found.config.replace({"data.download": True}))
+    st.button(label, icon=":material/download:", key="download", on_click=allow, disabled=not fetchable)
+    [path] = [setting for setting in all_settings() if setting.path == "data.path"]
+    draw_setting(path, base, changes, "own", changed)
+
+
+def checked(config: RunConfig) -> tuple[Dataset, bool, dict[str, Any]]:
+    """The data as a run would load them, whether they are only a part (see `execution.own_data`), and their sizes.
+
+    Returns:
+        The sizes as {"section.setting": value} of the settings that can follow from the data.
 
     Raises:
         CpcError: a run would fail on them.
@@ -62,10 +127,12 @@ def checked(config: RunConfig) -> tuple[Dataset, bool]:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _checked(key: str, stamps: tuple[int, ...], _config: RunConfig) -> tuple[Dataset, bool]:
+def _checked(key: str, stamps: tuple[int, ...], _config: RunConfig) -> tuple[Dataset, bool, dict[str, Any]]:
+    from cpc_engine.data import follow_data
     from cpc_engine.execution.own_data import check_data
 
-    return check_data(_config)
+    sizes = follow_data(_config).flat()
+    return *check_data(_config), {path: sizes[path] for path in DATASETS[_config.data.dataset].native}
 
 
 def _upload() -> None:

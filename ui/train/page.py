@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from cpc_engine.datasets import DATASETS
 from cpc_engine.errors import CpcError
 from cpc_engine.presets import PRESETS
+from cpc_engine.training.plan import plan
 
 from ..drawing.palette import SOURCE_STYLES
 from ..shell.compat import inside_app
-from ..shell.errors import sentence
+from ..shell.errors import plain_errors, sentence
 from ..shell.session import chosen_run, open_run
 from .draft import configuration, draft
 from .form import asked_setting, show_form
 from .head import is_ready, show_begin, show_export, show_run_head
 from .live import show_live
-from .own_data import show_data
+from .own_data import Look, look, show_data
 from .preview import show_preview
 from .sampler import Sampler
 from .steer import reach_of, sender
@@ -57,21 +59,28 @@ def _panel(run: Run | None, right: st.delta_generator.DeltaGenerator) -> None:
         config, problem = configuration(name, changes), ""
     except CpcError as error:
         config, problem = base, str(error)
-    ready = not problem and is_ready(config)
+    found = Look(config, sized=DATASETS[config.data.dataset].origin != "folder")
+    if not run:
+        with right, plain_errors(), st.spinner("Looking at the data …"):
+            found = look(config)
+    elif config.data == run.config.data:
+        found = Look(config, run.info.data.get("items", {}).get("train"))
+    ready = not problem and is_ready(found)
     if reach == "next":
         show_begin(name, changes, config, ready, run)
     if problem:
         st.error(sentence(problem), icon=":material/block:")
     changed = sender(run, reach)
     with st.container(key="sources", gap="xsmall"):
-        Sampler(config, base, changes, reach, changed).show()
+        plans = plan(found.config, items=found.items) if found.sized else []
+        Sampler(config, base, changes, reach, changed, plans).show()
     with st.expander("All settings", expanded=asked_setting() != "", key="all-settings"):
         show_form(config, base, changes, reach, changed)
     show_export(name, changes, config)
     if not run:
         with right:
-            show_data(config, base, changes, changed)
-            show_preview(config, ready)
+            show_data(found, base, changes, changed)
+            show_preview(found, ready)
 
 
 @cache

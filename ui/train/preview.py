@@ -18,29 +18,33 @@ from ..shell.errors import plain_errors
 from ..shell.glossary import define
 from ..shell.session import manager, root, runs
 from ..shell.status import duration
+from .own_data import Look
 
 
-def show_preview(config: RunConfig, ready: bool) -> None:
+def show_preview(found: Look, ready: bool) -> None:
     """Where the charts of a run will be: what a step of it does, and how long it takes."""
     with st.container(border=True, key="preview"):
         st.subheader("Batch preview", anchor=False, help=define("batch_preview"))
         with plain_errors():
-            show_plan(config)
+            show_plan(found)
             if ready:
-                show_time(config)
+                show_time(found.config)
 
 
-def show_plan(config: RunConfig) -> None:
-    """Counts per modality, and what looks unwise.
+def show_plan(found: Look) -> None:
+    """Counts per modality, where the data tell them, and what looks unwise.
 
     Raises:
         ConfigError: its device is not here.
     """
-    plans = plan(config, pick_device(config.run.device))
+    config, device = found.config, pick_device(found.config.run.device)
+    plans = plan(config, device, found.items) if found.sized else []
+    if not plans:
+        st.caption("What a step does depends on the data: it is shown once they can be read.")
     for column, modality_plan in zip(st.columns(max(len(plans), 1)), plans, strict=False):
         with column:
             _counts(modality_plan, DATASETS[config.data.dataset].summary)
-    for diagnostic in diagnostics(config):
+    for diagnostic in diagnostics(config, found.items):
         show, icon = (st.error, ":material/block:") if diagnostic.stops else (st.warning, ":material/warning:")
         show(f"**{diagnostic.text}** {diagnostic.advice}", icon=icon)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -11,7 +11,7 @@ from cpc_engine.config import RunConfig, all_settings
 from cpc_engine.datasets import DATASETS
 from cpc_engine.settings import Setting, describe
 from cpc_engine.sources import SOURCES, NegativeSource
-from cpc_engine.training.plan import plan
+from cpc_engine.training.plan import ModalityPlan
 
 from ..components.settings_form import Changes, help_of, label_of, value_of
 from ..drawing.palette import SOURCE_STYLES
@@ -30,16 +30,22 @@ class Sampler:
     Args:
         config: the draft's configuration. base: the preset's. changes: what differs; edited in place.
         reach: what an edit does (see `steer`). changed: called after an edit.
+        plans: of a step; empty where the data that it depends on were not read.
     """
 
     def __init__(
-        self, config: RunConfig, base: RunConfig, changes: Changes, reach: Reach, changed: Callable[[], None]
+        self,
+        config: RunConfig,
+        base: RunConfig,
+        changes: Changes,
+        reach: Reach,
+        changed: Callable[[], None],
+        plans: Sequence[ModalityPlan],
     ) -> None:
         self.config, self.base, self.changes = config, base, changes
         self.reach, self.changed = reach, changed
         self.settings = {setting.path: setting for setting in all_settings()}
-        self.plans = plan(config)
-        self.total = sum(self.plans[0].candidates.values()) if self.plans else 0
+        self.plans = plans
 
     def show(self) -> None:
         """All cards, and the settings that stand below them."""
@@ -61,7 +67,9 @@ class Sampler:
                 self._switch(source, on, absent)
                 st.space("stretch")
                 count = self.plans[0].candidates.get(source.name, 0) if self.plans else 0
-                st.caption("needs both" if absent else f"{count:,}" if count else "off", width="content")
+                st.caption(
+                    "needs both" if absent else f"{count:,}" if count else "on" if on else "off", width="content"
+                )
             if on:
                 self._settings(source)
                 if words := consequence(source.name, self.config, self.plans):

@@ -21,7 +21,7 @@ def record(share: float = 0.4, spread: float = 0.9, loss: float | None = 1.0, qu
 
 
 def kinds(records: list[dict[str, Any]]) -> set[str]:
-    return {alarm.kind for alarm in alarms(records, train_items=10)}
+    return {alarm.kind for alarm in alarms(records, 10, RunConfig())}
 
 
 def test_healthy_run_raises_no_alarm() -> None:
@@ -88,7 +88,7 @@ def test_false_negatives_count_beyond_what_chance_gives() -> None:
     ],
 )
 def test_advice_comes_with_valid_settings(records: list[dict[str, Any]], changes: dict[str, Any]) -> None:
-    [alarm] = alarms(records, train_items=10)
+    [alarm] = alarms(records, 10, RunConfig())
     assert alarm.changes == changes
     RunConfig().replace(alarm.changes)
 
@@ -96,5 +96,43 @@ def test_advice_comes_with_valid_settings(records: list[dict[str, Any]], changes
 def test_collapse_with_a_queue_suggests_a_momentum_encoder() -> None:
     collapsed = record(spread=0.05)
     collapsed["modalities"]["audio"]["sources"]["queue"] = source(0.5)
-    [alarm] = alarms([collapsed], train_items=10)
+    [alarm] = alarms([collapsed], 10, RunConfig())
     assert alarm.changes == {"sampler.key_momentum": 0.98}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "advice", "changes"),
+    [
+        (
+            "in_batch",
+            {},
+            "Take negatives from other items only (sampler.same_item) or subtract false ones (sampler.class_prior).",
+            {"sampler.same_item": False},
+        ),
+        ("in_batch", {"sampler.same_item": False}, "Subtract false ones (sampler.class_prior).", {}),
+        ("queue", {"sampler.same_item": False, "sampler.class_prior": 0.1}, "Raise sampler.class_prior.", {}),
+        (
+            "perturbed",
+            {"sampler.same_item": False},
+            "Subtract false ones (sampler.class_prior) or make noise larger (sampler.sigma).",
+            {},
+        ),
+        ("cross_modal", {}, "Subtract false ones (sampler.class_prior).", {}),
+    ],
+)
+def test_advice_names_ways_out_that_apply_and_are_not_taken(
+    name: str, settings: dict[str, Any], advice: str, changes: dict[str, Any]
+) -> None:
+    some = record()
+    some["modalities"]["audio"]["sources"] = {"in_batch": source(0.4), name: source(0.6, 0.1, 0.9)}
+    [alarm] = alarms([some] * DEAD_STEPS, 10, RunConfig().replace(settings))
+    assert (alarm.kind, alarm.advice, alarm.changes) == ("false_negatives", advice, changes)
+
+
+def test_a_queue_that_has_a_momentum_encoder_is_not_advised_to_get_one() -> None:
+    collapsed = record(spread=0.05)
+    assert "queue" not in alarms([collapsed], 10, RunConfig())[0].advice, "there is none"
+    collapsed["modalities"]["audio"]["sources"]["queue"] = source(0.5)
+    [alarm] = alarms([collapsed], 10, RunConfig().replace({"sampler.key_momentum": 0.98}))
+    assert "momentum" not in alarm.advice
+    assert alarm.changes == {}

@@ -190,6 +190,7 @@ def test_a_failed_arm_is_reported_and_the_others_continue(run: Run, tmp_path: Pa
     ("arguments", "message"),
     [
         (["tonse"], "unknown experiment 'tonse' (did you mean 'tones'?)"),
+        (["nosuch"], "unknown experiment 'nosuch' (valid: "),
         (["keypad", "--arms", "pare"], "unknown arm 'pare' (did you mean 'pair'?)"),
         (["keypad", "--seeds", "0"], "an experiment needs at least one seed, not 0"),
         (["keypad", "--report-only"], "keypad: no run has finished; the first is missing"),

@@ -32,6 +32,14 @@ def test_a_picture_finds_sounds(pairs: Placer, tones: Placer) -> None:
     assert tones.place(tone(0.5)).cross_modal == []
 
 
+def test_a_notebook_shows_one_line(tones: Placer) -> None:
+    found = tones.place(tone(0.5))
+    text = repr(found)
+    assert len(text) < 250
+    assert f"class {found.predicted!r}" in text
+    assert repr(found.verdict) in text
+
+
 def test_probabilities_are_the_probes(tones: Placer) -> None:
     found = tones.place(tone(0.5))
     assert found.probabilities is not None

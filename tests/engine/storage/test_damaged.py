@@ -157,3 +157,14 @@ def test_an_unknown_run_suggests_the_nearest_id(copied: RunFolder) -> None:
         RunFolder.open(copied.id[:-1], copied.path.parent)
     with pytest.raises(RunError, match="holds no runs"):
         RunFolder.open("tones", copied.path / "none")
+
+
+def test_of_many_runs_an_unknown_one_names_the_nearest_few(tmp_path: Path) -> None:
+    for number in range(60):
+        folder = tmp_path / f"20260101-{number:06d}-{'bars' if number % 2 else 'chirps'}-0a1b"
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+    with pytest.raises(RunError, match="the nearest of 60") as error:
+        RunFolder.open("bars", tmp_path)
+    assert len(str(error.value)) < 400
+    assert str(error.value).count("-bars-") == 5

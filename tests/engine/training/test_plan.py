@@ -131,7 +131,6 @@ def test_diagnostics_that_stop_a_run(changes: dict[str, object], words: str) -> 
         ({"sampler.perturbed": True, "sampler.sigma": 0.01}, "they are copies"),
         ({"sampler.queue_size": 200_000}, "times what all training items have"),
         ({"data.train_items": 100}, "less than two batches"),
-        ({"data.dataset": "fsdd"}, "fetched before"),
     ],
 )
 def test_diagnostics_that_do_not_stop_a_run(changes: dict[str, object], words: str) -> None:

@@ -130,6 +130,13 @@ def test_what_is_lit_up_lies_over_the_map() -> None:
     assert lit_traces([], []) == []
 
 
+def test_the_star_of_an_item_whose_place_means_nothing_is_hollow() -> None:
+    [stars] = lit_traces([(1.0, 2.0), (3.0, 4.0)], ["1", "2"], doubtful=[False, True])
+    assert stars["marker"]["symbol"] == ["star", "star-open"]
+    [plain] = lit_traces([(1.0, 2.0)], ["1"], doubtful=[False])
+    assert plain["marker"]["symbol"] == "star"
+
+
 def test_snapshots_share_one_frame() -> None:
     places = np.stack([cloud(9), 3 * cloud(9)])
     frame = frame_of(places)

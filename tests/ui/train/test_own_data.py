@@ -38,6 +38,31 @@ def test_from_a_zip_to_a_run(runs: Path) -> None:
     assert RunFolder(runs / run).info().status == "finished"
 
 
+def test_the_preview_tells_what_the_run_will_do(runs: Path, tmp_path: Path) -> None:
+    for name, content in two_classes(14).items():
+        path = tmp_path / "mine" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    own = {path: value for path, value in OWN.items() if path not in ("audio.clip_seconds", "audio.sample_rate")}
+    own |= {"optimizer.batch_size": 64, "data.path": str(tmp_path / "mine"), "sampler.queue_size": 30}
+    test = open_page("pages/train.py", preset="audio_folder", set=[f"{path}={value}" for path, value in own.items()])
+    assert not test.exception
+    said = " ".join(one.value for one in (*test.markdown, *test.warning))
+    test.button(key="start").click().run()
+    assert not test.error
+    [run] = manager_for(runs).active()
+    wait_until(lambda: not manager_for(runs).active(), "the run to end", 120)
+    folder = RunFolder(runs / run)
+    items = folder.info().data["items"]["train"]
+    assert items < 64, "a batch has all of them"
+    last = folder.records()[-1]["modalities"]["audio"]
+    in_batch = last["sources"]["in_batch"]["count"]
+    assert in_batch == items * last["latents_per_item"]
+    assert f"**Sounds**: {last['latents_per_item'] + 1} latents per item" in said
+    assert f"each against {in_batch + 30:,} candidates" in said
+    assert f"{items} training items make less than two batches" in said
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -61,8 +86,10 @@ def test_a_wrong_path_and_too_few_items_are_told_and_make_no_run(runs: Path, tmp
     for path, words in (("/not/here", "o such folder"), (str(tmp_path / "few"), "too few items")):
         test = open_page("pages/train.py", preset="audio_folder", set=f"data.path={path}")
         assert not test.exception
-        assert any(words in one.value for one in test.error), [one.value for one in test.error]
-        test.button(key="start").click().run()
-        assert not test.exception
-        assert any(words in one.value for one in test.error)
+        assert [words in one.value for one in test.error] == [True], [one.value for one in test.error]
+        assert test.button(key="start").disabled
+        said = [one.value for one in (*test.markdown, *test.caption)]
+        assert not any("latents per item" in text for text in said), "what a step does is not known"
+        assert any("once they can be read" in text for text in said)
+        assert "in-batch" not in said
     assert not [path for path in runs.glob("*") if not path.name.startswith(".")]

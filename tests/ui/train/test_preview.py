@@ -14,9 +14,10 @@ from ui.shell import glossary
 
 def preview() -> None:
     from cpc_engine.presets import PRESETS
+    from ui.train.own_data import Look
     from ui.train.preview import show_plan
 
-    show_plan(PRESETS["reference_tones"].config())
+    show_plan(Look(PRESETS["reference_tones"].config()))
 
 
 @pytest.mark.parametrize("there", [True, False])

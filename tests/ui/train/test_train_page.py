@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -76,14 +77,50 @@ def test_settings_that_only_other_data_read_are_hidden(runs: Path) -> None:
     ("preset", "settings", "said"),
     [
         ("audio_folder", [], ["No folder is given"]),
-        ("fsdd", [], ["allow the download"]),
+        ("fsdd", ["data.path=/not/here"], ["The data are not in /not/here"]),
         ("fsdd", ["data.dataset=tones"], []),
     ],
 )
 def test_what_data_are_missing_is_said_once(runs: Path, preset: str, settings: list[str], said: list[str]) -> None:
     test = open_page("pages/train.py", preset=preset, set=settings)
-    texts = [one.value for one in (*test.error, *test.warning, *test.info) if "data.path" in one.value]
+    texts = [one.value for one in (*test.error, *test.warning, *test.info)]
+    texts = [text for text in texts if "No folder" in text or "The data are" in text]
     assert [part in text for part, text in zip(said, texts, strict=True)] == [True] * len(said), texts
+    assert test.button(key="start").disabled == bool(said)
+
+
+@pytest.mark.parametrize("preset", ["fsdd", "cifar10"])
+def test_data_that_are_not_here_are_fetched_or_named(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # where nothing was fetched
+    test = open_page("pages/train.py", preset=preset)
+    assert not test.exception
+    assert "The data are not on this machine" in test.warning[0].value
+    assert test.button(key="start").disabled
+    assert test.button(key="download").label == f"Download ({DATASETS[preset].megabytes} MB)"
+    test.button(key="download").click().run()
+    assert not test.exception
+    assert test.session_state["draft"]["changes"] == {"data.download": True}
+    assert not test.button(key="start").disabled
+    test.button(key="undo-all").click().run()
+    test.text_input(key="own:data.path").input(f"{tmp_path}/none.npz").run()
+    assert not test.exception
+    assert test.button(key="start").disabled
+    assert test.button(key="download").disabled == (preset == "cifar10"), "a named file is not fetched"
+    assert not runs.exists(), "no run came of it"
+
+
+def test_data_that_go_before_the_start_make_no_run(runs: Path, finished: Path) -> None:
+    """The page of a run that has ended does not look at the data; Start does."""
+    shutil.copytree(finished, runs / "one")
+    settings = ["data.path=/not/here"]
+    test = open_page("pages/train.py", run="one", preset="fsdd", set=settings)
+    assert not test.exception
+    test.button(key="start").click().run()
+    assert not test.exception
+    assert "The data are not in /not/here" in test.error[0].value
+    assert [path.name for path in runs.iterdir()] == ["one"]
 
 
 def test_a_device_is_chosen_and_forgotten(runs: Path) -> None:

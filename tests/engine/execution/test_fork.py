@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import cpc_engine as cpc
 from cpc_engine.cli import main
 from cpc_engine.errors import ConfigError, RunError
 from cpc_engine.execution.execute import execute
@@ -109,3 +110,12 @@ def test_the_command_trains_both(finished: RunFolder, tmp_path: Path, capsys: py
     assert "Parent: sigma 0.7: finished after 6 steps" in said
     assert "Parent: control: finished after 6 steps" in said
     assert main([*arguments[:2], "--steps", "0"]) == 2
+
+
+@pytest.mark.parametrize("steps", [0, -2])
+def test_a_fork_of_no_steps_is_refused(steps: int, tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, tiny())
+    assert execute(folder, Control()).status == "finished"
+    with pytest.raises(ConfigError, match="at least 1 step"):
+        cpc.open(folder.path).fork({}, steps=steps, progress=False)
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == [folder.id]

@@ -207,11 +207,13 @@ class Run:
             The run with the changes, and its control.
 
         Raises:
-            ConfigError: a change would be other data, another network, or other random numbers.
+            ConfigError: a change would be other data, another network, or other random numbers; or no step is left.
             RunError: it has no checkpoint, or a fork failed.
         """
         from ..execution.fork import fork
 
+        if steps is not None and steps < 1:
+            raise ConfigError(f"a fork goes on for at least 1 step, not {steps}")
         forks = fork(self.folder, changes, self.path.parent if root is None else root, steps, pair)
         return Run(forks.child).resume(progress, cluster), Run(forks.control).resume(progress, cluster)
 

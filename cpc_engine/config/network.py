@@ -190,6 +190,9 @@ class AudioConfig(Section):
             raise ValueError(f"sample_rate must be 0 or from 2000 to 48000, not {self.sample_rate}")
         if 0 < self.clip_seconds < 0.1:
             raise ValueError(f"clip_seconds must be 0 or from 0.1 to 10, not {self.clip_seconds:g}")
+        half = 1 << (2 * round(self.window_ms * self.sample_rate / 1000) - 1).bit_length() >> 1  # of a transform
+        if self.sample_rate > 0 and 0 < self.clip_length <= half:
+            raise ValueError(f"window_ms {self.window_ms:g} is too long for clips of {self.clip_seconds:g} s")
         return self
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import cpc_engine as cpc
 from cpc_engine.cli import main
 from cpc_engine.comparison.collect import branch_of, load_compared
 from cpc_engine.comparison.forks import differences, judge_forks, paired
@@ -225,3 +226,12 @@ def test_the_command_trains_pairs_and_undoes(
     assert main([*begin, "--seeds", "0"]) == 2
     assert main([*begin, "--undo-changes", "--set", "sampler.sigma=0.7"]) == 2
     assert main([*begin, "--primary", "nonsense"]) == 2
+
+
+@pytest.mark.parametrize("steps", [0, -2])
+def test_a_fork_of_no_steps_is_refused(steps: int, tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, tiny())
+    assert execute(folder, Control()).status == "finished"
+    with pytest.raises(ConfigError, match="at least 1 step"):
+        cpc.open(folder.path).fork({}, steps=steps, progress=False)
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == [folder.id]

@@ -103,7 +103,8 @@ def show_map_of(run: str, ended: bool, height: int | str, reach: float | None = 
         table = st.container(width="content", horizontal=True, gap="small")
     folder = open_run(run).folder
     if not folder.has("map" if ended else "snapshots"):
-        st.caption("There is no map yet: the first one comes before the first step.")
+        early = "This run ended without a map." if ended else "The first map comes before the first step."
+        st.caption(early)
         return
     items: RunMap | MapSnapshots
     if ended:

@@ -58,9 +58,7 @@ def say_verdicts(results: Sequence[Result]) -> None:
         if placement and placement.verdict:
             star = "☆" if placement.is_unlike else "★"
             color = COLORS[placement.verdict]
-            st.markdown(
-                f"{star} **{result.item.number}** · {literal(result.item.name)}  \n:{color}[{placement.verdict}]"
-            )
+            st.markdown(f"{star} **{result.item.number}** {literal(result.item.name)}  \n:{color}[{placement.verdict}]")
 
 
 def compare_table(results: Sequence[Result]) -> None:

@@ -16,6 +16,7 @@ from cpc_engine.config import RunConfig
 from cpc_engine.execution.execute import execute
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
+from tests.support.command_line import hear_signals
 from tests.support.tiny import tiny, wait_until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows has other signals")
@@ -26,7 +27,10 @@ def start(config: RunConfig, root: Path, wrapper: str = "") -> subprocess.Popen[
     file.write_text(json.dumps(config.to_dict()))
     command = [*wrapper.split(), sys.executable, "-m", "cpc_engine", "train", "--config", str(file)]
     return subprocess.Popen(
-        [*command, "--runs", str(root / "runs")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        [*command, "--runs", str(root / "runs")],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=hear_signals,
     )
 
 

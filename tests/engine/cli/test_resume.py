@@ -15,7 +15,7 @@ import pytest
 from cpc_engine.execution.execute import execute
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
-from tests.support.command_line import Cli, sets, sound
+from tests.support.command_line import Cli, hear_signals, sets, sound
 from tests.support.paths import REPOSITORY
 from tests.support.tiny import tiny, wait_until
 
@@ -44,7 +44,13 @@ def test_ctrl_c_leaves_a_stopped_run_that_resume_completes(cli: Cli, tmp_path: P
     command = [sys.executable, "-m", "cpc_engine", "train", "--preset", "tones", *sets(optimizer__steps=600), "--json"]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     process = subprocess.Popen(
-        command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        cwd=tmp_path,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=hear_signals,
     )
     try:
         checkpoints = tmp_path / "checkpoints"

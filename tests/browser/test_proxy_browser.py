@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.skipif(NGINX is None or which("openssl") is None, reason="no nginx or openssl on this machine"),
 ]
 RECIPE = REPOSITORY / "docs" / "proxy.conf"
-USER, PASSWORD = "lab", "a password: with signs"
+USER, PASSWORD = "lab", "a password: with signs"  # pragma: allowlist secret
 MAIN = """daemon off;
 user {user};
 pid {folder}/pid;

@@ -38,7 +38,7 @@ def choose(infos: list[RunInfo], seeds: Mapping[str, int]) -> list[str]:
     else:
         chosen = state.get(KEY, state.get(KEPT))
     if chosen is None:  # the newest two, so that there is something to see; examples where there are no others
-        chosen = [info.id for info in sorted(infos, key=lambda info: info.is_example) if info.steps_done][:2]
+        chosen = newest_two(infos)
     if lost := [run for run in dict.fromkeys(chosen) if run not in known]:
         them = "1 chosen run is" if len(lost) == 1 else f"{len(lost)} chosen runs are"
         st.warning(f"{them} not in the folder of runs, or broken, and left out here.", icon=":material/link_off:")
@@ -67,6 +67,13 @@ def choose(infos: list[RunInfo], seeds: Mapping[str, int]) -> list[str]:
     if st.query_params.get("runs", "") != state[ADDRESS]:
         st.query_params["runs"] = state[ADDRESS]
     return picked
+
+
+def newest_two(infos: Iterable[RunInfo]) -> list[str]:
+    """The newest run and the newest other one on the same data; on others where there is none. Examples come last."""
+    begun = sorted((info for info in infos if info.steps_done), key=lambda info: info.is_example)
+    alike = [info for info in begun if info.data.get("name") == begun[0].data.get("name")]
+    return [info.id for info in (alike if len(alike) > 1 else begun)[:2]]
 
 
 def show_also(runs: Iterable[str]) -> None:

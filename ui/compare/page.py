@@ -12,7 +12,7 @@ from cpc_engine.comparison.arms import MIN_SEEDS
 from ..shell.compat import inside_app
 from ..shell.errors import plain_errors
 from ..shell.session import manager, runs
-from .data import choose, known_arms, load, show_also, show_only, siblings
+from .data import choose, known_arms, load, newest_two, show_also, show_only, siblings
 
 if TYPE_CHECKING:
     from cpc_engine.comparison.arms import Arm
@@ -73,7 +73,7 @@ def _chosen_arms(infos: list[RunInfo], known: Known) -> list[Arm]:
             icon=":material/arrow_upward:",
         )
         if st.button("Compare the newest two", icon=":material/balance:", key="newest"):
-            show_also(info.id for info in infos[:2])
+            show_also(newest_two(infos))
     return arms
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from cpc_engine.comparison.arms import arm_key
 from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.info import RunInfo
 from cpc_engine.storage.listing import list_runs
 from tests.support.tiny import tiny
 from ui.compare import data
@@ -41,3 +42,16 @@ def test_each_run_is_read_once_and_again_when_it_has_changed(tmp_path: Path, mon
     del whole[arm_key(configs[0]), 0]
     assert data.known_arms(infos) == {**whole, (arm_key(changed), 9): folders[0].id}
     assert read[count:] == [folders[0].id]
+
+
+def test_the_newest_two_are_of_the_same_data_where_there_are_two() -> None:
+    def info(name: str, of: str, steps: int = 5, **example: str) -> RunInfo:
+        facts = {"name": of} | ({"example": example} if example else {})
+        return RunInfo(name, name, "finished", 0.0, 0.0, steps_done=steps, data=facts)
+
+    shipped = info("example", "tones", teaches="pitch")
+    newest_first = [info("sounds", "audio_folder"), info("b", "tones"), info("a", "tones"), shipped]
+    assert data.newest_two(newest_first) == ["sounds", "b"], "no other run on these data"
+    assert data.newest_two(newest_first[1:]) == ["b", "a"]
+    assert data.newest_two([newest_first[1], newest_first[0], shipped]) == ["b", "example"]
+    assert data.newest_two([info("none", "tones", steps=0)]) == []

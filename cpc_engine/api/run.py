@@ -212,8 +212,6 @@ class Run:
         """
         from ..execution.fork import fork
 
-        if steps is not None and steps < 1:
-            raise ConfigError(f"a fork goes on for at least 1 step, not {steps}")
         forks = fork(self.folder, changes, self.path.parent if root is None else root, steps, pair)
         return Run(forks.child).resume(progress, cluster), Run(forks.control).resume(progress, cluster)
 

@@ -77,9 +77,8 @@ def fork(options: Options) -> int:
     from ..comparison.judge import check_primary
     from ..comparison.tables import metrics_csv_columns, metrics_table
 
-    for name, value in (("--steps", options.steps), ("--seeds", options.seeds)):
-        if value is not None and value < 1:
-            raise ConfigError(f"{name}: 1 or more, not {value}")
+    if options.seeds < 1:
+        raise ConfigError(f"--seeds: 1 or more, not {options.seeds}")
     if options.undo_changes and options.set:
         raise ConfigError("--undo-changes goes back to what the run began with; leave out --set")
     check_primary(options.primary)  # before hours of training

@@ -62,9 +62,12 @@ def fork(folder: RunFolder, changes: Mapping[str, Any], root: Path, steps: int |
         pair: 0 goes on with the run's own data order and random numbers; each other number has its own, on both sides.
 
     Raises:
-        ConfigError: a setting does not exist or fit, or a change would be other data, another network, or other draws.
+        ConfigError: a setting does not exist or fit, a change would be other data, another network, or other draws, or
+            no step is left.
         RunError: the run has no checkpoint, or it is of another network. StorageError: `root` cannot be written.
     """
+    if steps is not None and steps < 1:
+        raise ConfigError(f"a fork goes on for at least 1 step, not {steps}")
     if not folder.has_tensors("checkpoint"):
         raise RunError(f"{folder.id} has no checkpoint to branch off from")
     state, info = folder.tensors("checkpoint"), folder.info()

@@ -15,6 +15,7 @@ from ..config import RunConfig
 from ..data import load_dataset
 from ..data.dataset import Dataset, Split
 from ..data.relations.same_items import check_same_items
+from ..data.sharing import shared
 from ..data.splits import sample_rows
 from ..errors import DataError, RunError
 from ..execution.device import pick_precision, precision_plugin
@@ -64,7 +65,7 @@ class Opened:
         check_same_items(folder.id, folder.facts(), found)
         self.training_items = len(found.train)
         self.held_out = sample_rows(found.test, self.config.evaluation.map_items, self.config.data.seed)
-        self._everything = replace(found, train=joined(found.train, found.test.take(self.held_out)))
+        self._everything = replace(found, train=shared(joined(found.train, found.test.take(self.held_out))))
         self._learned_from = self._everything.train.head(self.training_items)  # `found.train` need not stay
         self._open("checkpoint" if folder.has_tensors("checkpoint") else None)
 

@@ -11,6 +11,7 @@ from .dataset import Dataset, Split
 from .follow import follow_data, require_paths
 from .loading import Progress
 from .preview import item_media, preview_png, preview_wav
+from .sharing import shared_data
 from .splits import check_enough
 
 __all__ = [
@@ -30,7 +31,7 @@ def load_dataset(config: RunConfig, device: torch.device | str = "cpu", progress
 
     Validation items are taken from the training items. Where items of one group must stay together (copies of a keypad
     image, speakers of fsdd, files of one recording), whole groups are held out; otherwise items are drawn at random
-    within each class.
+    within each class. Tensors that are loaded elsewhere in this process are the same ones (see `sharing`).
 
     Args:
         config: only the sections `data`, `audio`, and `image` are read. Settings that follow from the data are those of
@@ -58,4 +59,4 @@ def load_dataset(config: RunConfig, device: torch.device | str = "cpu", progress
     except OSError as error:  # for example no permission to list a folder, or a disconnected drive
         raise DataError(f"{spec.name}: cannot read {error.filename or 'the data'}: {error.strerror or error}") from None
     check_enough(spec.name, data.classes, dict(data.splits()), data.skipped, data.remarks)
-    return data.to(device)
+    return shared_data(data.to(device))

@@ -101,6 +101,21 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Read:
+    """What the context network had read of an item before a prediction.
+
+    Attributes:
+        row: of the item in the batch. order: which of `Encoding.orders`. last: position that was read last.
+        count: number of positions that were read.
+    """
+
+    row: int
+    order: int
+    last: int
+    count: int
+
+
+@dataclass(frozen=True)
 class Frozen:
     """One loss of a batch before its negatives are drawn.
 
@@ -151,12 +166,22 @@ class Frozen:
 
         Example: what position 3 predicts one and two ahead are positions 4 and 5 of horizons 1 and 2.
         """
-        parts, items, positions = self.parts, self.items, self.positions
+        read = self.read(anchor)
+        if read is None:
+            return {self.parts[anchor]: anchor}
+        same = self.anchors_of(int(self.items[anchor]))
+        return {self.parts[i]: i for i in same if self.read(i) == read}
+
+    def read(self, anchor: int) -> Read | None:
+        """What the context network had read when it predicted; None of anchors that are about whole items."""
+        parts = self.parts
         if not parts[anchor].isdigit():
-            return {parts[anchor]: anchor}
-        start = int(positions[anchor]) - int(parts[anchor])
-        same = self.anchors_of(int(items[anchor]))
-        return {parts[i]: i for i in same if parts[i].isdigit() and int(positions[i]) - int(parts[i]) == start}
+            return None
+        encoding = self.batch.forward.encodings[self.modality]
+        anchors, orders = encoding.anchors[int(parts[anchor])], encoding.orders
+        row, place = divmod(anchor - parts.index(parts[anchor]), len(anchors))
+        order, last = place * len(orders) // len(anchors), int(anchors[place])
+        return Read(row, order, last, 1 + int((orders[order] == last).nonzero()))
 
     def draw(self, config: RunConfig) -> tuple[LossInputs, Candidates]:
         """Draw the candidates under some settings, with random numbers that are always the same.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..model import Encoding
 from ..negatives.identity import item_index
 from ..sources import Keys
 from ..terms import Modality
@@ -20,7 +21,7 @@ from ..training.objectives.item_term import one_view
 from ..training.objectives.pair_term import class_pair_loss, pair_loss
 from ..training.objectives.regularizers import vicreg
 from ..training.schedule import learning_rate
-from .frozen import Frozen
+from .frozen import Frozen, Read
 from .past import Term
 from .what_if import Outcome
 
@@ -46,7 +47,7 @@ class OneStep:
         input: features, augmented as training reads them. latents: (T, d) of the item. contexts: (T, h) of the item.
         prediction: its values are (2, d): the anchor's vector, and its positive.
         temperature: τ.
-        begin: position in the clip or picture from which the anchor predicts; None where it is of the whole item.
+        read: what the context network had read when it predicted; None where the anchor is of the whole item.
         target: position of its positive; None where that is of the whole item.
         outcome: the line-up of the anchor, the loss, and statistics of the batch.
         terms: what adds up to the loss of the step, by name: a term and its modality, or the name of a setting.
@@ -63,7 +64,7 @@ class OneStep:
     contexts: Made
     prediction: Made
     temperature: float
-    begin: int | None
+    read: Read | None
     target: int | None
     outcome: Outcome
     terms: dict[str, float]
@@ -118,7 +119,7 @@ def one_step(frozen: Frozen, outcome: Outcome) -> OneStep:
     offset = lineup.anchor - max(begin for begin in begins if begin <= lineup.anchor)
     features = forward.inputs[modality]
     encoding, row = forward.encodings[modality], offset % items
-    target = begin = None
+    target, read = None, frozen.read(lineup.anchor)
     if part == "item":
         if offset >= items and forward.other is not None:  # anchors of the other view, whose latents were not kept
             features = forward.other[modality]
@@ -128,8 +129,10 @@ def one_step(frozen: Frozen, outcome: Outcome) -> OneStep:
         row = offset // (dict(inputs.parts)[part] // items)
         futures, length = inputs.futures, encoding.latents.shape[1]
         target = int(inputs.positives[lineup.anchor]) % futures.length + length - futures.length
-        begin = target - int(part) if part.isdigit() else None
     of_item = row if len(encoding.latents) == items else 0
+    contexts = encoding.contexts[of_item]
+    if read is not None and len(encoding.orders) > 1:
+        contexts = _in_order(frozen, encoding, read)
     shape = (items, *encoding.latents.shape[1:])
     vector = inputs.anchors[lineup.anchor].detach().float()
     positive = inputs.futures.vectors[inputs.positives[lineup.anchor]].detach().float()
@@ -139,10 +142,10 @@ def one_step(frozen: Frozen, outcome: Outcome) -> OneStep:
         rate=learning_rate(frozen.opened.config.optimizer, frozen.opened.step),
         input=Made(tuple(features.shape), features[row].float()),
         latents=Made(shape, encoding.latents[of_item].float()),
-        contexts=Made((items, *encoding.contexts.shape[1:]), encoding.contexts[of_item].float()),
+        contexts=Made((items, *encoding.contexts.shape[1:]), contexts.float()),
         prediction=Made(_predicted(frozen, part), torch.stack([vector, positive])),
         temperature=frozen.temperature,
-        begin=begin,
+        read=read,
         target=target,
         outcome=outcome,
         terms=_terms(frozen, outcome),
@@ -200,13 +203,20 @@ def _terms(frozen: Frozen, outcome: Outcome) -> dict[str, float]:
     return terms
 
 
+def _in_order(frozen: Frozen, encoding: Encoding, read: Read) -> Tensor:
+    """The states (T, h) of the order in which an anchor's context was read, by position."""
+    with torch.no_grad():
+        reading = frozen.opened.trainer.model.gru.read(frozen.modality, encoding.latents[read.row : read.row + 1])
+    return reading.states[read.order, 0][reading.orders[read.order].argsort()]
+
+
 def _turnover(frozen: Frozen, item: int) -> Turnover | None:
     """Fill copies of the queues as the step would."""
     opened, batch = frozen.opened, frozen.batch
     if opened.samplers(frozen.term)[frozen.modality].queue.size == 0:
         return None
     entering: dict[tuple[Term, Modality], Keys] = {
-        ("prediction", m): some.futures(min(opened.trainer.model.horizons[m])) for m, some in batch.forward.keys.items()
+        ("prediction", m): some.futures(opened.trainer.model.first_targets[m]) for m, some in batch.forward.keys.items()
     }
     entering |= {("item", m): one_view(both) for m, both in batch.item_keys.items()}
     generator = torch.Generator()

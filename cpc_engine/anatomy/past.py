@@ -32,7 +32,7 @@ def earlier(trainer: Trainer, step: int, wanted: int = WANTED) -> Past:
         step -= 1
         forward = trainer.forward(trainer.order.rows(step))
         keys: dict[tuple[Term, Modality], Keys] = {
-            ("prediction", m): some.futures(min(trainer.model.horizons[m])) for m, some in forward.keys.items()
+            ("prediction", m): some.futures(trainer.model.first_targets[m]) for m, some in forward.keys.items()
         }
         if trainer.item_term is not None and forward.other is not None:
             views = {m: (forward.inputs[m], forward.other[m]) for m in forward.inputs}

@@ -311,6 +311,14 @@ class ContextConfig(Section):
         max_length=16,
         label="Horizons k",
     )
+    orders: Literal["forward", "both_ways", "four_ways"] = setting(
+        "forward",
+        "In which orders positions are read and predicted: forward in time or from top left to bottom right; backward "
+        "too; or, for pictures, also column by column both ways.",
+        low="the first positions are contexts of little and never predicted",
+        high="a step has two or four times the anchors",
+        label="Reading orders",
+    )
     item_dim: int = setting(
         128,
         "Size of the item embeddings that item-level terms of the loss compare.",

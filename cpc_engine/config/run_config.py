@@ -57,6 +57,28 @@ class RunConfig(Section):
         step = self.audio.frames_between_latents * self.audio.hop_ms / 1000
         return tuple(sorted({max(1, round(ahead / step)) for ahead in seconds}))
 
+    def first_target(self, modality: str) -> int:
+        """Return the first position that is predicted from some other: the smallest horizon, or 0 if read backward too.
+
+        Example:
+            >>> config = RunConfig()
+            >>> config.first_target("audio"), config.replace({"context.orders": "both_ways"}).first_target("audio")
+            (1, 0)
+        """
+        return min(self.horizons(modality)) if self.context.orders == "forward" else 0
+
+    def reading_orders(self, modality: str) -> int:
+        """Return the number of orders in which the context network reads a modality.
+
+        Example:
+            >>> config = RunConfig().replace({"context.orders": "four_ways"})
+            >>> config.reading_orders("image"), config.reading_orders("audio")
+            (4, 2)
+        """
+        if self.context.orders == "forward":
+            return 1
+        return 4 if self.context.orders == "four_ways" and modality == "image" else 2
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold."""
         return self.model_dump(mode="json")

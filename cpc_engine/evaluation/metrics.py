@@ -144,7 +144,7 @@ def _information_bound(encoded: Encoded, once: Tensor, cosine: bool, scale: Tens
     encoding = encoded.encoding
     first = torch.searchsorted(encoded.items, once)  # of the windows of each item
     k = min(encoding.predictions)
-    position = encoding.predictions[k].shape[1] // 2
+    position = encoding.predictions[k].shape[1] // len(encoding.orders) // 2  # of the first order
     anchors, futures = encoding.predictions[k][first, position].float(), encoding.futures(k)[first, position].float()
     if cosine:
         anchors, futures = F.normalize(anchors, dim=1), F.normalize(futures, dim=1)

@@ -49,11 +49,11 @@ class ExportedNetwork(nn.Module):
             self.front_end = _PixelFrontEnd(features, side)
             self.input_shape = (3, side, side)
         self.encoder = model.encoders[modality]
-        self.gru = model.gru
+        self.modality, self.gru = modality, model.gru
 
     def forward(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         latents = self.encoder(self.front_end(values)).latents
-        contexts, _ = self.gru(latents)
+        contexts = self.gru.read(self.modality, latents).contexts()
         return latents, contexts, contexts.mean(1)
 
     def example(self) -> tuple[Tensor]:

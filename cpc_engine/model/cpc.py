@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..config import RunConfig
 from ..terms import Modality
+from .context import ContextNetwork
 from .encoded import Encoded, summary, whole_summary
 from .frontends import AudioFeatures, ImageFeatures
 from .latent_encoder import LatentEncoder
@@ -24,10 +25,14 @@ class Encoding:
 
     Attributes:
         latents: (B, T, d).
-        contexts: (B, T, h); contexts[:, t] depends on latents[:, : t + 1] only.
-        anchors: {horizon k: (n,) positions t whose latents[:, t + k] is predicted}: all T − k, but for images without
-            `image.wrap` those in whose row t + k lies k mod grid columns further. Horizons k ≥ T are left out.
-        predictions: {horizon k: (B, n, d)}, one per anchor position.
+        contexts: (B, T, h), by position (see `context.Reading.contexts`); read forward alone, contexts[:, t] depends on
+            latents[:, : t + 1] only.
+        orders: (O, T) int64, the positions in each order in which they were read.
+        anchors: {horizon k: (n,) positions that were read last before a prediction}, order by order: in each all T − k,
+            but for images without `image.wrap` those in whose row the cell k steps on lies k mod grid columns further.
+            Horizons k ≥ T are left out.
+        targets: {horizon k: (n,) the positions k steps on, which are predicted}.
+        predictions: {horizon k: (B, n, d)}, one per anchor.
         summary: (B, s), mean, maximum and standard deviation over the positions of the encoder's maps, or of the
             contexts where the encoder has none.
         first: (B, f), the first layer's outputs over parts of the item; None unless it is taken from the data.
@@ -38,7 +43,9 @@ class Encoding:
 
     latents: Tensor
     contexts: Tensor
+    orders: Tensor
     anchors: dict[int, Tensor]
+    targets: dict[int, Tensor]
     predictions: dict[int, Tensor]
     summary: Tensor
     first: Tensor | None = None
@@ -48,7 +55,7 @@ class Encoding:
 
     def futures(self, k: int) -> Tensor:
         """Return the latents (B, n, d) that the predictions of horizon k are of."""
-        return self.latents[:, self.anchors[k] + k]
+        return self.latents[:, self.targets[k]]
 
     def both_items(self) -> tuple[Tensor, Tensor]:
         """Return the item embeddings of both views, of a loss that compares items."""
@@ -83,7 +90,8 @@ class MultiModalCPC(nn.Module):
             {m: AudioFeatures(config.audio) if m == "audio" else ImageFeatures(config.image) for m in modalities}
         )
         self.encoders = nn.ModuleDict({m: LatentEncoder(m, config) for m in modalities})
-        self.gru = nn.GRU(context.latent_dim, context.hidden_dim, context.layers, batch_first=True)
+        self.first_targets = {m: config.first_target(m) for m in modalities}
+        self.gru = ContextNetwork(config)
         ahead: dict[str, set[int]] = {}
         for m, horizons in self.horizons.items():
             ahead.setdefault(m if context.predictors_per_modality else "shared", set()).update(horizons)
@@ -181,27 +189,32 @@ class MultiModalCPC(nn.Module):
             if same is not None:
                 encoding.view_latents = split.pop(0).latents
             if other is not None:
-                encoding.view_item = self.heads[modality](whole_summary(split.pop(0), self.gru))
+                encoding.view_item = self.heads[modality](self._whole_summary(modality, split.pop(0)))
             encodings[modality] = encoding
         return encodings
 
     def _encoding(self, modality: Modality, encoded: Encoded) -> Encoding:
         latents = encoded.latents
-        contexts, _ = self.gru(latents)
+        orders, states = reading = self.gru.read(modality, latents)
+        contexts = reading.contexts()
         predictors: nn.Module = self.predictors[modality if modality in self.predictors else "shared"]
         length = latents.shape[1]
         anchors: dict[int, Tensor] = {}
+        targets: dict[int, Tensor] = {}
         predictions: dict[int, Tensor] = {}
         for k in (k for k in self.horizons[modality] if k < length):
-            chosen = contexts[:, : length - k]
-            anchors[k] = torch.arange(length - k, device=latents.device)
+            read, chosen = torch.arange(length - k, device=latents.device), states[:, :, : length - k]
             if modality == "image" and not self._wrap:
-                anchors[k] = self.get_buffer(f"image_anchors_{k}")
-                chosen = contexts[:, anchors[k]]
-            predictions[k] = predictors.get_submodule(str(k))(chosen)
+                read = self.get_buffer(f"image_anchors_{k}")
+                chosen = states[:, :, read]
+            anchors[k], targets[k] = orders[:, read].flatten(), orders[:, read + k].flatten()
+            predictions[k] = predictors.get_submodule(str(k))(chosen.transpose(0, 1).flatten(1, 2))
         whole = summary(contexts.transpose(1, 2).float()) if encoded.summary is None else encoded.summary
         item = self.heads[modality](whole) if modality in self.heads else None
-        return Encoding(latents, contexts, anchors, predictions, whole, encoded.first, item)
+        return Encoding(latents, contexts, orders, anchors, targets, predictions, whole, encoded.first, item)
+
+    def _whole_summary(self, modality: Modality, encoded: Encoded) -> Tensor:
+        return whole_summary(encoded, lambda latents: self.gru.read(modality, latents).contexts())
 
     def weights(self) -> dict[str, Tensor]:
         """The tensors to store: parameters and buffers, without the mel filters, which follow from the settings."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class Encoded(NamedTuple):
@@ -37,9 +38,12 @@ def summary(values: Tensor) -> Tensor:
     return torch.cat([values.mean(2), values.amax(2), values.std(2, correction=0)], 1)
 
 
-def whole_summary(encoded: Encoded, context_network: nn.Module) -> Tensor:
-    """Return the summary of what an encoder made, or of its contexts (B, T, h) where it has no maps, (B, s)."""
+def whole_summary(encoded: Encoded, contexts: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return the summary of what an encoder made, or of its contexts where it has no maps, (B, s).
+
+    Args:
+        contexts: latents (B, T, d) to contexts (B, T, h).
+    """
     if encoded.summary is not None:
         return encoded.summary
-    contexts, _ = context_network(encoded.latents)
-    return summary(contexts.transpose(1, 2).float())
+    return summary(contexts(encoded.latents).transpose(1, 2).float())

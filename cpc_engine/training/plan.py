@@ -129,8 +129,9 @@ def plan(config: RunConfig, device: str = "cpu", items: int | None = None) -> li
     plans = []
     for modality, length in lengths.items():
         horizons = tuple(k for k in config.horizons(modality) if k < length)
-        futures = length - min(horizons, default=length)
+        futures = length - config.first_target(modality) if horizons else 0
         anchors = batch * sum(len(config.image.anchors(k)) if modality == "image" else length - k for k in horizons)
+        anchors *= config.reading_orders(modality)
         if config.loss.global_weight and horizons:
             anchors += batch * futures
         shape = StepShape(batch, length, futures, sum(n for m, n in lengths.items() if m != modality))

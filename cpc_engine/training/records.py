@@ -102,9 +102,9 @@ def loss_record(
     )
 
 
-def prediction_record(result: InfoNCE, encoding: Encoding, queued: int) -> ModalityRecord:
+def prediction_record(result: InfoNCE, encoding: Encoding, per_item: int, queued: int) -> ModalityRecord:
     """Return the record of the prediction of later positions, with a loss for each horizon."""
-    first, horizons, begin = min(encoding.predictions), {}, 0
+    horizons, begin = {}, 0
     for k, vectors in encoding.predictions.items():
         count = vectors.shape[0] * vectors.shape[1]
         horizons[str(k)] = result.losses[begin : begin + count].mean().item()
@@ -112,7 +112,7 @@ def prediction_record(result: InfoNCE, encoding: Encoding, queued: int) -> Modal
     loss = sum(horizons.values()) / len(horizons)
     if begin < len(result.losses):
         horizons["global"] = result.losses[begin:].mean().item()
-    return loss_record(result, encoding.latents.shape[1] - first, queued, loss, horizons)
+    return loss_record(result, per_item, queued, loss, horizons)
 
 
 def _plain(value: Any) -> Any:

@@ -224,7 +224,10 @@ class Trainer:
             self.seconds += time.perf_counter() - began
             return None
         modalities: dict[str, ModalityRecord] = {
-            m: prediction_record(results[m], encodings[m], queued[m]) for m in results
+            m: prediction_record(
+                results[m], encodings[m], encodings[m].latents.shape[1] - self.model.first_targets[m], queued[m]
+            )
+            for m in results
         }
         values = (loss.item(), norm.item(), 0.0 if pair is None else pair.item(), 1.0 / scale.item())
         self.seconds += time.perf_counter() - began

@@ -42,6 +42,7 @@ CHOICES: list[list[Changes]] = [
     [{}, {"loss.global_weight": 0.5}],
     [{}, {"loss.learnable_temperature": True, "loss.temperature": 0.3}],
     [{}, {"context.horizons": [1]}, {"context.horizons": [2, 5], "context.predictors_per_modality": False}],
+    [{}, {"context.orders": "both_ways"}, {"context.orders": "four_ways"}],
     [{f"{m}.encoder": value for m in ("audio", "image")} for value in ("patches", "convnet")]
     + [{"audio.encoder": "residual", "image.encoder": "residual", "audio.directions": 8, "image.directions": 8}],
     [{"optimizer.batch_size": size} for size in (3, 7, 8, 11)],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from cpc_engine.terms import ITEM_NOUNS
+from cpc_engine.terms import ITEM_NOUNS, READING_ORDERS
 
 from ..components.scatter import choice, clicked, light, scatter
 from ..drawing.map_figure import class_figure, lit_traces
@@ -163,6 +163,12 @@ def _map(run: str, stored: RunMap, item: int) -> None:
     light(f"negatives-map-{run}", lit_traces(layout[[item]], ["anchor"]))
 
 
+def _reading(frozen: Frozen, anchor: int) -> str:
+    """The order in which the anchor's context was read, where it is not the first one."""
+    read = frozen.read(anchor)
+    return f", read {READING_ORDERS[read.order]}" if read and read.order else ""
+
+
 def _piece(frozen: Frozen, row: int, place: st.delta_generator.DeltaGenerator) -> int:
     """Which of an item's anchors: the one with the middle position unless the reader picks another."""
     anchors = frozen.anchors_of(row)
@@ -175,7 +181,7 @@ def _piece(frozen: Frozen, row: int, place: st.delta_generator.DeltaGenerator) -
             "Piece",
             nearest,
             len(nearest) // 2,
-            format_func=lambda i: f"predicts piece {int(positions[i]) + 1}",
+            format_func=lambda i: f"predicts piece {int(positions[i]) + 1}{_reading(frozen, i)}",
             key=f"negatives-piece-{frozen.term}-{frozen.modality}-{len(nearest)}",
             width=170,
             help="Which of the item's pieces (time frames, or cells of the picture) the anchor predicts.",

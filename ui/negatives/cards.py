@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from cpc_engine.terms import MODALITIES, Modality
+from cpc_engine.terms import MODALITIES, READING_ORDERS, Modality
 
 from ..shell.errors import literal
 from .lineup_figures import source_label
@@ -38,8 +38,12 @@ def show_anchor_card(chosen: Chosen, lineup: Lineup) -> None:
     elif lineup.part == "global":
         what = f"A summary of this item. Its positive: piece {lineup.position + 1} of it."
     else:
+        read = frozen.read(lineup.anchor)
+        assert read is not None
         begin = lineup.position + 1 - int(lineup.part)
         heard = f"its pieces up to {begin}" if begin > 1 else "its first piece"
+        if read.order:
+            heard = f"{read.count} of its pieces, read {READING_ORDERS[read.order]}"
         what = f"From {heard}, a prediction of piece {lineup.position + 1}: the positive."
     st.markdown(
         f"{what} Similarity to the positive **{lineup.similarity:.2f}**, p₊ **{lineup.positive:.2%}**, loss "

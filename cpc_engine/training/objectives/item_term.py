@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from ...config import RunConfig, SamplerConfig
 from ...model import Encoding, MultiModalCPC
+from ...model.context import ContextNetwork
 from ...model.encoded import Encoded, whole_summary
 from ...negatives.infonce import InfoNCE
 from ...negatives.sampler import HybridSampler, keys_of
@@ -177,7 +178,11 @@ class ItemTerm:
         """Item embeddings from the layers that make the keys."""
         layers = self._layers() if self.slow is None else self.slow
         head = layers["heads"].get_submodule(modality)
-        result: Tensor = head(whole_summary(encoded, layers["gru"]))
+        context_network = layers["gru"]
+        assert isinstance(context_network, ContextNetwork)
+        result: Tensor = head(
+            whole_summary(encoded, lambda latents: context_network.read(modality, latents).contexts())
+        )
         return result
 
     def keys_of(self, modality: Modality, embeddings: Tensor, origin: Origin) -> Keys:

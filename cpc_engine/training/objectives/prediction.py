@@ -97,14 +97,14 @@ class PredictionTerm:
     ) -> LossInputs:
         """Gather what the loss of one modality is computed from.
 
-        All horizons share one set of in-batch candidates, the keys from the smallest horizon on.
+        All horizons and reading orders share one set of in-batch candidates, the keys that some anchor predicts.
 
         Args:
             keys: of the batch by modality.
             shuffled: what the encoder made of shuffled input, where the sampler asks for it.
             scale: scalar 1/τ.
         """
-        first = min(encoding.predictions)
+        first = self.model.first_targets[modality]
         futures = keys[modality].futures(first)
         batch, length, device = len(origin.labels), futures.length, futures.ids.device
         anchors, positives, weights, names = [], [], [], []
@@ -131,7 +131,7 @@ class PredictionTerm:
     def enqueue(self, keys: dict[Modality, Keys], step: int) -> None:
         """Add the positives of a step to the queues."""
         for modality, sampler in self.samplers.items():
-            sampler.enqueue(keys[modality].futures(min(self.model.horizons[modality])), step)
+            sampler.enqueue(keys[modality].futures(self.model.first_targets[modality]), step)
 
     @property
     def _cosine(self) -> bool:
@@ -150,10 +150,10 @@ class PredictionTerm:
         found: list[tuple[str, Tensor, Tensor, float]] = []
         loss, horizons = self.loss_config, len(encoding.predictions)
         for k, vectors in encoding.predictions.items():
-            found.append((str(k), vectors, encoding.anchors[k] + k, loss.prediction_weight / horizons))
+            found.append((str(k), vectors, encoding.targets[k], loss.prediction_weight / horizons))
         if loss.global_weight > 0:
             length, device = encoding.latents.shape[1], encoding.latents.device
-            positions = torch.arange(min(encoding.predictions), length, device=device)
+            positions = torch.arange(self.model.first_targets[modality], length, device=device)
             summaries: Tensor = self.model.globals[modality](encoding.summary)
             found.append(("global", summaries[:, None].expand(-1, len(positions), -1), positions, loss.global_weight))
         return found

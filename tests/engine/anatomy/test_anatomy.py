@@ -48,6 +48,7 @@ RUNS: dict[str, dict[str, object]] = {
         "sampler__class_prior": 0.1,
         "sampler__detach_synthetic": True,
     },
+    "orders": {**EVERYTHING, "context__orders": "four_ways", "sampler__queue_per_item": 2},
     "items": {"sampler__queue_size": 40, "sampler__perturbed": True, "loss__item_weight": 1.0},
 }
 
@@ -227,6 +228,25 @@ def test_an_item_can_be_put_into_the_batch(folders: dict[str, RunFolder]) -> Non
             int(frozen.positions[i]) - int(part) == int(frozen.positions[anchors[0]]) - 1 for part, i in beside.items()
         )
         assert len(beside) == 3
+
+
+def test_anchors_of_several_reading_orders_are_told_apart(folders: dict[str, RunFolder]) -> None:
+    for frozen in frozen_of(folders["orders"]):
+        encoding = frozen.batch.forward.encodings[frozen.modality]
+        item = int(frozen.items[0])
+        found = set()
+        for anchor in frozen.anchors_of(item):
+            read = frozen.read(anchor)
+            assert read is not None
+            order = encoding.orders[read.order].tolist()
+            at = order.index(read.last)
+            assert read.count == at + 1
+            assert order[at + int(frozen.parts[anchor])] == int(frozen.positions[anchor])
+            assert frozen.beside(anchor)[frozen.parts[anchor]] == anchor
+            assert {frozen.read(i) for i in frozen.beside(anchor).values()} == {read}
+            found.add((read, frozen.parts[anchor]))
+        assert len(found) == len(frozen.anchors_of(item)), "no two anchors predict the same from the same"
+        assert {read.order for read, _ in found} == set(range(len(encoding.orders)))
 
 
 def test_a_run_without_a_checkpoint_gets_its_queue_filled_again(folders: dict[str, RunFolder], tmp_path: Path) -> None:

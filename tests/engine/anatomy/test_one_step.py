@@ -72,13 +72,21 @@ def check_stages(frozen: Frozen, found: OneStep) -> None:
     with torch.no_grad():
         encoding = model({frozen.modality: found.input.values[None]})[frozen.modality]
     torch.testing.assert_close(found.latents.values, encoding.latents[0], rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(found.contexts.values, encoding.contexts[0], rtol=1e-4, atol=1e-4)
+    contexts = encoding.contexts[0]
+    if found.read is not None and len(encoding.orders) > 1:
+        order = encoding.orders[found.read.order]
+        contexts = torch.empty_like(contexts)
+        contexts[order] = model.gru(encoding.latents[:, order])[0][0].detach()
+    torch.testing.assert_close(found.contexts.values, contexts, rtol=1e-4, atol=1e-4)
     assert found.latents.shape[1:] == tuple(encoding.latents.shape[1:])
     if lineup.part.isdigit():
         k = int(lineup.part)
-        assert found.begin is not None
-        assert found.target == found.begin + k
-        at = encoding.anchors[k].tolist().index(found.begin)
+        read = found.read
+        assert read is not None
+        places = zip(encoding.anchors[k].tolist(), encoding.targets[k].tolist(), strict=True)
+        per_order = len(encoding.anchors[k]) // len(encoding.orders)
+        at = list(places).index((read.last, found.target), read.order * per_order)
+        assert at < (read.order + 1) * per_order
         own = encoding.predictions[k][0, at]
         assert found.prediction.shape[1:] == tuple(encoding.predictions[k].shape[1:])
         if not opened.config.context.other_view and opened.trainer.ema is None:
@@ -158,6 +166,7 @@ def configurations(draw: st.DrawFn) -> RunConfig:
         "loss__pair_positives": draw(st.sampled_from(["pair", "class"])),
         "loss__variance_weight": draw(st.sampled_from([0.0, 0.2])),
         "context__other_view": draw(st.booleans()),
+        "context__orders": draw(st.sampled_from(["forward", "both_ways", "four_ways"])),
         "optimizer__steps": 2,
         "optimizer__batch_size": 8,
         "run__precision": "32-true",

@@ -32,7 +32,9 @@ def encoded(items: int, modalities: tuple[Modality, ...] = ("audio",)) -> dict[M
         encoding = Encoding(
             latents=torch.randn(items, 3, 40, generator=draw),
             contexts=torch.randn(items, 3, 40, generator=draw),
+            orders=torch.arange(3)[None],
             anchors={1: torch.arange(2)},
+            targets={1: torch.arange(1, 3)},
             predictions={1: torch.randn(items, 2, 40, generator=draw)},
             summary=torch.zeros(items, 1),
         )

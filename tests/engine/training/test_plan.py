@@ -42,6 +42,7 @@ EVERYTHING = {
         ("tones_bars", {}),
         ("reference_tones_bars", {"image.grid": 4}),
         ("keypad", {"context.horizons": [2, 5, 900]}),
+        ("keypad", {"context.orders": "four_ways"}),
         ("tones", {"sampler.cross_modal": False}),
     ],
 )
@@ -66,7 +67,7 @@ def test_the_plan_describes_the_actual_step(preset: str, more: dict[str, object]
             modality
         ].predictions.values()
         assert planned.anchors == sum(vectors.shape[0] * vectors.shape[1] for vectors in predictions)
-        assert actual.latents_per_item == planned.length - min(planned.horizons)
+        assert actual.latents_per_item == planned.length - config.first_target(modality)
         enqueued = min(3, actual.latents_per_item) * 6
         assert planned.queue_steps == pytest.approx(300 / enqueued)
 

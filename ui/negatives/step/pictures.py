@@ -43,8 +43,8 @@ def predict(step: OneStep) -> str:
     prediction, positive = step.prediction.values
     products = prediction * positive
     rows = [("prediction", prediction), ("positive", positive), ("their products", products)]
-    if step.begin is not None:
-        rows.insert(0, (f"context {step.begin + 1}", step.contexts.values[step.begin]))
+    if step.read is not None:
+        rows.insert(0, (f"context {step.read.last + 1}", step.contexts.values[step.read.last]))
     lines = [
         _row(name, "", f'<img class="strip show" style="--i:{i}" alt="" src="{signed_image(strip(vector))}">', "")
         for i, (name, vector) in enumerate(rows)
@@ -170,7 +170,7 @@ def small(step: OneStep) -> list[str]:
 
 
 def _marked(step: OneStep) -> list[tuple[str, int]]:
-    found = [("begin", step.begin), ("target", step.target)]
+    found = [("begin", None if step.read is None else step.read.last), ("target", step.target)]
     return [(kind, at) for kind, at in found if at is not None]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cpc_engine.terms import READING_ORDERS
+
 from ..lineup_figures import source_label
 
 if TYPE_CHECKING:
@@ -138,15 +140,17 @@ def _encode(step: OneStep, config: RunConfig, modality: Modality) -> str:
 
 def _context(step: OneStep) -> str:
     size = step.contexts.values.shape[1]
-    if step.begin is None:
+    if step.read is None:
         return (
             f"The GRU reads the latents in their order and has {size} numbers after each. This loss is about the whole "
             "item: it reads a summary of all positions, of the contexts or of the encoder's own maps."
         )
-    read = f"latents 1 to {step.begin + 1}" if step.begin else "latent 1"
+    words = f"latents 1 to {step.read.last + 1}" if step.read.last else "latent 1"
+    if step.read.order:
+        words = f"{step.read.count} of them"
     return (
-        f"The GRU reads the latents in their order. Its {size} numbers after {read} (solid frame) are the context. "
-        f"It has not seen latent {_target(step)} (dashed frame), which is to be predicted."
+        f"The GRU reads the latents {READING_ORDERS[step.read.order]}. Its {size} numbers after {words} (solid frame) "
+        f"are the context. It has not seen latent {_target(step)} (dashed frame), which is to be predicted."
     )
 
 

@@ -21,7 +21,7 @@ from tests.support.tiny_data import TINY
 
 def encodings(first: torch.Tensor, second: torch.Tensor) -> dict[Modality, Encoding]:
     none = torch.zeros(0)
-    return {"image": Encoding(none, none, {}, {}, none, item=first, view_item=second)}
+    return {"image": Encoding(none, none, none, {}, {}, {}, none, item=first, view_item=second)}
 
 
 def term(**changes: object) -> ItemTerm:

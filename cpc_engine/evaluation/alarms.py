@@ -8,12 +8,14 @@ from typing import Any
 
 from ..config import RunConfig
 from ..sources import SOURCES
+from ..training.plan import NEAR_COPY, perturbed_cosine
 
 COLLAPSED = 0.3  # spread of the latents; 1 is an evenly covered sphere, a healthy run stays above 0.5
 DEAD_SHARE = 0.01  # of the gradient
 DEAD_STEPS = 20  # consecutive records below DEAD_SHARE before a source counts as dead
 FALSE_SHARE = 0.5  # of a source's gradient share, beyond what chance gives, from candidates of the anchor's class
 FALSE_WEIGHT = 0.1  # gradient share from which on a source's false negatives matter
+DRIFTED = 0.3  # cosine of queued latents to the same encoded again; augmentation alone leaves about 0.5 to 0.7
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Alarm:
     """One warning.
 
     Attributes:
-        kind: "collapse", "dead_source", "no_gradient", "queue_depth", "false_negatives", or "diverged".
+        kind: "collapse", "dead_source", "no_gradient", "queue_depth", "drift", "noise", "false_negatives", or "diverged".
         where: the modality, followed by the source where one is meant; empty for a warning about the whole run.
         message: what is wrong. advice: what to do about it that was not done yet.
         changes: settings that follow the advice, {"section.setting": value}; empty where it takes a decision.
@@ -77,6 +79,12 @@ def alarms(records: Sequence[dict[str, Any]], train_items: int, config: RunConfi
                     {"sampler.queue_size": latents // 2},
                 )
             )
+        drift = geometry.get(f"{modality}.queue_drift", geometry.get("queue_drift"))
+        if drift is not None and drift < DRIFTED and "queue" in part["sources"]:
+            raised.append(_drift(modality, drift, config))
+        cosine = perturbed_cosine(config)
+        if "perturbed" in part["sources"] and cosine is not None and cosine > NEAR_COPY:
+            raised.append(_noise(modality, cosine))
         raised += [
             _false(modality, name, *found, config)
             for name in part["sources"]
@@ -95,6 +103,33 @@ def _collapse(modality: str, spread: float, queue: bool, config: RunConfig) -> A
         f"The {modality} latents have collapsed: their spread is {spread:.2f} (an even sphere has 1).",
         _either([*ways, "lower the learning rate"]),
         {"sampler.key_momentum": 0.98} if slow and queue else {},
+    )
+
+
+def _drift(modality: str, drift: float, config: RunConfig) -> Alarm:
+    slow = config.sampler.key_momentum == 0
+    return Alarm(
+        "drift",
+        modality,
+        f"The {modality} queue is out of date: cosine {drift:.2f} to the same latents encoded again.",
+        _either(
+            [
+                "use a momentum encoder (sampler.key_momentum 0.98)" if slow else "raise sampler.key_momentum",
+                "make the queue smaller",
+                "lower the learning rate",
+            ]
+        ),
+        {"sampler.key_momentum": 0.98} if slow else {},
+    )
+
+
+def _noise(modality: str, cosine: float) -> Alarm:
+    return Alarm(
+        "noise",
+        f"{modality} perturbed",
+        f"Perturbed negatives of {modality} are copies of positives: noise leaves them a cosine of {cosine:.3f}.",
+        "Make noise larger (sampler.sigma).",
+        {"sampler.sigma": 0.3},
     )
 
 

@@ -36,6 +36,26 @@ def test_collapse_divergence_and_queue_as_large_as_the_data() -> None:
     assert kinds([record(queue=39)]) == set()
 
 
+def test_noise_that_leaves_copies_and_a_queue_that_has_drifted() -> None:
+    def found(config: dict[str, Any], drift: float = 0.6, queue: bool = True) -> list[tuple[str, str, dict[str, Any]]]:
+        some = record()
+        some["geometry"]["queue_drift"] = drift
+        if queue:
+            some["modalities"]["audio"]["sources"]["queue"] = source(0.2)
+        raised = alarms([some], 10, RunConfig().replace({"sampler.perturbed": True, **config}))
+        return [(alarm.kind, alarm.where, alarm.changes) for alarm in raised]
+
+    assert found({"sampler.sigma": 0.3}) == []
+    copies = ("noise", "audio perturbed", {"sampler.sigma": 0.3})
+    assert found({"sampler.sigma": 0.04}) == [copies], "1/√(1 + 64 · 0.04²) = 0.952"
+    assert found({"sampler.sigma": 0.05}) == [], "0.928"
+    drifted = ("drift", "audio", {"sampler.key_momentum": 0.98})
+    assert found({}, drift=0.29) == [drifted]
+    assert found({}, drift=0.31) == []
+    assert found({"sampler.key_momentum": 0.9}, drift=0.29) == [("drift", "audio", {})]
+    assert found({}, drift=0.29, queue=False) == [], "the queue was switched off on the way"
+
+
 def test_source_is_dead_only_after_enough_records() -> None:
     assert kinds([record(share=0.001)] * DEAD_STEPS) == {"dead_source"}
     assert kinds([record(share=0.001)] * (DEAD_STEPS - 1)) == set()

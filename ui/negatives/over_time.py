@@ -32,14 +32,18 @@ AGES = (
 )
 
 
-def show_over_time(chosen: Chosen, steps: Sequence[int]) -> None:
-    """Charts of the loss that is looked at: of what was recorded, and of the steps that the run keeps weights of."""
+def show_over_time(chosen: Chosen, steps: Sequence[int], first: st.delta_generator.DeltaGenerator) -> None:
+    """Charts of the loss that is looked at: of what was recorded, and of the steps that the run keeps weights of.
+
+    Args:
+        first: where the chart is drawn that the address asks to see, such as one that proves an alarm.
+    """
     folder, (term, modality) = open_run(chosen.run).folder, chosen.which
     records = folder.records()
     parts = parts_of(records, modality, term)
     st.header("Over time", anchor="over-time")
     config, key = chosen.frozen.opened.config, f"{chosen.run}-{term}-{modality}"
-    charts: list[Callable[[], None]] = []
+    charts: dict[str, Callable[[], None]] = {}
     if parts:
         near, false = similarity_figure(parts), false_figure(parts)
         meaning = (
@@ -47,22 +51,26 @@ def show_over_time(chosen: Chosen, steps: Sequence[int]) -> None:
             "source pushes apart what belongs together."
         )
         hard = "Band: one standard deviation. Hard negatives lie near the positives."
-        charts.append(lambda: chart(near, f"similarity-{key}", meaning=hard))
-        charts.append(lambda: chart(false, f"false-{key}", meaning=meaning, definition=define("false_negative")))
+        charts["similarity"] = lambda: chart(near, f"similarity-{key}", meaning=hard)
+        charts["false"] = lambda: chart(false, f"false-{key}", meaning=meaning, definition=define("false_negative"))
     if term == "prediction":
         if (drift := staleness_figure(records, modality)) is not None:
             words = "Queued latents against the same encoded again. A fall: they are of an encoder that has changed."
-            charts.append(lambda: chart(drift, f"stale-{key}", meaning=words))
+            charts["stale"] = lambda: chart(drift, f"stale-{key}", meaning=words)
         if (found := stale(chosen.opening, modality)) is not None:
             ages = age_figure(found, chosen.frozen.opened.step)
             older = "Median and 5th to 95th percentile: older latents are of an older encoder."
-            charts.append(lambda: chart(ages, f"ages-{key}", meaning=older, definition=AGES))
+            charts["ages"] = lambda: chart(ages, f"ages-{key}", meaning=older, definition=AGES)
     if config.sampler.perturbed:
         dim = config.context.item_dim if term == "item" else config.context.latent_dim
         noise = f"Near 1 the negatives are the positive itself. Expected: 1/√(1 + dσ²), d = {dim}."
         safety = safety_figure(dim, config.sampler.sigma)
-        charts.append(lambda: chart(safety, f"safety-{key}", meaning=noise))
-    _in_pairs(charts)
+        charts["safety"] = lambda: chart(safety, f"safety-{key}", meaning=noise)
+    asked = charts.pop(st.query_params.get("see", ""), None)
+    if asked:
+        with first:
+            asked()
+    _in_pairs(list(charts.values()))
     _show_ridges(chosen, steps, key)
 
 

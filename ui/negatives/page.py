@@ -80,6 +80,8 @@ def _choose_run() -> str | None:
     index = ids.index(chosen) if chosen else 0
     run = st.selectbox("Run", ids, index, format_func=names.__getitem__, key="negatives-run", width=240)
     st.query_params["run"] = run
+    if run != chosen:  # what was to be seen was of another run
+        st.query_params.pop("see", None)
     return str(run)
 
 
@@ -116,8 +118,9 @@ def _show_run(run: str, controls: st.delta_generator.DeltaGenerator, slowly: boo
     if slowly:
         show_step(chosen)
         return
+    first = st.container(key="seen-first")
     show_anchor(chosen, steps)
-    show_over_time(chosen, steps)
+    show_over_time(chosen, steps, first)
 
 
 def _kept_steps(run: str, now: int) -> list[int]:

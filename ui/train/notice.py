@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from cpc_engine.execution.progress import RunProgress
 
 TRAINS = "Switches and sliders that are not gray act from the next step on, and are marked on all charts."
-ABOUT_NEGATIVES = ("false_negatives", "dead_source", "queue_depth", "no_gradient")
+# The chart of the Negatives page that proves an alarm; empty: the page itself does. The others are proved by charts here.
+PROOFS = {
+    "collapse": "similarity",
+    "dead_source": "similarity",
+    "false_negatives": "false",
+    "queue_depth": "ages",
+    "drift": "stale",
+    "noise": "safety",
+    "no_gradient": "",
+}
 ENDED = "Turn a switch or a slider and press Start: the next run begins with these settings."
 
 
@@ -39,15 +48,15 @@ def show_notice(progress: RunProgress, run: Run) -> None:
             _line("gray", "info", sentence(lines[0]))
         else:
             _line("gray", "tune", ENDED)
-        if any(alarm.kind in ABOUT_NEGATIVES for alarm in raised) and run.folder.has("weights"):
-            address = {"run": run.id}
-            st.page_link("pages/negatives.py", label="See it", icon=":material/compress:", query_params=address)
+        if raised:
+            _proof(raised[0], run)
         for changes in _fixes(raised, run)[:1]:
             _fix(run, changes, progress)
         if len(raised) + len(lines) > 1 or (progress.message and raised):
             with st.popover("All notices", icon=":material/list:", type="tertiary", key="notices"):
                 for alarm in raised:
                     st.warning(f"**{alarm.message}** {alarm.advice}", icon=":material/warning:")
+                    _proof(alarm, run)
                 for line in lines:
                     st.caption(sentence(line))
 
@@ -55,6 +64,16 @@ def show_notice(progress: RunProgress, run: Run) -> None:
 def _line(color: str, icon: str, text: str) -> None:
     mark = f":{color}[:material/{icon}:] " if color != "gray" else f":material/{icon}: "
     st.markdown(f"{mark}{text}", width="stretch")
+
+
+def _proof(alarm: Alarm, run: Run) -> None:
+    """A link to the picture that proves an alarm, where the run has weights to draw it from."""
+    if alarm.kind not in PROOFS or not run.folder.has("weights"):
+        return
+    address = {"run": run.id, "loss": f"prediction-{alarm.where.partition(' ')[0]}"}
+    address |= {"see": PROOFS[alarm.kind]} if PROOFS[alarm.kind] else {}
+    address |= {"anchor": "false_share"} if alarm.kind == "false_negatives" else {}
+    st.page_link("pages/negatives.py", label="See it", icon=":material/compress:", query_params=address)
 
 
 def _alarms(progress: RunProgress, run: Run) -> list[Alarm]:

@@ -114,6 +114,19 @@ def test_a_run_of_ones_own_folder_and_its_data_moved_away(page: Page, photograph
     assert "pull hardest" in sound(moved)
 
 
+def test_a_chart_that_the_address_asks_for_comes_first(page: Page, run: Path) -> None:
+    def order(test: AppTest) -> list[str]:
+        assert not test.exception
+        captions = [one.value for one in test.caption]
+        return [one for one in captions if one.startswith(("Ruler:", "Part of each source's", "Band:"))]
+
+    ruler, band, false = order(page(NEGATIVES, run=run.name))
+    assert order(page(NEGATIVES, run=run.name, see="false")) == [false, ruler, band]
+    asked = page(NEGATIVES, run=run.name, see="similarity")
+    assert order(asked) == [band, ruler, false]
+    assert order(page(NEGATIVES, run=run.name, see="nothing")) == [ruler, band, false]
+
+
 def test_a_run_without_weights_is_told(page: Page, run: Path) -> None:
     other = Path(shutil.copytree(run, run.with_name("other")))
     (other / "weights.safetensors").unlink()

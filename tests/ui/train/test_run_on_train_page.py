@@ -92,6 +92,19 @@ def test_one_click_trains_again_with_what_an_alarm_advises(runs: Path, finished:
     assert new.name in test.query_params["run"]
 
 
+def test_an_alarm_leads_to_the_chart_that_proves_it(runs: Path, finished: Path) -> None:
+    folder = collapsed(finished, runs)
+    asked = dict(links(open_page("pages/train.py", run=folder.id))["See it"])
+    assert asked == {"run": folder.id, "see": "similarity", "loss": "prediction-audio"}
+    folder.save_json("config", folder.config().replace({"sampler.perturbed": True, "sampler.sigma": 0.01}).to_dict())
+    rows = [record | {"geometry": {"spread": 0.9}} for record in folder.records()]
+    for row in rows:
+        row["modalities"]["audio"]["sources"]["perturbed"] = row["modalities"]["audio"]["sources"]["in_batch"]
+    (folder.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = dict(links(open_page("pages/train.py", run=folder.id))["See it"])
+    assert asked == {"run": folder.id, "see": "safety", "loss": "prediction-audio"}
+
+
 def test_what_a_run_has_already_is_not_advised(runs: Path, finished: Path) -> None:
     folder = collapsed(finished, runs)
     folder.save_json("config", folder.config().replace({"sampler.key_momentum": 0.98}).to_dict())

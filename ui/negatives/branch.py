@@ -24,9 +24,13 @@ PAIRS = (
 
 
 def fork_button(run: str, changes: Mapping[str, Any]) -> None:
-    """One click that trains forks and controls and compares them; nothing where the run keeps no checkpoint."""
+    """One click that trains forks and controls and compares them, or why there is none."""
     stored = open_run(run)
-    if not stored.folder.has_tensors("checkpoint") or not has_ended(stored.info.status):
+    if not has_ended(stored.info.status):
+        st.caption("A fork can begin when this run pauses or ends.")
+        return
+    if not stored.folder.has_tensors("checkpoint"):
+        st.caption("This run came without a checkpoint, so no fork can go on from it; a new run begins with step 1.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         count: int = st.segmented_control(

@@ -25,6 +25,12 @@ PULL = (
 )
 
 
+DUPLICATES = (
+    "Shuffled in the batch or in time, these are the in-batch negatives a second time: each counts twice, and nothing "
+    "new is learned from their order. Shuffling the input makes new ones."
+)
+
+
 def show_anchor_card(chosen: Chosen, lineup: Lineup) -> None:
     """What the anchor and its positive are: one item, of which one piece is predicted."""
     frozen, row = chosen.frozen, lineup.item
@@ -53,6 +59,8 @@ def show_anchor_card(chosen: Chosen, lineup: Lineup) -> None:
 
 def show_line_up(chosen: Chosen, lineup: Lineup, count: int) -> None:
     """The negatives with the largest shares of each source, the strongest source first."""
+    import torch
+
     for name, strip in sorted(lineup.strips.items(), key=lambda pair: -pair[1].total):
         best = strip.by_item(count)
         masked = int((~strip.counts).sum())
@@ -60,10 +68,13 @@ def show_line_up(chosen: Chosen, lineup: Lineup, count: int) -> None:
             f"{strip.total:.1%} of the gradient",
             f"pull {strip.pull:.3f}",
             f"{int(strip.counts.sum()):,} negatives",
+            f"{int((strip.closer & strip.counts).sum()):,} closer than the positive",
         ]
         facts += [f"{masked:,} masked"] if masked else []
         facts += ["stop-gradient: they are not pushed themselves"] if strip.detached else []
         st.markdown(f"**{source_label(name)}** · {' · '.join(facts)}", help=PULL)
+        if name == "shuffled" and torch.equal(strip.positions, lineup.strips["in_batch"].positions):
+            st.caption(DUPLICATES)
         if not best:
             st.caption("All of its candidates are masked for this anchor.")
             continue

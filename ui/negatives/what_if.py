@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 TAUS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0)
 SIGMAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
 QUEUES = (0, 64, 128, 256, 512, 1024, 2048, 4096)
+MIXTURES = (0, 64, 128, 256, 512, 1024)
 HARDNESS = (0.0, 0.25, 0.5, 1.0, 2.0)
+PRIORS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
+DEBIASING = "Share of the negatives taken to be false ones; their expected mass is subtracted."
 SHUFFLES = {"off": "off", "batch": "in the batch", "time": "in time", "input": "the input"}
 
 
@@ -48,6 +51,10 @@ def settings(chosen: Chosen) -> RunConfig:
         key=f"{prefix}-shuffled",
         help="In the batch and in time: the in-batch negatives a second time.",
     )
+    permutes = given["sampler.shuffled"] in ("batch", "time")  # the in-batch negatives, which then have to be there
+    in_batch = st.toggle("In-batch negatives", sampler.in_batch, key=f"{prefix}-sampler.in_batch", disabled=permutes)
+    given["sampler.in_batch"] = permutes or in_batch
+    slide("sampler.mixed", "Mixed (MoCHi)", MIXTURES, sampler.mixed)
     if len(chosen.frozen.opened.trainer.model.modalities) > 1:
         switch("sampler.cross_modal", "Cross-modal", sampler.cross_modal)
     if chosen.frozen.term == "prediction":
@@ -55,4 +62,5 @@ def settings(chosen: Chosen) -> RunConfig:
         given["sampler.mode"] = "exclude_positives" if masks else "reference"
         switch("sampler.same_item", "Negatives from the same item", sampler.same_item)
     slide("sampler.hardness", "Hardness β", HARDNESS, sampler.hardness)
+    slide("sampler.class_prior", "Debiasing τ⁺", PRIORS, sampler.class_prior, help=DEBIASING)
     return own.replace(given)

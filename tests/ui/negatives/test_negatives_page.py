@@ -97,6 +97,39 @@ def test_other_settings_follow_at_once_and_can_be_trained_with(page: Page, run: 
     assert "**Queue**" in sound(test)
 
 
+def test_every_source_and_debiasing_can_be_tried(page: Page, run: Path) -> None:
+    test = page(NEGATIVES, run=run.name)
+    assert "closer than the positive" in sound(test)
+    prefix = f"if-{run.name}-prediction-sampler"
+    test.selectbox(key=f"if-{run.name}-prediction-shuffled").set_value("batch").run()
+    assert any("the in-batch negatives a second time" in one.value for one in test.caption)
+    assert test.toggle(key=f"{prefix}.in_batch").disabled
+    test.selectbox(key=f"if-{run.name}-prediction-shuffled").set_value("input").run()
+    assert "**Shuffled**" in sound(test)
+    assert not any("a second time" in one.value for one in test.caption)
+    test.toggle(key=f"{prefix}.in_batch").set_value(False).run()
+    assert "**Shuffled negatives pull hardest on this anchor:** 100%" in sound(test)
+    test.select_slider(key=f"{prefix}.mixed").set_value(64).run()
+    assert "**Mixed (MoCHi)**" in sound(test)
+    test.select_slider(key=f"{prefix}.class_prior").set_value(0.1).run()
+    asked = links(test)["Train with these settings"]
+    assert {("set", "sampler.mixed=64"), ("set", "sampler.class_prior=0.1"), ("set", "sampler.in_batch=false")} <= {
+        (name, value.lower()) for name, value in asked
+    }
+    test.toggle(key=f"{prefix}.perturbed").set_value(False).run()
+    test.selectbox(key=f"if-{run.name}-prediction-shuffled").set_value("off").run()
+    test.select_slider(key=f"{prefix}.mixed").set_value(0).run()
+    assert "No source pulls on this anchor" in sound(test), "all are off"
+
+
+def test_why_there_is_no_fork_is_told(page: Page, run: Path) -> None:
+    (run / "checkpoint.safetensors").unlink()
+    test = page(NEGATIVES, run=run.name)
+    test.select_slider(key=f"if-{run.name}-prediction-loss.temperature").set_value(1.0).run()
+    assert any("without a checkpoint" in one.value for one in test.caption)
+    assert all(button.key != f"fork-{run.name}" for button in test.button)
+
+
 def test_a_run_of_ones_own_folder_and_its_data_moved_away(page: Page, photographs: RunFolder, tmp_path: Path) -> None:
     test = page(NEGATIVES, run=photographs.id)
     words = sound(test)

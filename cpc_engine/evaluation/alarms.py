@@ -23,7 +23,8 @@ class Alarm:
     """One warning.
 
     Attributes:
-        kind: "collapse", "dead_source", "no_gradient", "queue_depth", "drift", "noise", "false_negatives", or "diverged".
+        kind: "collapse", "dead_source", "no_gradient", "queue_depth", "drift", "noise", "false_negatives", or
+            "diverged".
         where: the modality, followed by the source where one is meant; empty for a warning about the whole run.
         message: what is wrong. advice: what to do about it that was not done yet.
         changes: settings that follow the advice, {"section.setting": value}; empty where it takes a decision.

@@ -186,8 +186,12 @@ def renewed(trainer: Trainer, modality: Modality, ids: Tensor) -> Tensor:
         (n, d) float32 latents.
     """
     items, positions = item_index(ids), ids & NO_POSITION
+    windows = modality == "audio" and trainer.data.train.lengths is not None
+    rows = torch.arange(len(items))
+    if not windows:  # latents of one item lie in a row in a queue: it is encoded once for all of them
+        items, rows = items.unique(return_inverse=True)
     split = trainer.data.train.take(items.cpu())
-    if modality == "audio" and split.lengths is not None:  # the window of each recording around the latent
+    if windows and split.lengths is not None:  # the window of each recording around the latent
         stride, length = latent_stride(trainer.config.audio), trainer.model.audio_features.length
         first = torch.minimum((positions - length // stride // 2).clamp(min=0), (split.lengths - length) // stride)
         split = cut(split, torch.arange(len(items), device=first.device), first * stride, length)
@@ -199,5 +203,5 @@ def renewed(trainer: Trainer, modality: Modality, ids: Tensor) -> Tensor:
     encoders.eval()  # with batch normalization it would learn from these items, and mix them
     latents = encoders[modality](trainer.model.features[modality](values)).latents
     encoders.train(was_training)
-    found: Tensor = latents[torch.arange(len(items)), positions].float()
+    found: Tensor = latents[rows, positions].float()
     return found

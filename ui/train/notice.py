@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cpc_engine.execution.progress import RunProgress
 
 TRAINS = "Switches and sliders that are not gray act from the next step on, and are marked on all charts."
-# The chart of the Negatives page that proves an alarm; empty: the page itself does. The others are proved by charts here.
+# The chart of the Negatives page that proves an alarm; empty: the page itself does.
 PROOFS = {
     "collapse": "similarity",
     "dead_source": "similarity",

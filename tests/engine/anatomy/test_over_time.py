@@ -12,6 +12,7 @@ from cpc_engine.anatomy.frozen import Batch
 from cpc_engine.anatomy.lineup import line_up
 from cpc_engine.anatomy.opened import Opened
 from cpc_engine.anatomy.over_time import BINS, distribution, staleness
+from cpc_engine.evaluation.metrics import renewed
 from cpc_engine.execution.execute import execute
 from cpc_engine.execution.weight_snapshots import kept_snapshots
 from cpc_engine.negatives.identity import NO_POSITION, item_index
@@ -104,6 +105,17 @@ def test_staleness_is_that_of_each_item_encoded_by_hand(folders: dict[str, RunFo
             cosine = float(F.cosine_similarity(latents[position], stored["vectors"][i], dim=0))
             assert float(found.cosines[i]) == pytest.approx(cosine, abs=1e-4)
             assert int(found.ages[i]) == opened.step - int(stored["steps"][i]) >= 1
+
+
+def test_an_item_of_which_several_latents_are_queued_is_encoded_once(folders: dict[str, RunFolder]) -> None:
+    opened = Opened(folders["cosine"])
+    ids = opened.samplers("prediction")["audio"].queue.state()["ids"][:64]
+    encoded: list[int] = []
+    encoders = opened.trainer.ema or opened.trainer.model.encoders
+    hook = encoders["audio"].register_forward_hook(lambda _, given, __: encoded.append(len(given[0])))
+    renewed(opened.trainer, "audio", ids)
+    hook.remove()
+    assert sum(encoded) == len(item_index(ids).unique()) < len(ids)
 
 
 def test_a_queue_that_is_not_stored_says_nothing_of_drift(folders: dict[str, RunFolder], tmp_path: Path) -> None:

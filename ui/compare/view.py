@@ -22,7 +22,8 @@ from ..drawing.csv_text import columns_csv
 from ..drawing.palette import series_style
 from ..drawing.text import plain_name
 from ..shell.errors import literal, plain_errors
-from ..shell.session import has_ended, has_map, manager
+from ..shell.names import names_of
+from ..shell.session import has_ended, has_map, manager, open_run
 from ..shell.status import duration, held, hold_switch, refresh_seconds
 from .curves import CURVES, Axis, Bundle, Seeds, curves_figure, run_curve
 from .data import records_of
@@ -158,9 +159,10 @@ def _curves(arms: Sequence[Arm], active: list[str], axis: Axis, seeds: Seeds, sm
         runs = [manager().progress_of(run) for run in active]
         if any(has_ended(run.status) for run in runs):
             st.rerun()  # a run has ended: its numbers count from now on
+        named = names_of(open_run(run.id).info for run in runs)
         for run in runs[:4]:
             left = f" · {duration(run.seconds_left)} left" if run.seconds_left else ""
-            text = literal(f"{run.name or run.id} · {run.step} of {run.steps} steps{left}")
+            text = literal(f"{named[run.id]} · {run.step} of {run.steps} steps{left}")
             st.progress(min(run.step / max(run.steps, 1), 1.0), text=text)
         if len(runs) > 4:
             st.caption(f"and {len(runs) - 4} more wait or train")
@@ -196,9 +198,10 @@ def _curves(arms: Sequence[Arm], active: list[str], axis: Axis, seeds: Seeds, sm
 
 def mapped(arms: Sequence[Arm]) -> dict[str, str]:
     """{run: name} of the runs that have a map, the first of each arm first."""
+    of_arms = titles(arms)
     names: dict[str, str] = {}
-    for arm in arms:
-        names |= {run.id: f"{arm.name} · seed {run.seed}" for run in arm.runs if has_map(run.id)}
+    for arm, title in zip(arms, of_arms, strict=True):
+        names |= {run.id: f"{title} · seed {run.seed}" for run in arm.runs if has_map(run.id)}
     first = [arm.runs[0].id for arm in arms if arm.runs[0].id in names]
     return {run: names[run] for run in [*first, *names]}
 

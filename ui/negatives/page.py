@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -15,10 +14,8 @@ from ..shell.compat import inside_app
 from ..shell.errors import plain_errors, sentence
 from ..shell.first_run import nothing_yet
 from ..shell.glossary import define
+from ..shell.names import names_of
 from ..shell.session import chosen_run, open_run, runs
-
-if TYPE_CHECKING:
-    from cpc_engine.storage.info import RunInfo
 
 VIEWS = {"anchor": "Its negatives", "step": "One step, slowly"}
 # Three lines for the answer on a wide screen, so that nothing below moves when it has one more or less.
@@ -76,15 +73,11 @@ def _choose_run() -> str | None:
     if chosen and chosen not in ids:
         st.info("This run has no weights yet: it keeps them when it pauses or ends.", icon=":material/hourglass_empty:")
         return None
-    names = {info.id: _label(info) for info in known}
+    names = names_of(known)
     index = ids.index(chosen) if chosen else 0
     run = st.selectbox("Run", ids, index, format_func=names.__getitem__, key="negatives-run", width=240)
     st.query_params["run"] = run
     return str(run)
-
-
-def _label(info: RunInfo) -> str:
-    return f"{info.name or info.id} · {info.data.get('name', info.status)}"
 
 
 def _show_run(run: str, controls: st.delta_generator.DeltaGenerator, slowly: bool) -> None:

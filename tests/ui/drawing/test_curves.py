@@ -19,8 +19,8 @@ def test_events_are_marked_with_a_few_words() -> None:
         {"step": 9, "kind": "pause"},
         {"step": 9, "kind": "unheard of"},
     ]
-    layout = curves.with_events(FIGURE, events)["layout"]
-    assert [note["text"] for note in layout["annotations"]] == ["temperature → 0.5", "paused"]
+    layout = curves.with_events(FIGURE, events, last=30)["layout"]
+    assert [note["text"] for note in layout["annotations"]] == ["τ 0.5", "paused"]
     assert [line["x0"] for line in layout["shapes"]] == [7, 9]
 
 

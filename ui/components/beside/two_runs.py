@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from cpc_engine.datasets import DATASETS
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.info import is_id
 
-from ...drawing.panels import Panel, alike, level, panels_figure, panels_of, panels_spoken
+from ...drawing.panel_stack import alike, level, panels_figure, panels_spoken
+from ...drawing.panels import Panel, panels_of
 from ...shell.address import split_ids
 from ...shell.errors import literal, plain_errors
+from ...shell.names import names_of
 from ...shell.session import has_ended, manager, open_run, root
 from ...shell.status import badge, held
 from ..live_chart import live_chart
@@ -42,7 +43,7 @@ def show_two(runs: list[str], shown: Sequence[str], above: Between, height: int 
     """Draw the runs; this part refreshes itself while one of them is active, and the page once when both have ended.
 
     Args:
-        shown: the panels of curves by key, see `drawing.panels`; the first has one range in both runs.
+        shown: the panels of curves by key, see `drawing.panels`; each has one range in both runs.
         above: draws what stands above both, given their progress and whether one is active.
         height: of the curves, in pixels.
     """
@@ -58,30 +59,29 @@ def _side_by_side(runs: list[str], shown: Sequence[str], above: Between, height:
         if was_active and not active:
             st.rerun()  # stop refreshing
         above(progress, active)
+        names = names_of(open_run(run.id).info for run in progress)
         panels = level([_panels(run, shown) for run in progress])
-        alike([of_run[0] for of_run in panels])
+        alike(panels)
         for column, run, of_run in zip(st.columns(len(runs), gap="medium"), progress, panels, strict=True):
             with column, plain_errors():
-                _run(run, of_run, height)
+                _run(run, names[run.id], of_run, height)
 
 
 def _panels(run: RunProgress, shown: Sequence[str]) -> list[Panel]:
-    names = DATASETS[open_run(run.id).config.data.dataset].modalities
-    found = [panel for panel in panels_of(run.records, names, shown) if panel.key.partition("-")[0] in shown]
+    config = open_run(run.id).config
+    found = [panel for panel in panels_of(run.records, config, shown) if panel.key.partition("-")[0] in shown]
     return sorted(found, key=lambda panel: shown.index(panel.key.partition("-")[0]))
 
 
-def _run(run: RunProgress, panels: list[Panel], height: int) -> None:
+def _run(run: RunProgress, name: str, panels: list[Panel], height: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"beside-{run.id}"):
-        st.page_link(
-            "pages/train.py", label=literal(run.name or run.id), icon=":material/tune:", query_params={"run": run.id}
-        )
+        st.page_link("pages/train.py", label=literal(name), icon=":material/tune:", query_params={"run": run.id})
         badge(run.status)
         phase = f" · {run.phase}" if run.phase else ""
         st.progress(min(run.step / max(run.steps, 1), 1.0), text=f"{run.step} of {run.steps} steps{phase}")
     figure = panels_figure(panels, run.steps, run.events, height)
     curves, place = st.columns([55, 45], gap="small")
     with curves:
-        live_chart(figure, key=f"loss-{run.id}", height=height, alt=panels_spoken(figure, run.name or run.id))
+        live_chart(figure, key=f"loss-{run.id}", height=height, alt=panels_spoken(figure, name))
     with place:
         show_map_of(run.id, ended=False, height=height - 90, reach=REACH)

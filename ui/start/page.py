@@ -54,6 +54,10 @@ def show() -> None:
     with plain_errors():
         _runs(lesson, picture)
     _presets()
+    if not lesson:
+        from ..components.live_chart import load_ahead
+
+        load_ahead()
 
 
 def _begin(label: str) -> None:

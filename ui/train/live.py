@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # What is left of a window below the menu, the status and the notice, so that all is in sight without scrolling.
 CHARTS = "clamp(34rem, calc(100vh - 11.6rem), 64rem)"
 MAP = "clamp(24rem, calc(100vh - 19rem), 60rem)"
-SOON = 1.0  # seconds between two looks while a run begins
+SOON = 0.5  # seconds between two looks while a run begins
 BEGINS = 15  # records; from then on drawing comes less often, since it takes processor time from training
 
 

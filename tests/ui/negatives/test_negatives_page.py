@@ -82,6 +82,42 @@ def test_an_item_of_the_map_in_the_address_is_the_anchor(page: Page, run: Path) 
     assert "2" in test.query_params["item"]
 
 
+def test_a_copied_link_opens_the_same_anchor_and_back_leads_to_the_one_before(page: Page, run: Path) -> None:
+    test = page(NEGATIVES, run=run.name)
+    first = dict(test.query_params)
+    test.segmented_control(key="negatives-way").set_value("margin").run()
+    test.selectbox(key=f"negatives-class-{run.name}").set_value(3).run()
+    test.selectbox(key="negatives-loss").set_value("prediction-image").run()
+    words = sound(test)
+    address = dict(test.query_params)
+    assert address == {"run": run.name, "anchor": "margin", "class": "3", "loss": "prediction-image"}
+
+    copied = page(NEGATIVES, **address)
+    assert sound(copied) == words
+
+    for name in list(test.query_params):
+        del test.query_params[name]
+    for name, value in first.items():  # what Back does: an earlier address in the same session
+        test.query_params[name] = value
+    test.run()
+    assert test.segmented_control(key="negatives-way").value == "losses"
+    assert test.selectbox(key=f"negatives-class-{run.name}").value is None
+    assert test.selectbox(key="negatives-loss").value == "prediction-audio"
+    assert sound(test) != words
+
+
+def test_the_address_does_not_keep_an_item_when_another_way_is_chosen(page: Page, run: Path) -> None:
+    test = page(NEGATIVES, run=run.name, item="7")
+    [pieces] = [one for one in test.selectbox if one.label == "Piece"]
+    last = pieces.options[-1].rpartition(" ")[2]
+    assert test.query_params["piece"] != last
+    again = page(NEGATIVES, run=run.name, item="7", piece=last)
+    assert [one.value for one in again.selectbox if one.label == "Piece"] == [last]
+    test.segmented_control(key="negatives-way").set_value("losses").run()
+    assert "item" not in test.query_params
+    assert "piece" not in test.query_params
+
+
 def test_other_settings_follow_at_once_and_can_be_trained_with(page: Page, run: Path) -> None:
     test = page(NEGATIVES, run=run.name)
     assert "(now " not in sound(test)

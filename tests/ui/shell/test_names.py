@@ -45,7 +45,7 @@ def test_repetitions_are_told_apart_by_their_seeds_and_copies_by_their_ids(runs:
 def test_a_run_that_is_renamed_or_damaged_is_named_too(runs: Path) -> None:
     folder = make(runs, {"sampler.queue_size": 512})
     assert name_of(folder.info()) == shown_name(folder.config())
-    assert name_of(folder.info()).endswith("Queue size 512"), name_of(folder.info())
+    assert "Queue size 512" in name_of(folder.info())
     (folder.path / "config.json").write_text("{")
     folder.update(steps_done=1)
     assert name_of(folder.info()) == folder.id

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from cpc_engine.execution.progress import RunProgress
 
 HEIGHT = 430
+# Seconds between two looks until both have a curve, and from then on: these runs are small, and end soon.
+FIRST, OFTEN = 0.4, 1.0
 REACH = 1.4  # of the maps: a unit sphere and a little more, so that a collapsed run is seen to be small
 CSS = """
 .block-container { padding-top: 4.2rem; max-width: 96rem; }
@@ -47,12 +49,16 @@ def show_two(runs: list[str], shown: Sequence[str], above: Between, height: int 
         above: draws what stands above both, given their progress and whether one is active.
         height: of the curves, in pixels.
     """
-    active = any(not has_ended(manager().progress_of(run).status) for run in runs)
-    every = 1.0 if active and not held() else None  # often: these runs are small, and end soon
-    st.fragment(_side_by_side, run_every=every)(runs, shown, above, height, active)
+    progress = [manager().progress_of(run) for run in runs]
+    active = any(not has_ended(run.status) for run in progress)
+    begins = active and not all(run.records for run in progress)
+    every = (FIRST if begins else OFTEN) if active and not held() else None
+    st.fragment(_side_by_side, run_every=every)(runs, shown, above, height, active, begins)
 
 
-def _side_by_side(runs: list[str], shown: Sequence[str], above: Between, height: int, was_active: bool) -> None:
+def _side_by_side(
+    runs: list[str], shown: Sequence[str], above: Between, height: int, was_active: bool, began: bool
+) -> None:
     with plain_errors():
         progress = [manager().progress_of(run) for run in runs]
         active = any(not has_ended(run.status) for run in progress)
@@ -65,6 +71,8 @@ def _side_by_side(runs: list[str], shown: Sequence[str], above: Between, height:
         for column, run, of_run in zip(st.columns(len(runs), gap="medium"), progress, panels, strict=True):
             with column, plain_errors():
                 _run(run, names[run.id], of_run, height)
+        if began and all(run.records for run in progress):
+            st.rerun()  # look less often
 
 
 def _panels(run: RunProgress, shown: Sequence[str]) -> list[Panel]:

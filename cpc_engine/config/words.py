@@ -71,10 +71,10 @@ def with_labels(text: str) -> str:
     """Return a text with the label of each setting in place of its path; in a command ("--set …") paths stay.
 
     Example:
-        >>> with_labels("Raise sampler.sigma."), with_labels("use --set sampler.sigma=1")
+        >>> with_labels("Raise `sampler.sigma`."), with_labels("use --set sampler.sigma=1")
         ('Raise “Noise σ”.', 'use --set sampler.sigma=1')
     """
-    return _pattern().sub(lambda found: f"“{label_of(found[0])}”", text)
+    return _pattern().sub(lambda found: f"“{label_of(found[0].strip('`'))}”", text)
 
 
 @cache
@@ -86,4 +86,4 @@ def _labels() -> dict[str, str]:
 def _pattern() -> re.Pattern[str]:
     """Paths as words of their own: parts of files' names and of addresses are none."""
     paths = "|".join(map(re.escape, sorted(_labels(), key=len, reverse=True)))
-    return re.compile(rf"(?<!--set )(?<![\w./\\-])(?:{paths})(?![\w/\\-]|\.\w)")
+    return re.compile(rf"`(?:{paths})`|(?<!--set )(?<![\w./\\`-])(?:{paths})(?![\w/\\-]|\.\w)")

@@ -11,7 +11,8 @@ from .charts import Figure
 from .curves import Record, with_events
 from .panels import MIDDLE, TALL, Panel
 
-GAP, LINE = 36, 15  # pixels between two panels: with a title of one line, and for each further line
+GAP, LINE = 38, 16  # pixels between two panels: with a title of one line, and for each further line
+ABOVE = 8  # pixels from a panel to its title: half of the number at the top of its axis
 UNUSED = ["toImage", "lasso2d", "select2d", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]
 
 
@@ -77,17 +78,17 @@ def panels_figure(panels: Sequence[Panel], steps: int, events: Iterable[Record] 
         own = panel.figure["layout"]["yaxis"] | {
             "title": {"text": ""},
             "domain": [bottom, top],
-            "nticks": 4,
+            "nticks": 4 if panel.height >= MIDDLE else 3,
             "automargin": False,
+            "showticklabels": bool(panel.figure["data"]),  # without a curve they would mean nothing
         }
         layout[f"yaxis{index + 1}" if index else "yaxis"] = own | {"fixedrange": True}
         traces += [trace | {"yaxis": axis, "xaxis": "x", "meta": panel.key} for trace in panel.figure["data"]]
         place = {"xref": "paper", "x": 0, "xanchor": "left", "yref": "paper", "y": top, "yanchor": "bottom"}
-        place |= {"xshift": -46, "yshift": 3}
+        place |= {"xshift": -46, "yshift": ABOVE}
         titles.append({"text": panel.title, "showarrow": False, "font": {"size": 12}, "align": "left"} | place)
-        if not panel.figure["data"]:
-            own["showticklabels"] = False  # of numbers that mean nothing
-            place = {"xref": "paper", "x": 0.5, "yref": "paper", "y": (bottom + top) / 2}
+        if not panel.figure["data"]:  # by the axes, which plotly would leave out where nothing is on them
+            place = {"xref": "x domain", "x": 0.5, "yref": f"{axis} domain", "y": 0.5}
             titles.append({"text": panel.waits, "showarrow": False, "font": {"size": 12}} | place)
         top = bottom - gap
     last = f"y{len(panels)}" if len(panels) > 1 else "y"

@@ -164,6 +164,8 @@ def _shares(records: Sequence[Record], modality: str, shown: Sequence[str], plan
     figure = stacked_figure(series, "step", "")
     for trace in figure["data"]:
         trace |= {"stackgroup": modality, "hovertemplate": "%{fullData.name} %{y:.1f} %<extra></extra>"}
+    if len(present) < 2:
+        figure["layout"]["yaxis"] |= {"tickvals": [0, 100]}
     title = f"<b>Share of negative gradient</b> by source (%{f', {ITEM_NOUNS[modality][1]}' if len(shown) > 1 else ''})"
     if modality == shown[0]:
         names = [f"{_mark(SOURCE_STYLES[name].color)} {SOURCES[name].label.partition(' (')[0]}" for name in present]

@@ -80,7 +80,7 @@ def choose_loss(source: Opened) -> Which:
     key, asked = "negatives-loss", st.query_params.get("loss", "")
     if st.session_state.get(key) not in names:
         st.session_state[key] = asked if asked in names else next(iter(names))
-    name = st.selectbox("Loss", list(names), format_func=lambda key: words(names[key]), key=key, width=190)
+    name = st.selectbox("Loss", list(names), format_func=lambda key: words(names[key]), key=key, width=150)
     put("loss", name)
     return names[name]
 
@@ -115,10 +115,12 @@ def choose_anchor(opening: Opening, which: Which, place: st.delta_generator.Delt
     with place:
         label = st.selectbox(
             "Class",
-            [None, *classes],
-            format_func=lambda one: "any class" if one is None else plain_name(names[one]),
+            classes,
+            index=None,
+            placeholder="any class",
+            format_func=lambda one: plain_name(names[one]),
             key=key,
-            width=120,
+            width=130,
         )
     put("class", None if label is None else names[label])
     frozen = batch(now, None).losses[which]

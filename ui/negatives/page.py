@@ -82,7 +82,7 @@ def _choose_run() -> str | None:
     key = "negatives-run"
     if st.session_state.get(key) not in ids:
         st.session_state[key] = chosen or ids[0]
-    run = str(st.selectbox("Run", ids, format_func=names.__getitem__, key=key, width=240))
+    run = str(st.selectbox("Run", ids, format_func=names.__getitem__, key=key, width=220))
     put("run", run)
     return run
 
@@ -143,7 +143,7 @@ def _choose_step(run: str, steps: list[int]) -> int | None:
         steps,
         format_func=lambda one: f"{one:,} (now)" if one == now else f"{one:,}",
         key=key,
-        width=130,
+        width=150,
         help=f"The negatives at this step. Earlier ones are there where the run keeps weight snapshots (a setting). "
         f"{define('weight_snapshot')}",
     )

@@ -32,7 +32,10 @@ CSS = """
 .block-container { padding-top: 4.5rem; padding-bottom: 6rem; max-width: 84rem; }
 /* On a dark page the primary color has too little contrast for letters. */
 button[data-selected="true"], [data-testid="stSliderThumbValue"] { color: inherit !important; }
-@media (max-width: 40rem) { .block-container { padding-left: 1rem; padding-right: 1rem; } }
+@media (max-width: 40rem) {
+  .block-container { padding-left: 1rem; padding-right: 1rem; }
+  [data-testid="stButtonGroup"] [role="radiogroup"] { flex-wrap: wrap; } /* else the last choices are out of sight */
+}
 """
 
 

@@ -128,6 +128,7 @@ def _table(table: Sequence[Row], spec: Spec, metric: str) -> None:
     }
     if any(row.message for row in table):
         columns["Why"] = [row.message for row in table]
+    st.subheader("Runs", anchor="runs")
     st.dataframe(
         columns,
         hide_index=True,
@@ -142,7 +143,7 @@ def _charts(table: Sequence[Row], spec: Spec, shares: dict[str, float], metric: 
     if len(measured) < 2:
         return
     settings, values = [one for one, _ in measured], [value for _, value in measured]
-    st.subheader("All runs", anchor="runs")
+    st.subheader("From settings to results", anchor="lines")
     alt = f"{len(values)} runs; {metric} from {min(values):.3g} to {max(values):.3g}"
     live_chart(parallel_figure(settings, values, metric), key="parallel", height=300, alt=alt)
     st.caption("One line a run; the color is the last axis. Drag along an axis to keep only the lines that pass there.")

@@ -58,14 +58,32 @@ def test_panels_do_not_overlap_and_share_one_step_axis_from_zero_to_the_last_ste
 
 
 def test_records_and_geometry_do_not_move_the_panels() -> None:
-    """From before the first record to the last one; only the number of sources may change the heights."""
+    """From before the first record to the last one."""
     empty, first, later = [], [{**record(1), "geometry": None}], RECORDS
     domains = []
+    queue = BOTH.replace({"sampler.queue_size": 512})
     for records in (empty, first, later):
-        layout = layout_of(records, ("audio", "image"))
+        layout = panels_figure(panels_of(records, queue), 200)["layout"]
         domains.append([layout[name]["domain"] for name in layout if name.startswith("yaxis")])
-    assert domains[1] == domains[2]
-    assert len(domains[0]) == len(domains[2])
+    assert domains[0] == domains[1] == domains[2]
+
+
+def test_a_panel_without_a_value_says_when_the_first_one_comes() -> None:
+    config = ONE.replace({"evaluation.every": 25, "optimizer.steps": 200})
+    waits = {panel.key: panel.waits for panel in panels_of([], config)}
+    assert waits["loss"] == "begins with the first step"
+    assert {waits[metric] for metric in GEOMETRY} == {"first at step 25"}
+
+    def texts(records: list[dict[str, Any]]) -> list[str]:
+        return [note["text"] for note in panels_figure(panels_of(records, config), 200)["layout"]["annotations"]]
+
+    begun = [{**record(1, both=False), "geometry": None}]
+    assert texts([]).count("first at step 25") == texts(begun).count("first at step 25") == len(GEOMETRY)
+    assert texts([]).count("begins with the first step") == 3
+    assert "begins with the first step" not in texts(begun)
+    assert "first at step 25" not in texts([record(25, both=False)])
+    last = panels_of([], config.replace({"evaluation.every": 0}))[-1]
+    assert last.waits == "first at step 200", "held-out items are always measured at the end"
 
 
 def test_the_chance_lines_follow_the_number_of_negatives() -> None:
@@ -155,6 +173,8 @@ def test_panels_of_two_runs_lie_beside_each_other_with_one_range_for_each_quanti
     assert [low, high] == firsts[1].figure["layout"]["yaxis"]["range"]
     values = [y for panel in firsts for trace in panel.figure["data"] for y in trace["y"]]
     assert low == 0 <= min(values) <= max(values) < high
+    losses = [panels[-1].figure["layout"]["yaxis"]["range"] for panels in (left, right)]
+    assert losses[0] == losses[1], "a loss beside another one is read by its height"
 
     alone, other = level([shown(few), panels_of(many, ONE, more=("modality_gap",))])
     assert len(alone) == 3, "runs of other data have other panels"

@@ -5,17 +5,24 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from cpc_engine import RunConfig
 from cpc_engine.execution.execute import execute
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
 from tests.support.pages import links
 from tests.support.tiny import tiny
+from ui.negatives.answer import warning
+
+if TYPE_CHECKING:
+    from cpc_engine.anatomy.lineup import Lineup
 
 pytest_plugins = ["tests.support.explored"]
 
@@ -148,6 +155,26 @@ def test_a_run_of_ones_own_folder_and_its_data_moved_away(page: Page, photograph
     assert moved.warning
     moved.text_input(key=f"data-{photographs.id}").set_value(str(tmp_path / "moved")).run()
     assert "pull hardest" in sound(moved)
+
+
+def test_the_ways_out_of_false_negatives_are_those_of_this_run() -> None:
+    def strip(false_share: float, number: float) -> Any:
+        return SimpleNamespace(total=0.5, false_share=false_share, false_negatives=number)
+
+    def told(changes: dict[str, Any], **strips: Any) -> str:
+        return warning(cast("Lineup", SimpleNamespace(strips=strips)), RunConfig().replace(changes))
+
+    own = told({}, in_batch=strip(0.9, 0.1))
+    assert "In-batch (90%)" in own
+    assert "Negatives from the same item" in own
+    assert "Noise" not in own, "no noise is on"
+    other = told({"sampler.same_item": False, "sampler.class_prior": 0.1}, perturbed=strip(0.9, 0.1))
+    assert "same item" not in other, "it is done"
+    assert "Raise “Debiasing τ⁺”" in other
+    assert "Noise σ" in other
+    assert "sampler" not in own + other
+    assert not told({}, in_batch=strip(1.0, 1.0)), "without labels all have one class, and nothing is false"
+    assert not told({}, in_batch=strip(0.6, 0.5)), "of two classes half are false by chance"
 
 
 def test_a_run_without_weights_is_told(page: Page, run: Path) -> None:

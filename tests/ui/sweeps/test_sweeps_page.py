@@ -31,7 +31,7 @@ def test_an_ended_sweep_is_told_and_drawn(runs: Path) -> None:
     table = test.dataframe[0].value
     assert table["Status"].tolist() == ["finished"] * 8
     assert set(table["Run"]) == {f"/train?run={info.id}" for info in list_runs(runs)}
-    assert {"All runs", "Two settings"} <= {one.value for one in test.subheader}
+    assert {"Runs", "From settings to results", "Two settings"} <= {one.value for one in test.subheader}
     test.selectbox(key="across").set_value("sampler.shuffled").run()
     assert not test.exception
     assert test.selectbox(key="up").value == "loss.temperature"

@@ -109,9 +109,11 @@ def show_map_of(run: str, ended: bool, height: int | str, reach: float | None = 
             return
         with tools:
             st.caption(WHILE)
-        # As high as the map, so that nothing below it moves when it comes.
-        st.html(f'<div style="height: {f"{height}px" if isinstance(height, int) else height}"></div>')
-        st.caption("The first map comes before the first step.")
+        # As high as the map on every screen, by the map's class, so that nothing below it moves when it comes.
+        size = f"{height}px" if isinstance(height, int) else height
+        st.html(f'<div class="cpc-scatter" style="height: {size}"></div>')
+        with st.container(key=f"map-words-{run}"):
+            st.caption("The first map comes before the first step.")
         return
     items: RunMap | MapSnapshots
     if ended:

@@ -8,17 +8,20 @@ import streamlit as st
 
 from cpc_engine.config import in_words, label_of
 from cpc_engine.evaluation.metric_info import describe_metric
+from cpc_engine.storage.folder import RunFolder
 
 from ..components.live_chart import live_chart
 from ..shell.address import join_ids
 from ..shell.compat import inside_app
 from ..shell.errors import plain_errors
-from ..shell.session import root
+from ..shell.session import has_ended, open_run, root
 from .figures import as_text, heat_figure, heat_height, importance_figure, parallel_figure
 from .start import new_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from optuna import Study
 
     from cpc_engine.sweeps.results import Best, Row
     from cpc_engine.sweeps.study import Spec
@@ -41,21 +44,40 @@ def show() -> None:
     if not names:
         return
     name = st.selectbox("Sweep", names, key="sweep", bind="query-params", width=340)
-    going = is_going(root(), name)
-    st.fragment(_sweep, run_every=SECONDS if going else None)(name, going)
+    with plain_errors():
+        active = is_going(root(), name) or _trains(_read(name)[2])
+        st.fragment(_sweep, run_every=SECONDS if active else None)(name, active)
+
+
+def _read(name: str) -> tuple[Study, Spec, list[Row]]:
+    """A sweep as it is now.
+
+    Raises:
+        CpcError: it cannot be read.
+    """
+    from cpc_engine.sweeps.results import rows
+    from cpc_engine.sweeps.study import open_study, storage_url
+
+    study, spec = open_study(storage_url(root(), name, None), name)
+    return study, spec, rows(study, spec, root())
+
+
+def _trains(table: Sequence[Row]) -> bool:
+    """Whether a run of it trains now, also for a sweep that a command line started."""
+    begun = [row.run for row in table if row.run is not None and row.status == "running"]
+    here = [run for run in begun if RunFolder(root() / run).has("config")]
+    return any(not has_ended(open_run(run).info.status) for run in here)
 
 
 def _sweep(name: str, expected: bool) -> None:
     with plain_errors():
         from cpc_engine.sweeps.background import is_going
-        from cpc_engine.sweeps.results import best_setting, importance, rows
-        from cpc_engine.sweeps.study import open_study, storage_url
+        from cpc_engine.sweeps.results import best_setting, importance
 
         going = is_going(root(), name)
-        if expected and not going:
+        study, spec, table = _read(name)
+        if expected and not (going or _trains(table)):
             st.rerun()  # it has ended: no further looks
-        study, spec = open_study(storage_url(root(), name, None), name)
-        table = rows(study, spec, root())
         _head(name, going, table)
         best = best_setting(table, spec, root())
         metric = describe_metric(spec.metric).title
@@ -71,17 +93,22 @@ def _head(name: str, going: bool, table: Sequence[Row]) -> None:
 
     left = sum(row.status in ("waiting", "running") for row in table)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        state = "going on" if going else "finished" if not left else "stopped"
-        st.badge(state, color="blue" if going else "green" if not left else "gray")
+        elsewhere = not going and _trains(table)
+        state = "going on" if going or elsewhere else "stopped" if left else "finished"
+        st.badge(state, color="blue" if going or elsewhere else "gray" if left else "green")
         st.progress(
             (len(table) - left) / len(table),
-            text=f"{len(table) - left} of {len(table)} runs have ended",
+            text=f"{len(table) - left} of {len(table)} runs have ended{' · started outside of the app' * elsewhere}",
             width="stretch",
         )
         if going and st.button("Stop", icon=":material/stop:", key="stop-sweep"):
             stop(root(), name)
             st.rerun()
-        if not going and left and st.button("Go on", icon=":material/play_arrow:", key="go-on", type="primary"):
+        if (
+            not (going or elsewhere)
+            and left
+            and st.button("Go on", icon=":material/play_arrow:", key="go-on", type="primary")
+        ):
             begin(root(), name, None, workers=1)
             st.rerun()
 

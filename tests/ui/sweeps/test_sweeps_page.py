@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.listing import list_runs
 from cpc_engine.sweeps.background import begin, is_going, stop
-from cpc_engine.sweeps.results import rows
+from cpc_engine.sweeps.results import Row, rows
 from cpc_engine.sweeps.space import Space
 from cpc_engine.sweeps.study import Spec, open_study, storage_url
 from cpc_engine.sweeps.worker import Worker
@@ -35,6 +36,23 @@ def test_an_ended_sweep_is_told_and_drawn(runs: Path) -> None:
     test.selectbox(key="across").set_value("sampler.shuffled").run()
     assert not test.exception
     assert test.selectbox(key="up").value == "loss.temperature"
+
+
+def test_a_sweep_of_a_command_line_that_goes_on_is_not_called_stopped(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = storage_url(runs, "mine", None)
+    open_study(url, "mine", Spec(tiny(optimizer__steps=1), GRID, 4, 2, "spread"))
+    Worker(url, "mine", runs).work()
+    run = list_runs(runs)[0].id
+    row = Row(0, run, {"loss.temperature": 0.1, "sampler.shuffled": "off"}, 0, "running", None, "")
+    monkeypatch.setattr("cpc_engine.sweeps.results.rows", lambda *_: [row])
+    for status, state in (("running", "going on"), ("interrupted", "stopped")):
+        RunFolder(runs / run).update(status=status)  # of this process, which is there
+        test = open_page("pages/sweeps.py")
+        assert not test.exception
+        assert [one.value for one in test.markdown if f"[{state}]" in one.value]
+        assert ("go-on" in [one.key for one in test.button]) is (state == "stopped")
 
 
 def test_the_form_starts_a_sweep(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -13,6 +13,7 @@ from cpc_engine.comparison.forks import paired
 from cpc_engine.comparison.judge import EXPLANATION
 from cpc_engine.comparison.standings import titles
 from cpc_engine.comparison.tables import differences, metrics_csv_columns, metrics_table
+from cpc_engine.config import label_of
 from cpc_engine.errors import CpcError
 from cpc_engine.terms import MODALITIES
 from cpc_engine.training.plan import modalities
@@ -45,10 +46,18 @@ def settings_diff(arms: Sequence[Arm]) -> None:
     columns = differences(arms, every)
     if columns["Setting"]:
         height = min(35 * (len(columns["Setting"]) + 1) + 3, 420)
-        st.dataframe(columns, hide_index=True, height=height, placeholder="–")
+        st.dataframe(_in_words(columns), hide_index=True, height=height, placeholder="–")
         st.download_button("Settings (CSV)", columns_csv(columns), "settings.csv", "text/csv", on_click="ignore")
     else:
         st.info("These runs differ in nothing but their seed: they are one arm.", icon=":material/equal:")
+
+
+def _in_words(columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """Settings by their labels, and "on" and "off" for the values of switches."""
+    switches = {"true": "on", "false": "off"}
+    words = {name: [switches.get(value, value) for value in values] for name, values in columns.items()}
+    paths = (path.partition(" from step ") for path in columns["Setting"])
+    return words | {"Setting": [f"{label_of(path)}{since}{step}" for path, since, step in paths]}
 
 
 def metrics(arms: Sequence[Arm], baseline: Arm, primary: str) -> None:

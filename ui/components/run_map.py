@@ -109,6 +109,9 @@ def show_map_of(run: str, ended: bool, height: int | str, reach: float | None = 
             return
         with tools:
             st.caption(WHILE)
+        with table:  # what the map will have
+            for name, icon in (("table", ":material/table:"), ("figure", ":material/image:")):
+                st.button(name.capitalize(), icon=icon, type="tertiary", key=f"{name}-waits-{run}", disabled=True)
         # As high as the map on every screen, by the map's class, so that nothing below it moves when it comes.
         size = f"{height}px" if isinstance(height, int) else height
         st.html(f'<div class="cpc-scatter" style="height: {size}"></div>')

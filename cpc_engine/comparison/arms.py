@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import RunConfig, paths_with_role
 from ..datasets import DATASETS
 from ..evaluation.metric_info import METRICS, SIZE_DEPENDENT
+from .names import shown_name
 
 if TYPE_CHECKING:
     from ..evaluation.intervals import Cells, Floats
@@ -74,8 +75,8 @@ class ComparedRun:
 
     @property
     def label(self) -> str:
-        """Its name, or its id if it has none."""
-        return self.config.run.name or self.id
+        """Its name, or what its settings say (see `names.shown_name`)."""
+        return shown_name(self.config)
 
 
 @dataclass(frozen=True)

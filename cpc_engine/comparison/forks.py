@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..config import all_settings
+from ..config import label_of, value_text
 from ..evaluation.metric_info import PRIMARY
 from .arms import MIN_SEEDS, Arm, ComparedRun, arm_key, settings_table
 from .judge import corrected, uncorrected
@@ -53,14 +53,15 @@ class Fork:
     @property
     def title(self) -> str:
         """What the children have and their controls have not, such as "Noise σ 0.2"."""
-        labels = {setting.path: setting.label for setting in all_settings()}
         parts = []
         for path, (child, control) in settings_table(self.arms).items():
             name, _, step = path.partition(" from step ")
             if step:  # a change on the way that only one side has
-                parts.append(f"{'with' if control is None else 'without'} the change of {labels[name]} at step {step}")
+                parts.append(
+                    f"{'with' if control is None else 'without'} the change of {label_of(name)} at step {step}"
+                )
             else:
-                parts.append(f"{labels[name]} {'on' if child is True else 'off' if child is False else child}")
+                parts.append(f"{label_of(name)} {value_text(child)}")
         return ", ".join(parts) or "no change"
 
 

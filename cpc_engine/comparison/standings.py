@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from ..config import all_settings
+from ..config import label_of, value_text
 from ..evaluation.intervals import hierarchical_interval
 from .arms import Arm, cells_of, settings_table
 
@@ -61,11 +61,10 @@ def titles(arms: Sequence[Arm]) -> list[str]:
         >>> titles(arms)
         ['A · Queue size 0', 'B · Queue size 512']
     """
-    labels = {setting.path: setting.label for setting in all_settings()}
     varying = settings_table(arms)
     found = []
     for index, arm in enumerate(arms):
-        parts = [f"{_label(path, labels)} {_text(row[index])}" for path, row in varying.items()]
+        parts = [f"{_label(path)} {value_text(row[index])}" for path, row in varying.items()]
         more = len(parts) - MOST_NAMED
         words = ", ".join(parts[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
         found.append(f"{arm.letter} · {words or arm.runs[0].label}")
@@ -98,7 +97,6 @@ def grid(arms: Sequence[Arm], metric: str) -> Grid | None:
     varying = settings_table(arms)
     if len(varying) != 2 or len(arms) < 3:
         return None
-    labels = {setting.path: setting.label for setting in all_settings()}
     axes = []
     for row in varying.values():
         distinct = {json.dumps(value): value for value in row}
@@ -109,26 +107,16 @@ def grid(arms: Sequence[Arm], metric: str) -> Grid | None:
             place = tuple(axis.index(json.dumps(row[index])) for axis, row in zip(axes, varying.values(), strict=True))
             means[place[0], place[1]] = standing.mean
     named = [
-        (_label(path, labels), [_text(json.loads(text)) for text in axis])
+        (_label(path), [value_text(json.loads(text)) for text in axis])
         for path, axis in zip(varying, axes, strict=True)
     ]
     return Grid(named[0], named[1], means)
 
 
-def _label(path: str, labels: Mapping[str, str]) -> str:
+def _label(path: str) -> str:
     """A setting's label; what was changed on the way keeps its "from step"."""
     name, _, step = path.partition(" from step ")
-    return labels.get(name, name) + (f" from step {step}" if step else "")
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "not set"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, list):
-        return ", ".join(map(_text, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return label_of(name) + (f" from step {step}" if step else "")
 
 
 def _order(value: Any) -> tuple[bool, float, str]:

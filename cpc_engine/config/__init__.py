@@ -9,6 +9,7 @@ from .objective import LossConfig, SamplerConfig
 from .run_config import RunConfig, all_settings, paths_with_role
 from .schedule import EvaluationConfig, OptimizerConfig, RunSettings
 from .unread import unread
+from .words import in_words, label_of, sign_of, value_text, with_labels
 
 __all__ = [
     "AudioConfig",
@@ -23,6 +24,11 @@ __all__ = [
     "SamplerConfig",
     "all_settings",
     "current_path",
+    "in_words",
+    "label_of",
     "paths_with_role",
+    "sign_of",
     "unread",
+    "value_text",
+    "with_labels",
 ]

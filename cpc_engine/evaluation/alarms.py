@@ -97,7 +97,7 @@ def alarms(records: Sequence[dict[str, Any]], train_items: int, config: RunConfi
 def _collapse(modality: str, spread: float, queue: bool, config: RunConfig) -> Alarm:
     slow = config.sampler.key_momentum == 0
     ways = ["turn the queue off"] if queue else []
-    ways += ["use a momentum encoder (sampler.key_momentum 0.98)"] if slow and queue else []
+    ways += ["set sampler.key_momentum to 0.98"] if slow and queue else []
     return Alarm(
         "collapse",
         modality,
@@ -159,19 +159,31 @@ def _falls(records: Sequence[dict[str, Any]], modality: str, source: str) -> tup
 
 
 def _false(modality: str, source: str, mass: float, number: float, config: RunConfig) -> Alarm:
-    sampler = config.sampler
-    own_item = sampler.same_item and not SOURCES[source].other_modality
-    ways = ["take negatives from other items only (sampler.same_item)"] if own_item else []
-    ways.append("subtract false ones (sampler.class_prior)" if not sampler.class_prior else "raise sampler.class_prior")
-    ways += ["make noise larger (sampler.sigma)"] if source == "perturbed" else []
+    own_item = config.sampler.same_item and not SOURCES[source].other_modality
     return Alarm(
         "false_negatives",
         f"{modality} {source}",
         f"{mass:.0%} of what the {SOURCES[source].label} negatives of {modality} do comes from the anchor's own class, "
         f"which {number:.0%} of them have.",
-        _either(ways),
+        ways_out([source], config),
         {"sampler.same_item": False} if own_item else {},
     )
+
+
+def ways_out(sources: Sequence[str], config: RunConfig) -> str:
+    """Return what can be done about false negatives of some sources that a run does not do yet, as one sentence.
+
+    Example:
+        >>> config = RunConfig().replace({"sampler.same_item": False})
+        >>> ways_out(["perturbed"], config)
+        'Subtract false ones (sampler.class_prior) or make noise larger (sampler.sigma).'
+    """
+    sampler = config.sampler
+    own_item = sampler.same_item and any(not SOURCES[source].other_modality for source in sources)
+    ways = ["take negatives from other items only (sampler.same_item)"] if own_item else []
+    ways.append("subtract false ones (sampler.class_prior)" if not sampler.class_prior else "raise sampler.class_prior")
+    ways += ["make noise larger (sampler.sigma)"] if "perturbed" in sources else []
+    return _either(ways)
 
 
 def _is_dead(records: Sequence[dict[str, Any]], modality: str, source: str) -> bool:

@@ -183,7 +183,7 @@ def _errors(config: RunConfig) -> Iterator[Diagnostic]:
             yield Diagnostic(f"{text}{horizon} ahead.", "Lower the horizons, or make finer latents.", True)
         elif not part.candidates:
             text = f"No negatives are left for {part.modality}: the in-batch ones are off, and every other source."
-            yield Diagnostic(text, "Switch on a source, or in-batch negatives (sampler.in_batch).", True)
+            yield Diagnostic(text, "Switch on a source, or sampler.in_batch.", True)
     if config.data.split == "group" and spec.origin != "folder":
         yield Diagnostic("Only files of your own have groups that can be held out.", "Choose another split.", True)
     elif config.data.split == "group" and not config.data.groups:
@@ -199,7 +199,7 @@ def _advice(config: RunConfig, items: int | None) -> Iterator[Diagnostic]:
     if spec.stationary and sampler.same_item:
         yield Diagnostic(
             "The positions of one item of these data are alike, so they are false negatives of each other.",
-            "Switch off negatives from the same item (sampler.same_item).",
+            "Switch off sampler.same_item.",
         )
     if sampler.mode == "reference":
         text = "Nothing is masked: copies of the positive count as negatives"
@@ -227,7 +227,7 @@ def _queue_advice(config: RunConfig, items: int | None) -> Iterator[Diagnostic]:
     if config.sampler.key_momentum == 0:
         yield Diagnostic(
             "A queue of keys from a fast-changing encoder can make the latents collapse.",
-            "Use a momentum encoder (sampler.key_momentum 0.98), or switch the queue off.",
+            "Set sampler.key_momentum to 0.98, or switch the queue off.",
         )
     for part in plan(config, items=items):
         if part.queue_share is not None and part.queue_share >= 1:

@@ -189,7 +189,7 @@ def test_a_run_is_set_up_steered_left_and_found_again(lab: str, visit: Callable[
     seen.page.wait_for_timeout(1500)
     seen.page.get_by_role("button", name="Continue").click()
     marks = f'document.querySelector("{CHART}").layout.annotations'
-    seen.page.wait_for_function(f"{marks}?.some(mark => mark.text === 'temperature → 0.3')", timeout=30_000)
+    seen.page.wait_for_function(f"{marks}?.some(mark => mark.text === 'τ 0.3')", timeout=30_000)
 
     seen.page.get_by_text("Hold still").click()
     seen.page.wait_for_timeout(4000)  # a refresh may be on its way

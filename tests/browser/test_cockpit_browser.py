@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cpc_engine.storage.folder import RunFolder
-from tests.support.paths import APP
+from tests.support.paths import APP, REPOSITORY
 
 if TYPE_CHECKING:
     from tests.support.browser import Visit
@@ -60,6 +60,11 @@ BOXES = """() => {
     boxes[[...card.classList].find((name) => name.startsWith("st-key-source-")).slice(7)] = box(card);
   return boxes;
 }"""
+# Boxes of all that is written on the chart over its panels: titles, and labels of events.
+TEXTS = """() => Object.fromEntries([...document.querySelectorAll(".st-key-curves .annotation")].map((note) => {
+  const { x, y, width, height } = note.getBoundingClientRect();
+  return [note.textContent, { x, y, width, height }];
+}))"""
 Box = dict[str, float]
 
 
@@ -181,6 +186,82 @@ def test_nothing_moves_when_an_alarm_comes(
     for name, box in places[0].items():
         assert abs(box["y"] - places[1][name]["y"]) <= 8, name
         assert abs(box["x"] - places[1][name]["x"]) <= 8, name
+
+
+@pytest.mark.parametrize("presenting", [False, True])
+def test_labels_of_changes_that_are_close_together_do_not_overlap(
+    serve: Callable[..., str], visit: Callable[..., Visit], tmp_path: Path, presenting: bool
+) -> None:
+    shutil.copytree(REPOSITORY / "checkpoints" / "example-tones", tmp_path / "runs" / "one")
+    folder = RunFolder(tmp_path / "runs" / "one")
+    steps = folder.config().optimizer.steps
+    changes = {0.5: "sampler.sigma", 0.51: "loss.temperature", 0.58: "optimizer.learning_rate", 1.0: "sampler.hardness"}
+    events = [
+        {"kind": "change", "step": round(at * steps), "setting": path, "value": 0.25} for at, path in changes.items()
+    ]
+    (folder.path / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    seen = visit(f"{serve(APP, env={'CPC_RUNS': str(tmp_path / 'runs')})}/train?run=one", viewport=DESK)
+    drawn = f"document.querySelector('{CURVES} .main-svg') && document.querySelector('{MAP} .main-svg')"
+    seen.page.wait_for_function(drawn, timeout=120_000)
+    if presenting:
+        seen.settle()
+        seen.page.keyboard.press("Alt+p")
+        seen.page.get_by_role("button", name="Leave").wait_for(timeout=60_000)
+        seen.page.wait_for_timeout(2000)
+    boxes = seen.page.evaluate(TEXTS)
+    assert {"σ 0.25, τ 0.25", "Learning rate 0.25", "β 0.25"} <= set(boxes)
+    labels = {name: box for name, box in boxes.items() if name.endswith("0.25")}
+    titles = {name: box for name, box in boxes.items() if name not in labels}
+    assert len(titles) == 6
+    assert overlapping(labels) == []
+    assert overlapping(titles) == []
+    chart = seen.page.evaluate(BOXES)["curves"]
+    for name, box in boxes.items():
+        assert box["x"] + box["width"] <= chart["x"] + chart["width"] + 1, f"{name} is cut off"
+
+
+def test_nothing_moves_when_the_first_values_and_the_first_map_come(
+    serve: Callable[..., str], visit: Callable[..., Visit], tmp_path: Path, finished: Path
+) -> None:
+    """A run of another process, which this test is, before its first step and after its last measurement."""
+    folder = RunFolder(Path(shutil.copytree(finished, tmp_path / "runs" / "one")))
+    later = tmp_path / "later"
+    later.mkdir()
+    for name in ("metrics.jsonl", "evolution.json", "evolution.safetensors"):
+        (folder.path / name).rename(later / name)
+    folder.update(status="running")
+    server = serve(APP, env={"CPC_RUNS": str(tmp_path / "runs")})
+    for size in (DESK, PHONE):
+        places = []
+        seen = visit(f"{server}/train?run=one", viewport=size)
+        for begun in (False, True):
+            if begun:
+                for part in later.iterdir():
+                    shutil.copy(part, folder.path / part.name)
+                seen.page.reload()
+            seen.page.wait_for_function(f"document.querySelector('{CURVES} .main-svg')", timeout=120_000)
+            if begun:
+                seen.page.wait_for_function(f"document.querySelector('{MAP} .main-svg')", timeout=120_000)
+            seen.settle()
+            places.append(
+                seen.page.evaluate(
+                    """() => Object.fromEntries(["curves", "panel", "notice", "map-place"].map((name) => {
+                        const { x, y, width } = document.querySelector(`.st-key-${name}`).getBoundingClientRect();
+                        return [name, { x, y, width }];
+                    }))"""
+                )
+            )
+            said = seen.page.evaluate(TEXTS)
+            assert ("begins with the first step" in said) is not begun
+        if size is PHONE:  # below the status, whose text may take one more line there
+            places = [
+                {name: box | {"y": box["y"] - one["map-place"]["y"]} for name, box in one.items()} for one in places
+            ]
+        for name in ("curves", "panel", "map-place"):
+            for at, value in places[0][name].items():
+                assert abs(value - places[1][name][at]) <= 8, (name, at, places)
+        for part in later.iterdir():
+            (folder.path / part.name).unlink()
 
 
 def test_an_address_of_earlier_versions_leads_here_on_a_fresh_server(

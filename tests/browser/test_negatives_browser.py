@@ -77,3 +77,25 @@ def test_a_newcomer_finds_the_answer_within_five_clicks(
     assert clicks <= 5, "the shipped example: three"
     assert seen.errors == []
     assert seen.foreign == []
+
+
+def test_the_address_follows_the_anchor_and_back_leads_to_the_one_before(
+    serve: Callable[..., str], visit: Callable[..., Visit], lab: Path
+) -> None:
+    server = serve(APP, env={"CPC_RUNS": str(lab)})
+    seen = visit(f"{server}/negatives?run=example-tones", viewport={"width": 1440, "height": 900})
+    page = seen.page
+    chosen = "document.querySelector('.st-key-negatives-way [aria-checked=true]')?.innerText"
+    first = said(page)
+    seen.settle()
+    page.locator(".st-key-negatives-way").get_by_role("radio", name="most mistaken").click()
+    page.wait_for_function("location.search.includes('anchor=margin')", timeout=60_000)
+    seen.settle()
+    other, address = said(page), page.url
+    page.go_back()
+    page.wait_for_function(f"{chosen} === 'hardest'", timeout=60_000)
+    seen.settle()
+    assert said(page) == first
+    copied = visit(address)
+    assert said(copied.page) == other
+    assert copied.page.evaluate(chosen) == "most mistaken"

@@ -10,6 +10,7 @@ from cpc_engine.break_it.measured import RESULTS, measured
 from cpc_engine.break_it.outcome import Kind, Outcome
 from cpc_engine.break_it.recipe import Recipe
 from cpc_engine.comparison.standings import standings
+from cpc_engine.config import with_labels
 from cpc_engine.evaluation.intervals import mean_interval
 
 from ..components.beside.dots import dots_figure, dots_spoken, dots_table, height_of
@@ -47,7 +48,7 @@ def show_found(recipe: Recipe) -> None:
     with right, st.container(key="found-words"):
         st.badge(found.kind, color=COLORS[found.kind])
         st.markdown(f"**{literal(found.words)}**")
-        st.markdown(f"**{REASONS[found.kind]}** {recipe.why}")
+        st.markdown(f"**{REASONS[found.kind]}** {with_labels(recipe.why)}")
 
 
 @st.cache_data(max_entries=2, show_spinner=False)

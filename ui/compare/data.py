@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -11,7 +11,9 @@ from cpc_engine.errors import CpcError
 
 from ..shell.address import join_ids, split_ids
 from ..shell.errors import literal
+from ..shell.names import names_of
 from ..shell.session import has_ended, manager, open_run, root
+from ..shell.status import WORDS
 
 if TYPE_CHECKING:
     from cpc_engine.comparison.arms import Arm, ComparedRun
@@ -23,12 +25,9 @@ MOST = 40
 KEY, KEPT, NEXT, ADDRESS = "compare-runs", "compare-kept", "compare-next", "compare-address"
 
 
-def choose(infos: list[RunInfo], seeds: Mapping[str, int]) -> list[str]:
-    """Ids that the reader picks; the address keeps them (`?runs=a,b`), and they survive a visit to another page.
-
-    `seeds` are shown where they are known.
-    """
-    known = {info.id: info for info in infos}
+def choose(infos: list[RunInfo]) -> list[str]:
+    """Ids that the reader picks; the address keeps them (`?runs=a,b`), and they survive a visit to another page."""
+    known, names = {info.id: info for info in infos}, names_of(infos)
     address = st.query_params.get("runs")
     state = st.session_state
     if NEXT in state:
@@ -46,9 +45,7 @@ def choose(infos: list[RunInfo], seeds: Mapping[str, int]) -> list[str]:
 
     def label(run: str) -> str:
         info = known[run]
-        seed = f" · seed {seeds[run]}" if run in seeds else ""
-        status = "" if info.status == "finished" else f" · {info.status}"
-        return f"{info.name}{seed}{status} · {run[-6:]}" if info.name else f"{run}{seed}{status}"
+        return names[run] + ("" if info.status == "finished" else f" · {WORDS[info.status]}")
 
     count = len(state[KEY])
     title = f"{count} run{'s' * (count != 1)} compared"

@@ -195,8 +195,7 @@ def _choices(path: str, setting: Setting | None, base: RunConfig) -> list[Change
         entered = st.text_input(title, key=key, help=help, placeholder=f"one to four, with {mark} between")
         texts = [text.strip() for text in entered.split(mark) if text.strip()][:MOST_VALUES]
         values = [read_text(setting, text) for text in texts]
-    name = setting.name.replace("_", " ")
-    return [({path: value}, f"{name} {text}") for value, text in zip(values, texts, strict=True)]
+    return [({path: value}, f"{setting.label} {text}") for value, text in zip(values, texts, strict=True)]
 
 
 def _seeds(there: Sequence[int], count: int) -> list[int]:

@@ -30,7 +30,7 @@ def show() -> None:
     _first_comparison(infos)
     if infos:
         known = known_arms(infos)
-        if arms := _chosen_arms(infos, known):
+        if arms := _chosen_arms(infos):
             _compare(arms, known)
 
 
@@ -61,12 +61,11 @@ def _begin() -> None:
     show_only([manager().start(config) for config in changed_configs(base, changes, range(MIN_SEEDS), names)])
 
 
-def _chosen_arms(infos: list[RunInfo], known: Known) -> list[Arm]:
+def _chosen_arms(infos: list[RunInfo]) -> list[Arm]:
     """The arms of the runs that the reader picks."""
     from cpc_engine.comparison.arms import group
 
-    seeds = {run: seed for (_, seed), run in known.items()}
-    arms = group(load(choose(infos, seeds)))
+    arms = group(load(choose(infos)))
     if not arms:
         st.info(
             "Choose two or more runs above. Runs that differ only in their seed are taken together.",

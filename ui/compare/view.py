@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -13,6 +13,7 @@ from cpc_engine.comparison.forks import paired
 from cpc_engine.comparison.judge import EXPLANATION
 from cpc_engine.comparison.standings import titles
 from cpc_engine.comparison.tables import differences, metrics_csv_columns, metrics_table
+from cpc_engine.config import label_of
 from cpc_engine.errors import CpcError
 from cpc_engine.terms import MODALITIES
 from cpc_engine.training.plan import modalities
@@ -22,7 +23,8 @@ from ..drawing.csv_text import columns_csv
 from ..drawing.palette import series_style
 from ..drawing.text import plain_name
 from ..shell.errors import literal, plain_errors
-from ..shell.session import has_ended, has_map, manager
+from ..shell.names import names_of
+from ..shell.session import has_ended, has_map, manager, open_run
 from ..shell.status import duration, held, hold_switch, refresh_seconds
 from .curves import CURVES, Axis, Bundle, Seeds, curves_figure, run_curve
 from .data import records_of
@@ -44,10 +46,18 @@ def settings_diff(arms: Sequence[Arm]) -> None:
     columns = differences(arms, every)
     if columns["Setting"]:
         height = min(35 * (len(columns["Setting"]) + 1) + 3, 420)
-        st.dataframe(columns, hide_index=True, height=height, placeholder="–")
+        st.dataframe(_in_words(columns), hide_index=True, height=height, placeholder="–")
         st.download_button("Settings (CSV)", columns_csv(columns), "settings.csv", "text/csv", on_click="ignore")
     else:
         st.info("These runs differ in nothing but their seed: they are one arm.", icon=":material/equal:")
+
+
+def _in_words(columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """Settings by their labels, and "on" and "off" for the values of switches."""
+    switches = {"true": "on", "false": "off"}
+    words = {name: [switches.get(value, value) for value in values] for name, values in columns.items()}
+    paths = (path.partition(" from step ") for path in columns["Setting"])
+    return words | {"Setting": [f"{label_of(path)}{since}{step}" for path, since, step in paths]}
 
 
 def metrics(arms: Sequence[Arm], baseline: Arm, primary: str) -> None:
@@ -158,9 +168,10 @@ def _curves(arms: Sequence[Arm], active: list[str], axis: Axis, seeds: Seeds, sm
         runs = [manager().progress_of(run) for run in active]
         if any(has_ended(run.status) for run in runs):
             st.rerun()  # a run has ended: its numbers count from now on
+        named = names_of(open_run(run.id).info for run in runs)
         for run in runs[:4]:
             left = f" · {duration(run.seconds_left)} left" if run.seconds_left else ""
-            text = literal(f"{run.name or run.id} · {run.step} of {run.steps} steps{left}")
+            text = literal(f"{named[run.id]} · {run.step} of {run.steps} steps{left}")
             st.progress(min(run.step / max(run.steps, 1), 1.0), text=text)
         if len(runs) > 4:
             st.caption(f"and {len(runs) - 4} more wait or train")
@@ -196,9 +207,10 @@ def _curves(arms: Sequence[Arm], active: list[str], axis: Axis, seeds: Seeds, sm
 
 def mapped(arms: Sequence[Arm]) -> dict[str, str]:
     """{run: name} of the runs that have a map, the first of each arm first."""
+    of_arms = titles(arms)
     names: dict[str, str] = {}
-    for arm in arms:
-        names |= {run.id: f"{arm.name} · seed {run.seed}" for run in arm.runs if has_map(run.id)}
+    for arm, title in zip(arms, of_arms, strict=True):
+        names |= {run.id: f"{title} · seed {run.seed}" for run in arm.runs if has_map(run.id)}
     first = [arm.runs[0].id for arm in arms if arm.runs[0].id in names]
     return {run: names[run] for run in [*first, *names]}
 

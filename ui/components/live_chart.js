@@ -15,17 +15,36 @@ function draw(node) {
   layout.width = node.clientWidth;
   layout.height = node.clientHeight;
   roomForButtons(layout);
-  for (const note of layout.annotations ?? []) if (note.font?.size) note.font.size *= letters();
-  Plotly.react(node, figure.data, layout, {
+  for (const note of layout.annotations ?? []) {
+    if (note.font?.size) note.font.size *= letters();
+    if (note.yshift) note.yshift *= letters();
+  }
+  const config = {
     displaylogo: false,
     showSendToCloud: false,
     modeBarButtonsToRemove: ["toImage", "lasso2d", "select2d"],
     modeBarButtonsToAdd: pictureButtons(),
     ...figure.config,
-  }).then(() => {
-    oneStop(node);
-    if (data.together) readTogether(node, data.together);
-  });
+  };
+  Plotly.react(node, figure.data, layout, config)
+    .then(() => roomForLegend(node, layout) && Plotly.react(node, figure.data, layout, config))
+    .then(() => {
+      oneStop(node);
+      if (data.together) readTogether(node, data.together);
+    });
+}
+
+// A legend above the plot breaks into more lines where the chart is narrow or its letters are large; then it would be
+// printed over the title. Whether there was too little room; the layout then has enough.
+function roomForLegend(node, layout) {
+  const legend = node._fullLayout?.legend;
+  if (!layout.title?.text || layout.legend?.yanchor !== "bottom" || !legend?._height) return false;
+  const title = 22 * letters() + (layout.title.pad?.t ?? 0);
+  const above = 0.02 * (node.clientHeight - layout.margin.t - layout.margin.b); // the legend's own distance
+  const needed = Math.ceil(title + legend._height + above);
+  if (layout.margin.t >= needed) return false;
+  layout.margin.t = needed;
+  return true;
 }
 
 // Pointing at one chart shows what the others of its company have at the same x.

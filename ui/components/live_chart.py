@@ -10,6 +10,7 @@ that fails (a folder that cannot be written, static serving switched off), the b
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import tempfile
@@ -77,6 +78,13 @@ def live_chart(
     }
     # Without a callback Streamlit would not keep the state "plotly", by which the browser asks for the text.
     _mount(key=key, data=data, on_plotly_change=lambda: None)
+
+
+def load_ahead() -> None:
+    """Let the browser load plotly.js while one reads a page that leads to charts: it takes about a second."""
+    if url := _url():
+        code = f"(() => {{ {script()} setTimeout(() => run({json.dumps(url)}).catch(() => 0), 300); }})()"
+        st.html(f"<script>{code}</script>", unsafe_allow_javascript=True)
 
 
 def plotly_source(key: str) -> dict[str, str | None]:

@@ -8,23 +8,25 @@ let asker = null; // the one of them whose Python side was asked to send plotly.
 let supply;
 const supplied = new Promise((resolve) => (supply = resolve));
 
-function run(url) {
-  if (globalThis.cpcPlotly) {
-    Plotly = globalThis.cpcPlotly; // another kind of chart on this page has loaded it
-    return Promise.resolve();
-  }
-  return new Promise((resolve, reject) => {
+// Once for all kinds of charts, and for the page that loads it ahead of them.
+async function run(url) {
+  globalThis.cpcPlotly ??= new Promise((resolve, reject) => {
     const before = globalThis.Plotly;
     const script = Object.assign(document.createElement("script"), { src: url });
     script.onload = () => {
       // Without static serving the address answers with Streamlit's page, which loads but is no script.
       if (globalThis.Plotly === before) return reject(new Error(`no Plotly in ${url}`));
-      Plotly = globalThis.cpcPlotly = globalThis.Plotly;
-      resolve();
+      resolve(globalThis.Plotly);
     };
     script.onerror = () => reject(new Error(`cannot load ${url}`));
     document.head.append(script);
   });
+  try {
+    Plotly = await globalThis.cpcPlotly;
+  } catch (error) {
+    globalThis.cpcPlotly = undefined; // it may come another way
+    throw error;
+  }
 }
 
 async function runText(text) {

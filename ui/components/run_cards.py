@@ -16,6 +16,7 @@ from ..drawing.run_picture import run_picture
 from ..drawing.thumbnails import curve_svg, map_svg, side_by_side
 from ..shell.errors import literal
 from ..shell.links import look_into
+from ..shell.names import names_of
 from ..shell.session import open_run
 from ..shell.status import badge, duration
 from .svg import show_svg
@@ -24,22 +25,20 @@ if TYPE_CHECKING:
     from cpc_engine.storage.info import RunInfo
 
 
-NAMED = 3  # settings in a title
-
-
 def show_cards(runs: list[RunInfo], columns: int = 3) -> None:
     """One card per run, in rows."""
+    names = names_of(runs)
     for start in range(0, len(runs), columns):
         for column, info in zip(st.columns(columns), runs[start : start + columns], strict=False):
             with column:
-                _card(info)
+                _card(info, names[info.id])
 
 
-def _card(info: RunInfo) -> None:
+def _card(info: RunInfo, name: str) -> None:
     with st.container(border=True, key=f"card-{info.id}"):
         st.page_link(
             "pages/train.py",
-            label=literal(title_of(info)),
+            label=literal(name),
             icon=":material/monitoring:",
             query_params={"run": info.id},
         )
@@ -55,32 +54,6 @@ def _card(info: RunInfo) -> None:
         steps = f"{info.steps_done} of {info.steps} steps"
         facts = [str(info.data.get("name", "")), f"seed {info.seed}", steps, loss, _ago(info.created)]
         st.caption(literal(" · ".join(filter(None, facts))))
-
-
-def title_of(info: RunInfo) -> str:
-    """A run's name; where it has none, its preset and what differs from that."""
-    if info.name:
-        return info.name
-    preset, changes = changed_of(info.id, info.updated)
-    return " · ".join(filter(None, [preset, changes])) or info.id
-
-
-@st.cache_data(max_entries=2000, show_spinner=False)
-def changed_of(run: str, updated: float) -> tuple[str, str]:
-    """(title of the preset that is nearest to a run, "queue size 512, temperature 0.1": what differs from it)."""
-    from cpc_engine.comparison.commands import nearest_preset
-    from cpc_engine.config import paths_with_role
-    from cpc_engine.presets import PRESETS
-
-    try:
-        name, changes = nearest_preset(open_run(run).folder.config())
-    except CpcError:
-        return "", ""
-    other = paths_with_role("label", "machine", "seed", "data_location")
-    parts = [change.partition("=") for change in changes if change.partition("=")[0] not in other]
-    words = [f"{path.partition('.')[2].replace('_', ' ')} {value}" for path, _, value in parts]
-    more = f" and {len(words) - NAMED} more" if len(words) > NAMED else ""
-    return PRESETS[name].title, ", ".join(words[:NAMED]) + more
 
 
 @st.cache_data(max_entries=2000, show_spinner=False)

@@ -28,6 +28,7 @@ HINTS: dict[Method, str] = {
     "pca": "The two widest directions, straight on; fine groups may overlap.",
     "umap": "Neighbors stay neighbors, groups are drawn together; distances between groups mean little.",
 }
+WHILE = "PCA while it trains; t-SNE and UMAP at the end."
 Columns = dict[str, list[Any]]
 
 
@@ -103,8 +104,19 @@ def show_map_of(run: str, ended: bool, height: int | str, reach: float | None = 
         table = st.container(width="content", horizontal=True, gap="small")
     folder = open_run(run).folder
     if not folder.has("map" if ended else "snapshots"):
-        early = "This run ended without a map." if ended else "The first map comes before the first step."
-        st.caption(early)
+        if ended:
+            st.caption("This run ended without a map.")
+            return
+        with tools:
+            st.caption(WHILE)
+        with table:  # what the map will have
+            for name, icon in (("table", ":material/table:"), ("figure", ":material/image:")):
+                st.button(name.capitalize(), icon=icon, type="tertiary", key=f"{name}-waits-{run}", disabled=True)
+        # As high as the map on every screen, by the map's class, so that nothing below it moves when it comes.
+        size = f"{height}px" if isinstance(height, int) else height
+        st.html(f'<div class="cpc-scatter" style="height: {size}"></div>')
+        with st.container(key=f"map-words-{run}"):
+            st.caption("The first map comes before the first step.")
         return
     items: RunMap | MapSnapshots
     if ended:
@@ -124,7 +136,7 @@ def show_map_of(run: str, ended: bool, height: int | str, reach: float | None = 
         words, help = "Renewed at a few of the measured steps; turned like the picture before it.", None
         what = f"PCA map of {len(items.labels)} held-out items at step {step}."
         with tools:
-            st.caption("PCA while it trains; t-SNE and UMAP at the end.")
+            st.caption(WHILE)
     if reach:
         figure = in_frame(figure, ((-reach, reach), (-reach, reach)))
     scatter(figure, key=f"{'map' if ended else 'evolving'}-{run}", height=height, alt=what, lasso=False)

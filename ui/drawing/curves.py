@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from textwrap import shorten
 from typing import Any
 
+from cpc_engine.config import sign_of, value_text
 from cpc_engine.terms import MODALITIES
 
 from .charts import Figure
 from .palette import GRAY
 
 Record = dict[str, Any]
+CLOSE = 0.06  # of the width: an upright label of a chart of 300 pixels, in letters for a projector too
+LABEL = 48  # letters of an upright label
+_LABEL = {
+    "showarrow": False,
+    "font": {"size": 11},
+    "yref": "paper",
+    "y": 1,
+    "xanchor": "left",
+    "yanchor": "top",
+    "textangle": 90,
+}
 TABLE = "table"  # `meta` of a trace without a name in the legend that its chart's table has nevertheless
 
 
@@ -21,22 +34,36 @@ def modalities(records: Sequence[Record]) -> list[str]:
     return [name for name in MODALITIES if name in present]
 
 
-def with_events(figure: Figure, events: Iterable[Record]) -> Figure:
-    """The figure with an upright dotted line and a few words where a setting was changed or a run paused or resumed."""
+def with_events(figure: Figure, events: Iterable[Record], last: float) -> Figure:
+    """The figure with an upright dotted line where a setting was changed or a run paused or resumed, and its words.
+
+    Words of events that are close together are one label, since labels would be printed over each other.
+
+    Args:
+        last: the step at the right end, from which follows what is close.
+    """
     words = {"pause": "paused", "resume": "resumed"}
-    shapes, notes = [], []
-    for event in events:
+    shapes: list[Figure] = []
+    labels: list[tuple[float, dict[str, str]]] = []  # step, {what was changed: what to say}; the newest value counts
+    for event in sorted(events, key=lambda event: float(event["step"])):
         if event["kind"] == "change":
-            text = f"{event['setting'].partition('.')[2]} → {event['value']}"
+            sign = sign_of(event["setting"])
+            said = {sign: f"{sign} {value_text(event['value'])}"}
         elif event["kind"] in words:
-            text = words[event["kind"]]
+            said = {"run": words[event["kind"]]}
         else:
             continue
         line = {"color": GRAY, "width": 1.5, "dash": "dot"}
         shapes.append({"type": "line", "x0": event["step"], "x1": event["step"], "yref": "paper", "y0": 0, "y1": 1})
         shapes[-1]["line"] = line
-        place = {"x": event["step"], "yref": "paper", "y": 1, "xanchor": "left", "yanchor": "top", "textangle": 90}
-        notes.append({"text": text, "showarrow": False, "font": {"size": 11}} | place)
+        at = min(event["step"], (1 - CLOSE / 2) * last)  # a label at the very end would be cut off
+        if labels and at - labels[-1][0] < CLOSE * last:
+            labels[-1][1].update(said)
+        else:
+            labels.append((at, said))
+    notes = [
+        {"text": shorten(", ".join(said.values()), LABEL, placeholder=" …"), "x": at} | _LABEL for at, said in labels
+    ]
     return figure | {"layout": figure["layout"] | {"shapes": shapes, "annotations": notes}}
 
 

@@ -1,150 +1,76 @@
-"""A run's curves as one figure: panels above one another that share the step axis, its range, marks and hover.
+"""A run's curves as panels: loss, accuracy, shares of the sources, geometry; `panel_stack` puts them together.
 
-Pure functions from records (lines of metrics.jsonl) to a plotly dict; `ui.components.live_chart` draws it.
+Pure functions from records (lines of metrics.jsonl) to plotly dicts.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
+from cpc_engine.config import RunConfig
 from cpc_engine.evaluation.alarms import COLLAPSED
 from cpc_engine.evaluation.metric_info import METRICS
 from cpc_engine.sources import SOURCES
 from cpc_engine.storage.thinning import means
 from cpc_engine.terms import ITEM_NOUNS
+from cpc_engine.training.plan import plan
 
 from .charts import Figure, Series, line_figure, stacked_figure
-from .curves import Record, modalities, number, with_events
+from .curves import Record, modalities, number
 from .palette import GRAY, MODALITY_STYLES, SOURCE_STYLES, Style
 
 GEOMETRY = ("alignment", "uniformity", "spread")
 BOTH = ("modality_gap",)  # of both modalities together
 POINTS = 240  # of one curve: a panel is about twice as many pixels wide
-GAP, LINE = 36, 15  # pixels between two panels: with a title of one line, and for each further line
 CHANCE = Style(GRAY, "circle", "dot")
-UNUSED = ["toImage", "lasso2d", "select2d", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]
 # Parts of the height.
 TALL, MIDDLE, LOW, SINGLE = 1.5, 1.0, 0.72, 0.3
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One of the charts: `key` names it, `title` stands above it, `figure` has its traces and its y axis."""
+    """One of the charts: `key` names it, `title` stands above it, `figure` has its traces and its y axis.
+
+    `waits` says when the first value comes; it stands in a panel without any.
+    """
 
     key: str
     title: str
     figure: Figure
     height: float = MIDDLE
+    waits: str = "begins with the first step"
 
 
-def panels_of(records: Sequence[Record], names: Sequence[str] = (), more: Sequence[str] = ()) -> list[Panel]:
+def panels_of(records: Sequence[Record], config: RunConfig, more: Sequence[str] = ()) -> list[Panel]:
     """Loss, accuracy, the share of every source (for each modality), and the geometry of held-out items.
 
     Args:
-        records: oldest first; without any the panels are empty, so that nothing moves when the first one comes.
-        names: the modalities, where no record tells them yet.
+        records: oldest first; a panel without any says what it waits for, so that nothing moves when one comes.
+        config: of the run, as it is now.
         more: metrics of both modalities together that are drawn too; other names are passed over.
     """
-    shown = modalities(records) or list(names)
-    panels = [_loss(records, shown), _accuracy(records, shown), *(_shares(records, name, shown) for name in shown)]
-    panels += [_geometry(records, metric, shown) for metric in GEOMETRY]
-    return panels + [_geometry(records, metric, shown) for metric in BOTH if metric in more]
+    plans = {part.modality: part for part in plan(config)}
+    shown = modalities(records) or list(plans)
+    panels = [_loss(records, shown), _accuracy(records, shown)]
+    panels += [_shares(records, name, shown, plans[name].candidates if name in plans else {}) for name in shown]
+    first = first_measured(config)
+    panels += [_geometry(records, metric, shown, first) for metric in GEOMETRY]
+    return panels + [_geometry(records, metric, shown, first) for metric in BOTH if metric in more]
 
 
-def level(runs: Sequence[Sequence[Panel]]) -> list[list[Panel]]:
-    """The panels of several runs at the same heights, so that one lies beside the other; the first is the tallest."""
-    heights: dict[str, float] = {}
-    for panel in (panel for panels in runs for panel in panels[1:]):
-        heights[panel.key] = min(max(heights.get(panel.key, 0.0), panel.height), MIDDLE)
-    return [
-        [replace(panels[0], height=TALL), *(replace(panel, height=heights[panel.key]) for panel in panels[1:])]
-        for panels in runs
-    ]
-
-
-def alike(panels: Sequence[Panel]) -> None:
-    """Give the panels of one metric in several runs one range of values, in place, unless it is fixed."""
-    drawn = [y for panel in panels for trace in panel.figure["data"] for y in trace["y"] if y is not None]
-    values = [y for y in drawn if math.isfinite(y)]
-    axes = [panel.figure["layout"]["yaxis"] for panel in panels]
-    if values and not any("range" in axis for axis in axes):
-        low, high = min(values), max(values)
-        room = 0.06 * ((high - low) or abs(high) or 1.0)
-        bottom = 0.0 if axes[0].get("rangemode") == "tozero" else low - room
-        for axis in axes:
-            axis["range"] = [min(bottom, low), high + room]
-
-
-def panels_figure(panels: Sequence[Panel], steps: int, events: Iterable[Record] = (), height: int = 690) -> Figure:
-    """The panels in one figure; the step axis reaches to `steps`, the run's last, from the beginning.
-
-    Args:
-        height: about how many pixels there are, from which the room for the titles follows.
+def first_measured(config: RunConfig) -> int:
+    """The step at which held-out items are measured first.
 
     Example:
-        >>> figure = panels_figure(panels_of([], ["audio"]), steps=200)
-        >>> figure["layout"]["xaxis"]["range"], len([name for name in figure["layout"] if name.startswith("yaxis")])
-        ([0, 202.0], 6)
+        >>> first_measured(RunConfig().replace({"evaluation.every": 25, "optimizer.steps": 200}))
+        25
+        >>> first_measured(RunConfig().replace({"evaluation.every": 0, "optimizer.steps": 200}))
+        200
     """
-    margin = {"l": 52, "r": 12, "t": 24 + LINE * panels[0].title.count("<br>"), "b": 36}
-    inner = height - margin["t"] - margin["b"]
-    gaps = [(GAP + LINE * panel.title.count("<br>")) / inner for panel in panels[1:]]
-    layout: Figure = {
-        "uirevision": "keep",
-        "hovermode": "x unified",
-        "hoversubplots": "axis",  # one hover over all panels
-        "showlegend": False,  # the titles say what is what
-        "margin": margin,
-        "title": {"text": ""},
-    }
-    room = 1 - sum(gaps)
-    unit = room / sum(panel.height for panel in panels)
-    top, traces, titles = 1.0, [], []
-    for index, (panel, gap) in enumerate(zip(panels, [*gaps, 0.0], strict=True)):
-        axis = f"y{index + 1}" if index else "y"
-        bottom = max(top - unit * panel.height, 0.0)
-        own = panel.figure["layout"]["yaxis"] | {
-            "title": {"text": ""},
-            "domain": [bottom, top],
-            "nticks": 4,
-            "automargin": False,
-        }
-        layout[f"yaxis{index + 1}" if index else "yaxis"] = own | {"fixedrange": True}
-        traces += [trace | {"yaxis": axis, "xaxis": "x", "meta": panel.key} for trace in panel.figure["data"]]
-        place = {"xref": "paper", "x": 0, "xanchor": "left", "yref": "paper", "y": top, "yanchor": "bottom"}
-        place |= {"xshift": -46, "yshift": 3}
-        titles.append({"text": panel.title, "showarrow": False, "font": {"size": 12}, "align": "left"} | place)
-        top = bottom - gap
-    last = f"y{len(panels)}" if len(panels) > 1 else "y"
-    layout["xaxis"] = {"title": {"text": "step", "standoff": 4}, "range": [0, 1.01 * steps], "anchor": last}
-    layout["xaxis"] |= {"showspikes": True, "spikemode": "across", "spikethickness": 1, "spikedash": "dot"}
-    figure = with_events({"data": traces, "layout": layout}, events)
-    figure["layout"]["annotations"] += titles
-    return figure | {"config": {"modeBarButtonsToRemove": UNUSED}}
-
-
-def panels_spoken(figure: Figure, name: str) -> str:
-    """A text alternative: where each curve stands."""
-    parts = []
-    for trace in figure["data"]:
-        values = [(x, y) for x, y in zip(trace["x"], trace["y"], strict=True) if y is not None]
-        if values and trace.get("hoverinfo") != "skip":
-            parts.append(f"{trace['name']} {values[-1][1]:.3g} at step {values[-1][0]:.0f}")
-    return f"Curves of {name}: {'; '.join(parts) or 'nothing recorded yet'}."
-
-
-def panels_table(figure: Figure) -> dict[str, list[Any]]:
-    """The drawn points as columns: step, then one column for each curve; a gap is None."""
-    shown = [trace for trace in figure["data"] if trace.get("hoverinfo") != "skip"]
-    steps = sorted({x for trace in shown for x in trace["x"]})
-    columns: dict[str, list[Any]] = {"step": steps}
-    for trace in shown:
-        known = dict(zip(trace["x"], trace["y"], strict=True))
-        columns[trace["name"]] = [known.get(step) for step in steps]
-    return columns
+    steps = config.optimizer.steps
+    return min(config.evaluation.every or steps, steps)
 
 
 def _loss(records: Sequence[Record], shown: Sequence[str]) -> Panel:
@@ -218,10 +144,13 @@ def _negatives(part: Record) -> float:
     return max(sum(counts), 1.0)
 
 
-def _shares(records: Sequence[Record], modality: str, shown: Sequence[str]) -> Panel:
-    """Each source's share of the gradient of all negatives, which is its share of their softmax mass."""
+def _shares(records: Sequence[Record], modality: str, shown: Sequence[str], planned: Collection[str]) -> Panel:
+    """Each source's share of the gradient of all negatives, which is its share of their softmax mass.
+
+    The `planned` sources have their place before they are recorded.
+    """
     rows = [record["modalities"][modality]["sources"] for record in records]
-    present = [name for name in SOURCES if any(name in row for row in rows)]
+    present = [name for name in SOURCES if name in planned or any(name in row for row in rows)]
     series = [
         Series(
             f"share {_named(SOURCES[name].label, modality, shown)}",
@@ -230,10 +159,13 @@ def _shares(records: Sequence[Record], modality: str, shown: Sequence[str]) -> P
             SOURCE_STYLES[name],
         )
         for name in present
+        if records
     ]
     figure = stacked_figure(series, "step", "")
     for trace in figure["data"]:
         trace |= {"stackgroup": modality, "hovertemplate": "%{fullData.name} %{y:.1f} %<extra></extra>"}
+    if len(present) < 2:
+        figure["layout"]["yaxis"] |= {"tickvals": [0, 100]}
     title = f"<b>Share of negative gradient</b> by source (%{f', {ITEM_NOUNS[modality][1]}' if len(shown) > 1 else ''})"
     if modality == shown[0]:
         names = [f"{_mark(SOURCE_STYLES[name].color)} {SOURCES[name].label.partition(' (')[0]}" for name in present]
@@ -242,7 +174,7 @@ def _shares(records: Sequence[Record], modality: str, shown: Sequence[str]) -> P
     return Panel(f"share-{modality}", title, figure, MIDDLE if len(present) > 1 else SINGLE)
 
 
-def _geometry(records: Sequence[Record], metric: str, shown: Sequence[str]) -> Panel:
+def _geometry(records: Sequence[Record], metric: str, shown: Sequence[str], first: int) -> Panel:
     """One metric of held-out items, with a point at each step where it was measured."""
     measured = [record for record in records if record.get("geometry")]
     curves = [
@@ -260,7 +192,7 @@ def _geometry(records: Sequence[Record], metric: str, shown: Sequence[str]) -> P
     title = f"<b>{METRICS[metric].title}</b>"
     if metric == "spread":
         figure["layout"]["yaxis"] |= {"range": [0, 1.05]}
-        if records:
+        if measured:
             ends = [records[0]["step"], records[-1]["step"]]
             alarm = Series("spread: alarm below", ends, [COLLAPSED, COLLAPSED], CHANCE)
             figure["data"] += [
@@ -271,7 +203,7 @@ def _geometry(records: Sequence[Record], metric: str, shown: Sequence[str]) -> P
         title += f" ({METRICS[metric].unit}; {METRICS[metric].better} is better)"
     else:
         title += " (Wang & Isola; lower is better)"
-    return Panel(metric, title, figure, LOW)
+    return Panel(metric, title, figure, LOW, f"first at step {first:,}")
 
 
 def _named(what: str, modality: str, shown: Sequence[str]) -> str:

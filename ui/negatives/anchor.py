@@ -12,6 +12,7 @@ from cpc_engine.terms import ITEM_NOUNS, READING_ORDERS
 from ..components.scatter import choice, clicked, light, scatter
 from ..drawing.map_figure import class_figure, lit_traces
 from ..drawing.text import plain_name
+from ..shell.address import put
 from ..shell.session import has_map, open_run
 from .opened import Opening, batch, opened, surveyed
 
@@ -66,6 +67,7 @@ def choose_loss(source: Opened) -> Which:
     modalities = source.trainer.model.modalities
     options: list[Which] = [(term, modality) for term in terms for modality in modalities]
     if len(options) == 1:
+        put("loss", None)
         return options[0]
 
     def words(which: Which) -> str:
@@ -75,7 +77,11 @@ def choose_loss(source: Opened) -> Which:
         return ", ".join(parts)
 
     names = {f"{term}-{modality}": (term, modality) for term, modality in options}
-    name = st.selectbox("Loss", list(names), format_func=lambda key: words(names[key]), key="negatives-loss", width=190)
+    key, asked = "negatives-loss", st.query_params.get("loss", "")
+    if st.session_state.get(key) not in names:
+        st.session_state[key] = asked if asked in names else next(iter(names))
+    name = st.selectbox("Loss", list(names), format_func=lambda key: words(names[key]), key=key, width=150)
+    put("loss", name)
     return names[name]
 
 
@@ -84,28 +90,39 @@ def choose_anchor(opening: Opening, which: Which, place: st.delta_generator.Delt
     run, now = opening.run, replace(opening, step=None)
     source = opened(now)
     ways = list(WAYS) if has_map(run) else [way for way in WAYS if way != "map"]
-    asked = "map" if "item" in st.query_params and has_map(run) else ways[0]
+    asked = st.query_params.get("anchor", "map" if "item" in st.query_params else "")
     if st.session_state.get("negatives-way") not in ways:
-        st.session_state["negatives-way"] = asked
+        st.session_state["negatives-way"] = asked if asked in ways else ways[0]
     with place:
         picked = st.segmented_control(
             "Anchor", ways, required=True, format_func=WAYS.__getitem__, key="negatives-way", help=HELP
         )
     way = picked or ways[0]
+    put("anchor", None if way in (ways[0], "map") else way)  # an item says that it is of the map
     if way == "map":
+        put("class", None)
         row = _from_map(run, source, which, place)
         frozen = batch(now, row).losses[which]
         return followed(Chosen(now, row, frozen, _piece(frozen, row, place)), opening)
+    put("item", None)
+    put("piece", None)
     found = surveyed(now, *which)
     classes = sorted(set(found.labels.tolist()))
+    key, names = f"negatives-class-{run}", source.data.classes
+    if st.session_state.get(key) not in classes:
+        asked = st.query_params.get("class", "")
+        st.session_state[key] = next((label for label in classes if names[label] == asked), None)
     with place:
         label = st.selectbox(
             "Class",
-            [None, *classes],
-            format_func=lambda one: "any class" if one is None else plain_name(source.data.classes[one]),
-            key=f"negatives-class-{run}",
-            width=120,
+            classes,
+            index=None,
+            placeholder="any class",
+            format_func=lambda one: plain_name(names[one]),
+            key=key,
+            width=130,
         )
+    put("class", None if label is None else names[label])
     frozen = batch(now, None).losses[which]
     return followed(Chosen(now, None, frozen, found.most(way, label)), opening)
 
@@ -129,8 +146,8 @@ def _from_map(run: str, source: Opened, which: Which, place: st.delta_generator.
     shown = [i for i, modality in enumerate(stored.modalities) if modality == which[1]]
     key = f"negatives-item-{run}"
     asked = st.query_params.get("item", "")
-    if key not in st.session_state and asked.isdecimal() and int(asked) in shown:
-        st.session_state[key] = int(asked)
+    if st.session_state.get(key) not in shown:
+        st.session_state[key] = int(asked) if asked.isdecimal() and int(asked) in shown else shown[0]
 
     def follow_click() -> None:
         point = clicked(f"negatives-map-{run}")
@@ -150,7 +167,7 @@ def _from_map(run: str, source: Opened, which: Which, place: st.delta_generator.
     with st.expander("Map: click an item", expanded=asked == "", key="negatives-map"):
         _map(run, stored, item)
         choice(f"negatives-map-{run}", [], lambda: None, follow_click)
-    st.query_params["item"] = str(item)
+    put("item", str(item))
     return source.row_of("test", int(stored.rows[item]))
 
 
@@ -174,16 +191,21 @@ def _piece(frozen: Frozen, row: int, place: st.delta_generator.DeltaGenerator) -
     anchors = frozen.anchors_of(row)
     parts, positions = frozen.parts, frozen.positions
     if len(anchors) == 1 or not parts[anchors[0]].isdigit():
+        put("piece", None)
         return anchors[0]
     nearest = [i for i in anchors if parts[i] == parts[anchors[0]]]
+    pieces = {f"{int(positions[i]) + 1}{_reading(frozen, i)}": i for i in nearest}
+    key, asked = f"negatives-piece-{frozen.term}-{frozen.modality}", st.query_params.get("piece", "")
+    if st.session_state.get(key) not in pieces:
+        st.session_state[key] = asked if asked in pieces else list(pieces)[len(pieces) // 2]
     with place:
-        picked: int = st.selectbox(
+        picked = st.selectbox(
             "Piece",
-            nearest,
-            len(nearest) // 2,
-            format_func=lambda i: f"predicts piece {int(positions[i]) + 1}{_reading(frozen, i)}",
-            key=f"negatives-piece-{frozen.term}-{frozen.modality}-{len(nearest)}",
+            list(pieces),
+            format_func="predicts piece {}".format,
+            key=key,
             width=170,
             help="Which of the item's pieces (time frames, or cells of the picture) the anchor predicts.",
         )
-    return picked
+    put("piece", picked)
+    return pieces[picked]

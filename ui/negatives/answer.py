@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..shell.errors import literal
+from cpc_engine.evaluation.alarms import FALSE_SHARE, ways_out
+
+from ..shell.errors import literal, sentence
 from .lineup_figures import source_label
 from .opened import class_of, name_of
 
 if TYPE_CHECKING:
     from cpc_engine.anatomy.frozen import Frozen
     from cpc_engine.anatomy.lineup import Lineup
+    from cpc_engine.config import RunConfig
+
+LITTLE = 0.05  # share of the gradient up to which a source is not worth a warning
 
 
 def answer(frozen: Frozen, lineup: Lineup) -> str:
@@ -41,12 +46,24 @@ def answer(frozen: Frozen, lineup: Lineup) -> str:
     )
 
 
-def advice(lineup: Lineup) -> str:
-    """The sources of whose pull more than half comes from the anchor's class, with that part; empty where none is."""
-    return ", ".join(
-        f"{source_label(name)} ({strip.false_share:.0%})"
+def warning(lineup: Lineup, config: RunConfig) -> str:
+    """Which sources mostly push the anchor from its own class, and what this configuration can do about it.
+
+    Empty where none does. As for a whole run, what counts is the part beyond the number of false negatives: where all
+    items have one class, as without labels, every negative would be one.
+    """
+    found = [
+        name
         for name, strip in lineup.strips.items()
-        if strip.total > 0.05 and strip.false_share > 0.5
+        if strip.total > LITTLE
+        and strip.false_share - strip.false_negatives > FALSE_SHARE * (1 - strip.false_negatives)
+    ]
+    if not found:
+        return ""
+    sources = ", ".join(f"{source_label(name)} ({lineup.strips[name].false_share:.0%})" for name in found)
+    return (
+        f"**More than half of what {sources} negatives do here pushes the anchor from its own class.** "
+        f"{sentence(ways_out(found, config))}"
     )
 
 

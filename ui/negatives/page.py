@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -11,15 +10,16 @@ from cpc_engine.errors import CpcError
 from cpc_engine.sources import SOURCES
 
 from ..drawing.palette import SOURCE_STYLES
+from ..shell.address import asks_anew, put, remember
 from ..shell.compat import inside_app
 from ..shell.errors import plain_errors, sentence
 from ..shell.first_run import nothing_yet
 from ..shell.glossary import define
+from ..shell.names import names_of
 from ..shell.session import chosen_run, open_run, runs
 
-if TYPE_CHECKING:
-    from cpc_engine.storage.info import RunInfo
-
+PAGE = "negatives"
+ADDRESS = ("run", "view", "step", "loss", "anchor", "class", "item", "piece")  # what a copied link opens again
 VIEWS = {"anchor": "Its negatives", "step": "One step, slowly"}
 # Three lines for the answer on a wide screen, so that nothing below moves when it has one more or less.
 CSS = """
@@ -35,6 +35,10 @@ CSS = """
 def show() -> None:
     """Draw the page."""
     inside_app()
+    if asks_anew(PAGE, ADDRESS):
+        for key in [str(key) for key in st.session_state]:
+            if key.startswith("negatives-") and not key.startswith("negatives-map"):  # a map keeps its zoom
+                del st.session_state[key]
     colors = [
         f'[class*="st-key-candidate-{name}-"] {{ border-color: {SOURCE_STYLES[name].color}; }}' for name in SOURCES
     ]
@@ -48,6 +52,7 @@ def show() -> None:
             run = _choose_run()
         if run:
             _show_run(run, controls, slowly)
+    remember(PAGE, ADDRESS)
 
 
 def _choose_view() -> str:
@@ -58,10 +63,7 @@ def _choose_view() -> str:
     view = st.segmented_control(
         "View", list(VIEWS), required=True, format_func=VIEWS.__getitem__, key=key, label_visibility="collapsed"
     )
-    if view == "step":
-        st.query_params["view"] = "step"
-    else:
-        st.query_params.pop("view", None)
+    put("view", "step" if view == "step" else None)
     return str(view)
 
 
@@ -76,17 +78,15 @@ def _choose_run() -> str | None:
     if chosen and chosen not in ids:
         st.info("This run has no weights yet: it keeps them when it pauses or ends.", icon=":material/hourglass_empty:")
         return None
-    names = {info.id: _label(info) for info in known}
-    index = ids.index(chosen) if chosen else 0
-    run = st.selectbox("Run", ids, index, format_func=names.__getitem__, key="negatives-run", width=240)
-    st.query_params["run"] = run
+    names = names_of(known)
+    key = "negatives-run"
+    if st.session_state.get(key) not in ids:
+        st.session_state[key] = chosen or ids[0]
+    run = str(st.selectbox("Run", ids, format_func=names.__getitem__, key=key, width=220))
+    put("run", run)
     if run != chosen:  # what was to be seen was of another run
-        st.query_params.pop("see", None)
-    return str(run)
-
-
-def _label(info: RunInfo) -> str:
-    return f"{info.name or info.id} · {info.data.get('name', info.status)}"
+        put("see", None)
+    return run
 
 
 def _show_run(run: str, controls: st.delta_generator.DeltaGenerator, slowly: bool) -> None:
@@ -146,12 +146,9 @@ def _choose_step(run: str, steps: list[int]) -> int | None:
         steps,
         format_func=lambda one: f"{one:,} (now)" if one == now else f"{one:,}",
         key=key,
-        width=130,
+        width=150,
         help=f"The negatives at this step. Earlier ones are there where the run keeps weight snapshots (a setting). "
         f"{define('weight_snapshot')}",
     )
-    if step == now:
-        st.query_params.pop("step", None)
-        return None
-    st.query_params["step"] = str(step)
-    return step
+    put("step", None if step == now else str(step))
+    return None if step == now else step

@@ -12,7 +12,7 @@ from ..components.live_chart import live_chart
 from ..shell.errors import plain_errors
 from ..shell.glossary import define
 from ..shell.links import train_like
-from .answer import advice, answer
+from .answer import answer, warning
 from .branch import fork_button
 from .cards import show_anchor_card, show_line_up
 from .lineup_figures import Ticks, ruler_columns, ruler_figure, shares_columns, shares_figure, source_label, titled
@@ -56,7 +56,7 @@ def _anchor(chosen: Chosen, steps: Sequence[int]) -> None:
         with left:
             show_anchor_card(chosen, then.lineup)
         with middle:
-            _charts(chosen, now, then)
+            _charts(chosen, now, then, config)
             show_line_up(chosen, then.lineup, HARDEST)
         with left:
             show_scrubber(chosen, steps)
@@ -96,7 +96,7 @@ def _verdict(chosen: Chosen, now: Outcome, then: Outcome, config: RunConfig) -> 
         st.caption("Move a slider: everything on this page follows.")
 
 
-def _charts(chosen: Chosen, now: Outcome, then: Outcome) -> None:
+def _charts(chosen: Chosen, now: Outcome, then: Outcome, config: RunConfig) -> None:
     lineup = then.lineup
     ticks = {name: _ticks(chosen, lineup, name) for name in lineup.strips}
     ruler = ruler_figure(ticks, lineup.similarity)
@@ -117,11 +117,8 @@ def _charts(chosen: Chosen, now: Outcome, then: Outcome) -> None:
         chart_tools(titled(ruler, title), f"ruler-{chosen.run}", ruler_columns(ticks, lineup.similarity), "ruler")
         title = "Share of the gradient on negatives"
         chart_tools(titled(bars, title), f"shares-{chosen.run}", shares_columns(rows), "bars")
-    if found := advice(lineup):
-        st.markdown(
-            f":orange[:material/warning:] **More than half of what {found} negatives do here pushes the anchor from "
-            "its own class.** Ways out: negatives from other items only, larger σ, debiasing (class prior), other data."
-        )
+    if found := warning(lineup, config):
+        st.markdown(f":orange[:material/warning:] {found}")
 
 
 def _rows(chosen: Chosen, now: Outcome, then: Outcome) -> dict[str, dict[str, tuple[float, float]]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ..shell.errors import literal, plain_errors
+from ..shell.names import name_of, names_of
 from ..shell.session import root
 
 if TYPE_CHECKING:
@@ -38,14 +39,14 @@ def _bring() -> None:
         file.write(uploaded.getbuffer())
         file.flush()
         folder, skipped = bring_run(Path(file.name), root(), uploaded.name)
-    st.success(f"It is here: {literal(folder.info().name or folder.id)}", icon=":material/check:")
+    st.success(f"It is here: {literal(name_of(folder.info()))}", icon=":material/check:")
     st.page_link("pages/train.py", label="Open it", icon=":material/show_chart:", query_params={"run": folder.id})
     for line in skipped[:10]:
         st.caption(f"Left out: {literal(line)}")
 
 
 def _take(known: Sequence[RunInfo]) -> None:
-    names = {info.id: info.name or info.id for info in known}
+    names = names_of(known)
     run = st.selectbox("A run of these", list(names), format_func=lambda run: names[run], key="take")
     if run is not None:
         st.download_button(

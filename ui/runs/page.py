@@ -13,6 +13,7 @@ from ..components.run_cards import show_cards
 from ..shell.compat import inside_app
 from ..shell.errors import plain_errors
 from ..shell.first_run import nothing_yet
+from ..shell.names import name_of
 from ..shell.session import root
 from .bring import bring_and_take
 from .table import show_table
@@ -59,7 +60,7 @@ def show() -> None:
 
 
 def _searched_text(info: RunInfo) -> str:
-    return " ".join([info.id, info.name, info.status, info.note, str(info.data.get("name", ""))]).lower()
+    return " ".join([info.id, name_of(info), info.status, info.note, str(info.data.get("name", ""))]).lower()
 
 
 def _clear_search() -> None:

@@ -9,10 +9,11 @@ import streamlit as st
 
 from cpc_engine.storage.trash import discard
 
-from ..components.run_cards import changed_of, has_collapsed, metrics_of, title_of
+from ..components.run_cards import has_collapsed, metrics_of
 from ..drawing.csv_text import columns_csv
 from ..shell.address import join_ids
 from ..shell.errors import plain_errors
+from ..shell.names import beside_preset, names_of
 from ..shell.session import has_ended, root
 from ..shell.status import WORDS
 
@@ -64,9 +65,9 @@ def show_table(runs: list[RunInfo]) -> None:
 def columns_of(runs: list[RunInfo]) -> dict[str, list[Any]]:
     """A row for each run; a metric that it does not have is empty."""
     metrics = [metrics_of(info.id, info.updated) for info in runs]
-    changes = [changed_of(info.id, info.updated) for info in runs]
+    names = names_of(runs)
     columns: dict[str, list[Any]] = {
-        "Run": [title_of(info) for info in runs],
+        "Run": [names[info.id] for info in runs],
         "Status": [
             [WORDS[info.status], *([COLLAPSED] if has_collapsed(found) else [])]
             for info, found in zip(runs, metrics, strict=True)
@@ -77,7 +78,7 @@ def columns_of(runs: list[RunInfo]) -> dict[str, list[Any]]:
     for name, (metric, factor, _) in METRICS.items():
         columns[name] = [_scaled(found, metric, factor) for found in metrics]
     return columns | {
-        "Beside the preset": [words for _, words in changes],
+        "Beside the preset": [beside_preset(info) for info in runs],
         "Data": [str(info.data.get("name", "")) for info in runs],
         "Begun": [datetime.fromtimestamp(info.created) for info in runs],
         "Id": [info.id for info in runs],

@@ -6,7 +6,7 @@ engine's aliases.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import unquote
 
 import streamlit as st
@@ -45,3 +45,29 @@ def join_ids(runs: Iterable[str]) -> str:
 def split_ids(value: str) -> list[str]:
     """The ids of `join_ids`."""
     return [unquote(part) for part in value.split(",") if part]
+
+
+def put(name: str, value: str | None) -> None:
+    """Write a parameter of the address, or take it out; only a change, since each one is a step for Back."""
+    if value is None:
+        st.query_params.pop(name, None)
+    elif st.query_params.get(name) != value:
+        st.query_params[name] = value
+
+
+def asks_anew(page: str, names: Sequence[str]) -> bool:
+    """Whether the address asks for something else than what the page wrote there last: a link, or Back.
+
+    A page keeps its choices in the session; these count until the address asks for others. See `remember`.
+    """
+    asked = _asked(names)
+    return bool(asked) and asked != st.session_state.get(f"address-of-{page}")
+
+
+def remember(page: str, names: Sequence[str]) -> None:
+    """Keep what the address asks for now that the page has written its choices there."""
+    st.session_state[f"address-of-{page}"] = _asked(names)
+
+
+def _asked(names: Sequence[str]) -> dict[str, str]:
+    return {name: st.query_params[name] for name in names if name in st.query_params}

@@ -33,8 +33,11 @@ def plain_errors() -> Iterator[None]:
 
 
 def sentence(text: str) -> str:
-    """`text` with a capital first letter, shown literally."""
-    return literal(text[:1].upper() + text[1:])
+    """A text of the engine with a capital first letter, shown literally; settings have their labels for their keys."""
+    from cpc_engine.config import with_labels
+
+    told = with_labels(text)
+    return literal(told[:1].upper() + told[1:])
 
 
 def literal(text: str) -> str:

@@ -12,9 +12,11 @@ html { font-size: 20px !important; }
 .st-key-leave, [class*="st-key-table-"],
 [class*="st-key-figure-"], .st-key-numbers, .st-key-run-links { display: none !important; }
 .block-container { padding-top: 0.75rem !important; max-width: none !important; }
+.st-key-begin label p { white-space: nowrap; }
 .st-key-panel { zoom: 0.8; } /* what is turned, beside what is looked at */
 .st-key-curves .cpc-live-chart { height: calc(100vh - 9rem) !important; }
 .st-key-map-place .cpc-scatter { height: calc(100vh - 17rem) !important; }
+.st-key-explored-map .cpc-scatter { height: calc(100vh - 15rem) !important; }
 .st-key-present { top: 0.1rem !important; right: 0.5rem !important; opacity: 0.75; }
 """
 PLACE = """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from .first_run import nothing_yet
+from .names import names_of
 from .session import chosen_run, has_ended, has_map, runs
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def choose_run() -> str | None:
     if not known:
         nothing_yet()
         return None
-    names = {info.id: f"{info.name or info.id} · {info.data.get('name', info.status)}" for info in known}
+    names = names_of(known)
     ready = [info.id for info in known if has_map(info.id)]
     chosen = chosen_run()
     if chosen and chosen not in ready:

@@ -34,10 +34,11 @@ def manager() -> RunManager:
 
 @cache
 def prepare() -> None:
-    """Import in the background what training needs, before anybody asks for it; once per process."""
+    """Import in the background what charts and training need, before anybody asks for it; once per process."""
 
     def load() -> None:
-        for name in ("cpc_engine.execution.execute", "cpc_engine.execution.manager", "lightning_fabric"):
+        # Streamlit takes pandas to look at what a component is given: without it the first chart waits a second.
+        for name in ("pandas", "cpc_engine.execution.execute", "cpc_engine.execution.manager", "lightning_fabric"):
             import_module(name)
 
     threading.Thread(target=load, name="cpc-imports", daemon=True).start()

@@ -8,6 +8,7 @@ from typing import Literal
 import streamlit as st
 
 from .errors import literal, plain_errors
+from .names import names_of
 from .session import awake, manager, open_run
 
 WORDS = {
@@ -31,7 +32,10 @@ CSS = """
 .block-container { padding-top: 4.5rem; padding-bottom: 6rem; max-width: 84rem; }
 /* On a dark page the primary color has too little contrast for letters. */
 button[data-selected="true"], [data-testid="stSliderThumbValue"] { color: inherit !important; }
-@media (max-width: 40rem) { .block-container { padding-left: 1rem; padding-right: 1rem; } }
+@media (max-width: 40rem) {
+  .block-container { padding-left: 1rem; padding-right: 1rem; }
+  [data-testid="stButtonGroup"] [role="radiogroup"] { flex-wrap: wrap; } /* else the last choices are out of sight */
+}
 """
 
 
@@ -97,13 +101,14 @@ def _working(expected: bool) -> None:
 
     with st.bottom, plain_errors(), st.container(horizontal=True, vertical_alignment="center", key="working"):
         shown = [manager().progress_of(name) for name in active[:3]]
+        names = names_of(open_run(run.id).info for run in shown)
         waiting = [run.id for run in shown if run.status == "queued"]
         for run in shown:
             left = f" · {duration(run.seconds_left)} left" if run.seconds_left else ""
             position = f"{run.step} of {run.steps} steps{left}"
             if run.id in waiting:
                 position = f"number {waiting.index(run.id) + 1} in line"
-            named = f"{run.name or run.id} · {run.where}"
+            named = f"{names[run.id]} · {run.where}"
             st.page_link(
                 "pages/train.py",
                 # A phone cuts the end.

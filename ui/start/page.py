@@ -13,6 +13,7 @@ from ..shell.compat import inside_app
 from ..shell.errors import literal, plain_errors
 from ..shell.first_run import STEPS, begin
 from ..shell.glossary import define
+from ..shell.names import name_of
 from ..shell.session import chosen_run, runs
 
 
@@ -53,6 +54,10 @@ def show() -> None:
     with plain_errors():
         _runs(lesson, picture)
     _presets()
+    if not lesson:
+        from ..components.live_chart import load_ahead
+
+        load_ahead()
 
 
 def _begin(label: str) -> None:
@@ -91,7 +96,7 @@ def _runs(shown: list[str], picture: DeltaGenerator) -> None:
     if drawn and drawing:
         with picture:
             show_svg(drawing, key="picture")
-            st.caption(f"From a real run here: {literal(drawn.name or drawn.id)}.")
+            st.caption(f"From a real run here: {literal(name_of(drawn))}.")
     if shipped:
         st.header("Trained examples", anchor=False)
         run_cards.show_cards(shipped)

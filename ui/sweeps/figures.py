@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from textwrap import shorten
 from typing import Any
+
+from cpc_engine.config import label_of, sign_of, value_text
 
 from ..drawing.palette import BLUE
 
 Figure = dict[str, Any]
 Settings = Mapping[str, Any]
+LABEL = 18  # letters above an axis: on a phone the next one is close
+FEW = 8  # values of an axis that are all written beside it
 SCALE = "Viridis"  # one scale of lightness, which color-vision deficiencies do not change
 
 
@@ -20,10 +25,15 @@ def parallel_figure(settings: Sequence[Settings], values: Sequence[float], metri
         settings: {path: value} of each. values: the metric of each. metric: its title.
     """
     axes = [_axis(path, [one[path] for one in settings]) for path in settings[0]]
-    axes.append({"label": metric, "values": list(values)})
-    line = {"color": list(values), "colorscale": SCALE, "showscale": True}
-    layout = {"margin": {"l": 64, "r": 16, "t": 64, "b": 32}, "title": {"text": ""}}
-    return {"data": [{"type": "parcoords", "line": line, "dimensions": axes}], "layout": layout}
+    axes.append({"label": shorten(metric, LABEL, placeholder="…"), "values": list(values)})
+    line: Figure = {"color": list(values), "colorscale": SCALE, "showscale": False}  # the last axis says what it means
+    if len(set(values)) == 1:
+        line = {"color": BLUE}
+        axes[-1] |= {"tickvals": values[:1], "ticktext": [as_text(values[0])]}
+    layout = {"margin": {"l": 64, "r": 64, "t": 48, "b": 24}, "title": {"text": ""}}
+    # Ticks say what was tried; the ends of the axes would be printed over them.
+    hidden = {"size": 1, "color": "rgba(0,0,0,0)"}
+    return {"data": [{"type": "parcoords", "line": line, "dimensions": axes, "rangefont": hidden}], "layout": layout}
 
 
 def importance_figure(shares: Mapping[str, float]) -> Figure:
@@ -33,7 +43,7 @@ def importance_figure(shares: Mapping[str, float]) -> Figure:
         "type": "bar",
         "orientation": "h",
         "x": [round(100 * shares[name], 1) for name in names],
-        "y": [short(name) for name in names],
+        "y": [label_of(name) for name in names],
         "marker": {"color": BLUE},
     }
     layout = {
@@ -59,28 +69,31 @@ def heat_figure(settings: Sequence[Settings], values: Sequence[float], across: s
         "y": lines,
         "z": means,
         "colorscale": SCALE,
-        "colorbar": {"title": {"text": metric}},
+        "colorbar": {"title": {"text": metric, "side": "right"}, "thickness": 12, "outlinewidth": 0},
         "texttemplate": "%{z:.3g}",
         "hoverongaps": False,
+        "xgap": 2,
+        "ygap": 2,
+        # Where nothing differs there is nothing to color.
+        "showscale": len({mean for line in means for mean in line if mean is not None}) > 1,
     }
     layout = {
-        "xaxis": {"type": "category", "title": {"text": short(across)}},
-        "yaxis": {"type": "category", "title": {"text": short(up)}, "automargin": True},
+        "xaxis": {"type": "category", "title": {"text": label_of(across)}},
+        "yaxis": {"type": "category", "title": {"text": label_of(up)}, "automargin": True},
         "margin": {"l": 64, "r": 16, "t": 16, "b": 48},
         "title": {"text": ""},
     }
     return {"data": [heat], "layout": layout}
 
 
-def short(path: str) -> str:
-    """ "sampler: queue size"."""
-    section, _, name = path.partition(".")
-    return f"{section}: {name.replace('_', ' ')}"
+def heat_height(rows: int) -> int:
+    """Pixels of a heat map."""
+    return 110 + 64 * max(rows, 2)
 
 
 def as_text(value: Any) -> str:
-    """A value as it stands on an axis."""
-    return f"{value:.4g}" if isinstance(value, float) else "not set" if value is None else str(value)
+    """A value as it stands on an axis: what TPE draws has many digits."""
+    return f"{value:.4g}" if isinstance(value, float) else value_text(value)
 
 
 def _ordered(values: Sequence[Any]) -> list[str]:
@@ -91,8 +104,12 @@ def _ordered(values: Sequence[Any]) -> list[str]:
 
 
 def _axis(path: str, values: Sequence[Any]) -> Figure:
+    label = shorten(sign_of(path), LABEL, placeholder="…")
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-        return {"label": short(path), "values": list(values)}
+        axis: Figure = {"label": label, "values": list(values)}
+        if len(tried := sorted(set(values))) <= FEW:
+            axis |= {"tickvals": tried, "ticktext": [as_text(value) for value in tried]}
+        return axis
     texts = _ordered(values)
     places = [texts.index(as_text(value)) for value in values]
-    return {"label": short(path), "values": places, "tickvals": list(range(len(texts))), "ticktext": texts}
+    return {"label": label, "values": places, "tickvals": list(range(len(texts))), "ticktext": texts}

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from cpc_engine.config import label_of as label_of_path
 from cpc_engine.errors import ConfigError
+from cpc_engine.evaluation.metric_info import describe_metric
 from cpc_engine.presets import PRESETS
 
 from ..components.settings_form import as_text, help_of, label_of, sections_of_data, settings_of, used_by_data, value_of
@@ -39,24 +41,34 @@ def new_sweep() -> None:
         chosen = st.multiselect(
             "Vary",
             list(settings),
-            format_func=lambda path: f"{path.partition('.')[0]}: {label_of(settings[path])}",
+            format_func=label_of_path,
+            placeholder="Choose one to four settings",
             max_selections=MOST,
             key=f"sweep-vary-{preset}",
         )
     entered = {path: _values(settings[path], base, how) for path in chosen}
     with st.container(horizontal=True):
         steps = st.number_input("Steps", 1, 1_000_000, base.optimizer.steps, key=f"sweep-steps-{preset}")
-        trials = st.number_input("Settings to draw", 2, 500, 20, key="sweep-trials", disabled=how == GRID)
+        trials = 0
+        if how == TPE:
+            trials = int(st.number_input("Settings to draw", 2, 500, 20, key="sweep-trials"))
         seeds = st.number_input("Seeds", 1, 10, 2, key="sweep-seeds", help="With one, nothing is said about chance.")
         workers = st.number_input("Processes", 1, 16, 1, key="sweep-workers", help="One thread each.")
-        metric = st.selectbox("Decided by", METRICS, key="sweep-metric", help="probe: accuracy on validation items")
+        help = "The linear probe is read on validation items."
+        metric = st.selectbox(
+            "Decided by",
+            METRICS,
+            format_func=lambda name: describe_metric(name).title,
+            key="sweep-metric",
+            help=help,
+        )
     with plain_errors():
         if not chosen or not all(entered.values()):
             st.caption("Choose what to vary and give its values.")
             return
         space = _space(how, entered)
         space.check(base)
-        count = len(space.cells()) or int(trials)
+        count = len(space.cells()) or trials
         st.caption(f"{count} settings × {seeds} seeds = {count * int(seeds)} runs of {steps} steps.")
         if st.button("Start the sweep", icon=":material/play_arrow:", key="sweep-start", type="primary"):
             from cpc_engine.sweeps.background import begin

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from cpc_engine.comparison.commands import assignments, train_command
-from cpc_engine.config import RunConfig
+from cpc_engine.config import RunConfig, in_words, label_of
 from cpc_engine.datasets import DATASETS
 from cpc_engine.errors import DataError
 from cpc_engine.execution.device import pick_device
@@ -19,6 +19,7 @@ from ..drawing.csv_text import records_csv
 from ..shell.address import join_ids
 from ..shell.errors import literal, plain_errors
 from ..shell.links import train_like
+from ..shell.names import name_of
 from ..shell.session import has_ended, has_map, manager
 from .draft import choose, keep, run_now, set_draft
 from .own_data import Look, look
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 def show_run_head(run: Run, reach: Reach) -> None:
     """Name, links, and what can be done with the run that is shown."""
     info, config = run.info, run.config
-    st.title(f"Training: {literal(info.name or DATASETS[config.data.dataset].title)}", anchor=False)
+    st.title(f"Training: {literal(name_of(info))}", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="run-links"):
         if has_map(run.id):
             st.page_link(
@@ -100,7 +101,7 @@ def show_begin(name: str, changes: Changes, config: RunConfig, ready: bool, run:
         _start(config, count)
     differing = config.differences(run_now(run).replace({"run.name": "", "run.note": ""}) if run else base)
     if differing:
-        words = ", ".join(f"{path.partition('.')[2]} {as_text(mine)}" for path, (mine, _) in differing.items())
+        words = in_words({path: mine for path, (mine, _) in differing.items()})
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="changed"):
             st.caption(f"Changed: {literal(words)}", width="stretch")
             if st.button("Undo all changes", icon=":material/undo:", key="undo-all", type="tertiary"):
@@ -167,7 +168,7 @@ def _settings(run: Run, config: RunConfig) -> None:
     differing = config.differences(RunConfig())
     st.dataframe(
         [
-            {"Setting": path, "Default": as_text(default), "Here": as_text(value_of(config, path))}
+            {"Setting": label_of(path), "Default": as_text(default), "Here": as_text(value_of(config, path))}
             for path, (_, default) in differing.items()
         ],
         hide_index=True,

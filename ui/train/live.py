@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from cpc_engine.datasets import DATASETS
-
 from ..components.figure_dialog import figure_choices
 from ..components.live_chart import live_chart
 from ..components.run_controls import controls, undo_button
 from ..components.run_map import show_map_of
 from ..drawing.csv_text import columns_csv
-from ..drawing.panels import GEOMETRY, panels_figure, panels_of, panels_spoken, panels_table
+from ..drawing.panel_stack import panels_figure, panels_spoken, panels_table
+from ..drawing.panels import GEOMETRY, panels_of
 from ..shell.errors import literal, plain_errors
 from ..shell.glossary import define
+from ..shell.names import name_of
 from ..shell.session import has_ended, manager, open_run
 from ..shell.status import badge, duration, held, hold_switch, refresh_seconds
+from .draft import run_now
 from .notice import show_notice
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 # What is left of a window below the menu, the status and the notice, so that all is in sight without scrolling.
 CHARTS = "clamp(34rem, calc(100vh - 11.6rem), 64rem)"
 MAP = "clamp(24rem, calc(100vh - 19rem), 60rem)"
-SOON = 1.0  # seconds between two looks while a run begins
+SOON = 0.5  # seconds between two looks while a run begins
 BEGINS = 15  # records; from then on drawing comes less often, since it takes processor time from training
 
 
@@ -51,13 +52,12 @@ def _live(run: str, was_active: bool, began: bool) -> None:
         # It has ended, or was resumed by a click that redrew only this part.
         if was_active == ended or (began and len(progress.records) >= BEGINS):
             st.rerun()  # draw all of it again: other controls, another map, another pace
-        names = DATASETS[stored.config.data.dataset].modalities
-        figure = panels_figure(panels_of(progress.records, names), progress.steps, progress.events)
+        figure = panels_figure(panels_of(progress.records, run_now(stored)), progress.steps, progress.events)
         _status(progress, stored.info.is_example, figure)
         show_notice(progress, stored)
         charts, place = st.columns([46, 54], gap="small")
         with charts, st.container(key="curves", gap=None):
-            live_chart(figure, key=f"loss-{run}", height=CHARTS, alt=panels_spoken(figure, progress.name or run))
+            live_chart(figure, key=f"loss-{run}", height=CHARTS, alt=panels_spoken(figure, name_of(stored.info)))
         with place, st.container(key="map-place", gap="xsmall"), plain_errors():
             show_map_of(run, ended, MAP)
 

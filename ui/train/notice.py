@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ..components.settings_form import as_text
-from ..shell.errors import literal, plain_errors, sentence
+from cpc_engine.config import in_words
+
+from ..shell.errors import plain_errors, sentence
 from ..shell.session import has_ended, manager
 from .draft import run_now
 
@@ -39,7 +40,7 @@ def show_notice(progress: RunProgress, run: Run) -> None:
             color = "red" if progress.status in ("failed", "diverged") else "blue"
             _line(color, "error" if color == "red" else "info", sentence(progress.message))
         elif raised:
-            _line("orange", "warning", f"**{literal(raised[0].message)}** {literal(raised[0].advice)}")
+            _line("orange", "warning", f"**{sentence(raised[0].message)}** {sentence(raised[0].advice)}")
         elif not has_ended(progress.status):
             _line("gray", "bolt", TRAINS)
         elif not progress.records:
@@ -55,7 +56,7 @@ def show_notice(progress: RunProgress, run: Run) -> None:
         if len(raised) + len(lines) > 1 or (progress.message and raised):
             with st.popover("All notices", icon=":material/list:", type="tertiary", key="notices"):
                 for alarm in raised:
-                    st.warning(f"**{alarm.message}** {alarm.advice}", icon=":material/warning:")
+                    st.warning(f"**{sentence(alarm.message)}** {sentence(alarm.advice)}", icon=":material/warning:")
                     _proof(alarm, run)
                 for line in lines:
                     st.caption(sentence(line))
@@ -101,8 +102,7 @@ def _fixes(raised: list[Alarm], run: Run) -> list[dict[str, Any]]:
 
 def _fix(run: Run, changes: dict[str, Any], progress: RunProgress) -> None:
     """One click that ends this run and trains another one with what the alarm advises."""
-    words = ", ".join(f"{path.partition('.')[2].replace('_', ' ')} {as_text(value)}" for path, value in changes.items())
-    if not st.button(f"Train again with {words}", icon=":material/build:", key=f"fix-{run.id}"):
+    if not st.button(f"Train again with {in_words(changes)}", icon=":material/build:", key=f"fix-{run.id}"):
         return
     with plain_errors():
         if progress.id in manager().active():

@@ -13,6 +13,7 @@ from cpc_engine.errors import CpcError
 from cpc_engine.presets import PRESETS
 from cpc_engine.training.plan import plan
 
+from ..components.live_chart import load_ahead
 from ..drawing.palette import SOURCE_STYLES
 from ..shell.compat import inside_app
 from ..shell.errors import plain_errors, sentence
@@ -44,6 +45,8 @@ def show() -> None:
     if run:
         with right:
             show_live(run.id)
+    else:
+        load_ahead()
 
 
 def _panel(run: Run | None, right: st.delta_generator.DeltaGenerator) -> None:

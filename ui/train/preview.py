@@ -14,7 +14,7 @@ from cpc_engine.terms import ITEM_NOUNS
 from cpc_engine.training.plan import ModalityPlan, diagnostics, plan
 
 from ..drawing.palette import SOURCE_STYLES
-from ..shell.errors import plain_errors
+from ..shell.errors import plain_errors, sentence
 from ..shell.glossary import define
 from ..shell.session import manager, root, runs
 from ..shell.status import duration
@@ -46,7 +46,7 @@ def show_plan(found: Look) -> None:
             _counts(modality_plan, DATASETS[config.data.dataset].summary)
     for diagnostic in diagnostics(config, found.items):
         show, icon = (st.error, ":material/block:") if diagnostic.stops else (st.warning, ":material/warning:")
-        show(f"**{diagnostic.text}** {diagnostic.advice}", icon=icon)
+        show(f"**{sentence(diagnostic.text)}** {sentence(diagnostic.advice)}", icon=icon)
 
 
 def show_time(config: RunConfig) -> None:

@@ -97,7 +97,7 @@ def test_two_settings_are_held_against_each_other(runs: Path, finished: Path) ->
     tables = [table.value for table in test.dataframe]
     assert "A or B?" in tables[0].columns
     assert list(tables[1]["Seeds"]) == ["0, 1", "0, 1"]
-    assert list(tables[2]["Setting"]) == ["sampler.perturbed"]
+    assert list(tables[2]["Setting"]) == ["Noise-perturbed"]
     assert "Run the missing seeds (6 runs)" in test.button(key="missing").label
     test.toggle(key="all-settings").set_value(True).run()
     assert len(test.dataframe[2].value) > 60
@@ -114,7 +114,7 @@ def test_runs_whose_settings_were_changed_on_the_way_are_compared(runs: Path, fi
     tables = [table.value for table in test.dataframe]
     assert "A or B?" in tables[0].columns
     assert list(tables[1]["Seeds"]) == ["0, 1", "0", "1"]
-    assert list(tables[2]["Setting"]) == ["sampler.perturbed", "loss.temperature from step 1"]
+    assert list(tables[2]["Setting"]) == ["Noise-perturbed", "Temperature τ from step 1"]
     missing = test.button(key="missing").label
     assert "Run the missing seeds" in missing
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from cpc_engine.comparison.standings import Grid, Standing
+from cpc_engine.config import RunConfig
 from cpc_engine.errors import ConfigError
 from ui.compare.curves import Bundle, Curve, curves_figure
 from ui.components.beside.dots import dots_figure, dots_spoken, grid_figure
@@ -18,7 +19,8 @@ from ui.drawing.charts import Figure, Series, line_figure, stacked_figure
 from ui.drawing.figure_file import Look, figure_file, legend_of
 from ui.drawing.map_figure import amounts_figure, groups_figure
 from ui.drawing.palette import series_style
-from ui.drawing.panels import panels_figure, panels_of
+from ui.drawing.panel_stack import panels_figure
+from ui.drawing.panels import panels_of
 
 X = np.arange(30.0)
 RECORD: dict[str, Any] = {
@@ -43,7 +45,7 @@ STANDINGS = [
 FIGURES: dict[str, Figure] = {
     "lines": line_figure([Series("a $x$", X, X), Series("b", X, np.where(X == 3, np.nan, -X))], "step", "loss", "Loss"),
     "areas": stacked_figure([Series("a", X, X), Series("b", X, 100 - X)], "step", "%", "Share"),
-    "panels": panels_figure(panels_of([RECORD, RECORD | {"step": 2}]), 10, [{"kind": "pause", "step": 1}]),
+    "panels": panels_figure(panels_of([RECORD, RECORD | {"step": 2}], RunConfig()), 10, [{"kind": "pause", "step": 1}]),
     "bands": curves_figure(
         [Bundle("A", series_style(0), [Curve(X, X), Curve(X, X + 1)])], "loss", "step", "range", True
     ),

@@ -5,17 +5,24 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from cpc_engine import RunConfig
 from cpc_engine.execution.execute import execute
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
 from tests.support.pages import links
 from tests.support.tiny import tiny
+from ui.negatives.answer import warning
+
+if TYPE_CHECKING:
+    from cpc_engine.anatomy.lineup import Lineup
 
 pytest_plugins = ["tests.support.explored"]
 
@@ -80,6 +87,42 @@ def test_an_item_of_the_map_in_the_address_is_the_anchor(page: Page, run: Path) 
     test.selectbox(key=f"negatives-item-{run.name}").set_value(2).run()
     assert "pull hardest" in sound(test)
     assert "2" in test.query_params["item"]
+
+
+def test_a_copied_link_opens_the_same_anchor_and_back_leads_to_the_one_before(page: Page, run: Path) -> None:
+    test = page(NEGATIVES, run=run.name)
+    first = dict(test.query_params)
+    test.segmented_control(key="negatives-way").set_value("margin").run()
+    test.selectbox(key=f"negatives-class-{run.name}").set_value(3).run()
+    test.selectbox(key="negatives-loss").set_value("prediction-image").run()
+    words = sound(test)
+    address = dict(test.query_params)
+    assert address == {"run": run.name, "anchor": "margin", "class": "3", "loss": "prediction-image"}
+
+    copied = page(NEGATIVES, **address)
+    assert sound(copied) == words
+
+    for name in list(test.query_params):
+        del test.query_params[name]
+    for name, value in first.items():  # what Back does: an earlier address in the same session
+        test.query_params[name] = value
+    test.run()
+    assert test.segmented_control(key="negatives-way").value == "losses"
+    assert test.selectbox(key=f"negatives-class-{run.name}").value is None
+    assert test.selectbox(key="negatives-loss").value == "prediction-audio"
+    assert sound(test) != words
+
+
+def test_the_address_does_not_keep_an_item_when_another_way_is_chosen(page: Page, run: Path) -> None:
+    test = page(NEGATIVES, run=run.name, item="7")
+    [pieces] = [one for one in test.selectbox if one.label == "Piece"]
+    last = pieces.options[-1].rpartition(" ")[2]
+    assert test.query_params["piece"] != last
+    again = page(NEGATIVES, run=run.name, item="7", piece=last)
+    assert [one.value for one in again.selectbox if one.label == "Piece"] == [last]
+    test.segmented_control(key="negatives-way").set_value("losses").run()
+    assert "item" not in test.query_params
+    assert "piece" not in test.query_params
 
 
 def test_other_settings_follow_at_once_and_can_be_trained_with(page: Page, run: Path) -> None:
@@ -158,6 +201,26 @@ def test_a_chart_that_the_address_asks_for_comes_first(page: Page, run: Path) ->
     asked = page(NEGATIVES, run=run.name, see="similarity")
     assert order(asked) == [band, ruler, false]
     assert order(page(NEGATIVES, run=run.name, see="nothing")) == [ruler, band, false]
+
+
+def test_the_ways_out_of_false_negatives_are_those_of_this_run() -> None:
+    def strip(false_share: float, number: float) -> Any:
+        return SimpleNamespace(total=0.5, false_share=false_share, false_negatives=number)
+
+    def told(changes: dict[str, Any], **strips: Any) -> str:
+        return warning(cast("Lineup", SimpleNamespace(strips=strips)), RunConfig().replace(changes))
+
+    own = told({}, in_batch=strip(0.9, 0.1))
+    assert "In-batch (90%)" in own
+    assert "Negatives from the same item" in own
+    assert "Noise" not in own, "no noise is on"
+    other = told({"sampler.same_item": False, "sampler.class_prior": 0.1}, perturbed=strip(0.9, 0.1))
+    assert "same item" not in other, "it is done"
+    assert "Raise “Debiasing τ⁺”" in other
+    assert "Noise σ" in other
+    assert "sampler" not in own + other
+    assert not told({}, in_batch=strip(1.0, 1.0)), "without labels all have one class, and nothing is false"
+    assert not told({}, in_batch=strip(0.6, 0.5)), "of two classes half are false by chance"
 
 
 def test_a_run_without_weights_is_told(page: Page, run: Path) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.listing import list_runs
 from cpc_engine.sweeps.background import begin, is_going, stop
-from cpc_engine.sweeps.results import rows
+from cpc_engine.sweeps.results import Row, rows
 from cpc_engine.sweeps.space import Space
 from cpc_engine.sweeps.study import Spec, open_study, storage_url
 from cpc_engine.sweeps.worker import Worker
@@ -31,10 +32,27 @@ def test_an_ended_sweep_is_told_and_drawn(runs: Path) -> None:
     table = test.dataframe[0].value
     assert table["Status"].tolist() == ["finished"] * 8
     assert set(table["Run"]) == {f"/train?run={info.id}" for info in list_runs(runs)}
-    assert {"All runs", "Two settings"} <= {one.value for one in test.subheader}
+    assert {"Runs", "From settings to results", "Two settings"} <= {one.value for one in test.subheader}
     test.selectbox(key="across").set_value("sampler.shuffled").run()
     assert not test.exception
     assert test.selectbox(key="up").value == "loss.temperature"
+
+
+def test_a_sweep_of_a_command_line_that_goes_on_is_not_called_stopped(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = storage_url(runs, "mine", None)
+    open_study(url, "mine", Spec(tiny(optimizer__steps=1), GRID, 4, 2, "spread"))
+    Worker(url, "mine", runs).work()
+    run = list_runs(runs)[0].id
+    row = Row(0, run, {"loss.temperature": 0.1, "sampler.shuffled": "off"}, 0, "running", None, "")
+    monkeypatch.setattr("cpc_engine.sweeps.results.rows", lambda *_: [row])
+    for status, state in (("running", "going on"), ("interrupted", "stopped")):
+        RunFolder(runs / run).update(status=status)  # of this process, which is there
+        test = open_page("pages/sweeps.py")
+        assert not test.exception
+        assert [one.value for one in test.markdown if f"[{state}]" in one.value]
+        assert ("go-on" in [one.key for one in test.button]) is (state == "stopped")
 
 
 def test_the_form_starts_a_sweep(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +68,7 @@ def test_the_form_starts_a_sweep(runs: Path, monkeypatch: pytest.MonkeyPatch) ->
     test.selectbox(key="sweep-preset").set_value("tones").run()
     test.multiselect(key="sweep-vary-tones").set_value(["loss.temperature"]).run()
     test.text_input(key="sweep-values-loss.temperature").set_value("0.1, 0.2, hot").run()
-    assert "oss.temperature" in test.error[0].value
+    assert "“Temperature τ”" in test.error[0].value
     test.text_input(key="sweep-values-loss.temperature").set_value("0.1, 0.2, 0.4").run()
     assert "3 settings × 2 seeds = 6 runs" in " ".join(one.value for one in test.caption)
     test.button(key="sweep-start").click().run()
@@ -80,7 +98,7 @@ def test_a_sweep_of_the_app_goes_on_in_a_process_of_its_own(tmp_path: Path) -> N
 def test_figures_hold_what_they_are_given() -> None:
     settings = [{"a.x": x, "a.y": y} for x in (0.5, 0.1) for y in ("no", "yes")]
     lines = parallel_figure([*settings], [1.0, 2.0, 3.0, 4.0], "spread")["data"][0]["dimensions"]
-    assert [axis["label"] for axis in lines] == ["a: x", "a: y", "spread"]
+    assert [axis["label"] for axis in lines] == ["a.x", "a.y", "spread"]
     assert (lines[1]["values"], lines[1]["ticktext"]) == ([0, 1, 0, 1], ["no", "yes"])
     heat = heat_figure([*settings, settings[0]], [1.0, 2.0, 3.0, 4.0, 3.0], "a.x", "a.y", "spread")["data"][0]
     assert (heat["x"], heat["y"]) == (["0.1", "0.5"], ["no", "yes"])
@@ -88,4 +106,4 @@ def test_figures_hold_what_they_are_given() -> None:
     holes = heat_figure(settings[1:3], [2.0, 3.0], "a.x", "a.y", "spread")["data"][0]
     assert holes["z"] == [[3.0, None], [None, 2.0]]
     bars = importance_figure({"a.x": 0.75, "a.y": 0.25})["data"][0]
-    assert (bars["x"], bars["y"]) == ([25.0, 75.0], ["a: y", "a: x"])
+    assert (bars["x"], bars["y"]) == ([25.0, 75.0], ["a.y", "a.x"])

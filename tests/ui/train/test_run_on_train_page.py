@@ -156,7 +156,7 @@ def test_an_ended_run_is_the_beginning_of_the_next(runs: Path, finished: Path) -
     shutil.copytree(finished, runs / finished.name)
     test = open_page("pages/train.py", run=finished.name)
     test.toggle(key="switch-queue").set_value(True).run()
-    assert any(one.value.startswith("Changed: queue\\_size") for one in test.caption)
+    assert any(one.value.startswith("Changed: Queue size") for one in test.caption)
     assert "sampler.queue_size=1024" in test.query_params["set"]
     test.button(key="undo-all").click().run()
     assert not test.toggle(key="switch-queue").value

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from cpc_engine.datasets import DATASETS
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.info import is_id
 
-from ...drawing.panels import Panel, alike, level, panels_figure, panels_of, panels_spoken
+from ...drawing.panel_stack import alike, level, panels_figure, panels_spoken
+from ...drawing.panels import Panel, panels_of
 from ...shell.address import split_ids
 from ...shell.errors import literal, plain_errors
+from ...shell.names import names_of
 from ...shell.session import has_ended, manager, open_run, root
 from ...shell.status import badge, held
 from ..live_chart import live_chart
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from cpc_engine.execution.progress import RunProgress
 
 HEIGHT = 430
+# Seconds between two looks until both have a curve, and from then on: these runs are small, and end soon.
+FIRST, OFTEN = 0.4, 1.0
 REACH = 1.4  # of the maps: a unit sphere and a little more, so that a collapsed run is seen to be small
 CSS = """
 .block-container { padding-top: 4.2rem; max-width: 96rem; }
@@ -42,46 +45,51 @@ def show_two(runs: list[str], shown: Sequence[str], above: Between, height: int 
     """Draw the runs; this part refreshes itself while one of them is active, and the page once when both have ended.
 
     Args:
-        shown: the panels of curves by key, see `drawing.panels`; the first has one range in both runs.
+        shown: the panels of curves by key, see `drawing.panels`; each has one range in both runs.
         above: draws what stands above both, given their progress and whether one is active.
         height: of the curves, in pixels.
     """
-    active = any(not has_ended(manager().progress_of(run).status) for run in runs)
-    every = 1.0 if active and not held() else None  # often: these runs are small, and end soon
-    st.fragment(_side_by_side, run_every=every)(runs, shown, above, height, active)
+    progress = [manager().progress_of(run) for run in runs]
+    active = any(not has_ended(run.status) for run in progress)
+    begins = active and not all(run.records for run in progress)
+    every = (FIRST if begins else OFTEN) if active and not held() else None
+    st.fragment(_side_by_side, run_every=every)(runs, shown, above, height, active, begins)
 
 
-def _side_by_side(runs: list[str], shown: Sequence[str], above: Between, height: int, was_active: bool) -> None:
+def _side_by_side(
+    runs: list[str], shown: Sequence[str], above: Between, height: int, was_active: bool, began: bool
+) -> None:
     with plain_errors():
         progress = [manager().progress_of(run) for run in runs]
         active = any(not has_ended(run.status) for run in progress)
         if was_active and not active:
             st.rerun()  # stop refreshing
         above(progress, active)
+        names = names_of(open_run(run.id).info for run in progress)
         panels = level([_panels(run, shown) for run in progress])
-        alike([of_run[0] for of_run in panels])
+        alike(panels)
         for column, run, of_run in zip(st.columns(len(runs), gap="medium"), progress, panels, strict=True):
             with column, plain_errors():
-                _run(run, of_run, height)
+                _run(run, names[run.id], of_run, height)
+        if began and all(run.records for run in progress):
+            st.rerun()  # look less often
 
 
 def _panels(run: RunProgress, shown: Sequence[str]) -> list[Panel]:
-    names = DATASETS[open_run(run.id).config.data.dataset].modalities
-    found = [panel for panel in panels_of(run.records, names, shown) if panel.key.partition("-")[0] in shown]
+    config = open_run(run.id).config
+    found = [panel for panel in panels_of(run.records, config, shown) if panel.key.partition("-")[0] in shown]
     return sorted(found, key=lambda panel: shown.index(panel.key.partition("-")[0]))
 
 
-def _run(run: RunProgress, panels: list[Panel], height: int) -> None:
+def _run(run: RunProgress, name: str, panels: list[Panel], height: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"beside-{run.id}"):
-        st.page_link(
-            "pages/train.py", label=literal(run.name or run.id), icon=":material/tune:", query_params={"run": run.id}
-        )
+        st.page_link("pages/train.py", label=literal(name), icon=":material/tune:", query_params={"run": run.id})
         badge(run.status)
         phase = f" · {run.phase}" if run.phase else ""
         st.progress(min(run.step / max(run.steps, 1), 1.0), text=f"{run.step} of {run.steps} steps{phase}")
     figure = panels_figure(panels, run.steps, run.events, height)
     curves, place = st.columns([55, 45], gap="small")
     with curves:
-        live_chart(figure, key=f"loss-{run.id}", height=height, alt=panels_spoken(figure, run.name or run.id))
+        live_chart(figure, key=f"loss-{run.id}", height=height, alt=panels_spoken(figure, name))
     with place:
         show_map_of(run.id, ended=False, height=height - 90, reach=REACH)

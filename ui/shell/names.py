@@ -1,0 +1,77 @@
+"""The names under which pages show runs: the same on every page."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from cpc_engine.errors import CpcError
+
+from .session import open_run, root
+
+if TYPE_CHECKING:
+    from cpc_engine.storage.info import RunInfo
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What the settings of a run say, as its files were at `updated`."""
+
+    updated: float
+    name: str
+    beside_preset: str
+    settings: Mapping[str, Any]
+
+
+def name_of(info: RunInfo) -> str:
+    """A run's name; where it has none, its preset and what differs from that."""
+    return info.name or _told(info).name
+
+
+def names_of(infos: Iterable[RunInfo]) -> dict[str, str]:
+    """{id: name} of runs that are shown together: those of one name with what tells them apart."""
+    from cpc_engine.comparison.names import told_apart
+
+    groups: defaultdict[str, list[RunInfo]] = defaultdict(list)
+    for info in infos:
+        groups[name_of(info)].append(info)
+    names: dict[str, str] = {}
+    for name, group in groups.items():
+        if len(group) == 1:
+            names[group[0].id] = name
+        else:
+            apart = told_apart({info.id: _told(info).settings for info in group})
+            names |= {run: f"{name} · {told}" for run, told in apart.items()}
+    return names
+
+
+def beside_preset(info: RunInfo) -> str:
+    """What differs from the preset that is nearest to a run, such as "Queue size 512, Noise σ 0.1"."""
+    return _told(info).beside_preset
+
+
+def _told(info: RunInfo) -> _Told:
+    """Kept until the run is written again: there may be thousands."""
+    kept = _kept(str(root()))
+    if info.id not in kept or kept[info.id].updated != info.updated:
+        kept[info.id] = _read(info)
+    return kept[info.id]
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _kept(root: str) -> dict[str, _Told]:
+    return {}
+
+
+def _read(info: RunInfo) -> _Told:
+    from cpc_engine.comparison import names
+
+    try:
+        config = open_run(info.id).folder.config()
+    except CpcError:  # damaged: the page that opens it says why
+        return _Told(info.updated, info.name or info.id, "", {})
+    return _Told(info.updated, names.shown_name(config), names.beside_preset(config), config.flat())

@@ -37,7 +37,7 @@ def prepare() -> None:
     """Import in the background what training needs, before anybody asks for it; once per process."""
 
     def load() -> None:
-        for name in ("cpc_engine.execution.execute", "cpc_engine.execution.manager", "lightning_fabric"):
+        for name in ("cpc_engine.execution.execute", "cpc_engine.execution.manager", "cpc_engine.training.fabric"):
             import_module(name)
 
     threading.Thread(target=load, name="cpc-imports", daemon=True).start()

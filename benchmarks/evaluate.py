@@ -29,9 +29,10 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from PIL import Image
 from torch import Tensor
+
+from cpc_engine.training.fabric import Fabric
 
 if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
+
+from cpc_engine.training.fabric import Fabric
 
 if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from cpc_engine.config import RunConfig
 from cpc_engine.data.dataset import Dataset, Split
 from cpc_engine.evaluation.embed import embed
 from cpc_engine.execution.device import pick_precision, precision_plugin
+from cpc_engine.training.fabric import Fabric
 from cpc_engine.training.trainer import Trainer
 
 

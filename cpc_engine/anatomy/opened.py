@@ -26,6 +26,7 @@ from ..storage.artifacts import load_model
 from ..storage.folder import RunFolder
 from ..terms import Modality
 from ..training.batches import batch_order
+from ..training.fabric import Fabric
 from ..training.trainer import Trainer
 from .past import WANTED, Past, Term, earlier
 
@@ -89,8 +90,6 @@ class Opened:
 
     def _open(self, name: str | None) -> None:
         """Make the trainer, with a checkpoint or a snapshot, or without either."""
-        from lightning_fabric import Fabric
-
         precision = pick_precision(self.config.run.precision, "cpu")
         fabric = Fabric(accelerator="cpu", devices=1, plugins=precision_plugin(precision, "cpu"))
         self.trainer = Trainer(self.config, self._everything, fabric, load_model(self.folder))

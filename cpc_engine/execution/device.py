@@ -13,8 +13,8 @@ from ..config import RunSettings
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-    from lightning_fabric.plugins.precision import Precision as FabricPrecision
+    from ..training.fabric import Fabric
+    from ..training.fabric import Precision as FabricPrecision
 
 Precision = Literal["32-true", "bf16-mixed"]
 
@@ -87,15 +87,15 @@ def lower_priority() -> None:
 
 def precision_plugin(precision: Precision, kind: str) -> FabricPrecision:
     """Return the Fabric plugin for a number format; `kind` is "cpu" or "cuda"."""
-    from lightning_fabric.plugins.precision import MixedPrecision
-    from lightning_fabric.plugins.precision import Precision as FullPrecision
+    from ..training.fabric import MixedPrecision
+    from ..training.fabric import Precision as FullPrecision
 
     return MixedPrecision("bf16-mixed", kind) if precision == "bf16-mixed" else FullPrecision()
 
 
 def fabric_on(device: str, precision: Precision) -> Fabric:
     """Return a Fabric for one device, as `pick_device` names it; several threads may train at the same time."""
-    from lightning_fabric import Fabric
+    from ..training.fabric import Fabric
 
     class OneAtATime(Fabric):
         def backward(self, *arguments: Any, **options: Any) -> None:

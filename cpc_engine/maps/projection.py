@@ -239,10 +239,14 @@ def _tsne(points: Floats, plane: Floats, parameters: Mapping[str, float]) -> Flo
 
 def _affinities(points: Floats, parameters: Mapping[str, float]) -> Any:
     from openTSNE.affinity import PerplexityBasedNN
+    from openTSNE.nearest_neighbors import Annoy, Sklearn
 
-    # "auto" is an exact search below 1000 items and Annoy's, which the seed makes repeatable, above.
-    seed = int(parameters["seed"])
-    return PerplexityBasedNN(points, perplexity=parameters["perplexity"], method="auto", random_state=seed)
+    # An exact search below 1000 items and Annoy's, which the seed makes repeatable, above. openTSNE's own "auto" makes
+    # the same choice, but to make it imports pynndescent, which compiles for seconds and is then not used.
+    search = Sklearn if len(points) < 1000 else Annoy
+    near = min(len(points) - 1, int(3 * parameters["perplexity"]))
+    index = search(points, near, random_state=int(parameters["seed"]))
+    return PerplexityBasedNN(perplexity=parameters["perplexity"], knn_index=index)
 
 
 def _umap(points: Floats, plane: Floats, parameters: Mapping[str, float]) -> Floats:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from ..config import RunConfig
@@ -27,6 +26,7 @@ from ..negatives.source_stats import HardNegative
 from ..sources import Keys
 from ..terms import Modality
 from .batches import batch_order
+from .fabric import Fabric
 from .initial import new_model
 from .objectives.item_term import ItemTerm
 from .objectives.origin import Origin

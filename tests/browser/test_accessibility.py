@@ -45,7 +45,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     root = tmp_path_factory.mktemp("lab")
     for example in (RUN, "example-tones"):
         shutil.copytree(REPOSITORY / "checkpoints" / example, root / "runs" / example)
-    with streamlit_server(APP, root / "server.log", env={"CPC_RUNS": str(root / "runs")}) as url:
+    with streamlit_server(APP, root / "server.log", env={"CPC_RUNS": str(root / "runs")}, fresh=False) as url:
         yield url
 
 

@@ -149,6 +149,7 @@ def test_the_map_fits_a_phone(
     assert seen.errors == []
 
 
+@pytest.mark.timed
 def test_fifty_thousand_points_stay_smooth(
     tmp_path: Path, serve: Callable[..., str], visit: Callable[..., Visit]
 ) -> None:

@@ -49,7 +49,8 @@ def lab(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the app over two runs."""
     from tests.support.browser import streamlit_server
 
-    with streamlit_server(APP, tmp_path_factory.mktemp("log") / "server.log", env={"CPC_RUNS": str(runs)}) as url:
+    log = tmp_path_factory.mktemp("log") / "server.log"
+    with streamlit_server(APP, log, env={"CPC_RUNS": str(runs)}, fresh=False) as url:
         yield url
 
 

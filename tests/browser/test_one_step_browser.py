@@ -33,7 +33,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     root: Path = tmp_path_factory.mktemp("lab")
     shutil.copytree(REPOSITORY / "checkpoints" / RUN, root / "runs" / RUN)
-    with streamlit_server(APP, root / "server.log", env={"CPC_RUNS": str(root / "runs")}) as url:
+    with streamlit_server(APP, root / "server.log", env={"CPC_RUNS": str(root / "runs")}, fresh=False) as url:
         yield f"{url}/negatives?run={RUN}&view=step"
 
 

@@ -8,7 +8,6 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from getpass import getuser
-from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
@@ -46,15 +45,23 @@ http {{
 """
 
 
-@pytest.fixture
-def proxied(serve: Callable[..., str], tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the app, started as SECURITY.md says."""
+    from tests.support.browser import streamlit_server
+
+    root = tmp_path_factory.mktemp("app")
+    options = {"server.allowedHosts": "lab.localhost"}
+    with streamlit_server(APP, root / "log", options, {"CPC_RUNS": str(root / "runs")}) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def proxied(app: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the app behind the recipe; only its name, its port, and the places of its files are set."""
     from tests.support.browser import free_port
 
-    # What SECURITY.md says to start the app with.
-    app = serve(APP, {"server.allowedHosts": "lab.localhost"}, {"CPC_RUNS": str(tmp_path / "runs")})
-    folder, port = tmp_path / "nginx", free_port()
-    folder.mkdir()
+    folder, port = tmp_path_factory.mktemp("nginx"), free_port()
     text = RECIPE.read_text()
     for old, new in {
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",

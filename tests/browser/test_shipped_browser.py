@@ -38,7 +38,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Any:
     from tests.support.browser import streamlit_server
 
     log = tmp_path_factory.mktemp("lab") / "server.log"
-    with streamlit_server(ROOT / "app.py", log, env={"CPC_RUNS": str(ROOT / "checkpoints")}) as url:
+    with streamlit_server(ROOT / "app.py", log, env={"CPC_RUNS": str(ROOT / "checkpoints")}, fresh=False) as url:
         yield url
 
 

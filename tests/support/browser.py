@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,6 +22,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.support import served
 from tests.support.paths import REPOSITORY
 
 if TYPE_CHECKING:
@@ -102,36 +101,33 @@ def free_port() -> int:
 
 @contextmanager
 def streamlit_server(
-    script: Path, log: Path, options: dict[str, str] | None = None, env: dict[str, str] | None = None
+    script: Path,
+    log: Path,
+    options: dict[str, str] | None = None,
+    env: dict[str, str] | None = None,
+    fresh: bool = True,
 ) -> Iterator[str]:
-    """Run `script` with the repository's configuration and yield its address; its log explains a failure."""
+    """Run `script` with the repository's configuration and yield its address; its log explains a failure.
+
+    `fresh`: by a new process, which imports by itself what it uses; else by a fork of one that has imported it.
+    """
     port = free_port()
     options = options or {}
     settings = {"server.port": str(port), "server.headless": "true", "server.fileWatcherType": "none"} | options
-    command = [sys.executable, "-m", "streamlit", "run", str(script)]
-    command += [f"--{name}={value}" for name, value in settings.items()]
+    arguments = ["run", str(script), *(f"--{name}={value}" for name, value in settings.items())]
     prefix = options.get("server.baseUrlPath", "")
     url = f"http://127.0.0.1:{port}/{prefix}".rstrip("/")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | (env or {})
-    with log.open("wb") as stream:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT)
-    try:
-        _wait_until_healthy(process, url, log)
+    with (served.new if fresh else served.forked)(arguments, environment, log) as ended:
+        _wait_until_healthy(ended, url, log)
         yield url
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
-def _wait_until_healthy(process: subprocess.Popen[bytes], url: str, log: Path, seconds: float = 60) -> None:
+def _wait_until_healthy(ended: served.Ended, url: str, log: Path, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if process.poll() is not None:
-            pytest.fail(f"the server ended with {process.returncode}:\n{log.read_text(errors='replace')}")
+        if (code := ended()) is not None:
+            pytest.fail(f"the server ended with {code}:\n{log.read_text(errors='replace')}")
         try:
             with urlopen(f"{url}/_stcore/health", timeout=2) as answer:
                 # The body counts: Streamlit answers 200 with its page on paths that it does not know.
@@ -139,7 +135,7 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], url: str, log: Path, s
                     return
         except (URLError, ConnectionError, TimeoutError):
             pass
-        time.sleep(0.2)
+        time.sleep(0.1)
     pytest.fail(f"no healthy server within {seconds:.0f} s:\n{log.read_text(errors='replace')}")
 
 
@@ -162,13 +158,18 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., str]]:
-    """`serve(script, options=None, env=None)` → address of a server that stops with the test."""
+    """`serve(script, options=None, env=None, fresh=False)` → address of a server that stops with the test."""
     with ExitStack() as stack:
 
-        def start(script: Path, options: dict[str, str] | None = None, env: dict[str, str] | None = None) -> str:
+        def start(
+            script: Path,
+            options: dict[str, str] | None = None,
+            env: dict[str, str] | None = None,
+            fresh: bool = False,
+        ) -> str:
             log = tmp_path / f"server-{script.stem}-{len(list(tmp_path.glob('server-*.log')))}.log"
             stack.callback(lambda: print(f"--- {log.name}\n{log.read_text(errors='replace')}"))  # shown on failure
-            return stack.enter_context(streamlit_server(script, log, options, env))
+            return stack.enter_context(streamlit_server(script, log, options, env, fresh))
 
         yield start
 

@@ -71,7 +71,7 @@ def open_page(page: str = START, **address: str | list[str]) -> AppTest:
     """That page of the app, with these parameters in its address."""
     test = AppTest.from_file(str(paths.APP), default_timeout=90)
     if page != START:
-        test.run().switch_page(page)
+        test.switch_page(page)  # without running the start page: a page's address is the name of its file
     for name, value in address.items():
         test.query_params[name] = value
     return test.run()

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from cpc_engine.config import RunConfig
 from cpc_engine.errors import ClusterError
 from cpc_engine.execution.ranks.line import Line, leave
 from cpc_engine.sources import SOURCES
+from cpc_engine.training.fabric import Fabric
 from cpc_engine.training.ranks import ALONE, ManyRanks, Ranks
 from cpc_engine.training.trainer import Trainer
 from tests.support.tiny_data import TINY, dataset

@@ -56,7 +56,7 @@ def main(workers: int) -> None:
     if sys.platform == "linux":  # workers are forked where the engine is imported: they are there at once, and share it
         importlib.import_module("dask").config.set({"distributed.worker.multiprocessing-method": "forkserver"})
         distributed.utils.get_mp_context()  # sets other modules, at its first call only
-        multiprocessing.set_forkserver_preload(["distributed", "lightning_fabric", f"{__package__}.task"])
+        multiprocessing.set_forkserver_preload(["distributed", f"{__package__}.task"])
     with distributed.LocalCluster(
         n_workers=workers,
         threads_per_worker=1,

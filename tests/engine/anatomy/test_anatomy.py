@@ -8,7 +8,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lightning_fabric import Fabric
 from torch.nn import functional as F
 
 from cpc_engine.anatomy.choice import survey
@@ -24,6 +23,7 @@ from cpc_engine.negatives.identity import item_index, item_of
 from cpc_engine.negatives.weighting import Weighting
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
+from cpc_engine.training.fabric import Fabric
 from cpc_engine.training.trainer import Trainer
 from tests.support.reference import weighted_losses
 from tests.support.tiny import tiny

@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lightning_fabric import Fabric
 from torch.nn import functional as F
 
 from cpc_engine.anatomy.frozen import Batch, Frozen
@@ -23,6 +22,7 @@ from cpc_engine.execution.execute import execute
 from cpc_engine.negatives.identity import item_index
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
+from cpc_engine.training.fabric import Fabric
 from cpc_engine.training.records import StepRecord
 from cpc_engine.training.trainer import Trainer
 from tests.support.tiny import tiny

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 
 from cpc_engine.config import RunConfig, all_settings
 from cpc_engine.data import Dataset, load_dataset
@@ -18,6 +17,7 @@ from cpc_engine.execution.execute import execute
 from cpc_engine.maps.stored import load_map
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
+from cpc_engine.training.fabric import Fabric
 from cpc_engine.training.trainer import Trainer
 from tests.support.tiny import CHANGES
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from lightning_fabric import Fabric
 from PIL import Image
 
 from cpc_engine.api.foreground import execute_here
@@ -16,6 +15,7 @@ from cpc_engine.data import follow_data, load_dataset
 from cpc_engine.data.follow import sound_settings
 from cpc_engine.errors import ConfigError, DataError
 from cpc_engine.storage.folder import RunFolder
+from cpc_engine.training.fabric import Fabric
 from cpc_engine.training.trainer import Trainer
 from tests.support.tiny import tiny
 

@@ -10,7 +10,6 @@ import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lightning_fabric import Fabric
 
 from cpc_engine.config import RunConfig
 from cpc_engine.data import load_dataset
@@ -20,6 +19,7 @@ from cpc_engine.evaluation import metrics
 from cpc_engine.evaluation.embed import embed
 from cpc_engine.evaluation.metrics import encode, geometry_metrics, queue_drift
 from cpc_engine.negatives.identity import NO_POSITION
+from cpc_engine.training.fabric import Fabric
 from cpc_engine.training.initial import new_model
 from cpc_engine.training.trainer import Trainer
 from tests.support.tiny_data import TINY

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from openTSNE.affinity import PerplexityBasedNN
 from safetensors.torch import load, save
 from sklearn.manifold import trustworthiness
 from sklearn.neighbors import NearestNeighbors
 
 from cpc_engine.errors import DataError
-from cpc_engine.maps.projection import Map, Method, fit_map, map_quality, neighbors, rotation_onto
+from cpc_engine.maps.projection import Map, Method, _affinities, fit_map, map_quality, neighbors, rotation_onto
 
 Floats = NDArray[np.float32]
 METHODS: tuple[Method, ...] = ("pca", "tsne", "umap")
@@ -115,6 +118,26 @@ def test_tsne_places_alone_as_in_a_batch_where_its_search_is_approximate() -> No
     new = rng.normal(size=(20, 8)).astype(np.float32)
     alone = np.concatenate([large.place(row[None]) for row in new])
     np.testing.assert_allclose(alone, large.place(new), atol=1e-4)
+
+
+@pytest.mark.parametrize("items", [5, 90, 1100])
+def test_tsne_has_the_affinities_that_its_library_finds_by_itself(items: int) -> None:
+    points = np.random.default_rng(0).normal(size=(items, 8))
+    perplexity = min(20.0, (items - 1) / 3)
+    theirs = PerplexityBasedNN(points, perplexity=perplexity, method="auto", random_state=3)
+    ours = _affinities(points, {"seed": 3.0, "perplexity": perplexity})
+    np.testing.assert_array_equal(ours.P.toarray(), theirs.P.toarray())
+
+
+def test_tsne_does_not_wait_for_a_compiler() -> None:
+    """In a new process: openTSNE imports pynndescent, and with it numba, where it is left to choose a search."""
+    code = (
+        "import sys, numpy\n"
+        "from cpc_engine.maps.projection import fit_map\n"
+        "fit_map('tsne', numpy.eye(12), 0)\n"
+        "assert 'openTSNE' in sys.modules and not {'pynndescent', 'numba'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_pca_is_the_best_plane_and_keeps_its_signs() -> None:

@@ -8,7 +8,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from cpc_engine.config import RunConfig, SamplerConfig
@@ -19,6 +18,7 @@ from cpc_engine.negatives.identity import item_index
 from cpc_engine.negatives.infonce import info_nce
 from cpc_engine.negatives.sampler import HybridSampler, keys_of
 from cpc_engine.terms import MODALITIES, Modality
+from cpc_engine.training.fabric import Fabric
 from cpc_engine.training.objectives.pair_term import pair_loss
 from cpc_engine.training.trainer import Trainer
 from tests.support.tiny_data import TINY, dataset

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from cpc_engine.errors import StorageError
 from cpc_engine.execution.execute import execute
 from cpc_engine.maps import stored
 from cpc_engine.maps.stored import keep_map, load_map
+from cpc_engine.storage import leftovers
 from cpc_engine.storage.files import read_tensors
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.leftovers import making, sweep
@@ -21,31 +22,36 @@ from cpc_engine.storage.trash import discard, empty, restore, trashed
 from cpc_engine.training.control import Control
 from tests.support.tiny import tiny
 
-KILLED = """
-import os, shutil, sys
-from pathlib import Path
-from cpc_engine.storage import files, folder, leftovers, trash
-from tests.support.tiny import tiny
-root = Path(sys.argv[1])
-{patch}
-{act}
-os._exit(7)
-"""
-DIES_IN_RMTREE = (
-    "leftovers.shutil.rmtree = lambda path, **_: (next(Path(path).rglob('run.json')).unlink(), os._exit(9))"
-)
+
+def killed(act: Callable[[], object]) -> None:
+    """Run `act` in a fork of this process, which has to end itself without any cleaning up."""
+    child = os.fork()
+    if child == 0:
+        try:
+            act()
+        finally:
+            os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
 
 
-def killed(root: Path, patch: str, act: str) -> None:
-    """Run `act` in a process that ends without any cleaning up, where `patch` says."""
-    done = subprocess.run([sys.executable, "-c", KILLED.format(patch=patch, act=act), str(root)], check=False)
-    assert done.returncode == 9
+def dies_in_rmtree(act: Callable[[], object]) -> None:
+    """`act`, in a process that dies when the first file of a folder that it removes is gone."""
+
+    def die(path: Path, **_: object) -> None:
+        next(Path(path).rglob("run.json")).unlink()
+        os._exit(9)
+
+    leftovers.shutil.rmtree = die  # type: ignore[assignment]
+    act()
 
 
 @pytest.mark.parametrize("where", ["_write_config", "_write_info"])
 def test_a_run_killed_while_it_is_made_leaves_nothing(where: str, tmp_path: Path) -> None:
-    patch = f"folder.RunFolder.{where} = lambda *_: os._exit(9)"
-    killed(tmp_path, patch, "folder.RunFolder.create(root, tiny())")
+    def create() -> None:
+        setattr(RunFolder, where, lambda *_: os._exit(9))
+        RunFolder.create(tmp_path, tiny())
+
+    killed(create)
     assert scan_runs(tmp_path) == ([], [])
     made = RunFolder.create(tmp_path, tiny())
     assert [path.name for path in tmp_path.iterdir()] == [made.id]
@@ -56,11 +62,11 @@ def test_a_run_killed_while_it_is_deleted_is_gone(tmp_path: Path) -> None:
     for run in (RunFolder.create(tmp_path, tiny()) for _ in range(2)):
         run.update(status="stopped")
         discard(run.id, tmp_path)
-    killed(tmp_path, DIES_IN_RMTREE, "trash.empty(root)")
+    killed(lambda: dies_in_rmtree(lambda: empty(tmp_path)))
     assert trashed(tmp_path) == []
     run = RunFolder.create(tmp_path, tiny())
     run.update(status="stopped")
-    killed(tmp_path, DIES_IN_RMTREE, f"folder.RunFolder(root / {run.id!r}).remove()")
+    killed(lambda: dies_in_rmtree(run.remove))
     assert scan_runs(tmp_path) == ([], [])
     sweep(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -70,7 +76,7 @@ def test_what_lies_in_the_trash_is_whole(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, tiny())
     run.update(status="stopped")
     discard(run.id, tmp_path)
-    killed(tmp_path, DIES_IN_RMTREE, f"leftovers.remove_folder(root / '.trash' / {run.id!r})")
+    killed(lambda: dies_in_rmtree(lambda: leftovers.remove_folder(tmp_path / ".trash" / run.id)))
     assert trashed(tmp_path) == []
     other = RunFolder.create(tmp_path, tiny())
     other.update(status="stopped")

@@ -6,11 +6,11 @@ import math
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 
 from cpc_engine import PRESETS, RunConfig
 from cpc_engine.data import load_dataset
 from cpc_engine.datasets import DATASETS
+from cpc_engine.training.fabric import Fabric
 from cpc_engine.training.plan import diagnostics, perturbed_cosine, plan, sequence_length
 from cpc_engine.training.trainer import Trainer
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lightning_fabric import Fabric
 
 from cpc_engine.config import RunConfig
 from cpc_engine.errors import ConfigError
 from cpc_engine.evaluation.metrics import queue_drift
 from cpc_engine.training.batches import BatchSampler
+from cpc_engine.training.fabric import Fabric
 from cpc_engine.training.ranks import ManyRanks
 from cpc_engine.training.schedule import learning_rate
 from cpc_engine.training.trainer import Trainer

@@ -17,12 +17,12 @@ from tests.support.demo import demo
 from tests.support.tiny import tiny
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def keys(keypad: Path) -> Placer:
     return Placer(RunFolder(keypad))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def keys_demo_uploads(keypad: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A demo of a run on sounds and pictures, beside which lies another run, and where it keeps uploads."""
     RunFolder.create(keypad.parent, tiny(run__name="somebody else's secret"))
@@ -32,19 +32,19 @@ def keys_demo_uploads(keypad: Path, tmp_path_factory: pytest.TempPathFactory) ->
         yield url, uploads
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def keys_demo(keys_demo_uploads: tuple[str, Path]) -> str:
     return keys_demo_uploads[0]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def keys_client(keys_demo: str) -> Iterator[Client]:
     client = Client(keys_demo, verbose=False)
     yield client
     client.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def tones(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     folder = RunFolder.create(tmp_path_factory.mktemp("tones"), tiny(data__test_items=48))
     assert execute(folder, Control()).status == "finished"

@@ -9,10 +9,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lightning_fabric import Fabric
 from torch.nn import functional as F
 
 from cpc_engine.data import load_dataset
+from cpc_engine.training.fabric import Fabric
 from cpc_engine.training.objectives.pair_term import class_pair_loss
 from cpc_engine.training.trainer import Trainer
 from tests.support.tiny import tiny

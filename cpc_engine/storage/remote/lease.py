@@ -8,6 +8,7 @@ Objects of a higher number end a lease: who was away for so long finds out befor
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
-from ...errors import RunError
+from ...errors import CpcError, RunError
 from ..process import SILENCE, is_alive, machine, started
 from ..schema import OPEN, Count
 from .objects import Objects
@@ -57,8 +58,10 @@ class Lease:
         if older and _is_held(objects, run, max(older)):
             raise RunError(f"{run}: another machine or process is at work on it; wait until it has ended")
         lease = cls(objects, run, max(older, default=0) + 1)
-        # Who looked long ago may create a number that others have passed: the highest counts.
-        if not objects.create(lease_name(run, lease._number), _holder(released=False)) or not lease.holds():
+        created = objects.create(lease_name(run, lease._number), _holder(released=False))
+        if not created or not lease.holds():  # who looked long ago creates a number that others have passed
+            if created:
+                objects.remove(lease_name(run, lease._number))
             raise RunError(f"{run}: another machine or process has just begun to work on it")
         _OURS.add(lease._mark)
         for number in older:
@@ -93,6 +96,13 @@ class Lease:
         """
         _OURS.discard(self._mark)
         self._objects.write(lease_name(self._run, self._number), _holder(released=True))
+
+    def abandon(self) -> None:
+        """Release the lease after an error, which counts more than that the server may not answer."""
+        _OURS.discard(self._mark)
+        with contextlib.suppress(CpcError):
+            if self.holds():
+                self.release()
 
 
 def lease_numbers(names: Iterable[str], run: str) -> list[int]:

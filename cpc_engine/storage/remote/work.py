@@ -48,7 +48,7 @@ def publishing(path: Path, lost: Callable[[], None] = lambda: None) -> Iterator[
             raise
         publisher.finish()
     except BaseException:
-        _give_up(lease)
+        lease.abandon()
         raise
     lease.release()
 
@@ -66,15 +66,8 @@ def take_back(path: Path) -> None:
         copy.fetch(objects.listing(path.name), locked=True)
         copy.withdraw()
     except BaseException:
-        _give_up(lease)
+        lease.abandon()
         raise
-
-
-def _give_up(lease: Lease) -> None:
-    """Release a lease after an error, which counts more than that this fails, too."""
-    with contextlib.suppress(CpcError):
-        if lease.holds():
-            lease.release()
 
 
 class _Publisher(threading.Thread):

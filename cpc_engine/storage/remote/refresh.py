@@ -91,7 +91,7 @@ def watch(root: Path) -> None:
 def troubles(root: Path) -> list[str] | None:
     """Return what keeps a mirror from being fresh; None where nobody in this process keeps it so."""
     watcher = _WATCHERS.get(root)
-    return None if watcher is None else watcher.troubles
+    return None if watcher is None else [*watcher.troubles]
 
 
 class _Watcher(threading.Thread):

@@ -28,19 +28,26 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 URL = f"s3://{BUCKET}/runs"
 
 
-@pytest.fixture
-def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunManager]:
-    """The app's; the worker has another folder for mirrors, and another working directory."""
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one for each machine."""
+    folder = tmp_path_factory.mktemp("machines")
     for machine in ("app", "worker"):
-        (tmp_path / machine).mkdir()
-    with s3_server() as s3:
+        (folder / machine).mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def manager(place: Path) -> Iterator[RunManager]:
+    """The app's; the worker has another folder for mirrors, and another working directory."""
+    with pytest.MonkeyPatch.context() as patch, s3_server() as s3:
         for name, value in s3.environment().items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv(VARIABLE, str(tmp_path / "worker"))
-        monkeypatch.chdir(tmp_path / "worker")
+            patch.setenv(name, value)
+        patch.setenv(VARIABLE, str(place / "worker"))
+        patch.chdir(place / "worker")
         address, process = start_local(1)
-        monkeypatch.setenv(VARIABLE, str(tmp_path / "app"))
-        monkeypatch.chdir(tmp_path / "app")
+        patch.setenv(VARIABLE, str(place / "app"))
+        patch.chdir(place / "app")
         manager = RunManager(local_root(URL), cluster=address)
         yield manager
         manager.close()
@@ -51,13 +58,13 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunMana
             pipe.close()
 
 
-def test_the_app_sees_and_steers_what_the_worker_trains(manager: RunManager, tmp_path: Path) -> None:
+def test_the_app_sees_and_steers_what_the_worker_trains(manager: RunManager, place: Path) -> None:
     """Records come while it goes; requests and a death pass through the URL, and no step is lost or doubled."""
     run = manager.start(tiny(optimizer__steps=100_000, run__checkpoint_every=10))
     step(manager, run, 5)
     folder = RunFolder(manager.root / run)
-    assert folder.path.is_relative_to(tmp_path / "app")
-    [trained] = (tmp_path / "worker").glob(f"*/{run}")
+    assert folder.path.is_relative_to(place / "app")
+    [trained] = (place / "worker").glob(f"*/{run}")
     assert manager.progress_of(run).where.startswith("cluster, ")
     manager.pause(run)
     paused = status(manager, run, "paused")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cpc_engine.errors import ConfigError, CpcError, RunError
+from cpc_engine.storage.remote.mirrors import local_root
 
 LOOPBACK = ("127.0.0.1", "localhost")
 
@@ -24,7 +25,12 @@ LOOPBACK = ("127.0.0.1", "localhost")
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="share.py", description=__doc__, allow_abbrev=False)
     parser.add_argument("run", metavar="RUN", help="a run's folder or id")
-    parser.add_argument("--runs", type=Path, metavar="DIR", help="folder of runs ($CPC_RUNS, or checkpoints/)")
+    parser.add_argument(
+        "--runs",
+        type=local_root,
+        metavar="DIR",
+        help="folder of runs, or s3://bucket/prefix ($CPC_RUNS, or checkpoints/)",
+    )
     parser.add_argument("--port", type=int, default=7860, help="port to listen on (7860)")
     parser.add_argument("--host", default=LOOPBACK[0], help="address to listen on; 0.0.0.0 lets other machines in")
     parser.add_argument("--export", type=Path, metavar="DIR", help="write a folder for a model-hosting space instead")
@@ -34,9 +40,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 after Ctrl-C, 2 bad usage, a run that cannot be used, or a port that is taken (one clear line)."""
-    options = parse(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the uploads go away then, too
     try:
+        options = parse(arguments)
         if options.export:
             export(options)
         else:

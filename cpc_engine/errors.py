@@ -6,7 +6,7 @@ CpcError                 base class
 ├── DataError            a data set that cannot be used (missing, empty, one class, too few items)
 │   └── MediaError       one file that cannot be decoded
 ├── RunError             a run folder that is missing, broken, or in the wrong state
-└── StorageError         a full disk, or a folder that cannot be written
+└── StorageError         a full disk, a folder that cannot be written, or a URL of runs that does not answer
 """
 
 from __future__ import annotations
@@ -37,4 +37,4 @@ class RunError(CpcError):
 
 
 class StorageError(CpcError):
-    """The disk is full or a folder cannot be written."""
+    """The disk is full, a folder cannot be written, or a URL of runs does not answer."""

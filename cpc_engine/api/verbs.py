@@ -13,6 +13,7 @@ from ..evaluation.metric_info import PRIMARY
 from ..presets import preset
 from ..storage.folder import RunFolder, default_root
 from ..storage.listing import list_runs
+from ..storage.remote.mirrors import local_root
 from .run import Run
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def train(
         what: a preset's name or a whole configuration.
         steps, data, seed, device, name: short for "optimizer.steps", "data.path", "run.seed", "run.device", "run.name".
         settings: {"section.setting": value} of any others.
-        root: the folder of runs; $CPC_RUNS or checkpoints/ where not given.
+        root: the folder of runs, or a URL such as s3://bucket/runs (docs/cluster.md); $CPC_RUNS or checkpoints/ where
+            not given.
         progress: show a bar on stderr.
         cluster: where it trains: "threads" of this process, "local" or "local:N" processes of this machine, or the
             address of a Dask scheduler; $CPC_CLUSTER, or threads, where not given.
@@ -77,7 +79,7 @@ def train(
         name=name,
     )
     execute = executor(cluster, devices=devices, nodes=nodes)
-    folder = RunFolder.create(Path(root or default_root()), config)
+    folder = RunFolder.create(local_root(root or default_root()), config)
     end = execute_here(folder, False, execute, show=progress)
     if end.status == "failed" and not end.unexpected and not folder.records():
         folder.remove()  # bad input, not a run
@@ -125,7 +127,7 @@ def open_run(run: AnyRun, root: Path | str | None = None) -> Run:
     """
     if isinstance(run, Run):
         return run
-    return Run(run if isinstance(run, RunFolder) else RunFolder.open(run, Path(root or default_root())))
+    return Run(run if isinstance(run, RunFolder) else RunFolder.open(run, local_root(root or default_root())))
 
 
 def runs(root: Path | str | None = None) -> list[Run]:
@@ -136,7 +138,7 @@ def runs(root: Path | str | None = None) -> list[Run]:
         >>> "example-tones" in {run.id for run in cpc.runs()}
         True
     """
-    root = Path(root or default_root())
+    root = local_root(root or default_root())
     return [Run(RunFolder(root / info.id)) for info in list_runs(root)]
 
 

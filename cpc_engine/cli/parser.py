@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from ..errors import ConfigError
 from ..evaluation.metric_info import PRIMARY
+from ..storage.remote.mirrors import local_root
 
 PROGRAM = "cpc"
 RUN_HELP = "a run's folder or id"
@@ -45,7 +46,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = _Parser(prog=PROGRAM, description="Train, evaluate and compare CPC runs.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command", parser_class=_Parser)
     common = _Parser(add_help=False)
-    common.add_argument("--runs", type=Path, metavar="DIR", help="folder of runs ($CPC_RUNS, or checkpoints/)")
+    common.add_argument(
+        "--runs",
+        type=local_root,
+        metavar="DIR",
+        help="folder of runs, or s3://bucket/prefix ($CPC_RUNS, or checkpoints/)",
+    )
     common.add_argument("--json", action="store_true", help="print one JSON document on stdout")
 
     def add(name: str, help: str) -> argparse.ArgumentParser:

@@ -6,12 +6,14 @@ channel/TIME-XXXX.json    a change of a live setting, or a new name; taken once,
 channel/doing.json        the worker's host, and what it does outside of training steps
 .lock                     stays; its time is the worker's last sign of life
 
-Every file comes and goes at once, and several processes may send. A file that no such app writes is left out.
+Every file comes and goes at once, and several processes may send. A file that no such app writes is left out. Of a run
+of a URL the folder here is a copy: what is written is written for all machines, and `sync` brings what others wrote.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -25,9 +27,11 @@ from typing_extensions import TypedDict
 from ..errors import RunError
 from ..storage.files import read_json, storing, write_json
 from ..storage.lock import LOCK
+from ..storage.remote.mirrors import url_of
+from ..storage.remote.shared_folder import CHANNEL, TICKET, SharedFolder
 from ..storage.schema import OPEN, Share, Text, Value
 
-NAME = "channel"
+NAME = CHANNEL
 BEAT = 10.0  # s between two signs of life
 Flag = Literal["pause", "stop"]
 
@@ -75,6 +79,7 @@ class Channel:
 
     def __init__(self, run: Path) -> None:
         self._run, self._path = run, run / NAME
+        self._shared = SharedFolder(run) if url_of(run.parent) is not None else None
 
     def open(self) -> str:
         """Begin a new submission and return its ticket; what was left of an earlier one is deleted.
@@ -84,14 +89,22 @@ class Channel:
         """
         self.close()
         ticket = secrets.token_hex(4)
+        if self._shared is not None:
+            self._shared.write(TICKET, ticket.encode())
         with storing(self._path):
             self._path.mkdir()
-            (self._path / "ticket").write_text(ticket)
+            (self._path / TICKET).write_text(ticket)
             (self._run / LOCK).touch()
         return ticket
 
     def close(self) -> None:
-        """Delete the channel: nobody works on the run any more."""
+        """Delete the channel: nobody works on the run any more.
+
+        Raises:
+            StorageError: the run is of a URL that does not answer.
+        """
+        if self._shared is not None:
+            self._shared.clear()
         shutil.rmtree(self._path, ignore_errors=True)
 
     @property
@@ -101,12 +114,35 @@ class Channel:
     def holds(self, ticket: str) -> bool:
         """Whether the submission with this ticket may work on the run."""
         try:
-            return (self._path / "ticket").read_text() == ticket
+            return (self._path / TICKET).read_text() == ticket
         except OSError:
             return False
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether the folder here is a copy, and `sync` brings what others have written."""
+        return self._shared is not None
+
+    def sync(self) -> None:
+        """Bring what others have written.
+
+        Raises:
+            StorageError: the run is of a URL that does not answer.
+        """
+        if self._shared is not None:
+            self._shared.sync()
+
     def set(self, flag: Flag, on: bool) -> None:
-        """Set or clear a flag; without effect on a run that has ended."""
+        """Set or clear a flag; without effect on a run that has ended.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        if self._shared is not None and self._shared.is_there():
+            if on:
+                self._shared.write(flag, b"")
+            else:
+                self._shared.remove(flag)
         with storing(self._path), contextlib.suppress(FileNotFoundError):
             if on:
                 (self._path / flag).touch()
@@ -117,9 +153,12 @@ class Channel:
         return (self._path / flag).exists()
 
     def send(self, request: dict[str, Any]) -> None:
-        """Send a `Change` or a `Rename`; without effect on a run that has ended."""
-        if self.is_open:
-            write_json(self._path / f"{time.time_ns()}-{secrets.token_hex(2)}.json", request)
+        """Send a `Change` or a `Rename`; without effect on a run that has ended.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        self._write(f"{time.time_ns()}-{secrets.token_hex(2)}.json", request)
 
     def requests(self) -> dict[str, dict[str, Any]]:
         """Return the requests that were not `taken` yet by the names of their files, the oldest first."""
@@ -137,14 +176,23 @@ class Channel:
         return found
 
     def taken(self, name: str) -> None:
-        """Delete a request that has had its effect."""
+        """Delete a request that has had its effect.
+
+        Raises:
+            StorageError: the run is of a URL that does not answer.
+        """
+        if self._shared is not None:
+            self._shared.remove(name)
         with contextlib.suppress(OSError):
             (self._path / name).unlink()
 
     def tell(self, doing: Doing) -> None:
-        """Say what the worker does."""
-        if self.is_open:
-            write_json(self._path / "doing.json", doing)
+        """Say what the worker does.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        self._write("doing.json", doing)
 
     def doing(self) -> Doing | None:
         """Return what the worker does; None while the run waits for one."""
@@ -157,3 +205,9 @@ class Channel:
         """Give a sign of life."""
         with contextlib.suppress(OSError):
             os.utime(self._run / LOCK)
+
+    def _write(self, name: str, value: Any) -> None:
+        if self._shared is not None and self._shared.is_there():
+            self._shared.write(name, json.dumps(value).encode())
+        if self.is_open:
+            write_json(self._path / name, value)

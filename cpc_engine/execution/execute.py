@@ -81,7 +81,7 @@ def execute(
         left alone.
     """
     try:
-        with at_work(folder.path):
+        with at_work(folder.path, control.stop):
             return _execute(folder, control, observe, resume, threads, team or Team())
     except (RunError, StorageError) as error:
         state = State("failed", str(error))

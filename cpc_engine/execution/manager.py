@@ -19,6 +19,7 @@ from ..config import RunConfig
 from ..errors import CpcError, RunError
 from ..storage.folder import RunFolder, check_resumable, default_root
 from ..storage.info import ACTIVE, is_id
+from ..storage.remote.mirrors import url_of
 from ..storage.thinning import ThinnedRecords
 from ..training.control import Control
 from .channel import NAME, Channel
@@ -86,6 +87,10 @@ class RunManager:
 
     def __init__(self, root: Path | None = None, workers: int = AT_ONCE, cluster: str | None = None) -> None:
         self.root, self._cluster = root or default_root(), cluster
+        if url_of(self.root) is not None:
+            from ..storage.remote.refresh import watch
+
+            watch(self.root)
         self._lock = threading.Lock()
         self._resuming = threading.Lock()
         self._jobs: dict[str, _Job] = {}

@@ -19,14 +19,12 @@ from ..maps.snapshots import load_snapshots
 from ..maps.stored import load_map
 from ..media.archive import UNREADABLE, safe_path
 from ..storage.artifacts import load_model, load_ood_reference, load_probes
-from ..storage.files import MAX_JSON, MAX_LINES, MAX_TENSORS, check_own_file
-from ..storage.folder import PARTS, RunFolder
+from ..storage.files import LIMITS, check_own_file
+from ..storage.folder import FILES, RunFolder
 from ..storage.info import ACTIVE, is_id
 from ..storage.leftovers import making
+from ..storage.lock import publish
 
-LOGS = ("log.jsonl", "log.txt")  # the second of earlier versions
-FILES = (*(name for names in PARTS.values() for name in names), *LOGS)  # all others are left out
-LIMITS = {".json": MAX_JSON, ".jsonl": MAX_LINES, ".txt": MAX_LINES, ".safetensors": MAX_TENSORS}  # bytes
 MAX_BYTES = 4 * 2**30  # of all files together
 MAX_MEMBERS = 10_000
 _BLOCK = 1 << 20
@@ -56,6 +54,7 @@ def bring_run(path: Path, root: Path, name: str | None = None) -> tuple[RunFolde
                 for file, stream in found:
                     total += _copy(stream, folder / file, LIMITS[Path(file).suffix], MAX_BYTES - total)
             _settle(RunFolder(folder))
+    publish(target)
     return RunFolder(target), skipped
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import zipfile
 from typing import BinaryIO
 
-from ..storage.folder import RunFolder
+from ..storage.folder import FILES, RunFolder
 from ..storage.lock import at_work
-from .bring import FILES
 
 
 def pack_run(folder: RunFolder, out: BinaryIO) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_JSON, MAX_LINES, MAX_LINE, MAX_TENSORS = 16 * 2**20, 2**30, 2**20, 4 * 2**30  # bytes
+LIMITS = {".json": MAX_JSON, ".jsonl": MAX_LINES, ".txt": MAX_LINES, ".safetensors": MAX_TENSORS}  # by suffix
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
 REASONS = {
     errno.ENOSPC: "no space left on the disk",

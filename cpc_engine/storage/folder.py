@@ -47,8 +47,9 @@ from .files import (
 from .format import FORMAT, check_format, current_config, current_event, current_json, current_record, current_tensors
 from .info import ACTIVE, FACTS, RunInfo, check_own, is_id
 from .leftovers import making, remove_folder
-from .lock import LOCK
+from .lock import LOCK, publish, withdraw
 from .process import SILENCE, is_alive, machine, started
+from .remote.mirrors import local_root, url_of
 from .schema import check_document, check_facts, fits_event, fits_record
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "evaluation": ("evaluation.json",),
     "fork": ("fork.json",),
 }
+LOGS = ("log.jsonl", "log.txt")  # the second of earlier versions
+FILES = (*(name for names in PARTS.values() for name in names), *LOGS)  # all that makes a run
 _INFO = TypeAdapter(RunInfo)
 _UPDATING = threading.RLock()  # held from reading run.json until it is written back
 
@@ -106,9 +109,10 @@ class RunFolder:
         """Open a run by its folder, or by its id below `root` (`default_root()` if not given).
 
         Raises:
-            RunError: there is no such run, or the folder is not a run.
+            RunError: there is no such run, or the folder is not a run. StorageError: the URL of `root` does not answer.
         """
         path, root = Path(name), root or default_root()
+        renew(*((root, str(name)) if is_id(str(name)) else (path.parent, path.name)))
         try:
             if (path / "config.json").is_file():
                 return cls(path.resolve())
@@ -207,6 +211,7 @@ class RunFolder:
             config = self.config().replace({"run.name": name, "run.note": note})
             self._write_config(config)
             self.update(name=name)
+        publish(self.path)
         return config
 
     def replace_info(self, info: RunInfo) -> None:
@@ -378,12 +383,38 @@ class RunFolder:
         Raises:
             StorageError: the folder cannot be deleted.
         """
+        withdraw(self.path)
         remove_folder(self.path)
 
 
 def default_root() -> Path:
-    """Return the folder of runs: $CPC_RUNS, or checkpoints/ in the working directory."""
-    return Path(os.environ.get("CPC_RUNS") or "checkpoints")
+    """Return the folder of runs: of $CPC_RUNS, a folder or a URL, or checkpoints/ in the working directory.
+
+    Raises:
+        ConfigError: runs cannot be at this URL. StorageError: the mirror of a URL cannot be made.
+    """
+    return local_root(os.environ.get("CPC_RUNS") or "checkpoints")
+
+
+def renew(root: Path, run: str | None = None) -> list[str]:
+    """Bring what others have written into the mirror of a URL, where nobody in this process keeps it fresh.
+
+    Args:
+        root: a folder of runs; nothing is done for one that is no mirror. run: all files of this run; else what a list
+            of runs needs.
+
+    Returns:
+        What kept runs from being brought, one line each.
+
+    Raises:
+        StorageError: the server does not answer.
+    """
+    if url_of(root) is None:
+        return []
+    from .remote.refresh import refresh, troubles
+
+    kept = troubles(root)
+    return refresh(root, run, summary=run is None) if kept is None else kept
 
 
 def _fits_event(row: Any) -> bool:

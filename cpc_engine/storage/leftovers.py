@@ -39,14 +39,14 @@ def making(path: Path) -> Iterator[Path]:
     with storing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent)
-        hidden = _hidden(path.parent)
-        hidden.mkdir()
+        made = hidden(path.parent)
+        made.mkdir()
     try:
-        yield hidden
+        yield made
         with storing(path):
-            os.replace(hidden, path)
+            os.replace(made, path)
     except BaseException:
-        shutil.rmtree(hidden, ignore_errors=True)
+        shutil.rmtree(made, ignore_errors=True)
         raise
 
 
@@ -57,9 +57,9 @@ def remove_folder(path: Path) -> None:
         StorageError: it cannot be deleted.
     """
     with storing(path):
-        hidden = _hidden(path.parent)
-        os.replace(path, hidden)
-        shutil.rmtree(hidden)
+        going = hidden(path.parent)
+        os.replace(path, going)
+        shutil.rmtree(going)
     sweep(path.parent)
 
 
@@ -72,5 +72,6 @@ def sweep(root: Path) -> None:
                 shutil.rmtree(path)
 
 
-def _hidden(root: Path) -> Path:
+def hidden(root: Path) -> Path:
+    """Return a new name below `root` for a folder that goes away with this process, at the latest."""
     return root / f"{HIDDEN}{os.getpid()}-{started(os.getpid())}-{secrets.token_hex(3)}"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import CpcError
-from .folder import RunFolder, default_root
+from .folder import RunFolder, default_root, renew
 from .info import RunInfo, is_id
 from .leftovers import HIDDEN
 
@@ -28,6 +28,9 @@ def list_runs(root: Path | None = None) -> list[RunInfo]:
 def scan_runs(root: Path | None = None) -> tuple[list[RunInfo], list[str]]:
     """Return (runs as in `list_runs`, one error message for each broken run folder).
 
+    Raises:
+        StorageError: the URL whose mirror `root` is does not answer.
+
     Example:
         >>> scan_runs(Path("no such folder"))
         ([], [])
@@ -35,7 +38,7 @@ def scan_runs(root: Path | None = None) -> tuple[list[RunInfo], list[str]]:
     root = root or default_root()
     before, kept = _kept.get(root, {}), {}
     infos: list[RunInfo] = []
-    broken: list[str] = []
+    broken = renew(root)
     now = time.time_ns()
     for name in sorted(os.listdir(root)) if root.is_dir() else []:
         if name.startswith(HIDDEN) or not (stamp := _stamp(os.path.join(root, name))):

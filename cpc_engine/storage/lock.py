@@ -2,31 +2,37 @@
 
 The operating system holds it for the process and releases it however the process ends. It locks the folder itself and
 leaves no file; on Windows, which cannot lock folders, a file `.lock`. A run that was sent to a cluster has that file on
-every system, and it is locked too: the lock of a folder on a network disk holds on one machine only.
+every system, and it is locked too: the lock of a folder on a network disk holds on one machine only. For a run of a URL
+a lease is held as well (see `remote.lease`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..errors import RunError
 from .files import storing
+from .remote.mirrors import url_of
 
 LOCK = ".lock"
 PARTS = ".*.part"  # files that are being written
 
 
 @contextlib.contextmanager
-def at_work(path: Path) -> Iterator[None]:
-    """Hold the lock of a run folder within the block.
+def at_work(path: Path, lost: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold the lock of a run folder within the block; of a run of a URL its lease, and publish what changes.
 
-    What a process that was killed has left half written is deleted first.
+    Args:
+        path: the run folder.
+        lost: called from another thread where another machine has taken a run of a URL over (see `remote.work`).
 
     Raises:
-        RunError: another process or thread holds it. StorageError: the folder is gone or cannot be locked.
+        RunError: another process or thread holds it. StorageError: the folder is gone or cannot be locked, or the
+            server does not answer.
 
     Example:
         >>> import tempfile
@@ -38,16 +44,77 @@ def at_work(path: Path) -> Iterator[None]:
         cpc_engine.errors.RunError: ...: another process or thread is at work on it; wait until it has ended
         >>> folder.rmdir()
     """
+    with held(path):
+        if url_of(path.parent) is None:
+            yield
+            return
+        from .remote.work import publishing
+
+        with publishing(path, lost):
+            yield
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold the lock of a folder on this machine within the block.
+
+    What a process that was killed has left half written is deleted first.
+
+    Raises:
+        RunError: another process or thread holds it. StorageError: the folder is gone or cannot be locked.
+    """
     with contextlib.ExitStack() as stack:
         for handle in _open(path):
             stack.callback(os.close, handle)
-            if _lock(handle):
-                continue
-            raise RunError(f"{path.name}: another process or thread is at work on it; wait until it has ended")
+            if not _locked(handle, 1.0 if url_of(path.parent) else 0.0):
+                raise RunError(f"{path.name}: another process or thread is at work on it; wait until it has ended")
         for part in path.glob(PARTS):
             with contextlib.suppress(OSError):  # on a read-only disk nothing can be written anyway
                 part.unlink()
         yield
+
+
+def publish(path: Path) -> None:
+    """Publish what was changed in a run of a URL outside of `at_work`; nothing for other runs.
+
+    Raises:
+        RunError: another machine is at work on it. StorageError: the server does not answer.
+    """
+    if url_of(path.parent) is None:
+        return
+    from .remote.work import publishing
+
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(held(path))
+        except RunError:  # who works on it here publishes it, too
+            return
+        with publishing(path):
+            pass
+
+
+def withdraw(path: Path) -> None:
+    """Delete what is published of a run of a URL, once all of it is here; nothing for other runs.
+
+    Raises:
+        RunError: another process or machine is at work on it. StorageError: the server does not answer.
+    """
+    if url_of(path.parent) is None:
+        return
+    from .remote.work import take_back
+
+    with held(path):
+        take_back(path)
+
+
+def _locked(handle: int, patience: float) -> bool:
+    """Lock a file; files of a mirror are locked for a moment where they are replaced, which is waited for."""
+    deadline = time.monotonic() + patience
+    while not _lock(handle):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 if os.name == "nt":

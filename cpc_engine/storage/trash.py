@@ -1,4 +1,7 @@
-"""Trash for runs: a discarded run moves to `.trash` below the root, which lists skip, and can be restored."""
+"""Trash for runs: a discarded run moves to `.trash` below the root, which lists skip, and can be restored.
+
+A discarded run of a URL is deleted there; it can be restored in the mirror in which it was discarded.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from .files import storing
 from .folder import RunFolder, default_root
 from .info import ACTIVE, check_own
 from .leftovers import remove_folder
+from .lock import publish, withdraw
 
 NAME = ".trash"
 
@@ -21,7 +25,8 @@ def discard(run: str, root: Path | None = None) -> None:
         run: its id. root: the folder of runs, `default_root()` if not given.
 
     Raises:
-        RunError: the run does not exist, is active, or is an example. StorageError: it cannot be moved.
+        RunError: the run does not exist, is active, or is an example. StorageError: it cannot be moved, or its URL does
+            not answer.
     """
     root = root or default_root()
     source = _inside(root, run)
@@ -35,8 +40,18 @@ def discard(run: str, root: Path | None = None) -> None:
         check_own(info)
         if info.status in ACTIVE:
             raise RunError(f"{run} is still going on: stop it first")
-    target = _inside(root / NAME, run)
-    with storing(root):
+    withdraw(source)
+    to_trash(source)
+
+
+def to_trash(source: Path) -> None:
+    """Move a run's folder to the trash of its folder of runs, in place of one that has its name there.
+
+    Raises:
+        StorageError: it cannot be moved.
+    """
+    target = source.parent / NAME / source.name
+    with storing(source.parent):
         target.parent.mkdir(exist_ok=True)
         if target.exists():
             remove_folder(target)
@@ -57,6 +72,7 @@ def restore(run: str, root: Path | None = None) -> None:
         raise RunError(f"{run} is there already")
     with storing(root):
         os.replace(source, target)
+    publish(target)
 
 
 def trashed(root: Path | None = None) -> list[str]:

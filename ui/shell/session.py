@@ -21,8 +21,20 @@ if TYPE_CHECKING:
 
 
 def root() -> Path:
-    """The folder of runs: $CPC_RUNS, or checkpoints/ beside app.py."""
-    return Path(os.environ.get("CPC_RUNS") or Path(__file__).resolve().parents[2] / "checkpoints")
+    """The folder of runs: of $CPC_RUNS, a folder or a URL, or checkpoints/ beside app.py.
+
+    The runs of a URL are kept fresh from the first call on, for as long as the app lives.
+    """
+    if not (where := os.environ.get("CPC_RUNS")):
+        return Path(__file__).resolve().parents[2] / "checkpoints"
+    from cpc_engine.storage.remote.mirrors import local_root, url_of
+
+    folder = local_root(where)
+    if url_of(folder) is not None:
+        from cpc_engine.storage.remote.refresh import watch
+
+        watch(folder)
+    return folder
 
 
 def manager() -> RunManager:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import Any
 
-from ...errors import ClusterError, CpcError
+from ...errors import ClusterError, CpcError, StorageError
 from ...storage.folder import RunFolder
 from ...storage.info import ACTIVE
-from ...storage.lock import at_work
+from ...storage.lock import at_work, publish
+from ...storage.remote.refresh import address_of, refresh
 from ...training.control import Control
 from ..channel import Channel, Flag
 from ..execute import Observer, Phase, State
@@ -18,6 +20,7 @@ from .local import GPU
 from .task import version, work
 
 LOOK, ASK = 0.2, 2.0  # s between two looks at a run, and between two questions to the scheduler
+BRING = 1.0  # s between two looks at a run of a URL
 NO_GPU = "waiting for a worker with a GPU"
 GONE = "the cluster's scheduler has gone; the run can be resumed"
 TAKEN_UP = "its worker has gone; another one goes on from the last checkpoint as soon as one is free"
@@ -49,7 +52,7 @@ def execute_there(
     else:
         future = client.submit(
             work,
-            str(folder.path.resolve()),
+            address_of(folder.path),
             ticket,
             version(),
             resume,
@@ -78,9 +81,12 @@ def follow(folder: RunFolder, control: Control, observe: Observer, client: Any =
         raise
     info = folder.info()
     if future is not None:
-        Channel(folder.path).close()
+        with contextlib.suppress(StorageError):  # of a URL that does not answer
+            Channel(folder.path).close()
     if future is not None and (info.status, info.message) != (state.status, state.message):
         folder.update(status=state.status, message=state.message)
+        with contextlib.suppress(CpcError):  # a worker is still at work on it, or the URL does not answer
+            publish(folder.path)
     observe(state)
     return state
 
@@ -96,14 +102,21 @@ class _Follower:
         self.file, self.offset = 0, 0  # of metrics.jsonl: what it is, and how much of it was read
         self.step = next((record["step"] for record in folder.records()[-1:]), 0)
         self.asked = time.monotonic()  # for the workers
+        self.brought = 0.0
+        self.changes: dict[str, Any] = {}  # of settings, that are still to be sent
 
     def to_the_end(self) -> State:
         while True:
             end = self._end()
+            self._bring(end is not None)
             self._records()
             if end is not None:
                 return end
-            self._send()
+            try:
+                self._send()
+            except StorageError:
+                if not self.channel.is_shared:
+                    raise  # else the URL does not answer: the next time
             self._show()
             time.sleep(LOOK)
 
@@ -136,6 +149,13 @@ class _Follower:
         self.future.cancel()
         return State("stopped", "stopped before it began")
 
+    def _bring(self, now: bool) -> None:
+        """Bring what the worker has written of a run of a URL."""
+        if self.channel.is_shared and (now or time.monotonic() > self.brought + BRING):
+            with contextlib.suppress(StorageError):  # it does not answer: the next time
+                refresh(self.folder.path.parent, self.folder.id)
+            self.brought = time.monotonic()
+
     def _records(self) -> None:
         """Pass new records on; steps that are repeated after the death of a worker were passed on before."""
         path = self.folder.path / "metrics.jsonl"
@@ -166,8 +186,10 @@ class _Follower:
             if now != before:
                 self.channel.set(flag, now)
         self.sent = wanted
-        for path, value in self.control.take_changes().items():
-            self.channel.send({"setting": path, "value": value})
+        self.changes |= self.control.take_changes()
+        for path in list(self.changes):
+            self.channel.send({"setting": path, "value": self.changes[path]})
+            del self.changes[path]
 
     def _show(self) -> None:
         """Pass on the run's state, and what its worker does."""

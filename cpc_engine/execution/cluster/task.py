@@ -9,18 +9,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-from ...errors import CpcError, RunError
+from ...errors import CpcError, RunError, StorageError
 from ...storage.folder import RunFolder
 from ...storage.info import Status
 from ...storage.lock import at_work
+from ...storage.remote.refresh import arrive
 from ...training.control import Control
 from ..channel import BEAT, Channel
 from ..evaluate import evaluate_run
 from ..execute import Phase, Record, State, execute
 
 LISTEN = 0.2  # s between two looks into the channel
+SYNC = 1.0  # s between two looks into the channel of a run of a URL
 PATIENCE = 90.0  # s until a worker that lost its scheduler has ended its step and its lock is free
 
 Outcome = tuple[Status, str, bool]  # a `State` as plain values
@@ -31,26 +32,31 @@ def version() -> str:
     return str(sys.modules[__name__.partition(".")[0]].__version__)
 
 
-def work(path: str, ticket: str, wanted: str, resume: bool, evaluate: bool) -> Outcome:
+def work(where: str, ticket: str, wanted: str, resume: bool, evaluate: bool) -> Outcome:
     """Train a run on a worker; called again on another one where a worker has died.
 
     Args:
-        path: of the run folder, on a disk that the workers share.
+        where: of the run (see `address_of`).
         ticket: see `Channel.open`. wanted: version of the package that submitted the run.
         resume: go on from its checkpoint. evaluate: measure probes, too, once it has finished.
     """
     import distributed
 
-    host, folder = platform.node(), RunFolder(Path(path))
+    host = platform.node()
     if wanted != version():
         return "failed", f"the worker on {host} has version {version()} of CPC Lab, the app has {wanted}", False
+    try:
+        folder = RunFolder(arrive(where))
+    except CpcError as error:
+        return "failed", f"the worker on {host} cannot reach the run: {error}", False
     if not folder.path.is_dir():
-        return "failed", f"the worker on {host} has no folder {path}: runs must be on a disk that it shares", False
+        return "failed", f"the worker on {host} has no folder {where}: runs must be on a disk that it shares", False
     channel = Channel(folder.path)
     if not channel.holds(ticket):  # stopped before it began, or submitted anew
         return "stopped", "stopped before it began", False
     worker = distributed.get_worker()
-    channel.tell({"host": host, "text": "", "share": 0.0})
+    with contextlib.suppress(StorageError):  # of a URL that does not answer
+        channel.tell({"host": host, "text": "", "share": 0.0})
     if folder.info().status != "queued":  # a worker had begun it
         folder.log(f"its worker was lost; {host} goes on from the last checkpoint")
         resume = True
@@ -65,7 +71,8 @@ def work(path: str, ticket: str, wanted: str, resume: bool, evaluate: bool) -> O
         if evaluate and state.status == "finished":
             with contextlib.suppress(CpcError):  # who needs it measures again, and is told why not
                 evaluate_run(folder)
-    channel.close()  # also where the app that wanted the run has gone
+    with contextlib.suppress(StorageError):  # of a URL that does not answer; the next submission opens it anew
+        channel.close()  # also where the app that wanted the run has gone
     return state.status, state.message, state.unexpected
 
 
@@ -80,8 +87,10 @@ class ChannelControl(Control):
         super().__init__()
         self._folder, self._channel, self._ends = folder, channel, lost
         self._looked = 0.0
+        self._known: set[str] = set()  # all requests that were here
         self._seen: list[str] = []  # requests that wait for the next step
         self._given: list[str] = []  # requests whose effect is written down once the next are asked for
+        self._done: list[str] = []  # requests that are to be taken away
         self.lost = False
 
     @property
@@ -98,9 +107,8 @@ class ChannelControl(Control):
         super().wait(min(seconds, LISTEN))
 
     def take_changes(self) -> dict[str, object]:
-        # Taken away only now: a worker that is killed in between leaves them to the next.
-        for name in self._given:
-            self._channel.taken(name)
+        # Taken away only from now on: a worker that is killed in between leaves them to the next.
+        self._done += self._given
         self._given, self._seen = self._seen, []
         return super().take_changes()
 
@@ -116,12 +124,20 @@ class ChannelControl(Control):
             self.pause()
         else:
             self.resume()
+        with contextlib.suppress(StorageError):  # of a URL that does not answer: the next time
+            self._read_requests()
+
+    def _read_requests(self) -> None:
+        while self._done:
+            self._channel.taken(self._done[-1])
+            self._done.pop()
         for name, request in self._channel.requests().items():
-            if name in self._seen or name in self._given:
+            if name in self._known:
                 continue
+            self._known.add(name)
             try:
                 if "name" in request:
-                    self._channel.taken(name)
+                    self._done.append(name)
                     self._folder.rename(request["name"], request["note"])
                 else:
                     self._seen.append(name)
@@ -141,18 +157,21 @@ class _Teller:
         text, share = (observed.text, observed.share) if isinstance(observed, Phase) else ("", 0.0)
         if text != self._text or (text and time.monotonic() > self._told + 0.5):
             self._text, self._told = text, time.monotonic()
-            self._channel.tell({"host": self._host, "text": text, "share": share})
+            with contextlib.suppress(StorageError):  # of a URL that does not answer
+                self._channel.tell({"host": self._host, "text": text, "share": share})
 
 
 @contextlib.contextmanager
 def _beating(channel: Channel) -> Iterator[None]:
-    """Give signs of life within the block."""
+    """Give signs of life within the block, and bring what is sent."""
     ended = threading.Event()
 
     def beat() -> None:
         channel.beat()
-        while not ended.wait(BEAT):
+        while not ended.wait(SYNC if channel.is_shared else BEAT):
             channel.beat()
+            with contextlib.suppress(StorageError):  # of a URL that does not answer
+                channel.sync()
 
     thread = threading.Thread(target=beat, name="cpc-beat", daemon=True)
     thread.start()

@@ -19,6 +19,7 @@ from cpc_engine.exports.bring import bring_run
 from cpc_engine.exports.bundle import pack_run
 from cpc_engine.maps.stored import load_map
 from cpc_engine.storage.artifacts import load_model
+from cpc_engine.storage.files import MAX_JSON
 from cpc_engine.storage.folder import RunFolder, check_resumable
 from cpc_engine.storage.info import RunInfo
 from cpc_engine.storage.listing import scan_runs
@@ -134,7 +135,7 @@ def test_damaged_files_are_refused_and_nothing_is_kept(
 
 
 def test_sizes_have_limits(folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    big = json.dumps({"run": "x", "note": "a" * (bring.MAX_JSON + 1)}).encode()
+    big = json.dumps({"run": "x", "note": "a" * (MAX_JSON + 1)}).encode()
     refused(packed(folder, tmp_path / "a.zip", map_json=big), tmp_path / "runs", "more than any run needs")
     monkeypatch.setattr(bring, "MAX_BYTES", 1000)
     refused(packed(folder, tmp_path / "b.zip"), tmp_path / "runs", "larger than any run needs")

@@ -1,0 +1,209 @@
+"""Runs at a real S3-compatible server: processes with nothing in common but its address."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cpc_engine.execution.execute import execute
+from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.remote.mirrors import VARIABLE, local_root
+from cpc_engine.storage.remote.refresh import refresh
+from cpc_engine.training.control import Control
+from tests.support.command_line import sets
+from tests.support.paths import REPOSITORY
+from tests.support.s3 import BUCKET, S3, s3_server
+from tests.support.stored import without_seconds
+from tests.support.tiny import tiny, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+URL = f"s3://{BUCKET}/group/runs"
+LONG = {"optimizer__steps": 400, "run__checkpoint_every": 20}
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3]:
+    with s3_server() as server:
+        yield server
+
+
+class Machine:
+    """Processes of one machine, as far as files go."""
+
+    def __init__(self, place: Path, s3: S3) -> None:
+        self.place = place
+        self._environment = {
+            **os.environ,
+            **s3.environment(),
+            VARIABLE: str(place),
+            "CPC_RUNS": URL,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(REPOSITORY),
+        }
+        place.mkdir()
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "cpc_engine", *arguments, "--json"],
+            cwd=self.place,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def cpc(self, *arguments: str) -> Any:
+        return answer(self.start(*arguments))
+
+
+def answer(process: subprocess.Popen[str]) -> Any:
+    out, _ = process.communicate(timeout=240)
+    return json.loads(out)
+
+
+@pytest.fixture
+def here(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The mirror of this process."""
+    for name, value in s3.environment(s3.port).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "watching"))
+    return local_root(URL)
+
+
+@pytest.fixture
+def machines(s3: S3, tmp_path: Path) -> tuple[Machine, Machine]:
+    return Machine(tmp_path / "one", s3), Machine(tmp_path / "two", s3)
+
+
+def seen(root: Path, run: str, least: int) -> RunFolder:
+    """A run once so many steps of it are at the URL."""
+    folder = RunFolder(root / run)
+
+    def steps() -> bool:
+        refresh(root, run)
+        return folder.path.is_dir() and len(folder.records()) >= least
+
+    wait_until(steps, f"{least} steps", 120, 0.3)
+    return folder
+
+
+def begun(root: Path, known: set[str]) -> str:
+    """The run that is new at the URL."""
+
+    def new() -> set[str]:
+        refresh(root, summary=True)
+        return {path.parent.name for path in root.glob("*/run.json")} - known
+
+    return next(iter(wait_until(new, "a new run", 120, 0.3)))
+
+
+def test_one_machine_trains_and_another_lists_evaluates_and_compares(machines: tuple[Machine, Machine]) -> None:
+    one, two = machines
+    trained = one.cpc("train", "tones", *sets(), "--name", "from one")
+    assert trained["status"] == "finished", trained
+    [listed] = [run for run in two.cpc("list") if run["run"] == trained["run"]]
+    assert {**listed, "path": ""} == {**trained, "path": ""}
+    assert not (two.place / trained["run"]).exists()
+    evaluated = two.cpc("evaluate", trained["run"])
+    assert one.cpc("compare", trained["run"], trained["run"])["runs"] == [trained["run"]]
+    [mirror] = one.place.iterdir()
+    assert json.loads((mirror / trained["run"] / "evaluation.json").read_text()) == evaluated
+    assert one.cpc("resume", trained["run"])["error"].endswith("has finished all its 3 steps")
+
+
+def test_a_killed_run_goes_on_elsewhere_and_a_second_is_refused(machines: tuple[Machine, Machine], here: Path) -> None:
+    """From the last checkpoint that was published; no step is lost, none stands there twice."""
+    one, two = machines
+    refresh(here, summary=True)
+    known = {path.parent.name for path in here.glob("*/run.json")}
+    first = one.start("train", "tones", *sets(**LONG))
+    folder = seen(here, run := begun(here, known), 45)
+    assert folder.info().status == "running"
+    assert two.cpc("resume", run)["error"].endswith("is still going on")
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    refresh(here, run)
+    assert folder.info().status == "interrupted"
+    both = [machine.start("resume", run) for machine in (two, one)]
+    answers = [answer(process) for process in both]
+    [refused] = [found["error"] for found in answers if "error" in found]
+    assert "at work on it" in refused or "begun to work on it" in refused or "still going on" in refused, refused
+    [resumed] = [found for found in answers if "error" not in found]
+    assert (resumed["status"], resumed["steps"]) == ("finished", 400)
+    refresh(here, run)
+    lines = [json.loads(line)["step"] for line in (folder.path / "metrics.jsonl").read_text().splitlines()]
+    assert lines == list(range(1, 401))
+    [went_on] = [event["step"] for event in folder.events()]
+    assert went_on >= 20
+    assert went_on % 20 == 0
+    expected = RunFolder.create(here.parent / "plain", folder.config())
+    assert execute(expected, Control()).status == "finished"
+    assert without_seconds(folder) == without_seconds(expected)
+
+
+def test_a_server_that_goes_away_for_a_while_loses_nothing(
+    machines: tuple[Machine, Machine], s3: S3, here: Path
+) -> None:
+    one, two = machines
+    refresh(here, summary=True)
+    known = {path.parent.name for path in here.glob("*/run.json")}
+    process = one.start("train", "tones", *sets(**LONG))
+    folder = seen(here, run := begun(here, known), 5)
+    s3.relay.cut()
+    [mirror] = one.place.iterdir()
+    try:
+        at = len(folder.records())
+        log = mirror / run / "log.jsonl"
+        wait_until(lambda: "published later" in log.read_text(), "the run to notice", 120, 0.3)
+        offline = two.cpc("list")
+        assert "does not answer" in offline["error"]
+        time.sleep(3)
+        refresh(here, run)
+        assert len(folder.records()) == at, "nothing comes through"
+    finally:
+        s3.relay.mend()
+    trained = answer(process)
+    assert (trained["status"], trained["steps"]) == ("finished", 400), trained
+    refresh(here, run)
+    assert [record["step"] for record in folder.records()] == list(range(1, 401))
+    for path in (mirror / run).glob("[!.]*"):
+        assert path.read_bytes() == (folder.path / path.name).read_bytes()
+    assert "it is published again" in log.read_text()
+
+
+def test_an_app_sees_what_another_machine_trains(
+    machines: tuple[Machine, Machine], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its manager keeps the mirror fresh; a run that is queued in it trains at the URL, too."""
+    from cpc_engine.execution.manager import RunManager
+    from tests.support.watched import status
+
+    one, two = machines
+    manager = RunManager(here)
+    process = one.start("train", "tones", *sets(**LONG))
+    run = wait_until(lambda: next((i.id for i in _listed(here) if i.status == "running"), ""), "it", 120, 0.3)
+    steps = wait_until(lambda: manager.progress_of(run).step, "steps", 120, 0.3)
+    wait_until(lambda: manager.progress_of(run).step > steps, "more of them", 120, 0.3)
+    assert manager.progress_of(run).where == "in another process"
+    own = manager.start(tiny())
+    status(manager, own, "finished")
+    process.send_signal(signal.SIGINT)
+    assert answer(process)["status"] == "stopped"
+    assert status(manager, run, "stopped").step > steps
+    assert two.cpc("list")[0]["run"] == own
+    manager.close()
+
+
+def _listed(root: Path) -> list[Any]:
+    from cpc_engine.storage.listing import list_runs
+
+    return list_runs(root)

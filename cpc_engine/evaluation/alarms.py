@@ -162,6 +162,7 @@ def _false(modality: str, source: str, mass: float, number: float, config: RunCo
     sampler = config.sampler
     own_item = sampler.same_item and not SOURCES[source].other_modality
     ways = ["take negatives from other items only (sampler.same_item)"] if own_item else []
+    ways += ["leave out those of the same class, which uses labels (sampler.same_class)"]
     ways.append("subtract false ones (sampler.class_prior)" if not sampler.class_prior else "raise sampler.class_prior")
     ways += ["make noise larger (sampler.sigma)"] if source == "perturbed" else []
     return Alarm(

@@ -25,6 +25,13 @@ class MaskSettings(Section):
         low="only other items count: nothing tells positions of one item apart",
         high="steady sounds: identical frames are false negatives",
     )
+    same_class: bool = setting(
+        True,
+        "Let items of the anchor's own class be negatives. Switched off, class labels decide what is learned.",
+        label="Negatives from the same class",
+        low="no false negatives, but the run is supervised: it has seen the labels that it is probed with",
+        high="items of the same class are pushed apart",
+    )
     in_batch: bool = setting(
         True,
         "Let the positives of the batch's other anchors be negatives.",

@@ -174,13 +174,14 @@ def ways_out(sources: Sequence[str], config: RunConfig) -> str:
     """Return what can be done about false negatives of some sources that a run does not do yet, as one sentence.
 
     Example:
-        >>> config = RunConfig().replace({"sampler.same_item": False})
+        >>> config = RunConfig().replace({"sampler.same_item": False, "sampler.same_class": False})
         >>> ways_out(["perturbed"], config)
         'Subtract false ones (sampler.class_prior) or make noise larger (sampler.sigma).'
     """
     sampler = config.sampler
     own_item = sampler.same_item and any(not SOURCES[source].other_modality for source in sources)
     ways = ["take negatives from other items only (sampler.same_item)"] if own_item else []
+    ways += ["leave out those of the same class (sampler.same_class; uses labels)"] if sampler.same_class else []
     ways.append("subtract false ones (sampler.class_prior)" if not sampler.class_prior else "raise sampler.class_prior")
     ways += ["make noise larger (sampler.sigma)"] if "perturbed" in sources else []
     return _either(ways)

@@ -96,7 +96,7 @@ class BlockPass:
         self.tiles: list[_Tile] = []
         masks = candidates.masks(positives)
         for source, mask in enumerate(masks):
-            cells = None if mask is None or shape.dense else mask.cells()
+            cells = None if mask is None or shape.dense or mask.dense else mask.cells()
             for begin in range(0, len(vectors[source]), width):
                 span = slice(begin, min(begin + width, len(vectors[source])))
                 self.tiles.append(self._tile(source, span, mask, cells))

@@ -27,6 +27,7 @@ class Candidates:
         mode: "reference" masks nothing; "exclude_positives" masks every copy of an anchor's own positive.
         same_item: whether other positions of the anchor's own item count as negatives.
         weighting: how much each negative counts; None if all count alike.
+        same_class: whether items of the anchor's own class count as negatives.
         in_batch: whether the in-batch source holds negatives, and not only the positives; always where it is permuted.
 
     Example:
@@ -42,6 +43,7 @@ class Candidates:
     same_item: bool = True
     weighting: Weighting | None = None
     in_batch: bool = True
+    same_class: bool = True
 
     def counts(self) -> dict[str, int]:
         """Number of candidates per source before masks, including the permuted copy."""
@@ -70,6 +72,9 @@ class Candidates:
         for source in self.sources:
             if source.name == "in_batch" and not self.in_batch:
                 masks.append(nothing)
+            elif not self.same_class:  # copies of the positive, the item, and its pairs are all of its class
+                first, second = (source.labels, None) if source.parents is None else source.parents
+                masks.append(_mask(self.sources[0].labels[positives], first, second, dense=True))
             elif SOURCES[source.name].other_modality:  # leave out all latents of the paired items
                 masks.append(Mask(_pairs(self.sources[0])[positives], _pairs(source)))
             elif self.same_item:
@@ -96,9 +101,9 @@ class Candidates:
         return count.float()
 
 
-def _mask(anchors: Tensor, keys: Tensor, second: Tensor | None) -> Mask:
+def _mask(anchors: Tensor, keys: Tensor, second: Tensor | None, dense: bool = False) -> Mask:
     """A mask by one or two keys per candidate; the second counts only where it differs."""
-    return Mask(anchors, keys, None if second is None else torch.where(second == keys, -1, second))
+    return Mask(anchors, keys, None if second is None else torch.where(second == keys, -1, second), dense)
 
 
 def _pairs(source: CandidateSet) -> Tensor:
@@ -130,7 +135,8 @@ def by_class(candidates: Candidates, positives: Tensor) -> tuple[Candidates, Ten
             if source is candidates.sources[0]:
                 positives = order.argsort()[positives]
             pairs, second = (None if x is None else x[order] for x in (source.pairs, source.second))
+            parents = None if source.parents is None else source.parents[:, order]
             vectors, ids, labels = source.vectors[order], source.ids[order], source.labels[order]
-            source = CandidateSet(source.name, vectors, ids, labels, pairs, second)
+            source = CandidateSet(source.name, vectors, ids, labels, pairs, second, parents)
         sources.append(source)
     return replace(candidates, sources=sources), positives

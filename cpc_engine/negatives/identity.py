@@ -58,6 +58,7 @@ class Mask(NamedTuple):
         candidates: (n,) int64 keys of the candidates.
         second: (n,) int64 further keys of candidates that are mixed from two latents, −1 where both keys are the same;
             a cell is masked if either key is equal. None where candidates have one key.
+        dense: whether so many cells are equal that comparing all keys takes less memory than a list of them.
 
     Example:
         >>> Mask(torch.tensor([7, 8]), torch.tensor([8, 9, 7, 8])).cells()
@@ -69,6 +70,7 @@ class Mask(NamedTuple):
     anchors: Tensor
     candidates: Tensor
     second: Tensor | None = None
+    dense: bool = False
 
     def cells(self) -> tuple[Tensor, Tensor]:
         """Find the masked cells by sorting, without building an (N, n) matrix.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -105,7 +106,7 @@ class HybridSampler:
             self.queue,
             self.generator,
             self.cosine,
-            mask_key=(lambda ids: ids) if config.same_item else item_of,
+            mask_key=_mask_key(config),
             other=other,
             shuffled_input=shuffled_input,
             anchors=anchors,
@@ -119,6 +120,7 @@ class HybridSampler:
             mode=config.mode,
             same_item=config.same_item,
             in_batch=config.in_batch,
+            same_class=config.same_class,
             weighting=Weighting(config.hardness, config.class_prior, self.cosine) if weighted else None,
         )
 
@@ -140,3 +142,10 @@ class HybridSampler:
         columns = draw.argsort(1)[:, :limit]
         rows = (torch.arange(items, device=columns.device)[:, None] * futures.length + columns).reshape(-1)
         self.queue.push(futures.vectors[rows], futures.ids[rows], futures.labels[rows], step)
+
+
+def _mask_key(config: SamplerConfig) -> Callable[[Tensor, Tensor], Tensor]:
+    """What latents of an anchor's positive's position, item, or class have in common (see `SourceInputs.mask_key`)."""
+    if not config.same_class:
+        return lambda ids, labels: labels
+    return (lambda ids, labels: ids) if config.same_item else (lambda ids, labels: item_of(ids))

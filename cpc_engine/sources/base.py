@@ -55,6 +55,7 @@ class CandidateSet:
             pair's.
         second: (N,) int64 identities of the other latent that each candidate was mixed from, which masks it as much as
             the first; None where candidates are made of one latent.
+        parents: (2, N) int64 classes of the items of both latents that each was mixed from; None where `second` is.
     """
 
     name: str
@@ -63,6 +64,7 @@ class CandidateSet:
     labels: Tensor
     pairs: Tensor | None = None
     second: Tensor | None = None
+    parents: Tensor | None = None
 
 
 class PastLatents(Protocol):
@@ -98,7 +100,8 @@ class SourceInputs:
         anchors: the predictions of the step; None where they are not known.
         generator: every random draw comes from it alone, so a resumed run draws the same.
         cosine: whether latents live on the unit sphere.
-        mask_key: (n,) identities → (n,) keys; latents with the key of an anchor's positive are not its negatives.
+        mask_key: (n,) identities and classes → (n,) keys; latents with the key of an anchor's positive are not its
+            negatives.
     """
 
     settings: Any
@@ -107,7 +110,7 @@ class SourceInputs:
     queue: PastLatents
     generator: torch.Generator
     cosine: bool
-    mask_key: Callable[[Tensor], Tensor]
+    mask_key: Callable[[Tensor, Tensor], Tensor]
     other: Keys | None = None
     shuffled_input: Keys | None = None
     anchors: Anchors | None = None

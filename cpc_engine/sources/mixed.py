@@ -68,9 +68,10 @@ def _draw(inputs: SourceInputs) -> CandidateSet | None:
     generator, device = inputs.generator, vectors.device
     drawn = min(count, ANCHORS)
     chosen = torch.randint(len(anchors.vectors), (drawn,), generator=generator, device=device)
-    own = inputs.mask_key(futures.ids[anchors.positives[chosen]])
+    positives = anchors.positives[chosen]
+    own = inputs.mask_key(futures.ids[positives], futures.labels[positives])
     scores = anchors.vectors[chosen] @ vectors.T
-    scores.masked_fill_(own[:, None] == inputs.mask_key(ids), -torch.inf)
+    scores.masked_fill_(own[:, None] == inputs.mask_key(ids, labels), -torch.inf)
     hardest, columns = scores.topk(min(inputs.settings.mixed_pool, len(ids)), dim=1)
     # With fewer than two negatives, the anchor's own positive becomes a parent; the mask knows.
     turn = torch.arange(count, device=device) % drawn
@@ -88,6 +89,7 @@ def _draw(inputs: SourceInputs) -> CandidateSet | None:
         ids[a],
         torch.where(labels[a] == labels[b], labels[a], none),
         second=ids[b],
+        parents=torch.stack([labels[a], labels[b]]),
     )
 
 

@@ -30,7 +30,7 @@ Changes = dict[str, Any]
 
 # What a random configuration draws from: each list holds alternatives.
 CHOICES: list[list[Changes]] = [
-    [{}, {"sampler.mode": "reference"}, {"sampler.same_item": False}],
+    [{}, {"sampler.mode": "reference"}, {"sampler.same_item": False}, {"sampler.same_class": False}],
     [{"loss.similarity": "cosine"}, {"loss.similarity": "dot", "loss.temperature": 2.0}],
     [{}, {"sampler.queue_size": 50}, {"sampler.queue_size": 70, "sampler.queue_per_item": 2}],
     [{}, {"sampler.key_momentum": 0.9}],

@@ -61,6 +61,7 @@ def settings(chosen: Chosen) -> RunConfig:
         masks = switch("sampler.mode", "Mask copies of the positive", sampler.mode == "exclude_positives")
         given["sampler.mode"] = "exclude_positives" if masks else "reference"
         switch("sampler.same_item", "Negatives from the same item", sampler.same_item)
+    switch("sampler.same_class", "Negatives from the same class", sampler.same_class)
     slide("sampler.hardness", "Hardness β", HARDNESS, sampler.hardness)
     slide("sampler.class_prior", "Debiasing τ⁺", PRIORS, sampler.class_prior, help=DEBIASING)
     return own.replace(given)

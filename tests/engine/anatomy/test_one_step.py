@@ -157,6 +157,7 @@ def configurations(draw: st.DrawFn) -> RunConfig:
         "sampler__cross_modal": both and draw(st.booleans()),
         "sampler__mode": draw(st.sampled_from(["exclude_positives", "reference"])),
         "sampler__same_item": draw(st.booleans()),
+        "sampler__same_class": draw(st.booleans()),
         "sampler__hardness": draw(st.sampled_from([0.0, 0.5])),
         "sampler__class_prior": draw(st.sampled_from([0.0, 0.1, 0.8])),
         "loss__similarity": draw(st.sampled_from(["cosine", "dot"])),

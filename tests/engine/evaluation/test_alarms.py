@@ -120,24 +120,28 @@ def test_collapse_with_a_queue_suggests_a_momentum_encoder() -> None:
     assert alarm.changes == {"sampler.key_momentum": 0.98}
 
 
+_OTHERS = {"sampler.same_item": False, "sampler.same_class": False}
+
+
 @pytest.mark.parametrize(
     ("name", "settings", "advice", "changes"),
     [
         (
             "in_batch",
             {},
-            "Take negatives from other items only (sampler.same_item) or subtract false ones (sampler.class_prior).",
+            "Take negatives from other items only (sampler.same_item), leave out those of the same class "
+            "(sampler.same_class; uses labels) or subtract false ones (sampler.class_prior).",
             {"sampler.same_item": False},
         ),
-        ("in_batch", {"sampler.same_item": False}, "Subtract false ones (sampler.class_prior).", {}),
-        ("queue", {"sampler.same_item": False, "sampler.class_prior": 0.1}, "Raise sampler.class_prior.", {}),
+        ("in_batch", _OTHERS, "Subtract false ones (sampler.class_prior).", {}),
+        ("queue", {**_OTHERS, "sampler.class_prior": 0.1}, "Raise sampler.class_prior.", {}),
         (
             "perturbed",
-            {"sampler.same_item": False},
+            _OTHERS,
             "Subtract false ones (sampler.class_prior) or make noise larger (sampler.sigma).",
             {},
         ),
-        ("cross_modal", {}, "Subtract false ones (sampler.class_prior).", {}),
+        ("cross_modal", {"sampler.same_class": False}, "Subtract false ones (sampler.class_prior).", {}),
     ],
 )
 def test_advice_names_ways_out_that_apply_and_are_not_taken(

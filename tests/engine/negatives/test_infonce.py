@@ -81,6 +81,8 @@ def allowed_cells(candidates: Candidates, positives: Tensor) -> list[Tensor]:
             allowed = torch.zeros(len(own), len(source.ids), dtype=torch.bool)
         elif candidates.mode == "reference":
             allowed = torch.ones(len(own), len(source.ids), dtype=torch.bool)
+        elif not candidates.same_class:
+            allowed = candidates.sources[0].labels[positives][:, None] != source.labels
         elif source.name == "cross_modal":
             allowed = item_index(own)[:, None] != item_index(source.ids)
         else:
@@ -98,7 +100,7 @@ def allowed_cells(candidates: Candidates, positives: Tensor) -> list[Tensor]:
     shapes,
     st.integers(0, 10**6),
     st.sampled_from(["reference", "exclude_positives"]),
-    st.booleans(),
+    st.sampled_from(["all", "other items", "other classes"]),
     st.sampled_from(["absent", "attached", "detached", "in_batch off"]),
     st.sampled_from([0.01, 0.2, 5.0]),
     st.sampled_from([Shape(16, 64, 1, False), Shape(16, 4096, 1, True), SHAPES["cpu"]]),
@@ -107,7 +109,7 @@ def test_masks_and_the_permuted_copy_equal_the_direct_form(
     shape: tuple[int, int, int, int],
     seed: int,
     mode: str,
-    same_item: bool,
+    negatives: str,
     permuted: str,
     tau: float,
     block: Shape,
@@ -132,7 +134,14 @@ def test_masks_and_the_permuted_copy_equal_the_direct_form(
     if queued:
         past = F.normalize(queue, dim=1)
         sources.insert(1, CandidateSet("queue", past, queue_ids, torch.randint(0, 3, (queued,))))
-    candidates = Candidates(sources, permuted, mode, same_item, in_batch=in_batch)  # type: ignore[arg-type]
+    candidates = Candidates(
+        sources,
+        permuted,  # type: ignore[arg-type]
+        mode,  # type: ignore[arg-type]
+        same_item=negatives == "all",
+        in_batch=in_batch,
+        same_class=negatives != "other classes",
+    )
     positives = torch.randint(0, len(ids), (len(ids) + 2,))
     anchors = F.normalize(torch.randn(len(positives), dim).double(), dim=1).requires_grad_()
     weights = torch.rand(len(positives)).double()

@@ -204,10 +204,18 @@ def test_mixed_latents_are_mixtures_of_two_hard_negatives_of_one_anchor(
 
 
 @settings(max_examples=40)
-@given(st.integers(2, 5), st.integers(2, 6), st.booleans(), st.sampled_from(["exclude_positives", "reference"]))
-def test_a_mixture_is_no_negative_where_a_parent_is_none(batch: int, length: int, same_item: bool, mode: str) -> None:
+@given(
+    st.integers(2, 5),
+    st.integers(2, 6),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(["exclude_positives", "reference"]),
+)
+def test_a_mixture_is_no_negative_where_a_parent_is_none(
+    batch: int, length: int, same_item: bool, same_class: bool, mode: str
+) -> None:
     """The number of masked cells, counted one by one."""
-    s = sampler(mixed=30, same_item=same_item, mode=mode)
+    s = sampler(mixed=30, same_item=same_item, same_class=same_class, mode=mode)
     futures = keys(batch=batch, length=length).futures(1)
     candidates, mixed, anchors = mixed_of(s, futures)
     scale = torch.tensor(1.0)
@@ -215,9 +223,15 @@ def test_a_mixture_is_no_negative_where_a_parent_is_none(batch: int, length: int
     assert stats is not None
     assert mixed.second is not None
     masked = 0
+    label_of = dict(zip(futures.ids.tolist(), futures.labels.tolist(), strict=True))
     for own in futures.ids.tolist():
         for parents in zip(mixed.ids.tolist(), mixed.second.tolist(), strict=True):
-            masked += any(p == own or (not same_item and p >> 16 == own >> 16) for p in parents)
+            masked += any(
+                p == own
+                or (not same_item and p >> 16 == own >> 16)
+                or (not same_class and label_of[p] == label_of[own])
+                for p in parents
+            )
     expected = 0 if mode == "reference" else masked / len(futures.ids)
     assert stats.sources["mixed"].masked == pytest.approx(expected, abs=1e-5)
     same = [

@@ -60,9 +60,14 @@ def make(seed: int, mode: str, same_item: bool, permuted: str, weighting: Weight
     sources.append(CandidateSet("perturbed", perturbed, ids, labels(n)))
     if mixed:
         parents = ids[torch.randint(0, n, (2, mixed))]
-        sources.append(CandidateSet("mixed", unit(mixed).detach(), parents[0], labels(mixed), second=parents[1]))
+        classes = torch.stack([labels(mixed), labels(mixed)])
+        mixture = CandidateSet(
+            "mixed", unit(mixed).detach(), parents[0], classes[0], second=parents[1], parents=classes
+        )
+        sources.append(mixture)
     sources.append(CandidateSet("cross_modal", crossed, cross_ids, labels(len(cross_ids))))
     candidates = Candidates(sources, permuted, mode, same_item, weighting)  # type: ignore[arg-type]
+    candidates.same_class = seed % 4 != 1
     positives = torch.randint(0, n, (n + extra,))
     weights = torch.rand(n + extra).double()
     scale = torch.tensor(1 / tau, dtype=torch.float64, requires_grad=True)
@@ -72,6 +77,8 @@ def make(seed: int, mode: str, same_item: bool, permuted: str, weighting: Weight
 def negatives(candidates: Candidates, positives: Tensor) -> list[Tensor]:
     """Which cells are negatives, (N, n) bool per source and last the permuted copy, cell by cell."""
     own = candidates.sources[0].ids[positives]
+
+    classes = candidates.sources[0].labels[positives].tolist()
 
     def masked(name: str, anchor: int, candidate: int) -> bool:
         if candidates.mode == "reference":
@@ -83,6 +90,10 @@ def negatives(candidates: Candidates, positives: Tensor) -> list[Tensor]:
 
     cells = []
     for source in candidates.sources:
+        if not candidates.same_class and candidates.mode != "reference":
+            of_parents = [source.labels.tolist()] * 2 if source.parents is None else source.parents.tolist()
+            cells.append(torch.tensor([[one not in pair for pair in zip(*of_parents, strict=True)] for one in classes]))
+            continue
         parents = [source.ids.tolist(), (source.ids if source.second is None else source.second).tolist()]
         cells.append(
             torch.tensor(

@@ -83,6 +83,7 @@ def stages(step: OneStep, config: RunConfig, modality: Modality, anchors: int) -
                 "sampler.mixed",
                 "sampler.mode",
                 "sampler.same_item",
+                "sampler.same_class",
             ),
         ),
         Stage(
@@ -174,6 +175,7 @@ def _gather(step: OneStep, config: RunConfig) -> str:
     strips = step.outcome.lineup.strips.values()
     masked = sum(len(one.items) - int(one.counts.sum()) for one in strips)
     why = "of its item or copies of the positive" if not config.sampler.same_item else "the positive or copies of it"
+    why = why if config.sampler.same_class else "of its class"
     left = f" {masked:,} {'is' if masked == 1 else 'are'} left out: {why}." if masked else ""
     count = len(step.outcome.lineup.strips)
     return (

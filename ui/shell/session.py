@@ -50,8 +50,9 @@ def prepare() -> None:
 
     def load() -> None:
         # Streamlit takes pandas to look at what a component is given: without it the first chart waits a second.
-        for name in ("pandas", "cpc_engine.execution.execute", "cpc_engine.execution.manager", "cpc_engine.training.fabric"):
-            import_module(name)
+        import_module("pandas")
+        for name in ("execution.execute", "execution.manager", "training.fabric"):
+            import_module(f"cpc_engine.{name}")
 
     threading.Thread(target=load, name="cpc-imports", daemon=True).start()
 

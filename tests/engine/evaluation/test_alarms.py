@@ -130,7 +130,7 @@ _OTHERS = {"sampler.same_item": False, "sampler.same_class": False}
             "in_batch",
             {},
             "Take negatives from other items only (sampler.same_item), leave out those of the same class "
-            "(sampler.same_class; uses labels) or subtract false ones (sampler.class_prior).",
+            "(sampler.same_class; uses labels), or subtract false ones (sampler.class_prior).",
             {"sampler.same_item": False},
         ),
         ("in_batch", _OTHERS, "Subtract false ones (sampler.class_prior).", {}),

@@ -19,7 +19,7 @@ def shown_name(config: RunConfig) -> str:
 
     Example:
         >>> shown_name(PRESETS["tones"].config().replace({"sampler.queue_size": 512}))
-        '60-second: tones · Queue size 512'
+        'Tones · Queue size 512'
         >>> shown_name(RunConfig().replace({"run.name": "mine"}))
         'mine'
     """

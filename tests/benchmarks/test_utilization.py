@@ -28,7 +28,10 @@ def test_a_convolution_counts_each_output_once(items: int, channels: int, output
     assert counted.flops == {torch.float32: 2 * items * outputs * (side - 2) ** 2 * channels * 9}
 
 
-def test_types_are_counted_apart_and_the_rest_is_nothing() -> None:
+def test_types_are_counted_apart_and_the_rest_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Where the processor has no bfloat16 a large product takes a minute.
+    monkeypatch.setattr("benchmarks.utilization.SIDE", 64)
+
     def step() -> None:
         torch.randn(2, 3).relu() @ torch.randn(3, 4)
         with torch.autocast("cpu", torch.bfloat16):

@@ -164,7 +164,7 @@ def test_a_tab_names_its_page_and_a_projector_gets_large_letters(lab: str, visit
     page = visit(f"{lab}/train?run={RUN}", viewport={"width": 1280, "height": 800}).page
     settled(page, PAGES[f"train?run={RUN}"])
     assert page.title() == "Train · CPC Lab"
-    size = "document.querySelector('.st-key-curves .cpc-live-chart')._fullLayout.font.size"
+    size = "document.querySelector('.st-key-curves .cpc-live-chart')?._fullLayout?.font.size"
     before = page.evaluate(size)
     page.keyboard.press("Alt+p")
     page.wait_for_function("getComputedStyle(document.documentElement).fontSize === '20px'", timeout=30_000)

@@ -14,6 +14,7 @@ from cpc_engine.break_it.outcome import outcome
 from cpc_engine.break_it.recipe import Recipe
 from cpc_engine.break_it.recipes import RECIPES
 from cpc_engine.config import RunConfig
+from cpc_engine.config.words import with_labels
 from cpc_engine.storage.folder import RunFolder
 from tests.support.pages import SMALL, links, open_page
 from tests.support.tiny import wait_until
@@ -62,7 +63,7 @@ def test_one_click_trains_both_and_then_the_outcome_is_there(runs: Path) -> None
     assert not test.exception
     assert not test.error
     assert "These two** (one seed, no verdict): spread" in said(test)
-    assert recipe.why in said(test)
+    assert with_labels(recipe.why) in said(test)
     addresses = links(test)
     assert addresses["Compare"][-1] == ("runs", f"{control},{broken}")
     assert addresses["Negatives: control"] == [("run", control)]

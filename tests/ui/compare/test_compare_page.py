@@ -144,7 +144,7 @@ def test_one_run_can_be_repeated_with_a_change(runs: Path, finished: Path) -> No
     test.selectbox(key="repeat-setting").select("loss.temperature").run()
     test.number_input(key="repeat-seeds").set_value(1).run()
     test.text_input(key="repeat-values-loss.temperature").set_value("0.2, 0.4, 7000").run()
-    assert "temperature" in test.error[0].value
+    assert "Temperature τ" in test.error[0].value
     test.text_input(key="repeat-values-loss.temperature").set_value("0.2, 0.4").run()
     assert test.button(key="repeat-go").label == "Queue 1 runs", "0.2 is there already"
     test.button(key="repeat-go").click().run()
@@ -175,7 +175,7 @@ def test_two_settings_make_a_grid(runs: Path, finished: Path) -> None:
     assert {(c.loss.temperature, c.sampler.shuffled) for c in new} == {
         (temperature, shuffled) for temperature in (0.3, 0.4) for shuffled in ("off", "time")
     }
-    assert all("temperature 0." in c.run.name and "shuffled " in c.run.name for c in new)
+    assert all("Temperature τ 0." in c.run.name and "Shuffled " in c.run.name for c in new)
 
 
 def test_missing_seeds_are_started_once(runs: Path, finished: Path) -> None:

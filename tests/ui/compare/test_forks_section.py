@@ -61,7 +61,7 @@ def test_five_pairs_have_a_band_and_a_verdict(parent: RunFolder, runs: Path) -> 
     ids = trained([fork(parent, {"loss.temperature": 1.0}, runs, steps=3, pair=pair) for pair in range(5)])
     test = shown(ids)
     words = next(one.value for one in test.markdown if "5 pairs from step 3" in one.value)
-    assert "**Temperature τ 1.0**" in words
+    assert "**Temperature τ 1**" in words
     assert "Told apart by Loss" in words
     test.selectbox(key="primary").set_value("alignment").run()
     words = next(one.value for one in test.markdown if "5 pairs from step 3" in one.value)
@@ -70,12 +70,12 @@ def test_five_pairs_have_a_band_and_a_verdict(parent: RunFolder, runs: Path) -> 
     [found] = paired(load_compared(RunFolder(runs / run)) for run in ids)
     loss = fork_figures([found])["loss"]
     assert [trace["name"] for trace in loss["data"]] == [
-        "Temperature τ 1.0: 95 % interval from",
-        "Temperature τ 1.0: 95 % interval to",
+        "Temperature τ 1: 95 % interval from",
+        "Temperature τ 1: 95 % interval to",
         "control",
-        "Temperature τ 1.0",
+        "Temperature τ 1",
     ]
-    assert "Temperature τ 1.0 from 0 at step 3" in spoken(loss)
+    assert "Temperature τ 1 from 0 at step 3" in spoken(loss)
     assert len(figure_file(loss, Look(), "SVG")) > 3000
 
 

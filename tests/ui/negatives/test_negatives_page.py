@@ -214,8 +214,9 @@ def test_the_ways_out_of_false_negatives_are_those_of_this_run() -> None:
     assert "In-batch (90%)" in own
     assert "Negatives from the same item" in own
     assert "Noise" not in own, "no noise is on"
-    other = told({"sampler.same_item": False, "sampler.class_prior": 0.1}, perturbed=strip(0.9, 0.1))
-    assert "same item" not in other, "it is done"
+    taken = {"sampler.same_item": False, "sampler.same_class": False, "sampler.class_prior": 0.1}
+    other = told(taken, perturbed=strip(0.9, 0.1))
+    assert "same" not in other, "it is done"
     assert "Raise “Debiasing τ⁺”" in other
     assert "Noise σ" in other
     assert "sampler" not in own + other

@@ -69,7 +69,7 @@ def test_five_pairs_are_forked_with_one_click(page: Callable[..., AppTest], run:
     made = [info.id for info in list_runs(runs) if info.id != run.name]
     assert len(made) == 10
     [found] = paired(load_compared(RunFolder(runs / name)) for name in made)
-    assert found.title == "Temperature τ 1.0"
+    assert found.title == "Temperature τ 1"
     assert len(found.pairs) == len({child.seed for child, _ in found.pairs}) == 5
     assert set(manager_for(runs).active()) <= set(made), "they train; the end of the test stops them"
 

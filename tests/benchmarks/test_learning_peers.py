@@ -100,7 +100,7 @@ def nt_xent(first: Tensor, second: Tensor, tau: float) -> float:
 
 
 def test_simclrs_loss_is_lightlys_and_the_papers(exact: None) -> None:
-    peer = two_views.SimCLR("resnet-9", 1 / 16, dataset(False, True), 0)
+    peer = two_views.SimCLR("resnet-9", 1 / 8, dataset(False, True), 0)
     first, second = picture(1, 8), picture(2, 8)
     found = peer.loss(first, second)
     projected = [peer.head(peer.backbone(x).mean((2, 3))) for x in (first, second)]
@@ -110,7 +110,7 @@ def test_simclrs_loss_is_lightlys_and_the_papers(exact: None) -> None:
 
 def test_mocos_loss_is_lightlys_step_by_step(exact: None) -> None:
     """Against the step of lightly's benchmark, with a bank and a momentum network of their own."""
-    peer = two_views.MoCo("resnet-9", 1 / 16, dataset(False, True), 0)
+    peer = two_views.MoCo("resnet-9", 1 / 8, dataset(False, True), 0)
     criterion = NTXentLoss(temperature=0.1, memory_bank_size=(4096, 128))
     criterion.memory_bank.bank = peer.criterion.memory_bank.bank.clone()
     fast = nn.ModuleList([peer.backbone, peer.head])
@@ -137,7 +137,7 @@ def test_mocos_loss_is_lightlys_step_by_step(exact: None) -> None:
 @pytest.mark.parametrize("peer", [two_views.SimCLR, two_views.MoCo])
 def test_two_views_learn_and_give_features(peer: type[two_views.SimCLR | two_views.MoCo]) -> None:
     data = dataset(False, True)
-    learner = peer("resnet-9", 1 / 16, data, 0)
+    learner = peer("resnet-9", 1 / 8, data, 0)
     learner.plan(4)
     before = [p.clone() for p in learner.backbone.parameters()]
     for _ in range(4):
@@ -145,7 +145,7 @@ def test_two_views_learn_and_give_features(peer: type[two_views.SimCLR | two_vie
     assert all(not torch.equal(a, b) for a, b in zip(before, learner.backbone.parameters(), strict=True))
     assert learner.rate == pytest.approx(0.5 * (1 + math.cos(math.pi * 3 / 4)))
     found = learner.features(data.test)
-    assert {name: tuple(x.shape) for name, x in found.items()} == {"mean": (24, 32), "quarters": (24, 128)}
+    assert {name: tuple(x.shape) for name, x in found.items()} == {"mean": (24, 64), "quarters": (24, 256)}
 
 
 def test_a_network_of_equal_cost_costs_about_as_much() -> None:

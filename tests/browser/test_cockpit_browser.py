@@ -180,6 +180,7 @@ def test_nothing_moves_when_an_alarm_comes(
         seen.page.reload()
         seen.page.wait_for_function(f"document.querySelector('{CURVES} .main-svg')", timeout=120_000)
         seen.page.wait_for_function(f"document.querySelector('{MAP} .main-svg')", timeout=120_000)
+        seen.settle()  # columns of a page that loads beside other work come one after another
         seen.page.wait_for_timeout(1000)
         places.append(seen.page.evaluate(BOXES))
     assert seen.page.get_by_text("have collapsed").count() == 1

@@ -69,7 +69,7 @@ class S3:
         return {
             "AWS_ENDPOINT_URL": f"http://{HOST}:{port or self.relay.port}",
             "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",  # pragma: allowlist secret
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
         }

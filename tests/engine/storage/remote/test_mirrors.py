@@ -35,7 +35,7 @@ def test_a_url_has_one_mirror_and_a_folder_is_itself(tmp_path: Path, monkeypatch
         "s3:///runs",
         "s3://lab/../other",
         "s3://lab/.hidden",
-        "s3://key:secret@lab/runs",
+        "s3://key:secret@lab/runs",  # pragma: allowlist secret
         "s3://lab/a?b",
         "s3://lab/a\nb",
         "http://host/runs",

@@ -18,10 +18,18 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+
+import torch
+
+from cpc_engine.data import load_dataset
+from cpc_engine.experiments.recipe import recipe
+from cpc_engine.presets import preset
+
+from .timing import deliver, machine
 
 TRIALS = 12
 GRID = "--grid=loss.temperature=" + ",".join(f"{0.1 + 0.02 * index:.2f}" for index in range(TRIALS))
+BAR = 1.6
 SETTINGS = ("optimizer.steps=300", "evaluation.every=0", "data.train_items=512")
 
 
@@ -29,28 +37,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 where two workers end at least 1.6 times sooner, else 1."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args(arguments)
-    before = os.getloadavg()[0]
+    parser.add_argument("--json", action="store_true", help="print the document instead of its text")
+    parser.add_argument("--out", type=Path, help="keep the document here")
+    given = parser.parse_args(arguments)
+    here = machine(torch.device("cpu"))
     seconds: dict[int, list[float]] = {1: [], 2: []}
-    for _ in range(options.repeats):
+    for _ in range(given.repeats):
         for workers, found in seconds.items():
-            found.append(timed(workers))
-    ratio = median(seconds[1]) / median(seconds[2])
-    result: dict[str, Any] = {
-        "trials": TRIALS,
-        "settings": [*SETTINGS, GRID],
-        "cores": os.cpu_count(),
-        "load_before": before,
+            found.append(round(timed(workers), 1))
+    sooner = median(seconds[1]) / median(seconds[2])
+    config = preset("tones").config().replace(dict(setting.split("=") for setting in SETTINGS))
+    made = recipe(
+        f"python -m benchmarks.sweeps --repeats {given.repeats}",
+        {"tones": ("tones", config)},
+        {"tones": load_dataset(config).fingerprint()},
+        {"trials": TRIALS, "grid": GRID, "threads of a worker": 1},
+    )
+    document = {
+        "machine": here,
         "load_after": os.getloadavg()[0],
         "seconds_1_worker": seconds[1],
         "seconds_2_workers": seconds[2],
-        "sooner": ratio,
+        "sooner": round(sooner, 3),
     }
-    print(json.dumps(result, indent=2))
-    if options.out:
-        options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    return int(ratio < 1.6)
+    text = f"{TRIALS} trials, s: 1 worker {seconds[1]}, 2 workers {seconds[2]}: {sooner:.2f} times sooner (bar: {BAR})"
+    deliver(document, made, text, given.json, given.out)
+    return int(sooner < BAR)
 
 
 def timed(workers: int) -> float:

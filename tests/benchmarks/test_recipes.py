@@ -26,6 +26,7 @@ from benchmarks import (
     presets,
     scale,
     search,
+    sweeps,
     training,
     typicality,
     ui,
@@ -132,6 +133,13 @@ def test_forks_and_weight_snapshots_keep_theirs(kept: Main, monkeypatch: pytest.
     measured = {"percent": 0.1, "milliseconds": 1.0, "megabytes": 0.5}
     monkeypatch.setattr(weight_snapshots, "measure", lambda *_: measured)
     assert set(kept(weight_snapshots.main, "--steps", "20")["configs"]) == {"tones"}
+
+
+def test_sweeps_keep_what_their_trials_train(kept: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeps, "timed", lambda workers: 10.0 / workers)
+    found = kept(sweeps.main, "--repeats", "1")
+    assert found["command"] == "python -m benchmarks.sweeps --repeats 1"
+    assert found["configs"]["tones"]["settings"]["optimizer"]["steps"] == 300
 
 
 def test_what_breaks_training_keeps_controls_and_broken_runs(kept: Main, monkeypatch: pytest.MonkeyPatch) -> None:

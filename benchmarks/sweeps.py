@@ -30,7 +30,7 @@ from .timing import deliver, machine
 TRIALS = 12
 GRID = "--grid=loss.temperature=" + ",".join(f"{0.1 + 0.02 * index:.2f}" for index in range(TRIALS))
 BAR = 1.6
-SETTINGS = ("optimizer.steps=300", "evaluation.every=0", "data.train_items=512")
+SETTINGS = ("optimizer.steps=30", "evaluation.every=0", "data.train_items=512")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -139,7 +139,7 @@ def test_sweeps_keep_what_their_trials_train(kept: Main, monkeypatch: pytest.Mon
     monkeypatch.setattr(sweeps, "timed", lambda workers: 10.0 / workers)
     found = kept(sweeps.main, "--repeats", "1")
     assert found["command"] == "python -m benchmarks.sweeps --repeats 1"
-    assert found["configs"]["tones"]["settings"]["optimizer"]["steps"] == 300
+    assert found["configs"]["tones"]["settings"]["optimizer"]["steps"] == 30
 
 
 def test_what_breaks_training_keeps_controls_and_broken_runs(kept: Main, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -200,6 +200,7 @@ def test_these_are_all_that_keep_results() -> None:
             presets,
             scale,
             search,
+            sweeps,
             training,
             typicality,
             ui,

@@ -53,6 +53,9 @@ class Grid:
 def titles(arms: Sequence[Arm]) -> list[str]:
     """Return a name for each arm: its letter and the values of the settings in which the arms differ.
 
+    Arms that differ in too many settings to name, such as those of different presets, have the names of their runs
+    where these differ.
+
     Example:
         >>> from cpc_engine.comparison.arms import ComparedRun, group
         >>> from cpc_engine.config import RunConfig
@@ -62,12 +65,15 @@ def titles(arms: Sequence[Arm]) -> list[str]:
         ['A · Queue size 0', 'B · Queue size 512']
     """
     varying = settings_table(arms)
+    labels = [arm.runs[0].label for arm in arms]
+    more = len(varying) - MOST_NAMED
+    if not varying or (more > 0 and len(set(labels)) == len(labels)):
+        return [arm.name for arm in arms]
     found = []
     for index, arm in enumerate(arms):
         parts = [f"{_label(path)} {value_text(row[index])}" for path, row in varying.items()]
-        more = len(parts) - MOST_NAMED
         words = ", ".join(parts[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-        found.append(f"{arm.letter} · {words or arm.runs[0].label}")
+        found.append(f"{arm.letter} · {words}")
     return found
 
 

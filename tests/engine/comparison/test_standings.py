@@ -43,7 +43,9 @@ def test_arms_are_named_by_what_differs() -> None:
     ]
     assert titles(group(runs[:1])) == ["A · x"], "one arm differs from nothing"
     many = {"sampler__queue_size": 8, "optimizer__steps": 9, "optimizer__batch_size": 4, "context__layers": 2}
-    assert titles(group([runs[0], compared("y", **many, loss__temperature=0.2)]))[1].endswith("and 1 more")
+    other = {**many, "loss__temperature": 0.2}
+    assert titles(group([runs[0], compared("y", **other)])) == ["A · x", "B · y"], "too many to name"
+    assert titles(group([runs[0], compared("y", **other, run__name="x")]))[1].endswith("and 1 more"), "names of no use"
 
 
 def test_two_settings_that_vary_make_a_grid() -> None:

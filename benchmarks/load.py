@@ -16,9 +16,10 @@ import shutil
 import statistics
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,13 +98,13 @@ def visit(folder: Path, sessions: int, seconds: float, queued: int) -> Found:
             page.goto(f"{url}/train?preset=tones&set=optimizer.steps={STEPS}")
             page.get_by_role("button", name="Start training").click(timeout=120_000)
             page.wait_for_url("**/train?run=*", timeout=120_000)
+        stack.enter_context(measuring(server, found))
         began = time.monotonic()
         turn = 0
         while time.monotonic() - began < seconds:
             number = turn % sessions
             place = PAGES[(turn // sessions + number) % len(PAGES)]
             look(pages[number], url, place, number, runs, names, found)
-            found.memory.append((time.monotonic() - began, memory_of(server)))
             turn += 1
     found.errors += [line for line in log.read_text(errors="replace").splitlines() if "Traceback" in line]
     reports = root / ".app.log.jsonl"
@@ -165,6 +166,24 @@ def server_of(port: int) -> int:
         except OSError:  # it has just ended
             continue
     raise SystemExit("no server with this port was found below /proc")
+
+
+@contextmanager
+def measuring(process: int, found: Found) -> Iterator[None]:
+    """Keep the memory of a process and of all below it twice a second within the block."""
+    began, ended = time.monotonic(), threading.Event()
+
+    def measure() -> None:
+        while not ended.wait(0.5):
+            found.memory.append((time.monotonic() - began, memory_of(process)))
+
+    thread = threading.Thread(target=measure)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def memory_of(process: int) -> int:

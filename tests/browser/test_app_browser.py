@@ -76,7 +76,7 @@ ZOOM = f'document.querySelector("{CHART}")._fullLayout.xaxis.range.map(Number)'
 
 def ended(visit: Visit) -> None:
     """Wait until a run can no longer be stopped, and go to its map."""
-    visit.page.get_by_role("button", name="Stop", exact=True).wait_for(state="detached", timeout=120_000)
+    visit.stop_button.wait_for(state="detached", timeout=120_000)
     visit.come_to(MAP, seconds=120)
 
 
@@ -204,7 +204,7 @@ def test_a_run_is_set_up_steered_left_and_found_again(lab: str, visit: Callable[
     phone = visit(address, viewport={"width": 390, "height": 844})
     wait_for_points(phone, points(seen))
     seen.page.close()
-    phone.page.get_by_role("button", name="Stop").click()
+    phone.stop_button.click()
     ended(phone)
     kept = steps_done(phone)
     wait_for_step(phone, kept)

@@ -88,7 +88,7 @@ def started(
 
 
 def stop(seen: Visit) -> None:
-    seen.page.get_by_role("button", name="Stop").click()
+    seen.stop_button.click()
     seen.page.get_by_role("button", name="Resume").wait_for(timeout=120_000)
 
 

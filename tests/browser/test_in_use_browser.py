@@ -139,8 +139,8 @@ def test_back_and_forward_lead_across_a_page_that_is_live(lab: str, visit: Calla
     page.go_forward()
     page.get_by_role("heading", name="Runs").wait_for(timeout=60_000)
     page.go_back()
-    page.get_by_role("button", name="Stop", exact=True).click(timeout=120_000)
-    page.get_by_role("button", name="Stop", exact=True).wait_for(state="detached", timeout=120_000)
+    seen.stop_button.click(timeout=120_000)
+    seen.stop_button.wait_for(state="detached", timeout=120_000)
     assert not broke(page)
     assert seen.errors == []
 

@@ -38,5 +38,5 @@ def test_a_zip_of_sounds_trains_after_three_clicks(
     page.get_by_text("2 classes").wait_for(timeout=60_000)
     page.get_by_role("button", name="Start training").click()  # the third
     page.wait_for_url("**/train?run=*", timeout=120_000)
-    page.get_by_role("button", name="Stop").click(timeout=120_000)
+    seen.stop_button.click(timeout=120_000)
     assert seen.errors == []

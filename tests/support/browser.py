@@ -26,7 +26,7 @@ from tests.support import served
 from tests.support.paths import REPOSITORY
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 ROOT = REPOSITORY
 FLAGS = [
@@ -53,6 +53,11 @@ class Visit:
         parts = urlsplit(url)
         if parts.scheme not in ("blob", "data") and parts.netloc != self.origin:
             self.foreign.append(url)
+
+    @property
+    def stop_button(self) -> Locator:
+        """Ends a run; Streamlit has a button of this name, too, while it computes a page."""
+        return self.page.get_by_test_id("stMain").get_by_role("button", name="Stop", exact=True)
 
     def come_to(self, chart: str, seconds: float = 60) -> None:
         """Scroll to a chart, which may not be there yet, until it is drawn: one that is far away is not."""

@@ -23,7 +23,7 @@ def test_an_app_sees_new_runs_and_says_when_the_server_is_away(mirror: Mirror, m
     assert [info.id for info in scan_runs(here)[0]] == [first.id]
     wait_until(lambda: RunFolder(here / first.id).has("weights", "map"), "all of its files")
     second = train(there, tiny())
-    wait_until(lambda: len(scan_runs(here)[0]) == 2, "the second run")
+    wait_until(lambda: [info.status for info in scan_runs(here)[0]] == ["finished"] * 2, "the second run")
     files = objects_of(here)._files
     find = files.find
 

@@ -27,7 +27,8 @@ from tests.support.tiny import tiny, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 URL = f"s3://{BUCKET}/group/runs"
-LONG = {"optimizer__steps": 400, "run__checkpoint_every": 20}
+STEPS = 600  # more than are made until another process has begun and looked
+LONG = {"optimizer__steps": STEPS, "run__checkpoint_every": 20}
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +129,7 @@ def test_a_killed_run_goes_on_elsewhere_and_a_second_is_refused(machines: tuple[
     first = one.start("train", "tones", *sets(**LONG))
     folder = seen(here, run := begun(here, known), 45)
     assert folder.info().status == "running"
+    first.send_signal(signal.SIGSTOP)  # it does not end while the other one begins
     assert two.cpc("resume", run)["error"].endswith("is still going on")
     first.send_signal(signal.SIGKILL)
     first.communicate()
@@ -138,10 +140,10 @@ def test_a_killed_run_goes_on_elsewhere_and_a_second_is_refused(machines: tuple[
     [refused] = [found["error"] for found in answers if "error" in found]
     assert "at work on it" in refused or "begun to work on it" in refused or "still going on" in refused, refused
     [resumed] = [found for found in answers if "error" not in found]
-    assert (resumed["status"], resumed["steps"]) == ("finished", 400)
+    assert (resumed["status"], resumed["steps"]) == ("finished", STEPS)
     refresh(here, run)
     lines = [json.loads(line)["step"] for line in (folder.path / "metrics.jsonl").read_text().splitlines()]
-    assert lines == list(range(1, 401))
+    assert lines == list(range(1, STEPS + 1))
     [went_on] = [event["step"] for event in folder.events()]
     assert went_on >= 20
     assert went_on % 20 == 0
@@ -172,9 +174,9 @@ def test_a_server_that_goes_away_for_a_while_loses_nothing(
     finally:
         s3.relay.mend()
     trained = answer(process)
-    assert (trained["status"], trained["steps"]) == ("finished", 400), trained
+    assert (trained["status"], trained["steps"]) == ("finished", STEPS), trained
     refresh(here, run)
-    assert [record["step"] for record in folder.records()] == list(range(1, 401))
+    assert [record["step"] for record in folder.records()] == list(range(1, STEPS + 1))
     for path in (mirror / run).glob("[!.]*"):
         assert path.read_bytes() == (folder.path / path.name).read_bytes()
     assert "it is published again" in log.read_text()
@@ -189,7 +191,7 @@ def test_an_app_sees_what_another_machine_trains(
 
     one, two = machines
     manager = RunManager(here)
-    process = one.start("train", "tones", *sets(**LONG))
+    process = one.start("train", "tones", *sets(optimizer__steps=50_000, run__record_every=10))
     run = wait_until(lambda: next((i.id for i in _listed(here) if i.status == "running"), ""), "it", 120, 0.3)
     steps = wait_until(lambda: manager.progress_of(run).step, "steps", 120, 0.3)
     wait_until(lambda: manager.progress_of(run).step > steps, "more of them", 120, 0.3)

@@ -19,7 +19,6 @@ WITHOUT_RECIPE = frozenset(
         "experiment-keypad.json",
         "experiment-tones_bars.json",
         "folders.json",
-        "patches.json",
         "presets.json",
         "ui.json",
     }

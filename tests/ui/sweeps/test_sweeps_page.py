@@ -82,7 +82,7 @@ def test_the_form_starts_a_sweep(runs: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.slow
 def test_a_sweep_of_the_app_goes_on_in_a_process_of_its_own(tmp_path: Path) -> None:
-    spec = Spec(tiny(optimizer__steps=400), Space.of_grid(["loss.temperature=0.1,0.3"]), 2, 1, "spread")
+    spec = Spec(tiny(optimizer__steps=150), Space.of_grid(["loss.temperature=0.1,0.3"]), 2, 1, "spread")
     begin(tmp_path, "s", spec, 1)
     assert is_going(tmp_path, "s")
     wait_until(lambda: any(info.status == "running" for info in list_runs(tmp_path)), "a run", 120)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from cpc_engine.maps.projection import Map, Method
 
 SPACES: dict[Space, str] = {
-    "contexts": "contexts: what it makes of everything so far",
-    "latents": "latents: what it makes of single pieces",
-    "predictions": "predictions: what it expects to come next",
+    "contexts": "contexts: all it has read so far",
+    "latents": "latents: single pieces",
+    "predictions": "predictions: what it expects next",
 }
 COLORS = {
     "label": "class",

@@ -47,7 +47,7 @@ def show() -> None:
     )
     st.page_link(
         "pages/break_it.py",
-        label="Or break it on purpose: eight recipes, each with a prediction",
+        label="Or break it on purpose: eight recipes",
         icon=":material/bolt:",
     )
     picture = st.container(key="picture-place")  # filled below: reading runs takes a moment

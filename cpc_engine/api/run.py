@@ -334,15 +334,13 @@ class Run:
         import numpy as np
         import pandas as pd
 
-        from ..data import load_dataset
-        from ..data.relations.same_items import check_same_items
         from ..evaluation.embed import Features, embed
+        from ..storage.artifacts import load_data
 
         if feature not in (names := [field.name for field in fields(Features)]):
             raise unknown("feature", feature, names)
         config = self.config if data is None else self.config.replace({"data.path": data})
-        dataset = load_dataset(config)
-        check_same_items(self.id, self.folder.facts(), dataset)
+        dataset = load_data(self.folder, config)
         splits = dict(dataset.splits())
         if split not in splits:
             raise unknown("split", split, splits)

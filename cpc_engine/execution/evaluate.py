@@ -6,15 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from ..config import RunConfig
-from ..data import load_dataset
 from ..data.dataset import Dataset
-from ..data.relations.same_items import check_same_items, names_digest
+from ..data.relations.same_items import names_digest
 from ..data.splits import sample_rows
 from ..errors import RunError
 from ..evaluation.metrics import geometry_metrics
 from ..evaluation.probes.report import Report, probe_report
 from ..model import MultiModalCPC
-from ..storage.artifacts import load_model, save_ood_reference, save_probes
+from ..storage.artifacts import load_data, load_model, save_ood_reference, save_probes
 from ..storage.folder import RunFolder
 from ..storage.lock import at_work
 from ..training.initial import new_model
@@ -67,8 +66,7 @@ def _measured(
     """Measure a run; nothing is written."""
     progress("loading data", 0.0)
     device = pick_device(config.run.device)
-    data = load_dataset(config, device)
-    check_same_items(folder.id, folder.facts(), data)
+    data = load_data(folder, config, device)
     model = load_model(folder).to(device)
     report = probe_report(model, new_model(config, data), data, config, progress)
     progress("measuring the geometry", 1.0)

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..data import load_dataset
-from ..data.relations.same_items import check_same_items
 from ..evaluation.embed import embed
 from ..maps.stored import load_map
-from ..storage.artifacts import load_model
+from ..storage.artifacts import load_data, load_model
 from ..storage.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -47,8 +45,7 @@ def collect_embeddings(folder: RunFolder, data: str | None = None) -> Embeddings
 
     config = folder.config() if data is None else folder.config().replace({"data.path": data})
     model, pca = load_model(folder), load_map(folder, "pca").maps["pca"]
-    dataset = load_dataset(config)
-    check_same_items(folder.id, folder.facts(), dataset)
+    dataset = load_data(folder, config)
     vectors, rows = [], []
     for split, items in dataset.splits():
         labels = items.labels.tolist()

@@ -15,9 +15,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ..data import item_media, load_dataset
+from ..data import item_media
 from ..data.dataset import Dataset, Split
-from ..data.relations.same_items import check_same_items
 from ..data.splits import sample_rows
 from ..data.windows import mean_over_windows
 from ..errors import CpcError, DataError
@@ -25,7 +24,7 @@ from ..evaluation.embed import Features, clips_of, embed
 from ..media import Picture, Sound
 from ..model import MultiModalCPC
 from ..model.frontends import waveform
-from ..storage.artifacts import load_model, load_probes
+from ..storage.artifacts import load_data, load_model, load_probes
 from ..storage.folder import RunFolder
 from ..terms import Modality
 from .projection import Map, Method, fit_map
@@ -278,8 +277,7 @@ def _same_data(folder: RunFolder, stored: RunMap, training: bool) -> Dataset:
     Raises:
         CpcError: it is not there, or it is another one.
     """
-    data = load_dataset(folder.config())
-    check_same_items(folder.id, folder.facts(), data)
+    data = load_data(folder, folder.config())
     rows = stored.rows.tolist()
     names = [data.test.names[row] if row < len(data.test) else None for row in rows]
     if names != list(stored.names) or list(data.classes) != list(stored.classes):

@@ -1,4 +1,4 @@
-"""Artifacts of a finished run that new items are placed with: network, probes, and out-of-distribution references."""
+"""What stored runs are read with: their network, their data, and what new items are placed with."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from weakref import WeakKeyDictionary
 
 import torch
 
+from ..config import RunConfig
+from ..data import load_dataset
 from ..data.dataset import Dataset, Split
+from ..data.relations.same_items import check_same_items
 from ..errors import RunError
 from ..evaluation.embed import Features, embed
 from ..evaluation.ood import OODReference, fit_ood_reference, input_statistics
@@ -49,6 +52,20 @@ def load_model(folder: RunFolder) -> MultiModalCPC:
     if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
         raise RunError(f"{folder.id}: weights.safetensors is damaged (some weights are not finite)")
     return model.eval()
+
+
+def load_data(folder: RunFolder, config: RunConfig, device: torch.device | str = "cpu") -> Dataset:
+    """Load the data set that a run learned from.
+
+    Args:
+        config: the run's settings; `data.path` may be where the data set is now.
+
+    Raises:
+        DataError: it is missing, or it is not the one that the run learned from.
+    """
+    data = load_dataset(config, device)
+    check_same_items(folder.id, folder.facts(), data)
+    return data
 
 
 def save_probes(folder: RunFolder, probes: dict[Modality, tuple[str, Probe]]) -> None:

@@ -59,7 +59,7 @@ def test_the_data_are_loaded_on_the_device_of_the_run(tmp_path: Path, monkeypatc
     monkeypatch.setattr(
         evaluation, "pick_device", lambda name: f"cpu:{len(name)}"
     )  # a distinct name that still means the CPU
-    monkeypatch.setattr(evaluation, "load_dataset", load)
+    monkeypatch.setattr("cpc_engine.storage.artifacts.load_dataset", load)
     evaluation.evaluate_run(folder)
     monkeypatch.setattr(runner, "load_dataset", load)
     monkeypatch.setattr("cpc_engine.execution.device.pick_device", lambda name: "cpu:7")

@@ -30,6 +30,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from cpc_engine.anatomy.opened import Opened
 from cpc_engine.anatomy.what_if import what_if
 from cpc_engine.api.run import Evaluation
 from cpc_engine.cli import main as cli
+from cpc_engine.comparison.arms import Branch
 from cpc_engine.comparison.collect import load_compared
 from cpc_engine.config import RunConfig
 from cpc_engine.errors import CpcError
@@ -62,7 +64,7 @@ from tests.support.tiny import tiny
 from .marked import replace_part
 
 LIMIT = 20.0  # seconds that one case may take; a whole case takes about a third of a second on one idle core
-DOCUMENTS = ("config.json", "run.json", "map.json", "evolution.json", "evaluation.json")
+DOCUMENTS = ("config.json", "run.json", "map.json", "evolution.json", "evaluation.json", "fork.json")
 LINES = ("metrics.jsonl", "events.jsonl")
 SNAPSHOT = "snapshot-1.safetensors"  # weights of an earlier step
 TENSORS = (
@@ -82,7 +84,7 @@ NEEDS: dict[str, set[str]] = {
     "map": {"config.json", "run.json", "map.json", "map.safetensors"},
     "snapshots": {"evolution.json", "evolution.safetensors"},
     "place": {"config.json", "run.json", "map.json", "map.safetensors", "weights.safetensors"},
-    "compare": {"config.json", "run.json", "metrics.jsonl", "events.jsonl"},
+    "compare": {"config.json", "run.json", "metrics.jsonl", "events.jsonl", "fork.json"},
     "negatives": {"config.json", "run.json", "events.jsonl", "weights.safetensors", "checkpoint.safetensors", SNAPSHOT},
 }
 SLOW = {"negatives"}  # called only where a file that they need is damaged
@@ -107,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_run(root: Path) -> RunFolder:
-    """A small evaluated run on sounds and pictures in which a setting was changed on the way."""
+    """A small evaluated run on sounds and pictures, a fork, in which a setting was changed on the way."""
     config = tiny(
         data__dataset="keypad", data__train_items=60, data__test_items=30, evaluation__every=2, optimizer__steps=6
     )
@@ -116,6 +118,7 @@ def make_run(root: Path) -> RunFolder:
     control.change(config, "loss.temperature", 0.3)
     assert execute(folder, control).status == "finished"
     evaluate_run(folder)
+    folder.save_json("fork", asdict(Branch("parent", 2, "other")))
     return folder
 
 

@@ -19,7 +19,7 @@ from ..data.sharing import shared
 from ..data.splits import sample_rows
 from ..errors import DataError, RunError
 from ..execution.device import pick_precision, precision_plugin
-from ..execution.weight_snapshots import kept_snapshots, load_snapshot
+from ..execution.weight_snapshots import kept_snapshots, load_state
 from ..model.frontends import waveform
 from ..negatives.sampler import HybridSampler
 from ..storage.artifacts import load_model
@@ -103,7 +103,7 @@ class Opened:
 
     def _load(self, name: str) -> None:
         folder = self.folder
-        state = folder.tensors(name) if name == "checkpoint" else load_snapshot(folder, name)
+        state = load_state(folder, name)
         if len(state.get("generator", ())) != len(self.trainer.generator.get_state()):
             # A GPU's, which a CPU cannot draw from: other random numbers, drawn alike at every opening.
             state["generator"] = self.trainer.generator.manual_seed(self.config.run.seed).get_state()

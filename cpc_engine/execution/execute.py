@@ -26,7 +26,7 @@ from ..training.trainer import Trainer
 from .device import fabric_on, lower_priority, pick_precision, torch_settings
 from .event_files import EventFiles
 from .ranks.team import Team
-from .weight_snapshots import WeightSnapshots
+from .weight_snapshots import WeightSnapshots, load_state
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class _Execution:
         """Load the checkpoint, and schedule the changes of settings that came after it."""
         changes = [event for event in self.folder.events() if event.get("kind") == "change"]
         if self.folder.has_tensors("checkpoint"):
-            state = self.folder.tensors("checkpoint")
+            state = load_state(self.folder)
             try:
                 done = int(state["progress"][0])
                 # Before the state is loaded, because a change of τ would reset the learned value.

@@ -20,7 +20,7 @@ from ..config import RunConfig
 from ..errors import ConfigError, RunError
 from ..storage.folder import RunFolder
 from ..training.states import with_prefix
-from .weight_snapshots import WeightSnapshots
+from .weight_snapshots import WeightSnapshots, load_state
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +70,7 @@ def fork(folder: RunFolder, changes: Mapping[str, Any], root: Path, steps: int |
         raise ConfigError(f"a fork goes on for at least 1 step, not {steps}")
     if not folder.has_tensors("checkpoint"):
         raise RunError(f"{folder.id} has no checkpoint to branch off from")
-    state, info = folder.tensors("checkpoint"), folder.info()
+    state, info = load_state(folder), folder.info()
     done = int(state["progress"][0])
     if done == 0:
         raise RunError(f"{folder.id} has not made a step yet")

@@ -82,7 +82,7 @@ def snapshot_steps(total: int, count: int) -> list[int]:
 
 
 def kept_snapshots(folder: RunFolder) -> dict[int, str]:
-    """The name for `load_snapshot` of each snapshot of a run, by its number of finished steps, ascending.
+    """The name for `load_state` of each snapshot of a run, by its number of finished steps, ascending.
 
     Raises:
         RunError: one is damaged.
@@ -91,15 +91,15 @@ def kept_snapshots(folder: RunFolder) -> dict[int, str]:
     return {step: found[step].removesuffix(".safetensors") for step in sorted(found)}
 
 
-def load_snapshot(folder: RunFolder, name: str) -> dict[str, Tensor]:
-    """The tensors of a snapshot, which `Trainer.load` takes; they do not fit where the file is of another run.
+def load_state(folder: RunFolder, name: str = "checkpoint") -> dict[str, Tensor]:
+    """The tensors of the checkpoint or of a snapshot, for `Trainer.load`; they do not fit where it is of another run.
 
     Raises:
         RunError: the file is damaged.
     """
     tensors = folder.tensors(name)
     for key, tensor in tensors.items():
-        if not key.startswith(_PARTS):
+        if name != "checkpoint" and not key.startswith(_PARTS):
             raise RunError(f"{folder.id}: {name}.safetensors is damaged ({key[:40]!r} is no part of a snapshot)")
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise RunError(f"{folder.id}: {name}.safetensors is damaged ({key} has values that are not finite)")

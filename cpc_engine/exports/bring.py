@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from ..errors import MediaError, RunError
-from ..execution.weight_snapshots import kept_snapshots, load_snapshot
+from ..execution.weight_snapshots import kept_snapshots, load_state
 from ..maps.snapshots import load_snapshots
 from ..maps.stored import load_map
 from ..media.archive import UNREADABLE, safe_path
@@ -79,9 +79,9 @@ def check_run(folder: RunFolder) -> None:
     if folder.has("map"):
         load_map(folder, "pca")
     if folder.has("checkpoint"):
-        folder.tensors("checkpoint")
+        load_state(folder)
     for name in kept_snapshots(folder).values():
-        load_snapshot(folder, name)
+        load_state(folder, name)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from cpc_engine.config import all_settings
 from cpc_engine.errors import RunError
 from cpc_engine.execution.execute import execute
 from cpc_engine.execution.fork import fork
-from cpc_engine.execution.weight_snapshots import FILES, WeightSnapshots, kept_snapshots, load_snapshot, snapshot_steps
+from cpc_engine.execution.weight_snapshots import FILES, WeightSnapshots, kept_snapshots, load_state, snapshot_steps
 from cpc_engine.exports.bring import bring_run
 from cpc_engine.exports.bundle import pack_run
 from cpc_engine.storage.folder import RunFolder
@@ -59,7 +59,7 @@ def test_a_run_keeps_itself_at_the_planned_steps(finished: RunFolder) -> None:
     kept = kept_snapshots(finished)
     assert list(kept) == PLANNED == snapshot_steps(STEPS, 4)
     state = finished.tensors("checkpoint")
-    small = load_snapshot(finished, kept[8])
+    small = load_state(finished, kept[8])
     assert small.keys() == {name for name in state if not name.startswith("optimizer.")}
     for name, tensor in small.items():
         halved = tensor.ndim > 1 and state[name].dtype == torch.float32
@@ -96,7 +96,7 @@ def test_a_resumed_run_has_the_snapshots_of_one_that_was_not_stopped(
     kept, expected = kept_snapshots(folder), kept_snapshots(finished)
     assert kept == expected
     for name in kept.values():
-        mine, other = load_snapshot(folder, name), load_snapshot(finished, name)
+        mine, other = load_state(folder, name), load_state(finished, name)
         assert mine.keys() == other.keys()
         assert all(torch.equal(mine[key], other[key]) for key in mine if key != "progress")
 
@@ -137,12 +137,12 @@ def test_a_damaged_one_is_told_in_one_line(copied: RunFolder, tmp_path: Path) ->
     path = copied.path / "snapshot-2.safetensors"
     damage(path, **{"model.log_scale": torch.tensor(torch.nan)})
     with pytest.raises(RunError, match=r"snapshot-2\.safetensors is damaged \(model\.log_scale has values"):
-        load_snapshot(copied, "snapshot-2")
+        load_state(copied, "snapshot-2")
     with pytest.raises(RunError, match=r"snapshot-2\.safetensors is damaged"):
         bring_run(copied.path, tmp_path / "runs")
     damage(path, **{"model.log_scale": torch.tensor(0.0), "optimizer.0.exp_avg": torch.zeros(1)})
     with pytest.raises(RunError, match="no part of a snapshot"):
-        load_snapshot(copied, "snapshot-2")
+        load_state(copied, "snapshot-2")
     damage(path, progress=torch.tensor([STEPS + 1.0, 0.0], dtype=torch.float64))
     with pytest.raises(RunError, match="no step of this run"):
         kept_snapshots(copied)

@@ -144,7 +144,7 @@ def attempt(
     for module, change in sample:
         source = (root / module).read_text(encoding="utf-8")
         text = changed(source, change.number)
-        tests = _digest(*((root / test).read_text(encoding="utf-8") for test in targets[module]))
+        tests = _digest(*((copy / test).read_text(encoding="utf-8") for test in targets[module]))
         key = _digest(module, text)
         row = by_key.get(key)
         if row is None or (row["outcome"] == "survived" and row["tests"] != tests):

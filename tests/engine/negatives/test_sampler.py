@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import combinations
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -266,6 +269,18 @@ def test_mixtures_are_those_of_the_generator_and_none_without_two_latents() -> N
     one = keys(batch=1, length=2).futures(1)
     alone = sampler(mixed=8).candidates(one, 0, anchors=Anchors(one.vectors.detach(), torch.zeros(1).long()))
     assert alone.counts() == {"in_batch": 1}
+
+
+def test_both_parents_are_any_two_of_the_hardest_equally_often() -> None:
+    futures = keys(batch=4, length=5).futures(1)
+    anchor = Anchors(futures.vectors[:1].detach(), torch.zeros(1).long())
+    mixed = sampler(mixed=4000, mixed_pool=5).candidates(futures, 0, anchors=anchor).sources[1]
+    assert mixed.second is not None
+    scores = (futures.vectors @ anchor.vectors[0]).detach()
+    hardest = futures.ids[1:][scores[1:].topk(5).indices].tolist()
+    drawn = Counter(frozenset(pair) for pair in zip(mixed.ids.tolist(), mixed.second.tolist(), strict=True))
+    assert drawn.keys() == {frozenset(pair) for pair in combinations(hardest, 2)}
+    assert all(320 < times < 480 for times in drawn.values())  # 400 ± 4 standard deviations
 
 
 def test_dot_products_mix_without_rescaling() -> None:

@@ -85,7 +85,7 @@ def test_cross_modal_negatives_are_the_other_modalitys_embeddings_of_other_pairs
         m: (torch.randn(4, 6), torch.randn(4, 6)) for m in item_term.samplers
     }
     both = {m: Encoding(none, none, none, {}, {}, {}, none, item=a, view_item=b) for m, (a, b) in views.items()}
-    source = Origin({m: numbers for m in views}, numbers, numbers, torch.zeros_like(numbers))
+    source = Origin(dict.fromkeys(views, numbers), numbers, numbers, torch.zeros_like(numbers))
     losses = item_term.losses(both, item_term.keys(both, views, source), {}, source, 0, record=False)
     keys = {m: F.normalize(torch.cat([b, a]), dim=1) for m, (a, b) in views.items()}
     for modality, (first, second) in views.items():

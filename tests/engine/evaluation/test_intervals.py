@@ -73,6 +73,13 @@ def test_one_value_for_each_seed_gives_the_interval_over_seeds() -> None:
     assert (alone.mean, alone.error, alone.half, alone.p) == (0.5, None, None, None)
 
 
+def test_equal_values_of_all_seeds_have_an_interval_of_no_width() -> None:
+    found = hierarchical_interval({s: [np.array([0.5])] for s in range(4)})
+    assert (found.half, found.p) == (0.0, 0.0)
+    nothing = hierarchical_interval({s: [np.array([0.0])] for s in range(4)})
+    assert (nothing.half, nothing.p) == (0.0, 1.0)
+
+
 def test_seeds_that_agree_leave_the_interval_over_items() -> None:
     right = np.array([1.0] * 80 + [0.0] * 20)
     found = hierarchical_interval({s: [right] for s in range(5)})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from cpc_engine.config import RunConfig
 from cpc_engine.data.dataset import Split
@@ -60,6 +62,23 @@ def test_ranks_and_bound_do_not_depend_on_the_number_of_items(model: MultiModalC
         assert geometry.effective_rank(all_rows, centered) > some[name] + 1
         assert few[name] < some[name] - 1
     assert many["information_bound"] <= math.log(128)
+
+
+@pytest.mark.parametrize("orders", [1, 2, 4])
+def test_the_bound_is_that_of_the_middle_prediction_of_the_first_order(model: MultiModalCPC, orders: int) -> None:
+    one = encoded(20)["audio"]
+    latents, first = one.encoding.latents, one.encoding.predictions[1]
+    others = torch.randn(20, 2 * (orders - 1), 40)
+    encoding = replace(
+        one.encoding,
+        orders=torch.arange(3).expand(orders, 3),
+        targets={1: torch.arange(1, 3).repeat(orders)},
+        predictions={1: torch.cat([first, others], 1)},
+    )
+    found = geometry_metrics(model, split(20), CONFIG, {"audio": replace(one, encoding=encoding)})
+    anchors, futures = (F.normalize(x, dim=1) for x in (first[:, 1], latents[:, 2]))
+    loss = F.cross_entropy(anchors @ futures.T * model.scale(), torch.arange(20))
+    assert found["information_bound"] == pytest.approx(math.log(20) - float(loss), rel=1e-5)
 
 
 def test_ranks_are_means_over_disjoint_subsets(model: MultiModalCPC) -> None:

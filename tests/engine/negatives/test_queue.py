@@ -28,6 +28,7 @@ def test_first_in_first_out_at_every_size(size: int, batches: list[int], max_age
             queue.load(state)
         assert len(queue) == len(expected)
         assert list(zip(queue.state()["ids"].tolist(), queue.state()["steps"].tolist(), strict=True)) == expected
+        assert sorted(queue.entries(step).ids.tolist()) == sorted(i for i, _ in expected)  # of any age
         entries = queue.entries(step, max_age)
         valid = [i for i, enqueued in expected if max_age == 0 or step - enqueued <= max_age]
         assert sorted(entries.ids.tolist()) == sorted(valid)

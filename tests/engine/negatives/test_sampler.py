@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import combinations
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,6 +17,7 @@ from cpc_engine.negatives.candidates import Candidates
 from cpc_engine.negatives.identity import Mask, item_index, item_of, pack
 from cpc_engine.negatives.infonce import info_nce
 from cpc_engine.negatives.sampler import HybridSampler, keys_of
+from cpc_engine.negatives.weighting import Weighting
 from cpc_engine.sources import Anchors, CandidateSet, Keys
 
 
@@ -53,6 +57,19 @@ def test_all_five_sources_with_their_counts() -> None:
     futures = keys().futures(1)
     counts = s.candidates(futures, 1, other).counts()
     assert counts == {"in_batch": 9, "queue": 10, "perturbed": 9, "cross_modal": 18, "shuffled": 9}
+
+
+@pytest.mark.parametrize("hardness", [0.0, 0.5])
+@pytest.mark.parametrize("class_prior", [0.0, 0.1])
+def test_negatives_are_weighed_where_hardness_or_debiasing_asks_for_it(hardness: float, class_prior: float) -> None:
+    weighting = sampler(hardness=hardness, class_prior=class_prior).candidates(keys().futures(1), 0).weighting
+    assert weighting == (Weighting(hardness, class_prior, True) if hardness or class_prior else None)
+
+
+@pytest.mark.parametrize("shuffled", ["off", "batch", "time"])
+def test_shuffled_input_and_the_other_modality_are_negatives_only_where_asked_for(shuffled: str) -> None:
+    drawn = sampler(shuffled=shuffled).candidates(keys().futures(1), 0, other=keys(), shuffled_input=keys())
+    assert [source.name for source in drawn.sources] == ["in_batch"]
 
 
 @pytest.mark.parametrize("source", ["in_batch", "queue", "perturbed", "shuffled", "cross_modal"])
@@ -136,11 +153,10 @@ def test_detached_synthetic_negatives_carry_no_gradient() -> None:
 def test_queue_has_a_delay_and_a_maximum_age() -> None:
     s = sampler(queue_size=100, queue_delay=3, queue_max_age=2)
     for step in range(6):
-        names = [source.name for source in s.candidates(keys().futures(1), step).sources]
-        assert ("queue" in names) == (step >= 3)
-        if step >= 3:
-            ages = step - s.queue.entries(step, 2).steps
-            assert ages.max() <= 2
+        drawn = {source.name: source for source in s.candidates(keys().futures(1), step).sources}
+        assert ("queue" in drawn) == (step >= 3)
+        if step >= 3:  # the first item of each step is 10 times the step
+            assert (item_index(drawn["queue"].ids) // 10).unique().tolist() == [step - 2, step - 1]
         s.enqueue(keys(first_item=10 * step).futures(1), step)
 
 
@@ -253,6 +269,18 @@ def test_mixtures_are_those_of_the_generator_and_none_without_two_latents() -> N
     one = keys(batch=1, length=2).futures(1)
     alone = sampler(mixed=8).candidates(one, 0, anchors=Anchors(one.vectors.detach(), torch.zeros(1).long()))
     assert alone.counts() == {"in_batch": 1}
+
+
+def test_both_parents_are_any_two_of_the_hardest_equally_often() -> None:
+    futures = keys(batch=4, length=5).futures(1)
+    anchor = Anchors(futures.vectors[:1].detach(), torch.zeros(1).long())
+    mixed = sampler(mixed=4000, mixed_pool=5).candidates(futures, 0, anchors=anchor).sources[1]
+    assert mixed.second is not None
+    scores = (futures.vectors @ anchor.vectors[0]).detach()
+    hardest = futures.ids[1:][scores[1:].topk(5).indices].tolist()
+    drawn = Counter(frozenset(pair) for pair in zip(mixed.ids.tolist(), mixed.second.tolist(), strict=True))
+    assert drawn.keys() == {frozenset(pair) for pair in combinations(hardest, 2)}
+    assert all(320 < times < 480 for times in drawn.values())  # 400 ± 4 standard deviations
 
 
 def test_dot_products_mix_without_rescaling() -> None:

@@ -77,6 +77,26 @@ def test_copies_of_an_item_are_never_its_negatives(mode: str) -> None:
     torch.testing.assert_close(found.losses, torch.stack(expected))
 
 
+def test_cross_modal_negatives_are_the_other_modalitys_embeddings_of_other_pairs() -> None:
+    config = RunConfig().replace({**TINY, "loss.item_weight": 1.0, "context.item_dim": 6, "sampler.cross_modal": True})
+    item_term = ItemTerm(config, MultiModalCPC(config, ("audio", "image")), None, torch.Generator().manual_seed(0))
+    numbers, none = torch.arange(4), torch.zeros(0)
+    views: dict[Modality, tuple[torch.Tensor, torch.Tensor]] = {
+        m: (torch.randn(4, 6), torch.randn(4, 6)) for m in item_term.samplers
+    }
+    both = {m: Encoding(none, none, none, {}, {}, {}, none, item=a, view_item=b) for m, (a, b) in views.items()}
+    source = Origin(dict.fromkeys(views, numbers), numbers, numbers, torch.zeros_like(numbers))
+    losses = item_term.losses(both, item_term.keys(both, views, source), {}, source, 0, record=False)
+    keys = {m: F.normalize(torch.cat([b, a]), dim=1) for m, (a, b) in views.items()}
+    for modality, (first, second) in views.items():
+        expected = []
+        for row, anchor in enumerate(F.normalize(torch.cat([first, second]), dim=1)):
+            logits = [anchor @ keys[modality][row] / 0.2]
+            logits += [anchor @ key / 0.2 for m in keys for n, key in enumerate(keys[m]) if n % 4 != row % 4]
+            expected.append(F.cross_entropy(torch.stack(logits)[None], torch.tensor([0])))
+        torch.testing.assert_close(losses[modality].losses, torch.stack(expected))
+
+
 def test_the_queue_holds_one_view_of_each_item() -> None:
     item_term = term(sampler__queue_size=12)
     first, second = torch.randn(5, 6), torch.randn(5, 6)

@@ -194,7 +194,7 @@ def test_a_chart_that_the_address_asks_for_comes_first(page: Page, run: Path) ->
     def order(test: AppTest) -> list[str]:
         assert not test.exception
         captions = [one.value for one in test.caption]
-        return [one for one in captions if one.startswith(("Ruler:", "Part of each source's", "Band:"))]
+        return [one for one in captions if one.startswith(("Ruler:", "Solid: part of each source's", "Band:"))]
 
     ruler, band, false = order(page(NEGATIVES, run=run.name))
     assert order(page(NEGATIVES, run=run.name, see="false")) == [false, ruler, band]

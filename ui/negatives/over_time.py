@@ -12,7 +12,7 @@ from cpc_engine.sources import SOURCES
 
 from ..components.chart import chart
 from ..drawing.curves import spoken
-from ..drawing.negatives.over_time import false_figure, false_words, parts_of, similarity_figure
+from ..drawing.negatives.over_time import FALSE, false_figure, false_words, parts_of, similarity_figure
 from ..shell.glossary import define
 from ..shell.session import open_run
 from .opened import distributions, stale
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 RIDGES = (
     "How often each similarity occurs in the batch that each step trained on next; each curve is relative to its own "
     "peak. Where a source lies on the positives, its negatives cannot be told from them."
-)
-FALSE = (
-    "Solid: part of each source's softmax mass; dotted: of its number. Solid above dotted: negatives of the anchor's "
-    "class pull more than their number, and what belongs together is pushed apart."
 )
 CLOSER = "Part of each source's candidates. Labels do not count here; by chance it is a half."
 AGES = (

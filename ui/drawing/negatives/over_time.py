@@ -17,6 +17,10 @@ Parts = Sequence[tuple[int, dict[str, Any]]]  # (step, record of one modality)
 POSITIVE = Style(GRAY, "star")
 POINTS = 600  # of one curve
 MARKS = 9  # of one curve of false negatives: sources are told apart by them where colors are not seen
+FALSE = (
+    "Solid: part of each source's softmax mass; dotted: of its number. Solid above dotted: negatives of the anchor's "
+    "class pull more than their number, and what belongs together is pushed apart."
+)
 BY_NUMBER = "dotted: part of the number"
 
 

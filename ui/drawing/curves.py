@@ -25,6 +25,7 @@ _LABEL = {
     "yanchor": "top",
     "textangle": 90,
 }
+LEGEND = "legend"  # `meta` of a trace without points, an entry of the legend that says how others are drawn
 TABLE = "table"  # `meta` of a trace without a name in the legend that its chart's table has nevertheless
 
 
@@ -85,13 +86,13 @@ def spoken(figure: Figure) -> str:
 
 
 def table(figure: Figure) -> dict[str, list[Any]]:
-    """The figure's points as columns: x, then one column per curve that has points; a gap is None."""
+    """The figure's points as columns: x, then one column per curve; a gap is None."""
     axis = figure["layout"]["xaxis"]["title"]["text"]
     shown = [
         trace
         for trace in figure["data"]
         if (trace.get("showlegend") is not False or trace.get("meta") == TABLE or len(figure["data"]) == 1)
-        and trace["x"]  # else an entry of the legend alone
+        and trace.get("meta") != LEGEND
     ]
     xs = sorted({x for trace in shown for x in trace["x"]})
     columns: dict[str, list[Any]] = {axis: xs}

@@ -42,7 +42,7 @@ def test_arms_stand_side_by_side_on_one_scale() -> None:
     for pair in (charts[2:4], charts[4:6]):
         low, high = pair[0][0]["layout"]["yaxis"]["range"]
         assert [low, high] == pair[1][0]["layout"]["yaxis"]["range"]
-        values = [y for figure, _ in pair for trace in figure["data"] for y in trace["y"]]
+        values = [y for figure, _ in pair for trace in figure["data"] for y in trace["y"] if y is not None]
         assert low < min(values) < max(values) < high
     words = [alt for _, alt in charts]
     assert "In-batch from -0.4 at step 1 to -0.4 at 8" in words[3]

@@ -9,7 +9,7 @@ from typing import Any
 from cpc_engine.sources import SOURCES
 
 from ..charts import Figure, Series, line_figure, stacked_figure
-from ..curves import TABLE, Record, number
+from ..curves import LEGEND, TABLE, Record, number
 from ..palette import GRAY, SOURCE_STYLES, Style
 from ..text import source_label
 
@@ -67,7 +67,7 @@ def false_figure(parts: Parts, limit: int = POINTS) -> Figure:
     """
     mass, numbers = _by_source(parts, "false_mass", 100.0), _by_source(parts, "false_negatives", 100.0)
     figure = line_figure(
-        [*mass, Series(BY_NUMBER, [], [], Style(GRAY, "circle"))],
+        [*mass, Series(BY_NUMBER, [parts[0][0]], [math.nan], Style(GRAY, "circle"))],
         "step",
         "% of the anchor's class",
         "False negatives",
@@ -82,6 +82,7 @@ def false_figure(parts: Parts, limit: int = POINTS) -> Figure:
     for trace in dotted:
         trace |= {"name": f"{trace['name']}, by number", "showlegend": False, "meta": TABLE}
         trace["hovertemplate"] = f"{trace['name']} %{{y:.4~g}}<extra></extra>"
+    entry["meta"] = LEGEND
     for trace in (*dotted, entry):
         trace["mode"] = "lines"
         trace["line"] |= {"dash": "dot", "width": 2}

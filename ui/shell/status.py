@@ -41,6 +41,8 @@ button[data-selected="true"], [data-testid="stSliderThumbValue"] { color: inheri
 [class*="st-key-clicked-"] [data-testid="stElementContainer"]:has(a) { flex: none; }
 @media (max-width: 40rem) {
   .block-container { padding-left: 1rem; padding-right: 1rem; }
+  [class*="st-key-clicked-"]:has(> :nth-child(3)) { flex-wrap: wrap; row-gap: 0; }
+  [class*="st-key-clicked-"]:has(> :nth-child(3)) > :first-child { flex: 1 0 100%; }
   [data-testid="stButtonGroup"] [role="radiogroup"] { flex-wrap: wrap; } /* else the last choices are out of sight */
 }
 """

@@ -33,12 +33,15 @@ class Distribution:
         edges: (b + 1,) of the bins.
         positive: (b,) number of anchors by the similarity of their positive.
         sources: (b,) number of (anchor, candidate) pairs by similarity and source; masked ones are left out.
+        closer: how many of those pairs, by source, are of a candidate that is more similar to the anchor than its
+            positive.
     """
 
     step: int
     edges: Tensor
     positive: Tensor
     sources: dict[str, Tensor]
+    closer: dict[str, int]
 
 
 @torch.no_grad()
@@ -58,14 +61,15 @@ def distribution(frozen: Frozen, most: int = ANCHORS) -> Distribution:
         high = float(inputs.anchors.float().norm(dim=1).max()) * longest
         low = -high
     positive = torch.zeros(BINS)
-    counts = {source.name: torch.zeros(BINS) for source in sources}
+    counts, closer = {source.name: torch.zeros(BINS) for source in sources}, {source.name: 0 for source in sources}
     for rows in chosen.split(size):
         matching, logits, _ = derive(inputs, candidates, rows)
         positive += _histogram(matching / inputs.scale, low, high)
         parts = logits.split([len(source.ids) for source in sources], 1)
         for source, part in zip(sources, parts, strict=True):
             counts[source.name] += _histogram(part[part > -torch.inf] / inputs.scale, low, high)
-    return Distribution(frozen.opened.step, torch.linspace(low, high, BINS + 1), positive, counts)
+            closer[source.name] += int((part > matching[:, None]).sum())
+    return Distribution(frozen.opened.step, torch.linspace(low, high, BINS + 1), positive, counts, closer)
 
 
 @dataclass(frozen=True)

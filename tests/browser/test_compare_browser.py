@@ -131,8 +131,8 @@ def test_compare_lasso_and_take_the_report_home(compared: str, visit: Callable[.
     file = tmp_path / "comparison.html"
     download.value.save_as(file)
     home = visit(file.as_uri(), color_scheme="dark")
-    home.page.wait_for_function("document.querySelectorAll('.chart .main-svg').length >= 14")
-    assert home.page.get_by_role("heading", level=2).count() == 9
+    home.page.wait_for_function("document.querySelectorAll('.chart .main-svg').length >= 20")
+    assert home.page.get_by_role("heading", level=2).count() == 10
     assert home.page.get_by_text("B · <b>noisy</b>").count() > 0
 
     phone = visit(compared, viewport={"width": 390, "height": 844})

@@ -11,12 +11,13 @@ import streamlit as st
 from cpc_engine.datasets import DATASETS
 from cpc_engine.terms import ITEM_NOUNS
 
-from ..components.run_map import HINTS, METHODS, choose_method, show_map
-from ..components.scatter import choice, lassoed
+from ..components.run_map import HINTS, METHODS, choose_method, said_of_map, show_map
+from ..components.scatter import choice, clicked, lassoed, light
 from ..drawing.csv_text import columns_csv
-from ..drawing.map_figure import NO_CLASS, map_columns
+from ..drawing.map_figure import NO_CLASS, item_words, lit_traces, map_columns
 from ..drawing.text import plain_name
-from ..shell.errors import plain_errors
+from ..shell.errors import literal, plain_errors
+from ..shell.links import negatives_of
 from ..shell.session import open_run
 from .pairs import ItemKey, Side, aligned, pair_figures, search, shared_ids
 
@@ -81,8 +82,8 @@ def _show_maps(runs: dict[str, str]) -> None:
         if common:
             words = f"**{common} items are on both maps.** Draw a **lasso** on one to mark them on the other; "
             words += "double-click ends it."
-        st.caption(f"{words} {HINTS[method]} Without a mouse:")
-        st.fragment(_selection)(sides, group)
+        words += f" **Click** a dot for its negatives. {HINTS[method]} Without a mouse:"
+        st.fragment(_selection)((left, right), sides, group, words)
 
 
 def _side(run: str, name: str, method: Method) -> Side:
@@ -102,9 +103,10 @@ def _show_side(side: Side, figure: dict[str, Any], place: str, method: Method, g
     )
 
 
-def _selection(sides: Sequence[Side], group: str) -> None:
-    """Items chosen by lasso or search; draws itself again at every lasso, without the maps."""
+def _selection(runs: Sequence[str], sides: Sequence[Side], group: str, words: str) -> None:
+    """Items chosen by lasso, click or search; draws itself again at every one of them, without the maps."""
     with plain_errors():
+        place = st.container(gap=None)
         classes, query = _search(list(dict.fromkeys(name for side in sides for name in side.classes)))
         searched = search(sides, classes, query) if classes or query else None
         ids = lassoed(group) if searched is None else searched
@@ -112,12 +114,30 @@ def _selection(sides: Sequence[Side], group: str) -> None:
         def drop_search() -> None:  # the newest choice counts
             st.session_state["pair-classes"], st.session_state["pair-find"] = [], ""
 
-        choice(group, ids, drop_search)
+        choice(group, ids, drop_search, drop_search)
+        with place:
+            _one_item(runs, sides, clicked(group) if searched is None or len(searched) != 1 else searched[0], words)
         if searched == []:
             st.info("No item fits.", icon=":material/search_off:")
         _, keys = shared_ids(sides)
         if chosen := [keys[number] for number in sorted(set(ids)) if number < len(keys)]:
             _chosen(chosen, sides)
+
+
+def _one_item(runs: Sequence[str], sides: Sequence[Side], number: int | None, words: str) -> None:
+    """The item that was clicked, or the only one found, in the place of the words, with its negatives in each run."""
+    rows = [numbers.index(number) if number in numbers else None for numbers in shared_ids(sides)[0]]
+    found = [(side, row) for side, row in zip(sides, rows, strict=True) if row is not None]
+
+    def item() -> None:
+        st.markdown(f"**{literal(item_words(*found[0]))}**")
+        for run, place, row in zip(runs, PLACES, rows, strict=True):
+            if row is not None:
+                negatives_of(run, row, f"Its negatives, {place}")
+
+    said_of_map("pair", words, item if found else None)
+    for side, place, row in zip(sides, PLACES, rows, strict=True):
+        light(f"pair-{place}-chart", [] if row is None else lit_traces(side.layout[[row]], ["here"]))
 
 
 def _search(classes: list[str]) -> tuple[list[str], str]:

@@ -16,6 +16,8 @@ from cpc_engine.evaluation.metric_info import describe_metric
 from ..drawing.charts import Figure
 from ..drawing.curves import spoken
 from .curves import PAIRED
+from .negatives import MEANING as MEANING_OF_NEGATIVES
+from .negatives import Drawn, negatives_charts
 from .plane import MEANING
 
 
@@ -76,6 +78,7 @@ def report(
     maps: Sequence[tuple[Figure, str]],
     planes: Sequence[tuple[Figure, str]] = (),
     forks: Sequence[Figure] = (),
+    negatives: Sequence[Drawn] = (),
 ) -> str:
     """The report: `maps` and `planes` are figures with their text alternatives; the others speak for themselves."""
     names = " against ".join(arm.name for arm in arms[:4])
@@ -92,6 +95,10 @@ def report(
     if forks:
         charts = [Chart(figure, spoken(figure)) for figure in forks]
         sections.append(Section("Forks against their controls", PAIRED, charts=charts))
+    if negatives:
+        text = f"Of one run of each arm: {'; '.join(run.title for run in negatives)}. {MEANING_OF_NEGATIVES}"
+        charts = [Chart(figure, alt) for figure, alt in negatives_charts(negatives)]
+        sections.append(Section("Negatives over training", text, charts=charts))
     if planes:
         charts = [Chart(figure, alt, 420) for figure, alt in planes]
         sections.append(Section("Alignment and uniformity", MEANING, charts=charts))

@@ -250,6 +250,7 @@ def export(arms: Sequence[Arm], baseline: Arm, primary: str) -> None:
 def _report(arms: Sequence[Arm], baseline: Arm, primary: str) -> str:
     from .forks import fork_figures
     from .maps import load_side
+    from .negatives import drawn_runs
     from .pairs import aligned, pair_figures
     from .report import report
 
@@ -262,4 +263,4 @@ def _report(arms: Sequence[Arm], baseline: Arm, primary: str) -> str:
     planes = [(plane_figure(trails, modality), plane_words(trails)) for modality, trails in plane_trails(arms).items()]
     curves = list(curve_figures(arms, "step", "range", True).values())
     forks = list(fork_figures(paired(run for arm in arms for run in arm.runs)).values())
-    return report(arms, baseline, primary, curves, maps, planes, forks)
+    return report(arms, baseline, primary, curves, maps, planes, forks, drawn_runs(arms))

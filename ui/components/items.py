@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import streamlit as st
 
-from cpc_engine.terms import ITEM_NOUNS
-
-from ..drawing.map_figure import modalities_of
+from ..drawing.map_figure import item_words
 from ..drawing.pictures import spectrogram_png
-from ..drawing.text import plain_name
 from ..shell.errors import literal
 from ..shell.session import open_run
 from .scatter import Card
@@ -90,9 +87,7 @@ def card(exploration: Exploration, index: int) -> Card:
 
 def label_of(exploration: Exploration, index: int) -> str:
     """One item in a list."""
-    items = exploration.items
-    kind = f" · {ITEM_NOUNS[items.modalities[index]][0]}" if modalities_of(items) else ""
-    return f"{plain_name(items.names[index])} · {plain_name(items.classes[int(items.labels[index])])}{kind}"
+    return item_words(exploration.items, index)
 
 
 def tiles(exploration: Exploration, ids: list[int], notes: list[str], key: str) -> None:

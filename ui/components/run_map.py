@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -11,16 +12,22 @@ from cpc_engine.errors import RunError
 
 from ..drawing.charts import Figure
 from ..drawing.csv_text import columns_csv
-from ..drawing.map_figure import class_figure, in_frame, map_columns
+from ..drawing.map_figure import class_figure, in_frame, item_words, lit_traces, map_columns
+from ..shell.errors import literal, plain_errors
+from ..shell.links import negatives_of
 from ..shell.session import open_run
 from .figure_dialog import figure_dialog
 from .run_cards import has_collapsed, metrics_of
-from .scatter import Card, cards, scatter
+from .scatter import Card, cards, choice, clicked, light, scatter
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from cpc_engine.maps.projection import Map, Method
     from cpc_engine.maps.snapshots import MapSnapshots
     from cpc_engine.maps.stored import RunMap
+
+    from ..drawing.map_figure import MapItems
 
 METHODS: dict[Method, str] = {"tsne": "t-SNE", "pca": "PCA", "umap": "UMAP"}
 HINTS: dict[Method, str] = {
@@ -127,7 +134,7 @@ def show_map_of(run: str, ended: bool, height: int | str, reach: float | None = 
         fitted = items.maps[method]
         layout = fitted.layout
         words = f"Trustworthiness {fitted.trustworthiness:.2f}; {fitted.overlap:.0%} of neighbors kept. {HINTS[method]}"
-        words = collapse_words(run, fitted) or words
+        words = f"Click a dot for its negatives. {collapse_words(run, fitted) or words}"
         help = quality_words(fitted)
         what = f"{METHODS[method]} map of {len(items.labels)} held-out items, colored by class."
     else:
@@ -143,8 +150,39 @@ def show_map_of(run: str, ended: bool, height: int | str, reach: float | None = 
     with table:
         map_table(lambda: map_columns(items, layout), f"map-{run}")
         figure_dialog(figure, f"map-{run}")
-    with st.container(key=f"map-words-{run}"):
+    if ended:
+        st.fragment(_words_or_item)(run, items, layout, words, help)
+    else:
+        with st.container(key=f"map-words-{run}"):
+            st.caption(words, help=help)
+
+
+def said_of_map(key: str, words: str, item: Callable[[], None] | None, help: str | None = None) -> None:
+    """What is said of a map, or in its place an item that was clicked; the words keep their room, so nothing moves.
+
+    Args:
+        item: draws the item, in a row; None where there is none.
+    """
+    with st.container(key=f"said-{key}", gap=None):
         st.caption(words, help=help)
+        if item:
+            with st.container(key=f"clicked-{key}", horizontal=True, vertical_alignment="center", gap="small"):
+                item()
+
+
+def _words_or_item(run: str, items: MapItems, layout: np.ndarray, words: str, help: str | None) -> None:
+    """What is said of the map of a run that has ended; a click on a dot draws only this again."""
+    link = f"map-{run}"
+    row = clicked(link)
+
+    def item(row: int) -> None:
+        st.markdown(f"**{literal(item_words(items, row))}**", help=words)
+        negatives_of(run, row)
+
+    with st.container(key=f"map-words-{run}", gap=None), plain_errors():
+        said_of_map(run, words, None if row is None else partial(item, row), help)
+        choice(link, [], lambda: None, lambda: None)
+        light(link, [] if row is None else lit_traces(layout[[row]], ["here"]))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

@@ -26,14 +26,14 @@ function tell(link, kind, value) {
 const hostOf = (link) =>
   [...ports.values()].find((port) => port.link === link && port.hears.includes("hovered"))?.element;
 
-// Any point in reach: its title at once, its card when Python answers.
+// Any point in reach: its title at once, its card when Python answers. Where there are no cards plotly's label names it.
 function ask(link, point, at, pressed) {
   const host = hostOf(link);
-  if (!host) return;
   const id = point.customdata;
+  if (pressed) picking = { link, id };
+  if (!host) return pick(link, id);
   const known = answers.get(`${link} ${id}`);
   hovered = { link, id, at, pressed: pressed && !known };
-  if (pressed) picking = { link, id };
   showCard(host, known ?? { id, title: point.data.name ?? "" }, at);
   if (!known) return inquire(link, id, 3);
   if (pressed) press(host, known);
@@ -53,7 +53,7 @@ function inquire(link, id, times) {
 function pick(link, id) {
   if (picking?.link !== link || picking.id !== id) return;
   picking = null;
-  tell(link, "clicked", { id, n: ++count });
+  tell(groupOf(link), "clicked", { id, n: ++count });
 }
 
 function answered(port) {

@@ -69,7 +69,7 @@ def scatter(
         height: in pixels, or a CSS length; the width follows the container.
         alt: what a screen reader says instead of the picture.
         lasso: whether dragging marks points (see `choice`); otherwise it moves the map.
-        group: maps of one group mark the same points, by id; `choice` and `lassoed` then take the group's name.
+        group: maps of one group mark the same points, by id; `choice`, `lassoed` and `clicked` then take its name.
     """
     data = {"role": "map", "link": key, "group": group, "lasso": lasso, "figure": figure, "height": height, "alt": alt}
     _mount(key=key, data=data | plotly_source(key), on_plotly_change=lambda: None)
@@ -94,7 +94,7 @@ def lassoed(link: str) -> list[int]:
 
 
 def clicked(link: str) -> int | None:
-    """The point that was clicked last, by id."""
+    """The point that was clicked last on the map or group of maps `link`, by id."""
     click = _state(f"{link}-choice", "clicked")
     return int(click["id"]) if click else None
 

@@ -25,6 +25,7 @@ _LABEL = {
     "yanchor": "top",
     "textangle": 90,
 }
+LEGEND = "legend"  # `meta` of a trace without points, an entry of the legend that says how others are drawn
 TABLE = "table"  # `meta` of a trace without a name in the legend that its chart's table has nevertheless
 
 
@@ -90,7 +91,8 @@ def table(figure: Figure) -> dict[str, list[Any]]:
     shown = [
         trace
         for trace in figure["data"]
-        if trace.get("showlegend") is not False or trace.get("meta") == TABLE or len(figure["data"]) == 1
+        if (trace.get("showlegend") is not False or trace.get("meta") == TABLE or len(figure["data"]) == 1)
+        and trace.get("meta") != LEGEND
     ]
     xs = sorted({x for trace in shown for x in trace["x"]})
     columns: dict[str, list[Any]] = {axis: xs}

@@ -128,6 +128,12 @@ def map_columns(items: MapItems, layout: ArrayLike, **more: Sequence[Any]) -> di
     return columns | {axis: values.tolist() for axis, values in zip("xyz", np.asarray(layout).T, strict=False)}
 
 
+def item_words(items: MapItems, row: int) -> str:
+    """One item in a line: its name, its class, and whether it is a sound or a picture where there are both."""
+    kind = f" · {ITEM_NOUNS[items.modalities[row]][0]}" if modalities_of(items) else ""
+    return f"{plain_name(items.names[row])} · {plain_name(_class_of(items, int(items.labels[row])))}{kind}"
+
+
 def _class_of(items: MapItems, label: int) -> str:
     return items.classes[label] if 0 <= label < len(items.classes) else NO_CLASS
 

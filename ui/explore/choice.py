@@ -15,6 +15,7 @@ from ..drawing.csv_text import columns_csv
 from ..drawing.map_figure import lit_traces
 from ..drawing.text import plain_name
 from ..shell.errors import literal, plain_errors
+from ..shell.links import negatives_of
 from .view import View
 
 if TYPE_CHECKING:
@@ -153,8 +154,7 @@ def _facts(exploration: Exploration, item: int) -> None:
         facts.append(f"predicted with cosine {exploration.agreement[item]:.2f}")
     st.caption(literal(" · ".join(facts)))
     if items.splits[item] == "test" and exploration.data is not None:
-        address = {"run": exploration.folder.id, "item": str(item)}
-        st.page_link("pages/negatives.py", label="Its negatives", icon=":material/compress:", query_params=address)
+        negatives_of(exploration.folder.id, item)
 
 
 def _neighbors(exploration: Exploration, near: list[tuple[int, float]]) -> None:

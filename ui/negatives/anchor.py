@@ -79,10 +79,21 @@ def choose_loss(source: Opened) -> Which:
     names = {f"{term}-{modality}": (term, modality) for term, modality in options}
     key, asked = "negatives-loss", st.query_params.get("loss", "")
     if st.session_state.get(key) not in names:
-        st.session_state[key] = asked if asked in names else next(iter(names))
+        kind = _kind_asked(source.folder.id)
+        fitting = [name for name, (_, modality) in names.items() if modality == kind]
+        st.session_state[key] = asked if asked in names else next(iter(fitting or names))
     name = st.selectbox("Loss", list(names), format_func=lambda key: words(names[key]), key=key, width=150)
     put("loss", name)
     return names[name]
+
+
+def _kind_asked(run: str) -> Modality | None:
+    """Whether the item of the map in the address is a sound or a picture."""
+    asked = st.query_params.get("item", "")
+    if not asked.isdecimal() or not has_map(run):
+        return None
+    kinds = open_run(run).stored_map().modalities
+    return kinds[int(asked)] if int(asked) < len(kinds) else None
 
 
 def choose_anchor(opening: Opening, which: Which, place: st.delta_generator.DeltaGenerator) -> Chosen:

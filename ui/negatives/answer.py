@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from cpc_engine.evaluation.alarms import FALSE_SHARE, ways_out
 
+from ..drawing.text import source_label
 from ..shell.errors import literal, sentence
-from .lineup_figures import source_label
 from .opened import class_of, name_of
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import streamlit as st
 
 from cpc_engine.terms import MODALITIES, READING_ORDERS, Modality
 
+from ..drawing.text import source_label
 from ..shell.errors import literal
-from .lineup_figures import source_label
 from .opened import class_of, looks, name_of
 
 if TYPE_CHECKING:

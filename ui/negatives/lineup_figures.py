@@ -10,7 +10,7 @@ from cpc_engine.sources import SOURCES
 
 from ..drawing.charts import Figure
 from ..drawing.palette import GRAY, SOURCE_STYLES
-from ..drawing.text import plain_name
+from ..drawing.text import plain_name, source_label
 
 ROW, BAR = 40, 30  # pixels of a strip, of a bar
 _PLAIN = {"displayModeBar": False}
@@ -147,17 +147,6 @@ def shares_columns(rows: Mapping[str, Mapping[str, tuple[float, float]]]) -> dic
 def titled(figure: Figure, title: str) -> Figure:
     """The same for a paper, where nothing around it says what it is."""
     return figure | {"layout": figure["layout"] | {"title": {"text": title}}}
-
-
-def source_label(name: str) -> str:
-    """A source's name on a chart, with a capital.
-
-    Example:
-        >>> source_label("in_batch")
-        'In-batch'
-    """
-    label = SOURCES[name].label
-    return label[0].upper() + label[1:]
 
 
 def _layout(height: int) -> Figure:

@@ -11,11 +11,13 @@ import streamlit as st
 from cpc_engine.sources import SOURCES
 
 from ..components.chart import chart
+from ..drawing.curves import spoken
+from ..drawing.negatives.over_time import FALSE, false_figure, false_words, parts_of, similarity_figure
 from ..shell.glossary import define
 from ..shell.session import open_run
 from .opened import distributions, stale
-from .over_time_figures import false_figure, parts_of, safety_figure, similarity_figure, staleness_figure
-from .ridges import age_figure, ridge_figure, ridge_height, ridge_words
+from .over_time_figures import safety_figure, staleness_figure
+from .ridges import age_figure, closer_figure, ridge_figure, ridge_height, ridge_words
 
 if TYPE_CHECKING:
     from ..drawing.charts import Figure
@@ -26,6 +28,7 @@ RIDGES = (
     "How often each similarity occurs in the batch that each step trained on next; each curve is relative to its own "
     "peak. Where a source lies on the positives, its negatives cannot be told from them."
 )
+CLOSER = "Part of each source's candidates. Labels do not count here; by chance it is a half."
 AGES = (
     "Each queued latent against the same position encoded now, without augmentation: median, and from the 5th to the "
     "95th percentile. Augmentation alone lowers it, so what counts is the fall with age."
@@ -45,14 +48,16 @@ def show_over_time(chosen: Chosen, steps: Sequence[int], first: st.delta_generat
     config, key = chosen.frozen.opened.config, f"{chosen.run}-{term}-{modality}"
     charts: dict[str, Callable[[], None]] = {}
     if parts:
-        near, false = similarity_figure(parts), false_figure(parts)
-        meaning = (
-            "Part of each source's softmax mass from the anchor's class. Far above its class's part of the data, a "
-            "source pushes apart what belongs together."
-        )
+        near, false, newest = similarity_figure(parts), false_figure(parts), false_words(parts)
         hard = "Band: one standard deviation. Hard negatives lie near the positives."
         charts["similarity"] = lambda: chart(near, f"similarity-{key}", meaning=hard)
-        charts["false"] = lambda: chart(false, f"false-{key}", meaning=meaning, definition=define("false_negative"))
+        charts["false"] = lambda: chart(
+            false,
+            f"false-{key}",
+            meaning=FALSE,
+            alt=f"{spoken(false)} {newest}",
+            definition=f"{newest} {define('false_negative')}",
+        )
     if term == "prediction":
         if (drift := staleness_figure(records, modality)) is not None:
             words = "Queued latents against the same encoded again. A fall: they are of an encoder that has changed."
@@ -86,7 +91,9 @@ def _show_ridges(chosen: Chosen, steps: Sequence[int], key: str) -> None:
         words = ridge_words(found, name)
         return lambda: chart(figure, f"ridges-{name}-{key}", ridge_height(figure), alt=words)
 
-    _in_pairs([ridges(name, figure) for name, figure in figures.items()])
+    closer = closer_figure(found)
+    first = [lambda: chart(closer, f"closer-{key}", meaning=CLOSER)]
+    _in_pairs([*first, *(ridges(name, figure) for name, figure in figures.items())])
 
 
 def _in_pairs(charts: Sequence[Callable[[], None]]) -> None:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cpc_engine.sources import SOURCES
+
 from ..drawing.charts import Figure, Series, line_figure
 from ..drawing.curves import TABLE
 from ..drawing.palette import GRAY, SOURCE_STYLES, Style
-from .lineup_figures import source_label
+from ..drawing.text import source_label
 
 if TYPE_CHECKING:
     from cpc_engine.anatomy.over_time import Distribution, Staleness
@@ -59,6 +61,19 @@ def ridge_figure(found: Sequence[Distribution], source: str) -> Figure:
     layout["xaxis"] |= {"anchor": last, "range": [float(rows[0].edges[0]), float(rows[0].edges[-1])]} if rows else {}
     layout |= {"hovermode": "closest", "showlegend": False}
     layout["margin"] |= {"l": 36, "t": 40, "b": 44}
+    return figure
+
+
+def closer_figure(found: Sequence[Distribution]) -> Figure:
+    """Which part of each source's candidates is more similar to the anchor than its positive, at each step."""
+    series = []
+    for name in SOURCES:
+        rows = [row for row in found if name in row.sources and float(row.sources[name].sum()) > 0]
+        if rows:
+            shares = [100 * row.closer[name] / float(row.sources[name].sum()) for row in rows]
+            series.append(Series(source_label(name), [row.step for row in rows], shares, SOURCE_STYLES[name]))
+    figure = line_figure(series, "step", "% of the candidates", "Closer than the positive")
+    figure["layout"]["yaxis"] |= {"rangemode": "tozero"}
     return figure
 
 

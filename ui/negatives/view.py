@@ -9,13 +9,14 @@ import streamlit as st
 
 from ..components.chart import chart_tools
 from ..components.live_chart import live_chart
+from ..drawing.text import source_label
 from ..shell.errors import plain_errors
 from ..shell.glossary import define
 from ..shell.links import train_like
 from .answer import answer, warning
 from .branch import fork_button
 from .cards import show_anchor_card, show_line_up
-from .lineup_figures import Ticks, ruler_columns, ruler_figure, shares_columns, shares_figure, source_label, titled
+from .lineup_figures import Ticks, ruler_columns, ruler_figure, shares_columns, shares_figure, titled
 from .opened import name_of, present
 from .scrubber.view import scrubbed, show_scrubber
 from .what_if import settings

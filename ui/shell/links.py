@@ -9,7 +9,7 @@ import streamlit as st
 
 from cpc_engine.config import RunConfig
 
-from .session import has_map
+from .session import has_map, open_run
 
 
 def train_like(config: RunConfig, label: str, changes: Mapping[str, Any] | None = None) -> None:
@@ -31,3 +31,10 @@ def look_into(run: str) -> None:
         address = {"run": run}
         st.page_link("pages/explore.py", label="Explore", icon=":material/scatter_plot:", query_params=address)
         st.page_link("pages/place.py", label="Place", icon=":material/my_location:", query_params=address)
+
+
+def negatives_of(run: str, item: int, label: str = "Its negatives") -> None:
+    """A link to the negatives of an item of a run's map, where the run has weights; `item` is its row there."""
+    if open_run(run).folder.has("weights"):
+        address = {"run": run, "item": str(item)}
+        st.page_link("pages/negatives.py", label=label, icon=":material/compress:", query_params=address)

@@ -32,8 +32,17 @@ CSS = """
 .block-container { padding-top: 4.5rem; padding-bottom: 6rem; max-width: 84rem; }
 /* On a dark page the primary color has too little contrast for letters. */
 button[data-selected="true"], [data-testid="stSliderThumbValue"] { color: inherit !important; }
+/* A clicked item takes the place of what is said of its map, which keeps the room it had. */
+[class*="st-key-said-"] { position: relative; }
+[class*="st-key-said-"]:has([class*="st-key-clicked-"]) > [data-testid="stElementContainer"] * { visibility: hidden; }
+[class*="st-key-clicked-"] { position: absolute; inset: -0.15rem 0 auto; flex-wrap: nowrap; }
+[class*="st-key-clicked-"] p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; font-size: 0.875rem; }
+[class*="st-key-clicked-"] [data-testid="stElementContainer"]:has([data-testid="stMarkdown"]) { min-width: 3rem; }
+[class*="st-key-clicked-"] [data-testid="stElementContainer"]:has(a) { flex: none; }
 @media (max-width: 40rem) {
   .block-container { padding-left: 1rem; padding-right: 1rem; }
+  [class*="st-key-clicked-"]:has(> :nth-child(3)) { flex-wrap: wrap; row-gap: 0; }
+  [class*="st-key-clicked-"]:has(> :nth-child(3)) > :first-child { flex: 1 0 100%; }
   [data-testid="stButtonGroup"] [role="radiogroup"] { flex-wrap: wrap; } /* else the last choices are out of sight */
 }
 """

@@ -46,6 +46,8 @@ def test_counts_are_those_of_every_line_up(folders: dict[str, RunFolder], name: 
         low, high = float(found.edges[0]), float(found.edges[-1])
         expected = {source: [0] * BINS for source in found.sources}
         positive = [0] * BINS
+        # Products are summed up in another order, so what is as similar as the positive may be on either side.
+        least, most = (dict.fromkeys(found.sources, 0) for _ in range(2))
 
         def bin_of(value: float, low: float = low, high: float = high) -> int:
             return max(0, min(BINS - 1, int((value - low) / (high - low) * BINS)))
@@ -56,13 +58,18 @@ def test_counts_are_those_of_every_line_up(folders: dict[str, RunFolder], name: 
             for source, strip in lineup.strips.items():
                 for value in strip.similarities[strip.counts].tolist():
                     expected[source][bin_of(value)] += 1
+                    least[source] += value > lineup.similarity + 1e-5
+                    most[source] += value > lineup.similarity - 1e-5
         assert int(found.positive.sum()) == len(anchors)
         assert found.positive.tolist() == pytest.approx(positive, abs=1)
         for source, counts in expected.items():
             assert int(found.sources[source].sum()) == sum(counts)
             # A value on the edge of two bins may fall into either, by the last bit of the product.
+            assert least[source] <= found.closer[source] <= most[source]
+            assert most[source] - least[source] <= len(anchors), "one each: a copy of the positive"
             moved = sum(abs(a - b) for a, b in zip(found.sources[source].tolist(), counts, strict=True)) / 2
             assert moved <= max(2, 0.002 * sum(counts))
+        assert sum(found.closer.values()) > 0
 
 
 @pytest.mark.parametrize("name", list(RUNS))

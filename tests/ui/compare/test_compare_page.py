@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import cpc_engine
 from cpc_engine.comparison.arms import MIN_SEEDS, group
 from cpc_engine.comparison.collect import load_compared
 from cpc_engine.comparison.html import Chart, Section, html_report
@@ -23,7 +24,7 @@ from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.listing import list_runs
 from cpc_engine.training.control import Control
 from tests.support.compared import compared
-from tests.support.pages import open_page
+from tests.support.pages import links, open_page
 from tests.support.tiny import tiny
 from ui.compare.curves import Bundle, Curve, curves_figure, run_curve
 from ui.compare.pairs import Side, aligned, pair_figures, search, shared_ids, turned
@@ -339,6 +340,16 @@ def test_the_keyboard_marks_what_the_lasso_does(runs: Path, finished: Path) -> N
     [chosen] = [one.value for one in test.dataframe if "On the maps" in one.value.columns]
     assert set(chosen["Class"]) == {name}
     assert set(chosen["On the maps"]) == {"left and right"}
+    name = max(chosen["Item"], key=len)  # part of no other
+    test.multiselect(key="pair-classes").set_value([]).run()
+    assert "Its negatives, left" not in links(test)
+    test.text_input(key="pair-find").set_value(name).run()
+    [alone] = [one.value for one in test.dataframe if "On the maps" in one.value.columns]
+    assert list(alone["Item"]) == [name]
+    asked = [dict(links(test)[f"Its negatives, {place}"]) for place in ("left", "right")]
+    for address, key in zip(asked, ("pair-left", "pair-right"), strict=True):
+        assert address["run"] == test.selectbox(key=key).value
+        assert cpc_engine.open(address["run"], runs).stored_map().names[int(address["item"])] == name
     test.text_input(key="pair-find").set_value("there is no such item").run()
     assert "No item fits." in [one.value for one in test.info]
 

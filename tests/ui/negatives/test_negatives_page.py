@@ -89,6 +89,16 @@ def test_an_item_of_the_map_in_the_address_is_the_anchor(page: Page, run: Path) 
     assert "2" in test.query_params["item"]
 
 
+def test_a_picture_of_the_map_in_the_address_is_the_anchor_of_the_loss_of_pictures(page: Page, run: Path) -> None:
+    test = page(NEGATIVES, run=run.name, item="67")  # 60 sounds come first
+    assert "Anchor:** test/" in sound(test)
+    assert test.selectbox(key="negatives-loss").value == "prediction-image"
+    assert test.selectbox(key=f"negatives-item-{run.name}").value == 67
+    assert "67" in test.query_params["item"]
+    assert page(NEGATIVES, run=run.name, item="7").selectbox(key="negatives-loss").value == "prediction-audio"
+    assert page(NEGATIVES, run=run.name, item="700").selectbox(key="negatives-loss").value == "prediction-audio"
+
+
 def test_a_copied_link_opens_the_same_anchor_and_back_leads_to_the_one_before(page: Page, run: Path) -> None:
     test = page(NEGATIVES, run=run.name)
     first = dict(test.query_params)
@@ -194,7 +204,7 @@ def test_a_chart_that_the_address_asks_for_comes_first(page: Page, run: Path) ->
     def order(test: AppTest) -> list[str]:
         assert not test.exception
         captions = [one.value for one in test.caption]
-        return [one for one in captions if one.startswith(("Ruler:", "Part of each source's", "Band:"))]
+        return [one for one in captions if one.startswith(("Ruler:", "Solid: part of each source's", "Band:"))]
 
     ruler, band, false = order(page(NEGATIVES, run=run.name))
     assert order(page(NEGATIVES, run=run.name, see="false")) == [false, ruler, band]

@@ -1,4 +1,4 @@
-"""Curves of what a run's negatives did."""
+"""Curves of one run: its queue against what it encodes now, and similarities at the steps that it keeps."""
 
 from __future__ import annotations
 
@@ -10,39 +10,31 @@ import torch
 from cpc_engine.anatomy.over_time import Distribution, Staleness
 from ui.drawing.curves import table
 from ui.drawing.figure_file import Look, figure_file
-from ui.negatives.over_time_figures import false_figure, parts_of, similarity_figure, staleness_figure
-from ui.negatives.ridges import age_figure, ridge_figure, ridge_height, ridge_words
+from ui.negatives.over_time_figures import staleness_figure
+from ui.negatives.ridges import age_figure, closer_figure, ridge_figure, ridge_height, ridge_words
 
 
-def row(step: int, drift: float | None = None) -> dict[str, Any]:
-    source = {"similarity": 0.25, "spread": 0.125, "false_mass": 0.5}
-    part = {"positive_similarity": 0.75, "sources": {"in_batch": source} | ({"queue": source} if step > 1 else {})}
-    return {"step": step, "modalities": {"audio": part}, "geometry": {} if drift is None else {"queue_drift": drift}}
-
-
-def test_curves_are_those_of_the_records() -> None:
-    records = [row(1), row(2, drift=0.5), row(3)]
-    parts = parts_of(records, "audio", "prediction")
-    similarity = similarity_figure(parts)
-    assert {trace["name"]: trace["x"] for trace in similarity["data"][2:]} == {
-        "In-batch": [1, 2, 3],
-        "Queue": [2, 3],
-        "positive": [1, 2, 3],
-    }
-    assert similarity["data"][0]["y"] == [0.375] * 3 + [0.125] * 3
-    assert false_figure(parts)["data"][0]["y"] == [50] * 3
+def test_staleness_is_that_of_the_records() -> None:
+    records: list[dict[str, Any]] = [{"step": 1, "geometry": {}}, {"step": 2, "geometry": {"queue_drift": 0.5}}]
     stale = staleness_figure(records, "audio")
     assert stale is not None
     assert (stale["data"][0]["x"], stale["data"][0]["y"]) == ([2], [0.5])
     assert staleness_figure(records[:1], "audio") is None
-    assert parts_of(records, "audio", "item") == []
 
 
 def test_ridges_are_the_counts_relative_to_their_peak() -> None:
     edges = torch.linspace(-1, 1, 5)
     rows = [
-        Distribution(2, edges, torch.tensor([0.0, 1, 3, 0]), {"in_batch": torch.tensor([2.0, 4, 0, 0])}),
-        Distribution(8, edges, torch.tensor([0.0, 0, 0, 4]), {"in_batch": torch.ones(4), "queue": torch.ones(4)}),
+        Distribution(
+            2, edges, torch.tensor([0.0, 1, 3, 0]), {"in_batch": torch.tensor([2.0, 4, 0, 0])}, {"in_batch": 3}
+        ),
+        Distribution(
+            8,
+            edges,
+            torch.tensor([0.0, 0, 0, 4]),
+            {"in_batch": torch.ones(4), "queue": torch.ones(4)},
+            {"in_batch": 1, "queue": 0},
+        ),
     ]
     figure = ridge_figure(rows, "in_batch")
     assert table(figure) == {
@@ -57,6 +49,8 @@ def test_ridges_are_the_counts_relative_to_their_peak() -> None:
     assert ridge_height(ridge_figure(rows, "queue")) < ridge_height(figure), "no row without candidates"
     words = ridge_words(rows, "in_batch")
     assert "at step 2 negatives -0.42, positives 0.12; at step 8 negatives 0.00, positives 0.75" in words
+    closer = closer_figure(rows)
+    assert table(closer) == {"step": [2, 8], "In-batch": [50, 25], "Queue": [None, 0]}
     for kind in ("SVG", "PDF"):
         assert len(figure_file(figure, Look(), kind)) > 4000
 
@@ -70,10 +64,3 @@ def test_ages_of_the_queue_have_their_median_and_percentiles() -> None:
     assert columns["5 %"] == pytest.approx([0.05, 0.25])
     assert columns["95 %"] == pytest.approx([0.95, 0.25])
     assert b"<svg" in figure_file(figure, Look(), "SVG")
-
-
-def test_a_band_of_similarities_is_drawn_in_the_figure_for_a_paper() -> None:
-    figure = similarity_figure(parts_of([row(1), row(2)], "audio", "prediction"))
-    without = figure | {"data": [trace for trace in figure["data"] if trace.get("fill") != "toself"]}
-    filled, bare = (figure_file(one, Look(), "SVG").count(b"opacity: 0.2") for one in (figure, without))
-    assert filled > bare

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ...components.chart import chart
+from ...drawing.negatives.over_time import parts_of
 from ...drawing.text import plain_name
 from ...shell.session import open_run
 from ..opened import placed, way
-from ..over_time_figures import parts_of
 from .figures import cursor_figure, step_figure
 
 if TYPE_CHECKING:

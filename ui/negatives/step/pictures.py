@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ...drawing.palette import GRAY, SOURCE_STYLES
-from ..lineup_figures import source_label
+from ...drawing.text import source_label
 from .stages import percent
 from .tensors import WIDEST, by_position, input_image, shown_positions, signed_image, strip
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cpc_engine.terms import READING_ORDERS
 
-from ..lineup_figures import source_label
+from ...drawing.text import source_label
 
 if TYPE_CHECKING:
     from cpc_engine.anatomy.one_step import OneStep

@@ -1,0 +1,1 @@
+"""Figures of what the negatives of a run did, for its own page and for comparisons."""

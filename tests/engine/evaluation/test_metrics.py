@@ -93,3 +93,24 @@ def test_every_modality_and_both_together_say_on_how_many_items(model: MultiModa
     found = geometry_metrics(model, split(100), CONFIG, encoded(100, ("audio", "image")))
     assert (found["audio.rank_items"], found["image.rank_items"], found["rank_items"]) == (100, 100, 128)
     assert found["retrieval_items"] == 200
+
+
+def test_metrics_across_modalities_are_those_of_the_mean_contexts(model: MultiModalCPC) -> None:
+    items, both = split(100), encoded(100, ("audio", "image"))
+    found = geometry_metrics(model, items, CONFIG, both)
+    audio, image = both["audio"].contexts, both["image"].contexts + 0.3  # else the modalities are alike
+    both["image"] = replace(both["image"], contexts=image)
+    moved = geometry_metrics(model, items, CONFIG, both)
+    assert found["modality_accuracy"] != moved["modality_accuracy"]
+    expected = {
+        "modality_gap": geometry.modality_gap(audio, image),
+        "modality_accuracy": geometry.modality_accuracy(audio, image, CONFIG.run.seed),
+        "pair_alignment": geometry.alignment(audio, image),
+        "uniformity": geometry.uniformity(torch.cat([audio, image])),
+        "retrieval_class": geometry.retrieval_at_1(audio, image, items.labels, items.labels),
+        "retrieval_class_reverse": geometry.retrieval_at_1(image, audio, items.labels, items.labels),
+        "retrieval_pair": geometry.retrieval_at_1(audio, image, torch.arange(100), torch.arange(100)),
+        "audio.effective_rank_uncentered": geometry.effective_rank(audio, centered=False),
+        "image.effective_rank": geometry.effective_rank(image),
+    }
+    assert {name: moved[name] for name in expected} == pytest.approx(expected)

@@ -162,3 +162,13 @@ def test_pairs_with_one_content_are_not_pushed_apart() -> None:
             kept = [column for column in range(4) if column == row or pairs[column] != pairs[row]]
             expected.append(F.cross_entropy(matrix[row, kept][None], torch.tensor([kept.index(row)])))
     torch.testing.assert_close(pair_loss(first, second, pairs, 0.3), torch.stack(expected).mean())
+
+
+def test_changed_settings_act_as_if_they_had_been_there_from_the_beginning() -> None:
+    first, second = (torch.randn(7, 6, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    wanted = {"loss.item_temperature": 0.7, "sampler.perturbed": True, "sampler.sigma": 0.5}
+    changed, fresh = term(), term(**{path.replace(".", "__"): value for path, value in wanted.items()})
+    changed.change(changed.config.replace(wanted))
+    found, expected = (compared(one, first, second, list(range(7))) for one in (changed, fresh))
+    torch.testing.assert_close(found.loss, expected.loss, rtol=0, atol=0)
+    assert not torch.equal(found.loss, compared(term(), first, second, list(range(7))).loss)

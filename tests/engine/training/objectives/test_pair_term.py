@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from cpc_engine.data import load_dataset
 from cpc_engine.training.fabric import Fabric
-from cpc_engine.training.objectives.pair_term import class_pair_loss
+from cpc_engine.training.objectives.pair_term import class_pair_loss, pair_loss
 from cpc_engine.training.trainer import Trainer
 from tests.support.tiny import tiny
 
@@ -40,6 +40,30 @@ def test_all_of_a_class_attract_as_in_the_supervised_contrastive_loss(
             partners = [row for row in range(batch) if labels[row] == labels[anchor]]
             expected -= fmean(math.log(scores[row] / sum(scores)) for row in partners) / (2 * batch)
     assert float(class_pair_loss(first, second, labels, temperature)) == pytest.approx(expected, rel=1e-4)
+
+
+@settings(max_examples=40)
+@given(
+    batch=st.integers(2, 9),
+    numbers=st.integers(1, 9),
+    lengths=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    temperature=st.floats(0.05, 2),
+    seed=st.integers(0, 1000),
+)
+def test_a_partner_is_found_among_the_partners_of_other_pairs(
+    batch: int, numbers: int, lengths: tuple[int, int], temperature: float, seed: int
+) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    first, second = (torch.randn(batch, length, 6, generator=draw, dtype=torch.float32) for length in lengths)
+    pairs = torch.randint(numbers, (batch,), generator=draw)
+    expected = 0.0
+    for queries, gallery in ((first, second), (second, first)):
+        for anchor in range(batch):
+            cosines = [F.cosine_similarity(queries[anchor].mean(0), other.mean(0), dim=0) for other in gallery]
+            scores = [math.exp(float(cosine) / temperature) for cosine in cosines]
+            others = sum(scores[row] for row in range(batch) if pairs[row] != pairs[anchor])
+            expected -= math.log(scores[anchor] / (scores[anchor] + others)) / (2 * batch)
+    assert float(pair_loss(first, second, pairs, temperature)) == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 def test_the_smallest_value_is_the_spread_over_the_partners() -> None:

@@ -19,7 +19,7 @@ from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.remote.mirrors import VARIABLE, local_root
 from cpc_engine.storage.remote.refresh import refresh
 from cpc_engine.training.control import Control
-from tests.support.command_line import sets
+from tests.support.command_line import hear_signals, sets
 from tests.support.paths import REPOSITORY
 from tests.support.s3 import BUCKET, S3, s3_server
 from tests.support.stored import without_seconds
@@ -50,17 +50,26 @@ class Machine:
             "OMP_NUM_THREADS": "1",
             "PYTHONPATH": str(REPOSITORY),
         }
+        self._started: list[subprocess.Popen[str]] = []
         place.mkdir()
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "cpc_engine", *arguments, "--json"],
             cwd=self.place,
             env=self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=hear_signals,
         )
+        self._started.append(process)
+        return process
+
+    def switch_off(self) -> None:
+        for process in self._started:
+            process.kill()
+            process.communicate()
 
     def cpc(self, *arguments: str) -> Any:
         return answer(self.start(*arguments))
@@ -81,8 +90,11 @@ def here(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def machines(s3: S3, tmp_path: Path) -> tuple[Machine, Machine]:
-    return Machine(tmp_path / "one", s3), Machine(tmp_path / "two", s3)
+def machines(s3: S3, tmp_path: Path) -> Iterator[tuple[Machine, Machine]]:
+    both = Machine(tmp_path / "one", s3), Machine(tmp_path / "two", s3)
+    yield both
+    for machine in both:
+        machine.switch_off()
 
 
 def seen(root: Path, run: str, least: int) -> RunFolder:

@@ -110,6 +110,7 @@ def test_a_dot_of_compared_maps_leads_to_its_negatives_in_both_runs(
     seen = visit(address, viewport={"width": 1280, "height": 900})
     page = seen.page
     left, right = (f".st-key-pair-{place}-chart .cpc-scatter[role=figure]" for place in ("left", "right"))
+    page.get_by_role("heading", name="Export").wait_for(timeout=120_000)  # the last part of the page
     for chart in (left, right):
         seen.come_to(chart)
     seen.settle()

@@ -42,7 +42,7 @@ def lab(serve: Callable[..., str], tmp_path: Path) -> str:
 
 
 def points(visit: Visit) -> int:
-    return int(visit.page.evaluate(f'document.querySelector("{CHART}").data[0].x.length'))
+    return int(visit.page.evaluate(f'document.querySelector("{CHART}")?.data?.[0]?.x.length ?? 0'))
 
 
 def wait_for_points(visit: Visit, count: int) -> None:
@@ -53,7 +53,7 @@ def wait_for_points(visit: Visit, count: int) -> None:
 def wait_for_step(visit: Visit, step: int) -> None:
     """Wait until the curve ends with this step."""
     visit.come_to(CHART)
-    visit.page.wait_for_function(f'document.querySelector("{CHART}").data[0].x.at(-1) === {step}', timeout=30_000)
+    visit.page.wait_for_function(f'document.querySelector("{CHART}")?.data?.[0]?.x.at(-1) === {step}', timeout=30_000)
 
 
 def steps_done(visit: Visit) -> int:

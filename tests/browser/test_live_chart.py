@@ -44,8 +44,12 @@ def long_page(folder: Path) -> Path:
     return Path(shutil.copy(SCRIPT.with_name("long_page.py"), folder))
 
 
+POINTS = f"(document.querySelector('{CHART}')?.data?.[0]?.x.length ?? 0)"  # 0 while it is drawn anew for another theme
+
+
 def points(visit: Visit) -> int:
-    return int(visit.page.evaluate(f"document.querySelector('{CHART}').data[0].x.length"))
+    visit.page.wait_for_function(f"{POINTS} > 0")
+    return int(visit.page.evaluate(POINTS))
 
 
 def x_range(visit: Visit) -> list[float]:
@@ -56,7 +60,7 @@ def x_range(visit: Visit) -> list[float]:
 def after_refreshes(visit: Visit, count: int) -> None:
     """Wait until the chart has shown `count` more points."""
     goal = points(visit) + count
-    visit.page.wait_for_function(f"document.querySelector('{CHART}').data[0].x.length >= {goal}", timeout=30_000)
+    visit.page.wait_for_function(f"{POINTS} >= {goal}", timeout=30_000)
 
 
 @pytest.mark.browser
@@ -127,7 +131,7 @@ def test_a_chart_is_drawn_when_a_person_comes_near(
 ) -> None:
     seen = visit(serve(long_page), viewport={"width": 1000, "height": 800})
     page = seen.page
-    shown = "(key) => document.querySelector(`.st-key-${key} .cpc-live-chart`)?.data?.[0].x.length ?? 0"
+    shown = "(key) => document.querySelector(`.st-key-${key} .cpc-live-chart`)?.data?.[0]?.x.length ?? 0"
     page.wait_for_function(f"({shown})('soon') > 0", timeout=30_000)
     assert page.locator(".st-key-soon .cpc-live-chart").bounding_box()["y"] >= 800, "drawn before it is seen"
     page.wait_for_function(f"({shown})('soon') > 14")

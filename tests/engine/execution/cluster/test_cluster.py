@@ -68,6 +68,11 @@ def trained_here(root: Path, config: RunConfig) -> RunFolder:
     return folder
 
 
+def settings_in(channel: Channel) -> set[str]:
+    """The settings whose change waits in a channel; a new name may wait beside them."""
+    return {request["setting"] for request in channel.requests().values() if "setting" in request}
+
+
 def untimed(folder: RunFolder) -> list[dict[str, Any]]:
     """The records of a run without the seconds."""
     return [{key: value for key, value in record.items() if key != "seconds"} for record in folder.records()]
@@ -109,7 +114,8 @@ def test_pause_change_rename_continue_stop_resume(manager: RunManager, tmp_path:
     folder = RunFolder(tmp_path / run)
     wait_until(lambda: folder.config().run.name == "renamed", "the new name")
     manager.change(run, "sampler.sigma", 0.2)
-    wait_until(lambda: len(Channel(folder.path).requests()) == 2, "both changes in the channel")
+    both = {"loss.temperature", "sampler.sigma"}
+    wait_until(lambda: both <= settings_in(Channel(folder.path)), "both changes in the channel")
     manager.unpause(run)
     other.unpause(run)
     step(manager, run, paused.step + 2)

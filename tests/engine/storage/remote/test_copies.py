@@ -63,6 +63,8 @@ def test_a_run_may_be_cut_after_any_write(
         assert refresh(root) == []
         if {f"{folder.id}/run.json", f"{folder.id}/config.json"} <= state.keys():
             copy = RunFolder(root / folder.id)
+            if not copy.info().data:  # published before its data were loaded: nothing of it can be used yet
+                continue
             check_run(copy)
             sound += 1
             if copy.has("checkpoint"):

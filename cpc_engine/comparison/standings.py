@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from ..config import label_of, value_text
+from ..config import RunConfig, label_of, value_text
+from ..datasets import DATASETS
 from ..evaluation.intervals import hierarchical_interval
 from .arms import Arm, cells_of, settings_table
 
@@ -77,6 +78,23 @@ def titles(arms: Sequence[Arm]) -> list[str]:
     return found
 
 
+def data_note(arms: Sequence[Arm]) -> str:
+    """Say so where arms learned from different data; "" where all learned from the same.
+
+    Example:
+        >>> from cpc_engine.comparison.arms import ComparedRun, group
+        >>> from cpc_engine.config import RunConfig
+        >>> arms = group(ComparedRun(name, RunConfig().replace({"data.dataset": name}), "finished", True, {})
+        ...              for name in ("tones", "fsdd"))
+        >>> data_note(arms)
+        'Different data (A: Tones; B: Spoken digits): what tells these arms apart is not their settings alone.'
+    """
+    if len({_data(arm.config) for arm in arms}) < 2:
+        return ""
+    named = "; ".join(f"{arm.letter}: {DATASETS[arm.config.data.dataset].title}" for arm in arms)
+    return f"Different data ({named}): what tells these arms apart is not their settings alone."
+
+
 def standings(arms: Sequence[Arm], metric: str) -> list[Standing]:
     """Return how each arm stands by one metric, in the order of the arms."""
     found = []
@@ -117,6 +135,11 @@ def grid(arms: Sequence[Arm], metric: str) -> Grid | None:
         for path, axis in zip(varying, axes, strict=True)
     ]
     return Grid(named[0], named[1], means)
+
+
+def _data(config: RunConfig) -> tuple[object, ...]:
+    """The data set and its part that is used; how much of it, and how it is split, are settings to compare."""
+    return config.data.dataset, config.data.path, config.data.image_path, config.data.classes
 
 
 def _label(path: str) -> str:

@@ -67,10 +67,16 @@ def choose(infos: list[RunInfo]) -> list[str]:
 
 
 def newest_two(infos: Iterable[RunInfo]) -> list[str]:
-    """The newest run and the newest other one on the same data; on others where there is none. Examples come last."""
+    """The newest run and the newest other one on the same data; on others where there is none. Examples come last.
+
+    Of examples alone, the first two on the same data.
+    """
     begun = sorted((info for info in infos if info.steps_done), key=lambda info: info.is_example)
-    alike = [info for info in begun if info.data.get("name") == begun[0].data.get("name")]
-    return [info.id for info in (alike if len(alike) > 1 else begun)[:2]]
+    for first in begun if begun and begun[0].is_example else begun[:1]:
+        alike = [info.id for info in begun if info.data.get("name") == first.data.get("name")]
+        if len(alike) > 1:
+            return alike[:2]
+    return [info.id for info in begun[:2]]
 
 
 def show_also(runs: Iterable[str]) -> None:

@@ -9,7 +9,7 @@ from cpc_engine.comparison.arms import Arm
 from cpc_engine.comparison.commands import cli_command
 from cpc_engine.comparison.html import Chart, Section, html_report
 from cpc_engine.comparison.judge import EXPLANATION
-from cpc_engine.comparison.standings import Standing, standings, titles
+from cpc_engine.comparison.standings import Standing, data_note, standings, titles
 from cpc_engine.comparison.tables import differences, metrics_csv_columns, metrics_table, overview, shown_metrics
 from cpc_engine.evaluation.metric_info import describe_metric
 
@@ -89,7 +89,11 @@ def report(
             "" if len(arms) > 1 else "There is only one arm.",
             tables=[differences(arms)] if len(arms) > 1 else [],
         ),
-        Section("Which is better", EXPLANATION, tables=[metrics_table(arms, baseline, primary, every=True)]),
+        Section(
+            "Which is better",
+            f"{data_note(arms)} {EXPLANATION}".strip(),
+            tables=[metrics_table(arms, baseline, primary, every=True)],
+        ),
         Section("Curves", charts=[Chart(figure, spoken(figure)) for figure in curves]),
     ]
     if forks:

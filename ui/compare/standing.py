@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from cpc_engine.comparison.judge import judge
-from cpc_engine.comparison.standings import Grid, Standing, grid, standings, titles
+from cpc_engine.comparison.standings import Grid, Standing, data_note, grid, standings, titles
 from cpc_engine.comparison.tables import shown_metrics
 from cpc_engine.evaluation.metric_info import PRIMARY, describe_metric
 
@@ -53,6 +53,8 @@ def choose_standard(arms: Sequence[Arm]) -> tuple[Arm, str]:
 
 def show_standing(arms: Sequence[Arm], baseline: Arm, primary: str) -> None:
     """A dot with its interval for each arm, a heat map where exactly two settings vary, and the verdicts in words."""
+    if note := data_note(arms):
+        st.warning(note, icon=":material/database:")
     found = standings(arms, primary)
     if all(one.mean is None for one in found):
         title = describe_metric(primary).title

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from cpc_engine.comparison.arms import group
-from cpc_engine.comparison.standings import grid, standings, titles
+from cpc_engine.comparison.standings import data_note, grid, standings, titles
 from tests.support.compared import compared
 
 
@@ -46,6 +46,19 @@ def test_arms_are_named_by_what_differs() -> None:
     other = {**many, "loss__temperature": 0.2}
     assert titles(group([runs[0], compared("y", **other)])) == ["A · x", "B · y"], "too many to name"
     assert titles(group([runs[0], compared("y", **other, run__name="x")]))[1].endswith("and 1 more"), "names of no use"
+
+
+def test_arms_of_different_data_are_told() -> None:
+    def note(*settings: dict[str, object]) -> str:
+        return data_note(group(compared(f"run {index}", **one) for index, one in enumerate(settings)))
+
+    assert note({}, {"sampler__perturbed": True}, {"data__train_items": 64}, {"data__validation_share": 0.3}) == ""
+    assert "(A: My sounds; B: My sounds)" in note(
+        *({"data__dataset": "audio_folder", "data__path": path} for path in ("birds", "cars"))
+    )
+    assert "Different data" in note(
+        {"data__dataset": "cifar10"}, {"data__dataset": "cifar10", "data__classes": ("cat", "dog")}
+    )
 
 
 def test_two_settings_that_vary_make_a_grid() -> None:

@@ -55,3 +55,7 @@ def test_the_newest_two_are_of_the_same_data_where_there_are_two() -> None:
     assert data.newest_two(newest_first[1:]) == ["b", "a"]
     assert data.newest_two([newest_first[1], newest_first[0], shipped]) == ["b", "example"]
     assert data.newest_two([info("none", "tones", steps=0)]) == []
+    examples = [info(f"{of} {n}", of, teaches="x") for n, of in enumerate(("tones", "fsdd", "cifar10", "cifar10"))]
+    assert data.newest_two(examples) == ["cifar10 2", "cifar10 3"]
+    assert data.newest_two(examples[:2]) == ["tones 0", "fsdd 1"]
+    assert data.newest_two([newest_first[0], *examples]) == ["sounds", "tones 0"], "one's own run comes first"

@@ -61,9 +61,12 @@ body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var
   max-width: 72rem; margin: 0 auto; padding: 2rem 1rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: 0.9rem; margin: 0.5rem 0 1rem; }
 th, td { border: 1px solid var(--line); padding: 0.3rem 0.6rem; text-align: left; vertical-align: top; }
-th { background: var(--soft); } pre { background: var(--soft); padding: 0.8rem; overflow: auto; max-height: 24rem; }
+th { background: var(--soft); white-space: nowrap; }
+@media (max-width: 50rem) { table { width: max-content; } td { max-width: 24rem; } }
+pre { background: var(--soft); padding: 0.8rem; overflow: auto; max-height: 24rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: 1rem; }
-figure { margin: 0; min-width: 0; } img { max-width: 100%; background: #fff; }
+figure { margin: 0; min-width: 0; } figure h3 { margin: 0.5rem 0; font-size: 1rem; }
+img { max-width: 100%; background: #fff; }
 figcaption { font-size: 0.85rem; opacity: 0.8; }
 """
 DRAW = """
@@ -138,11 +141,15 @@ def _cell(value: Any) -> str:
 
 
 def _chart(chart: Chart) -> str:
+    # Above the chart and not in it, where a long title is cut off and lies over a legend of several lines.
+    layout = {key: value for key, value in chart.figure["layout"].items() if key != "title"}
+    title = chart.figure["layout"].get("title", {}).get("text", "")
+    heading = f"<h3>{escape(title)}</h3>" if title else ""
     alt = escape(chart.alt)
-    figure = json.dumps({"data": chart.figure["data"], "layout": chart.figure["layout"]}, allow_nan=False)
+    figure = json.dumps({"data": chart.figure["data"], "layout": layout}, allow_nan=False)
     figure = figure.replace("<", "\\u003c")  # so that no text ends the script element that holds it
     return (
-        f'<figure><div class="chart" role="img" aria-label="{alt}" style="height: {chart.height}px"></div>'
+        f'<figure>{heading}<div class="chart" role="img" aria-label="{alt}" style="height: {chart.height}px"></div>'
         f'<script type="application/json">{figure}</script><figcaption>{alt}</figcaption></figure>'
     )
 

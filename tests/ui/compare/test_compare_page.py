@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -384,6 +385,8 @@ def test_the_report_needs_nothing_else_and_escapes_everything(finished: Path) ->
     assert "<script>alert" not in text
     assert "--preset" in text
     assert html_report("t", [Section("s", charts=[Chart(curve, "alt")])]).count("<figure>") == 1
+    assert f"<h3>{escape(figures[0]['layout']['title']['text'])}</h3>" in text, "a title of any length has its lines"
+    assert '"title": {"text": "step"}' in text, "axes keep theirs"
     assert len(html_report("t", [])) < 5000, "no chart, no plotly"
     assert list(json.loads(configurations(arms))) == [run.id for s in arms for run in s.runs]
 

@@ -139,8 +139,9 @@ def _told_copies(names: Sequence[str], found: Tensor, contents: Tensor) -> tuple
     if not later:
         return ()
     near = sum(numbers[row] != numbers[first[row]] for row in later)
-    how = f" ({near} encoded or changed in another way)" if near else ""
-    what = f"{_are(len(later), 'file')} {'a copy of another' if len(later) == 1 else 'copies of others'}{how}"
+    kind, kinds = ("a near copy", "near copies") if near == len(later) else ("a copy", "copies")
+    how = f" ({near} of them near copies: encoded or changed in another way)" if 0 < near < len(later) else ""
+    what = f"{_are(len(later), 'file')} {f'{kind} of another' if len(later) == 1 else f'{kinds} of others'}{how}"
     return (f"{what}, for example {names[later[0]]} of {names[first[later[0]]]}; copies stay in one split",)
 
 

@@ -157,15 +157,19 @@ def _told_classes(names: Sequence[str], found: Tensor, labels: Tensor) -> tuple[
 
 def _near_sounds(clips: Tensor) -> Tensor:
     """(2, n) rows of clips that are near copies."""
+    from scipy.fft import next_fast_len
+
     links = _nearest(_sound_prints(clips), _SOUND_PRINT)
-    length = 2 * clips.shape[1]  # so that no delay wraps around
+    length = next_fast_len(2 * clips.shape[1], real=True)  # so that no delay wraps around
 
     def alike(first: Tensor, second: Tensor) -> Tensor:
         a, b = clips[first].float(), clips[second].float()
         spectra = torch.fft.rfft(a, length), torch.fft.rfft(b, length)
         products = torch.fft.irfft(spectra[0] * spectra[1].conj(), length)
         close: Tensor = products.amax(1) >= _SOUND * a.norm(dim=1) * b.norm(dim=1)
-        return close & (_periodicity(spectra[0], length) < _PERIODIC)
+        if close.any():
+            close[close.clone()] = _periodicity(spectra[0][close], length) < _PERIODIC
+        return close
 
     return _kept(links, alike)
 

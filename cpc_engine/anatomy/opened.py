@@ -170,6 +170,11 @@ class Opened:
             raise DataError(f"{self.folder.id}: held-out item {row} is not on its map")
         return self.training_items + int(found[0])
 
+    def held_out_rows(self, count: int) -> np.ndarray:
+        """Rows among `items` of at most `count` held-out items of the map, evenly spaced."""
+        total = len(self.held_out)
+        return self.training_items + np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
+
     def log_mel(self, row: int) -> np.ndarray:
         """(bands, frames) log-mel spectrogram of the sound at a row of `items`, not normalized."""
         found = self.trainer.model.audio_features.log_mel(waveform(self.items.recording(row)[None]))

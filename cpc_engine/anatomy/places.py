@@ -50,8 +50,7 @@ def places(opened: Sequence[Opened], modality: Modality, count: int = SHOWN) -> 
     Args:
         opened: the same run at rising steps. count: items at most.
     """
-    held_out = len(opened[0].held_out)
-    rows = opened[0].training_items + np.unique(np.linspace(0, held_out - 1, min(count, held_out)).round().astype(int))
+    rows = opened[0].held_out_rows(count)
     features = [contexts(one, modality, rows.tolist()) for one in opened]
     planes = planes_over_time(features)
     layouts = np.stack([(x - mean) @ axes for x, (mean, axes) in zip(features, planes, strict=True)])

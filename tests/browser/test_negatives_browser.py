@@ -75,6 +75,11 @@ def test_a_newcomer_finds_the_answer_within_five_clicks(
     page.wait_for_function("document.querySelector('.st-key-answer')?.innerText.includes('Hz')", timeout=120_000)
     assert "In-batch negatives pull hardest on this anchor" in said(page)
     assert clicks <= 5, "the shipped example: three"
+    words = re.compile("Shuffled: cosine to the original.*input shuffled: on average 0.98")
+    steady = page.get_by_role("figure", name=words)
+    steady.scroll_into_view_if_needed(timeout=120_000)
+    drawn = steady.locator(".scatterlayer .js-line").first
+    drawn.wait_for(state="attached", timeout=60_000)  # a tone is the same in any order
     assert seen.errors == []
     assert seen.foreign == []
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cpc_engine.anatomy.over_time import Distribution, Staleness
     from cpc_engine.anatomy.past import Term
     from cpc_engine.anatomy.places import Places
+    from cpc_engine.anatomy.shuffling import Kept, Shuffle
     from cpc_engine.anatomy.what_if import Outcome
     from cpc_engine.terms import Modality
 
@@ -103,6 +104,16 @@ def distributions(opening: Opening, steps: tuple[int, ...], term: Term, modality
     from cpc_engine.anatomy.over_time import distribution
 
     return [distribution(Batch(at_step(opening, step)).losses[term, modality]) for step in steps]
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def kept_by_shuffling(
+    opening: Opening, steps: tuple[int, ...], term: Term, modality: Modality, shuffle: Shuffle
+) -> list[Kept]:
+    """What held-out items keep when they are shuffled, at each of these steps; `opening` is of the present one."""
+    from cpc_engine.anatomy.shuffling import shuffling
+
+    return [shuffling(at_step(opening, step), term, modality, shuffle) for step in steps]
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -15,11 +15,13 @@ from ..drawing.curves import spoken
 from ..drawing.negatives.over_time import FALSE, false_figure, false_words, parts_of, similarity_figure
 from ..shell.glossary import define
 from ..shell.session import open_run
-from .opened import distributions, stale
-from .over_time_figures import safety_figure, staleness_figure
+from .opened import distributions, kept_by_shuffling, stale
+from .over_time_figures import safety_figure, shuffling_columns, shuffling_figure, shuffling_words, staleness_figure
 from .ridges import age_figure, closer_figure, ridge_figure, ridge_height, ridge_words
 
 if TYPE_CHECKING:
+    from cpc_engine.anatomy.shuffling import Shuffle
+
     from ..drawing.charts import Figure
     from .anchor import Chosen
 
@@ -32,6 +34,25 @@ CLOSER = "Part of each source's candidates. Labels do not count here; by chance 
 AGES = (
     "Each queued latent against the same position encoded now, without augmentation: median, and from the 5th to the "
     "95th percentile. Augmentation alone lowers it, so what counts is the fall with age."
+)
+
+SHUFFLED = {
+    "prediction": {
+        "input": "A latent of the shuffled input against the one at the same place of the input.",
+        "time": "A latent against those that a permutation of its item can put in its place.",
+        "batch": "A latent against those that a permutation of the batch can put in its place.",
+    },
+    "item": {
+        "input": "The embedding of an item's shuffled input against that of its input.",
+        "time": "An item has one embedding, which a permutation in time leaves where it is.",
+        "batch": "An embedding against those that a permutation of the batch can put in its place.",
+    },
+}
+NOT_SHUFFLED = "This run has no shuffled negatives; this is what shuffling its input would give. "
+NEAR = "Near 1 shuffling changes nothing, and the negative is a copy of the positive:"
+SHUFFLED_HOW = (
+    "Line: mean over held-out items, without augmentation; band: the middle half of them. A steady sound or a plain "
+    "picture is the same in any order. Permuted latents are moreover the in-batch negatives a second time."
 )
 
 
@@ -92,8 +113,32 @@ def _show_ridges(chosen: Chosen, steps: Sequence[int], key: str) -> None:
         return lambda: chart(figure, f"ridges-{name}-{key}", ridge_height(figure), alt=words)
 
     closer = closer_figure(found)
-    first = [lambda: chart(closer, f"closer-{key}", meaning=CLOSER)]
+    first = [lambda: chart(closer, f"closer-{key}", meaning=CLOSER), lambda: _show_shuffling(chosen, steps, key)]
     _in_pairs([*first, *(ridges(name, figure) for name, figure in figures.items())])
+
+
+def _show_shuffling(chosen: Chosen, steps: Sequence[int], key: str) -> None:
+    """What shuffling changes: as the run does it, and of its input, which alone makes new latents."""
+    sampler = chosen.frozen.opened.config.sampler
+    shuffles: list[Shuffle] = ["input"]
+    if sampler.shuffled == "batch" or sampler.shuffled == "time":
+        shuffles = [sampler.shuffled, "input"]
+    opening = replace(chosen.opening, step=None)
+    with st.spinner("Shuffling at every kept step …"):
+        found = {one: kept_by_shuffling(opening, tuple(steps), *chosen.which, one) for one in shuffles}
+    figure, words = shuffling_figure(steps, found), shuffling_words(steps, found)
+    what = SHUFFLED[chosen.frozen.term][shuffles[0]]
+    way_out = "leave “Shuffled” off"
+    if sampler.shuffled != "off":
+        way_out = "switch off “Shuffled”" + (" or “Negatives from the same item”" if sampler.same_item else "")
+    chart(
+        figure,
+        f"shuffling-{key}",
+        meaning=f"{NOT_SHUFFLED if sampler.shuffled == 'off' else ''}{what} {NEAR} {way_out}.",
+        definition=f"{words} {SHUFFLED_HOW}",
+        alt=f"{spoken(figure)} {words}",
+        columns=shuffling_columns(steps, found),
+    )
 
 
 def _in_pairs(charts: Sequence[Callable[[], None]]) -> None:

@@ -109,7 +109,7 @@ class ItemTerm:
         """Gather what the loss of one modality is computed from; the arguments are those of `losses`."""
         destroyed = None
         if shuffled is not None:
-            destroyed = self.keys_of(modality, self._embedded(modality, shuffled), origin)
+            destroyed = self.keys_of(modality, self.embedded(modality, shuffled), origin)
         anchors = F.normalize(torch.cat(encoding.both_items()).float(), dim=1)
         scale = 1 / self.config.loss.item_temperature
         return LossInputs(
@@ -172,9 +172,9 @@ class ItemTerm:
         encoder = self.ema[modality]
         with torch.no_grad():
             both = torch.cat([views[1], views[0]])
-            return self.ranks.apply(lambda features: self._embedded(modality, encoder(features)), both)
+            return self.ranks.apply(lambda features: self.embedded(modality, encoder(features)), both)
 
-    def _embedded(self, modality: Modality, encoded: Encoded) -> Tensor:
+    def embedded(self, modality: Modality, encoded: Encoded) -> Tensor:
         """Item embeddings from the layers that make the keys."""
         layers = self._layers() if self.slow is None else self.slow
         head = layers["heads"].get_submodule(modality)

@@ -213,6 +213,47 @@ def test_a_chart_that_the_address_asks_for_comes_first(page: Page, run: Path) ->
     assert order(page(NEGATIVES, run=run.name, see="nothing")) == [ruler, band, false]
 
 
+def shuffling(test: AppTest) -> str:
+    """What the page says below the chart of shuffled negatives."""
+    assert not test.exception
+    [found] = [one.value for one in test.caption if "Near 1 shuffling changes nothing" in one.value]
+    return str(found)
+
+
+def test_what_shuffling_changes_is_told_of_runs_without_it_too(page: Page, run: Path) -> None:
+    test = page(NEGATIVES, run=run.name)
+    words = shuffling(test)
+    assert words.startswith("This run has no shuffled negatives")
+    assert "A latent of the shuffled input against the one at the same place of the input." in words
+    assert words.endswith("leave “Shuffled” off.")
+    titles = [popover.proto.popover.help for popover in test.get("popover")]
+    assert "Shuffled: cosine to the original: table" in titles
+
+
+@pytest.mark.parametrize(
+    ("shuffled", "same_item", "what", "way_out"),
+    [
+        ("input", True, "of the shuffled input", "switch off “Shuffled” or “Negatives from the same item”."),
+        ("input", False, "of the shuffled input", "a copy of the positive: switch off “Shuffled”."),
+        ("time", True, "that a permutation of its item can put", "“Negatives from the same item”."),
+        ("batch", True, "that a permutation of the batch can put", "“Negatives from the same item”."),
+    ],
+)
+def test_each_way_of_shuffling_says_what_is_compared(
+    page: Page, runs: Path, shuffled: str, same_item: bool, what: str, way_out: str
+) -> None:
+    config = tiny(sampler__shuffled=shuffled, sampler__same_item=same_item, loss__item_weight=1.0)
+    folder = RunFolder.create(runs, config)
+    assert execute(folder, Control()).status == "finished"
+    test = page(NEGATIVES, run=folder.id)
+    assert "embedding" in shuffling(test)
+    test.selectbox(key="negatives-loss").set_value("prediction-audio").run()
+    words = shuffling(test)
+    assert words.startswith("A latent")
+    assert what in words
+    assert words.endswith(way_out)
+
+
 def test_the_ways_out_of_false_negatives_are_those_of_this_run() -> None:
     def strip(false_share: float, number: float) -> Any:
         return SimpleNamespace(total=0.5, false_share=false_share, false_negatives=number)

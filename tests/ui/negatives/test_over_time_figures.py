@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from cpc_engine.anatomy.over_time import Distribution, Staleness
+from cpc_engine.anatomy.shuffling import Kept, Shuffle
 from ui.drawing.curves import table
 from ui.drawing.figure_file import Look, figure_file
-from ui.negatives.over_time_figures import staleness_figure
+from ui.negatives.over_time_figures import shuffling_columns, shuffling_figure, shuffling_words, staleness_figure
 from ui.negatives.ridges import age_figure, closer_figure, ridge_figure, ridge_height, ridge_words
 
 
@@ -64,3 +65,43 @@ def test_ages_of_the_queue_have_their_median_and_percentiles() -> None:
     assert columns["5 %"] == pytest.approx([0.05, 0.25])
     assert columns["95 %"] == pytest.approx([0.95, 0.25])
     assert b"<svg" in figure_file(figure, Look(), "SVG")
+
+
+def test_shuffled_negatives_have_their_mean_their_quartiles_and_their_part_of_copies() -> None:
+    one = Kept(torch.tensor([-0.5, 0.0, 0.5, 1.0, 1.0]).double(), torch.tensor([0.0, 0, 0, 0.5, 1]).double())
+    two = Kept(torch.ones(5).double(), torch.ones(5).double())
+    found: dict[Shuffle, list[Kept]] = {"time": [one, two], "input": [two, two]}
+    figure, columns = shuffling_figure([2, 8], found), shuffling_columns([2, 8], found)
+    own = {
+        "step": [2, 8],
+        "shuffled in time": pytest.approx([0.4, 1]),
+        "shuffled in time, 25 %": [0, 1],
+        "shuffled in time, 75 %": [1, 1],
+        "shuffled in time, % above 0.95": pytest.approx([30, 100]),
+    }
+    assert columns == own | {
+        "input shuffled": [1, 1],
+        "input shuffled, 25 %": [1, 1],
+        "input shuffled, 75 %": [1, 1],
+        "input shuffled, % above 0.95": [100, 100],
+    }
+    drawn = {name: values for name, values in table(figure).items() if name in columns}
+    assert drawn == {name: values for name, values in columns.items() if "above" not in name}
+    assert [trace["name"] for trace in figure["data"] if trace.get("showlegend") is not False] == [
+        "shuffled in time",
+        "input shuffled",
+        "practically a copy",
+    ]
+    dashes = [
+        trace["line"]["dash"] for trace in figure["data"] if trace["name"] in ("shuffled in time", "input shuffled")
+    ]
+    assert len(set(dashes)) == 2, "not told apart by color"
+    assert figure["layout"]["yaxis"]["range"] == [0, 1.05], "near 1 looks near 1"
+    assert "At step 8, shuffled in time: on average 1.00, and 100% are practically copies" in shuffling_words(
+        [2, 8], found
+    )
+    assert "At step 2, shuffled in time: on average 0.40, and 30% are" in shuffling_words([2], {"time": [one]})
+    for kind in ("SVG", "PDF"):
+        assert len(figure_file(figure, Look(), kind)) > 4000
+    alone = shuffling_figure([2], {"input": [Kept(torch.tensor([-0.5]), torch.zeros(1))]})
+    assert alone["layout"]["yaxis"]["range"][0] < -0.5

@@ -52,7 +52,8 @@ NOT_SHUFFLED = "This run has no shuffled negatives; this is what shuffling its i
 NEAR = "Near 1 shuffling changes nothing, and the negative is a copy of the positive:"
 SHUFFLED_HOW = (
     "Line: mean over held-out items, without augmentation; band: the middle half of them. A steady sound or a plain "
-    "picture is the same in any order. Permuted latents are moreover the in-batch negatives a second time."
+    "picture is the same in any order. Permuted latents are moreover the in-batch negatives a second time; beside them "
+    "stands what shuffling the input would give."
 )
 
 

@@ -16,7 +16,6 @@ WITHOUT_RECIPE = frozenset(
         "experiment-ablation.json",
         "experiment-ablation_cifar10.json",
         "experiment-cifar10.json",
-        "experiment-tones_bars.json",
         "folders.json",
         "presets.json",
         "ui.json",

@@ -37,7 +37,7 @@ if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.timing import ROOT, deliver, machine
-from benchmarks.ui_moments import EDIT, big_map, edits, first_page, first_run, neighbors
+from benchmarks.ui_moments import big_map, edit, edits, first_page, first_run, neighbors
 from cpc_engine import preset
 from cpc_engine.data import load_dataset
 from cpc_engine.execution.execute import execute
@@ -120,7 +120,7 @@ def clicks(browser: Browser, root: Path, url: str, count: int) -> dict[str, Any]
         page.wait_for_timeout(2000)
         found = []
         for _ in range(count):
-            found.append(page.evaluate(EDIT))
+            found.append(edit(page))
             page.wait_for_timeout(700)
         page.goto(watcher)
     context.close()

@@ -25,21 +25,20 @@ SIZE: ViewportSize = {"width": 1440, "height": 900}
 MAP = "[class*='st-key-map-'] .cpc-scatter"
 GROWING = "[class*='st-key-evolving-'] .cpc-scatter .main-svg"
 EXPLORED = "[class*='st-key-explore-'] .cpc-scatter"
-# Resolves with the milliseconds from a click on a source's switch to the frame after its slider has come or gone. The
-# click is made on the input: one that a script makes on the label changes nothing.
-EDIT = """() => new Promise((resolve) => {
-  const button = document.querySelector('.st-key-switch-perturbed input');
+# Notes in `window.edited` the milliseconds from the next press to the frame after a source's slider has come or gone.
+WATCH_EDIT = """() => {
   const there = () => Boolean(document.querySelector('.st-key-row-sigma'));
-  const before = there(), shown = () => there() !== before;
-  const begin = performance.now();
+  const before = there();
+  let begin;
+  window.edited = undefined;
+  document.addEventListener('pointerdown', () => { begin = performance.now(); }, { once: true, capture: true });
   const look = new MutationObserver(() => {
-    if (!shown()) return;
+    if (begin === undefined || there() === before) return;
     look.disconnect();
-    requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - begin)));
+    requestAnimationFrame(() => setTimeout(() => { window.edited = performance.now() - begin; }));
   });
   look.observe(document.body, { childList: true, subtree: true, characterData: true });
-  button.click();
-})"""
+}"""
 # Where the number-th dot of the first class is.
 SPOT = """([map, number]) => {
   const node = document.querySelector(map), { xaxis, yaxis } = node._fullLayout, box = node.getBoundingClientRect();
@@ -106,6 +105,13 @@ def first_run(browser: Browser, root: Path, serve: Server, rounds: int) -> dict[
     return {**medians, "met": medians["curve"] <= 2.0 and medians["map"] <= 10.0}
 
 
+def edit(page: Page) -> float:
+    """Milliseconds from the press on a switch of the Train page to its painted slider, or to its absence."""
+    page.evaluate(WATCH_EDIT)
+    page.locator(".st-key-switch-perturbed label").first.click()
+    return float(page.wait_for_function("window.edited", timeout=30_000).json_value())
+
+
 def edits(browser: Browser, root: Path, url: str, count: int) -> dict[str, Any]:
     """Milliseconds from a click on a switch of the Train page to its painted slider, while nothing trains."""
     context = browser.new_context(viewport=SIZE)
@@ -115,7 +121,7 @@ def edits(browser: Browser, root: Path, url: str, count: int) -> dict[str, Any]:
     page.wait_for_timeout(4000)
     found = []
     for _ in range(count):
-        found.append(page.evaluate(EDIT))
+        found.append(edit(page))
         page.wait_for_timeout(700)
     context.close()
     p50, p90 = (round(float(np.percentile(found, share)), 1) for share in (50, 90))

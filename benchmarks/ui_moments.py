@@ -16,7 +16,7 @@ import torch
 from benchmarks.timing import ROOT
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ViewportSize
+    from playwright.sync_api import Browser, Page, ViewportSize
 
     from cpc_engine.storage.folder import RunFolder
 

@@ -73,7 +73,7 @@ def negatives_charts(runs: Sequence[Drawn]) -> list[tuple[Figure, str]]:
         _level(figures)
         for (letter, name, parts), figure in zip(losses, figures, strict=True):
             title = f"{letter} · {figure['layout']['title']['text']}{f', {name}' if several else ''}"
-            figure["layout"]["title"] |= {"text": title}
+            figure["layout"]["title"]["text"] = title
             newest = f" {false_words(parts)}" if draw is kinds[-1] else ""
             charts.append((figure, spoken(figure) + newest))
     return charts

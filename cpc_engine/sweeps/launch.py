@@ -43,7 +43,7 @@ def run_workers(
     processes = [_start(job) for _ in range(workers)]
     spare, error = REPLACED, ""
     with _signals(processes) as stopping:
-        while any(process.poll() is None for process in processes):
+        while True:
             time.sleep(every)
             look()
             for index, process in enumerate(processes):
@@ -52,6 +52,9 @@ def run_workers(
                     if spare:
                         spare -= 1
                         processes[index] = _start(job)
+            # As seen above: one that has been killed since is looked at once more, or nobody would replace it.
+            if all(process.returncode is not None for process in processes):
+                break
     for process in processes:
         process.communicate()  # closes what it wrote to
     look()

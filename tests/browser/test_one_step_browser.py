@@ -96,6 +96,7 @@ def test_it_plays_and_is_led_by_keys(address: str, visit: Callable[..., Visit]) 
     seen.settle()
     assert mode(page) == "playing", "another anchor, the same stage"
     before, began = played(page), time.monotonic()
+    assert before > 0, "nor does its progress begin again"
     page.wait_for_timeout(1500)
     assert played(page) - before <= 1.3 * (time.monotonic() - began), "no faster than before"
     page.wait_for_function("document.querySelector('#algorithm-2-line-10.cpc-lit')", timeout=30_000)

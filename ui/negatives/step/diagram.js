@@ -33,7 +33,12 @@ export default function ({ parentElement, data }) {
   const last = stages.length - 1;
   const seconds = (stage) => 3 + stage.querySelector(".sentence").textContent.split(" ").length / 5; // to read it
 
+  const progress = () => {
+    const stage = stages[film.at];
+    stage.style.setProperty("--passed", Math.min(film.passed / seconds(stage), 1));
+  };
   const draw = () => {
+    progress(); // of another anchor the stages are new
     root.classList.toggle("playing", film.mode === "playing");
     root.classList.toggle("held", film.mode === "held");
     stages.forEach((stage, index) => {
@@ -85,9 +90,8 @@ export default function ({ parentElement, data }) {
     light(stages[film.at].dataset.lines.split(" ")); // the page may have drawn the lines again
     if (film.mode !== "playing") return;
     film.passed += TICK / 1000;
-    const whole = seconds(stages[film.at]);
-    stages[film.at].style.setProperty("--passed", Math.min(film.passed / whole, 1));
-    if (film.passed < whole) return;
+    progress();
+    if (film.passed < seconds(stages[film.at])) return;
     if (film.at === last) return go(last, "still");
     const watched = film.asked && follows(); // what plays unasked leaves the page where it is
     go(film.at + 1, "playing");

@@ -128,7 +128,7 @@ def _recipes(results: Path) -> Iterator[tuple[str, str, Document]]:
     """(what it learned from, our arm, what was measured) of every experiment, and of the presets for folders."""
     for experiment in EXPERIMENTS.values():
         file = results / f"experiment-{experiment.name}.json"
-        if file.exists() and "ablation" not in experiment.name:  # whose arms are no recipe
+        if file.exists() and not experiment.name.startswith("negatives_"):  # whose arms are no recipe
             yield experiment.title, experiment.arms[0].label, json.loads(file.read_text())
     if (results / "folders.json").exists():
         for name, found in json.loads((results / "folders.json").read_text())["tasks"].items():

@@ -93,62 +93,47 @@ def run_title(arm: str, fold: str) -> str:
 _NO_PAIR: Changes = {"loss.pair_weight": 0.0}
 _ALL_ITEMS: Changes = {"evaluation.probe_items": 10_000}  # as in the preset of the same data
 _SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
-_ALONE: Changes = {
-    **IN_BATCH_ALONE,
-    "sampler.key_momentum": 0.0,
-    **_NO_PAIR,  # the pair term would hide the effect of the negatives
-    "optimizer.steps": 60,  # 70 runs; few steps are enough for these data
-    "evaluation.strengths": [0.1, 1.0],
-    "evaluation.map_items": 60,
+_HELD_OUT = {name: {"data.split": "speaker", "data.held_out": name} for name in _SPEAKERS}
+_QUEUE: Changes = {"sampler.queue_size": 1024}
+_EMA: Changes = {**_QUEUE, "sampler.key_momentum": 0.99}
+_MIXED: Changes = SOURCES["mixed"].recipe
+# What the ablations of negatives compare, each on top of in-batch negatives alone; settings chosen before any was run.
+_NEGATIVES: Mapping[str, Changes] = {
+    "in-batch": {},
+    "queue": _QUEUE,
+    "queue-ema": _EMA,
+    "queue-few": {**_QUEUE, "sampler.queue_per_item": 1},  # one latent of each item
+    "noise-0.1": {"sampler.perturbed": True, "sampler.sigma": 0.1},
+    "noise-0.3": {"sampler.perturbed": True, "sampler.sigma": 0.3},
+    "noise-1": {"sampler.perturbed": True, "sampler.sigma": 1.0},
+    "permuted": {"sampler.shuffled": "batch"},  # as Algorithm 2 does
+    "shuffled-input": {"sampler.shuffled": "input"},
+    "debiased": {"sampler.class_prior": 0.1},
+    "hard-weighted": {"sampler.hardness": 1.0},
+    "mixed": _MIXED,
+    "all": {**_EMA, **_MIXED, "sampler.perturbed": True, "sampler.sigma": 0.3, "sampler.shuffled": "input"},
 }
-_QUEUE: Changes = {"sampler.queue_size": 4096}
-# The sources of Algorithm 2, which both ablations measured; a source that was added since needs an ablation of its own.
-_ABLATED = ("in_batch", "queue", "perturbed", "shuffled", "cross_modal")
-# Arms of a source where they are not just its own recipe, {source: {label: changes}}.
-_VARIANTS: Mapping[str, Mapping[str, Changes]] = {
-    "queue": {"queue": _QUEUE, "queue-ema": {**_QUEUE, "sampler.key_momentum": 0.98}},
-    "shuffled": {"shuffled": {"sampler.shuffled": "batch"}},  # as Algorithm 2 does
-}
-_MASKS: Mapping[str, str] = {"masked": "exclude_positives", "unmasked": "reference"}
-
-_PHOTOGRAPHS: Changes = {
-    **_ALONE,
-    "data.train_items": 2500,  # 45 runs; part of the photographs and steps shows the effect of the negatives
-    "data.test_items": 1000,
-    "context.other_view": False,
-    "optimizer.batch_size": 64,
-    "optimizer.steps": 120,
-    "evaluation.strengths": [0.001, 0.01, 0.1],
+_PAIR_NEGATIVES: Mapping[str, Changes] = {
+    "in-batch": {},
+    "cross-modal": {"sampler.cross_modal": True},
+    "cross-modal-detached": {"sampler.cross_modal": True, "sampler.detach_cross_modal": True},
 }
 
 
-def _sources(pairs: bool) -> list[tuple[str, Changes, bool]]:
-    """(label, changes, whether masks matter) of each source alone and of all; `pairs`: with both modalities."""
-    found = [
-        (label, changes, source.copies)
-        for source in map(SOURCES.__getitem__, _ABLATED)
-        if pairs or not source.other_modality
-        for label, changes in _VARIANTS.get(source.name, {source.name.replace("_", "-"): source.recipe}).items()
-    ]
-    every = {path: value for _, changes, _ in found for path, value in changes.items()}
-    return [*found, ("all", every, any(copies for *_, copies in found))]
+def _ablation(preset: str, arms: Mapping[str, Changes], common: Changes | None = None) -> tuple[PlannedArm, ...]:
+    """Arms that differ in their negatives only."""
+    base = {**IN_BATCH_ALONE, "sampler.key_momentum": 0.0, **(common or {})}
+    return tuple(PlannedArm(label, preset, {**base, **changes}) for label, changes in arms.items())
 
 
-def _ablation() -> tuple[PlannedArm, ...]:
-    return tuple(
-        PlannedArm(f"{source}/{masks}", "tones_bars", {**_ALONE, **changes, "sampler.mode": mode})
-        for masks, mode in _MASKS.items()
-        for source, changes, _ in _sources(pairs=True)
-    )
-
-
-def _ablation_of_photographs() -> tuple[PlannedArm, ...]:
-    """The arms of `_ablation` without duplicates: there is one modality, and masks affect copies of positives only."""
-    return tuple(
-        PlannedArm(f"{source}/{masks}", "cifar10_patches", {**_PHOTOGRAPHS, **changes, "sampler.mode": mode})
-        for source, changes, copies in _sources(pairs=False)
-        for masks, mode in _MASKS.items()
-        if masks == "masked" or copies
+def _negatives(name: str, kind: str, preset: str, folds: Mapping[str, Changes]) -> Experiment:
+    """The ablation of negatives on one kind of data."""
+    return Experiment(
+        f"negatives_{name}",
+        f"Which negatives help: {kind}",
+        f"What does each source and weight of negatives add to those of the batch, on {kind}?",
+        _ablation(preset, _NEGATIVES),
+        folds=folds,
     )
 
 
@@ -165,19 +150,13 @@ EXPERIMENTS: dict[str, Experiment] = {
             "cifar10",
             "Airplane or automobile",
             "Does learning from photographs alone tell the two classes better than no learning at all?",
-            (PlannedArm("ours", "cifar10_patches"), PlannedArm("reference", "reference_cifar10", _ALL_ITEMS)),
-        ),
-        Experiment(
-            "photographs",
-            "Airplane or automobile, whole pictures compared",
-            "What do two pieces of one photograph teach, beside what the next patch teaches?",
-            (PlannedArm("ours", "cifar10"), PlannedArm("patches", "cifar10_patches")),
+            (PlannedArm("ours", "cifar10"), PlannedArm("reference", "reference_cifar10", _ALL_ITEMS)),
         ),
         Experiment(
             "photographs_four",
             "Photographs of four classes that no setting was chosen for",
             "Does the recipe for airplanes and automobiles hold for deer, horses, ships, and trucks?",
-            (PlannedArm("ours", "cifar10"), PlannedArm("patches", "cifar10_patches")),
+            (PlannedArm("ours", "cifar10"), PlannedArm("longer", "cifar10", {"optimizer.steps": 1800})),
         ),
         Experiment(
             "environmental_sounds",
@@ -217,7 +196,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "Spoken digits, a speaker never heard",
             "Do learned features of speech still tell digits when the speaker is new? Mean over six held-out speakers.",
             (PlannedArm("ours", "fsdd"),),
-            folds={name: {"data.split": "speaker", "data.held_out": name} for name in _SPEAKERS},
+            folds=_HELD_OUT,
             unit="speakers",
         ),
         Experiment(
@@ -227,18 +206,15 @@ EXPERIMENTS: dict[str, Experiment] = {
             (PlannedArm("pair", "keypad"), PlannedArm("no-pair", "keypad", _NO_PAIR)),
             without_pair="no-pair",
         ),
+        _negatives("photographs", "photographs of six classes", "cifar10", {"": {}}),
+        _negatives("sounds", "environmental sounds", "audio_folder", {"": {}}),
+        _negatives("notes", "notes of instruments", "audio_folder", {"": {}}),
+        _negatives("speech", "digits of a speaker never heard", "fsdd", {_SPEAKERS[0]: _HELD_OUT[_SPEAKERS[0]]}),
         Experiment(
-            "ablation",
-            "Where the negatives come from",
-            "What does each source of negatives add to those of the batch, with copies of the positive masked or not?",
-            _ablation(),
-            quick={**QUICK, "data.train_items": 64, "data.test_items": 32, "optimizer.steps": 3, "image.size": 64},
-        ),
-        Experiment(
-            "ablation_cifar10",
-            "Where the negatives come from, on photographs",
-            "What does each source of negatives add to those of the batch where the pictures are photographs?",
-            _ablation_of_photographs(),
+            "negatives_pairs",
+            "Which negatives help: tones paired with digits",
+            "What do negatives of the other modality add to those of the batch, where no term draws pairs together?",
+            _ablation("keypad", _PAIR_NEGATIVES, _NO_PAIR),
         ),
     )
 }

@@ -8,7 +8,7 @@ from typing import Any
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8c8c8c", "#b3a000")
 MARKERS = ("o", "s", "D", "^", "X", "P", "v", "*")
 LINES = ("-", "--", ":", "-.")
-_CYCLE = 7  # number of sources in the ablation, so that a color stands for a source and a dash for its masks
+_CYCLE = 7  # colors before the dash changes; gray and the second yellow are hard to tell as lines
 
 
 def line_style(index: int) -> dict[str, Any]:

@@ -22,9 +22,19 @@ def is_planned(found: RunConfig, planned: RunConfig) -> bool:
         >>> is_planned(planned.replace({"run.seed": 1}), planned)
         False
     """
+    return found.data.dataset == planned.data.dataset and _key(as_planned(found, planned)) == _key(planned)
+
+
+def as_planned(found: RunConfig, planned: RunConfig) -> RunConfig:
+    """Return a run's settings with 0 where the plan lets them follow from the data.
+
+    Example:
+        >>> planned = RunConfig().replace({"data.dataset": "audio_folder", "audio.sample_rate": 0})
+        >>> as_planned(planned.replace({"audio.sample_rate": 22050}), planned).audio.sample_rate
+        0
+    """
     values = planned.flat()
-    following = {path: values[path] for path in DATASETS[planned.data.dataset].native if not values[path]}
-    return found.data.dataset == planned.data.dataset and _key(found.replace(following)) == _key(planned)
+    return found.replace({path: values[path] for path in DATASETS[planned.data.dataset].native if not values[path]})
 
 
 def location(config: RunConfig) -> Mapping[str, Any]:

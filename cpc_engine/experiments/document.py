@@ -113,7 +113,10 @@ def _chapter(experiment: Experiment, document: Document | None, figures: Path) -
     if document is None:
         yield f"Not measured yet: `python -m cpc_engine experiment {experiment.name}`."
         return
-    yield f"**What we measured.** Seeds {', '.join(map(str, document['seeds']))} (`{document['command']}`)."
+    yield (
+        f"**What we measured.** Seeds {', '.join(map(str, document['seeds']))} (`{document['command']}`)"
+        f"{_on_gpus(document)}."
+    )
     yield _bullets(measured(document))
     yield "**Where they agree and differ.**"
     yield _bullets(reading.judge(document))
@@ -131,6 +134,13 @@ def _chapter(experiment: Experiment, document: Document | None, figures: Path) -
     yield "<details><summary>Arms, baselines, geometry, verdicts, every feature</summary>"
     yield from folded
     yield "</details>"
+
+
+def _on_gpus(document: Document) -> str:
+    """Return the GPUs that trained the runs, in words; nothing where processors did."""
+    trained = document.get("recipe", {}).get("trained", ())
+    names = sorted({source["device"]["gpu"] for source in trained if source and "gpu" in source["device"]})
+    return f", trained on {' and '.join(names)}" if names else ""
 
 
 def _bullets(sentences: Iterator[str]) -> str:

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ..comparison.planned import as_planned
 from ..config import RunConfig, paths_with_role
 from ..errors import ConfigError
 from ..presets import preset
@@ -93,7 +94,8 @@ def incomplete(found: Recipe) -> list[str]:
 def differing(found: Recipe, today: Mapping[str, RunConfig]) -> list[str]:
     """Return one line for each configuration of a recipe that would be another one today, with the settings.
 
-    Settings that are newer than the recipe have their defaults, which keep the meaning of older configurations.
+    Settings that are newer than the recipe have their defaults, which keep the meaning of older configurations. Where a
+    setting of today is 0 because it follows from the data, the number that was found there is not compared.
 
     Args:
         today: {title: configuration}; where a title is not in it, its preset of today with the same changes counts.
@@ -106,7 +108,8 @@ def differing(found: Recipe, today: Mapping[str, RunConfig]) -> list[str]:
         except ConfigError as error:
             lines.append(f"{title}, preset {entry['preset']}: {error}")
             continue
-        settings = [f"{path} was {old!r}, is {new!r}" for path, (old, new) in then.differences(_neutral(now)).items()]
+        differences = as_planned(then, now).differences(_neutral(now))
+        settings = [f"{path} was {old!r}, is {new!r}" for path, (old, new) in differences.items()]
         if settings:
             lines.append(f"{title}, preset {entry['preset']}: {'; '.join(settings)}")
     return lines

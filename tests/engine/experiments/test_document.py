@@ -10,6 +10,7 @@ import pytest
 
 from cpc_engine.experiments.definitions import EXPERIMENTS
 from cpc_engine.experiments.document import main as write_document
+from cpc_engine.experiments.document import markdown
 from cpc_engine.experiments.prose import READINGS
 from cpc_engine.experiments.runner import plan_runs
 from cpc_engine.experiments.tables import difference, interval
@@ -124,6 +125,14 @@ def test_the_document_is_generated_from_results(tmp_path: Path, monkeypatch: pyt
     assert (
         "Not measured yet: `python -m cpc_engine experiment fsdd`" in (tmp_path / "docs" / "experiments.md").read_text()
     )
+
+
+def test_the_document_says_which_gpu_trained_the_runs(tmp_path: Path) -> None:
+    cpu, gpu = {"device": {"cpu": "C"}}, {"device": {"cpu": "C", "gpu": "NVIDIA G"}}
+    for trained, said in (([cpu, None], "--seeds 3`).\n"), ([cpu, gpu], "--seeds 3`), trained on NVIDIA G.\n")):
+        document = {**invented("tones", 0.9, 0.8), "recipe": {"trained": trained}}
+        (tmp_path / "experiment-tones.json").write_text(json.dumps(document))
+        assert f"experiment tones {said}" in markdown(tmp_path, tmp_path / "figures")
 
 
 def test_smoke_tests_and_incomplete_results_are_refused(

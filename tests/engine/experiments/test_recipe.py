@@ -90,6 +90,14 @@ def test_settings_that_are_newer_than_the_recipe_have_their_defaults() -> None:
     assert "unknown setting" in differing(found, {})[0]
 
 
+def test_what_a_run_found_in_its_data_is_no_change_of_the_preset(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = made("audio_folder", **{"audio.sample_rate": 22050, "audio.clip_seconds": 2.0})
+    today = {"title": PRESETS["audio_folder"].config()}
+    assert differing(found, today) == []
+    today = {"title": today["title"].replace({"audio.sample_rate": 16000})}
+    assert differing(found, today) == ["title, preset audio_folder: audio.sample_rate was 22050, is 16000"]
+
+
 def check(main: Callable[[], int], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     capsys.readouterr()
     return main(), capsys.readouterr().err

@@ -28,7 +28,7 @@ from benchmarks.sections import ENCODERS, LOSS, Sections, watched
 from benchmarks.timing import MEGABYTE, alternate, deliver, machine, milliseconds, ratio, shared_data
 from benchmarks.utilization import utilization
 from cpc_engine.config import RunConfig
-from cpc_engine.data import load_dataset
+from cpc_engine.data import follow_data, load_dataset
 from cpc_engine.errors import CpcError
 from cpc_engine.execution.device import pick_precision, precision_plugin
 from cpc_engine.experiments.recipe import Recipe, recipe
@@ -40,12 +40,12 @@ WARM_UP = 3  # steps: queues fill, kernels and pools are made
 
 
 def configuration(name: str) -> RunConfig | None:
-    """The preset with its data found; None where there are none."""
+    """The preset with its data found, and what follows from them; None where there are none."""
     config = PRESETS[name].config()
     if not PRESETS[name].needs_data:
         return config
     path = shared_data() / FILES.get(config.data.dataset, "absent")
-    return config.replace({"data.path": str(path)}) if path.exists() else None
+    return follow_data(config.replace({"data.path": str(path)})) if path.exists() else None
 
 
 def measure(config: RunConfig, device: torch.device, rounds: int) -> dict[str, Any]:

@@ -13,10 +13,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from benchmarks import peers, tables
+from benchmarks import peers, tables, training
 from benchmarks.problem import Problem, Shape, exact, make_problem
 from benchmarks.screenshots import PRESS, READY, addresses
+from benchmarks.surroundings import write
+from cpc_engine.data import load_dataset
+from cpc_engine.execution.device import fabric_on
 from cpc_engine.negatives.infonce import info_nce
+from cpc_engine.training.trainer import Trainer
 from tests.support.paths import REPOSITORY
 
 ROOT = REPOSITORY
@@ -113,6 +117,17 @@ def test_the_loss_benchmark_prints_and_keeps_one_document(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+def test_the_training_benchmark_takes_what_follows_from_the_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "data" / training.FILES["audio_folder"], 4, 0)
+    monkeypatch.setenv("CPC_SHARED", str(tmp_path))
+    config = training.configuration("audio_folder")
+    assert config is not None
+    assert min(config.audio.sample_rate, config.audio.clip_seconds) > 0
+    Trainer(config, load_dataset(config, "cpu"), fabric_on("cpu", "32-true")).step(False)
+
+
 def test_the_training_benchmark_times_presets_and_says_what_it_skipped(tmp_path: Path) -> None:
     out = tmp_path / "training-cpu.json"
     done = run("-m", "benchmarks.training", "--quick", "--presets", "tones,image_folder", "--out", str(out))

@@ -141,6 +141,8 @@ def payload(browser: Browser, root: Path, url: str) -> dict[str, Any]:
         page.goto(f"{url}/train?run={folder.id}")
         page.get_by_role("button", name="Resume").click()
         page.get_by_role("button", name="Pause").wait_for(timeout=60_000)
+        while step_of(folder.path / "metrics.jsonl") <= length:  # what it recorded before is read first
+            page.wait_for_timeout(300)
         page.wait_for_timeout(9000)
         received.clear()
         page.wait_for_timeout(16_000)

@@ -165,10 +165,10 @@ class _Execution:
         for event in changes:
             if event["step"] >= trainer.steps_done:
                 self.due.setdefault(event["step"], {})[event["setting"]] = event["value"]
-        self.folder.forget_after(trainer.steps_done)
+        records = self.folder.forget_after(trainer.steps_done)
         self.snapshots.go_on(trainer.steps_done)
         self.weight_snapshots.go_on(trainer.steps_done)
-        self.loss = next((record["loss"] for record in self.folder.records()[-1:]), None)
+        self.loss = records[-1]["loss"] if records else None
         self._event(trainer, "resume")
 
     def _trainer(self, resume: bool) -> Trainer:

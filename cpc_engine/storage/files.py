@@ -187,6 +187,17 @@ def write_lines(path: Path, values: Iterable[Any]) -> None:
     write_bytes(path, "".join(map(_line, values)).encode())
 
 
+def has_lines(path: Path, count: int) -> bool:
+    """Return whether a file consists of so many whole lines."""
+    if not path.is_file():
+        return False
+    whole, last = 0, b"\n"
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            whole, last = whole + block.count(b"\n"), block[-1:]
+    return whole == count and last == b"\n"
+
+
 def read_lines(path: Path, fits: Callable[[Any], bool]) -> list[dict[str, Any]]:
     """Read the objects of a JSON lines file that fit a schema.
 

@@ -36,6 +36,7 @@ from ..errors import ConfigError, RunError, StorageError
 from ..settings import nearest
 from .files import (
     append_line,
+    has_lines,
     read_json,
     read_lines,
     read_tensors,
@@ -281,22 +282,24 @@ class RunFolder:
         """Append an event to events.jsonl."""
         append_line(self.path / "events.jsonl", event)
 
-    def forget_after(self, step: int) -> None:
+    def forget_after(self, step: int) -> list[dict[str, Any]]:
         """Delete everything newer than a checkpoint at `step`, because the resumed run produces it again.
 
         Deletes later records and events, changes of settings at `step` itself (a change takes effect with the next
-        step), and the maps and probes of the later weights.
+        step), and the maps and probes of the later weights. Returns the records that are left.
 
         Raises:
             StorageError: a file cannot be written or deleted.
         """
         records = [row for row in self.records() if row.get("step", 0) <= step]
         events = [row for row in self.events() if row.get("step", 0) <= step - (row.get("kind") == "change")]
-        write_lines(self.path / "metrics.jsonl", records)
+        if not has_lines(self.path / "metrics.jsonl", len(records)):  # writing 100 000 again takes seconds
+            write_lines(self.path / "metrics.jsonl", records)
         write_lines(self.path / "events.jsonl", events)
         for name in (name for part in ("map", "evaluation", "probe", "ood") for name in PARTS[part]):
             with storing(self.path / name):
                 (self.path / name).unlink(missing_ok=True)
+        return records
 
     def has(self, *parts: str) -> bool:
         """Return whether all files of these `PARTS` exist."""

@@ -131,3 +131,19 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     assert "checkpoint.safetensors does not fit" in end.message
     assert "\n" not in end.message
     assert folder.records() == records
+
+
+@pytest.mark.parametrize("end", ["", '{"step": 9, "loss"', "\n", "{}\n"])
+def test_records_are_written_again_only_where_something_is_cut(end: str, tmp_path: Path) -> None:
+    run = train(tmp_path, tiny(optimizer__steps=6))
+    path, before = run.path / "metrics.jsonl", run.records()
+    untouched = path.read_bytes()
+    path.write_bytes(untouched + end.encode())
+    inode = path.stat().st_ino
+    assert run.forget_after(6) == run.records() == before
+    assert path.read_bytes() == untouched, "what a crash has left would spoil the next line"
+    assert (path.stat().st_ino == inode) == (end == "")
+    assert run.forget_after(4) == run.records() == [record for record in before if record["step"] <= 4]
+    path.unlink()
+    assert run.forget_after(2) == []
+    assert path.read_bytes() == b""

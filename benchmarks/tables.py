@@ -68,7 +68,7 @@ def section(results: Path) -> str:
         if file.exists():
             parts += tables(json.loads(file.read_text()))
     if not any(results.glob("*-cuda.json")):
-        parts.append("No GPU was at hand for these measurements; what the CUDA path reaches is not known.")
+        parts.append("These speeds are of processors; what the CUDA path reaches was not measured.")
     return "\n\n".join(parts)
 
 

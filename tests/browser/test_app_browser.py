@@ -42,7 +42,9 @@ def lab(serve: Callable[..., str], tmp_path: Path) -> str:
 
 
 def points(visit: Visit) -> int:
-    return int(visit.page.evaluate(f'document.querySelector("{CHART}")?.data?.[0]?.x.length ?? 0'))
+    """Of the curve, which is empty for a moment while it is drawn anew."""
+    drawn = visit.page.wait_for_function(f'document.querySelector("{CHART}")?.data?.[0]?.x.length', timeout=30_000)
+    return int(drawn.json_value())
 
 
 def wait_for_points(visit: Visit, count: int) -> None:

@@ -9,7 +9,9 @@ from ..shell.errors import plain_errors
 from ..shell.run_picker import choose_run
 
 # The map stays in sight beside what is chosen on it, however long that is.
-WIDE = ".block-container { max-width: 96rem; }"  # all that chooses the map in one line
+# All that chooses the map in one line, and in it as high as a list, so that labels stand at one height.
+WIDE = """.block-container { max-width: 96rem; }
+.st-key-tools [data-testid="stButtonGroup"] button { min-height: 2.5rem; }"""
 STAYS = "@media (min-width: 64rem) { .st-key-explored-map { position: sticky; top: 4rem; } }"
 
 

@@ -31,7 +31,8 @@ check: $(DEV_READY)
 	git ls-files -z '*.py' '*.js' '*.md' '*.toml' '*.txt' '*.cff' Makefile .ci .streamlit | xargs -0 $(BIN)/detect-secrets-hook \
 	    --disable-plugin HexHighEntropyString --disable-plugin Base64HighEntropyString
 	$(BIN)/pip-audit --local --skip-editable --progress-spinner off
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not browser" --numprocesses $(WORKERS) --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not browser and not timed" --numprocesses $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -m "timed and not slow and not browser"
 
 screenshots: $(DEV_READY)
 	$(BIN)/python -m benchmarks.screenshots --out screenshots

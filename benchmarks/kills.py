@@ -59,6 +59,10 @@ CONFIG = tiny(
     sampler__queue_size=64,
     context__hidden_dim=48,
 )
+PRELOADED = [
+    "cpc_engine.execution.evaluate",
+    "cpc_engine.execution.execute",
+]  # by the process that others are forked from
 KINDS = ("train", "train", "train", "evaluate", "trash")
 RENAMES = {"train": (4, 40), "resume": (3, 30), "evaluate": (5,), "trash": (6,)}  # up to the first, or up to the last
 
@@ -155,7 +159,7 @@ def _round(
 def _killed(root: Path, act: str, write: int, seconds: float) -> bool:
     """Kill a process that does something; whether it had ended before."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["cpc_engine.execution.evaluate", "cpc_engine.execution.execute"])
+    context.set_forkserver_preload(PRELOADED)
     process = context.Process(target=_do, args=(root, act, write))
     process.start()
     process.join(None if write else seconds)

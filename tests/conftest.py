@@ -28,6 +28,14 @@ def _same_draws_whichever_tests_ran_before() -> None:
         numpy.random.seed(0)
 
 
+@pytest.fixture(autouse=True)
+def _threads_get_on_as_fast_as_their_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads of lower priority would get next to nothing where tests run on every core."""
+    for name in ("execute", "evaluations"):
+        if module := sys.modules.get(f"cpc_engine.execution.{name}"):
+            monkeypatch.setattr(module, "lower_priority", lambda: None)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data: CPC_SHARED, or `shared` beside the repository; skips where there is none."""

@@ -102,6 +102,8 @@ def _execute(folder: RunFolder, control: Control, observe: Observer, resume: boo
         reason = str(error).partition("\n")[0]
         id = folder.log_error(error)
         state = State("failed", f"unexpected {type(error).__name__}: {reason} ({id} in log.jsonl)", unexpected=True)
+    if state.status == "stopped" and control.lost:  # written before the next worker can begin
+        state = State("interrupted", control.lost)
     try:
         folder.update(status=state.status, message=state.message)
     except CpcError as error:

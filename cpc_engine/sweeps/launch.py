@@ -41,13 +41,14 @@ def run_workers(
     """
     job = {"url": url, "study": study, "root": str(root.resolve()), "cluster": cluster}
     processes = [_start(job) for _ in range(workers)]
-    spare, error = REPLACED, ""
+    spare, error, ended = REPLACED, "", []
     with _signals(processes) as stopping:
         while True:
             time.sleep(every)
             look()
             for index, process in enumerate(processes):
-                if process.poll() and not stopping.is_set():  # killed, or an error; 0 is an end
+                if process.poll() and process not in ended and not stopping.is_set():  # killed, or an error
+                    ended.append(process)
                     error = _last_line(process)
                     if spare:
                         spare -= 1
@@ -56,7 +57,8 @@ def run_workers(
             if all(process.returncode is not None for process in processes):
                 break
     for process in processes:
-        process.communicate()  # closes what it wrote to
+        if process not in ended:
+            process.communicate()  # closes what it wrote to
     look()
     if stopping.is_set():
         raise KeyboardInterrupt

@@ -24,7 +24,12 @@ class Control:
         >>> control.stop()  # also ends the pause
         >>> control.paused, control.stopping
         (False, True)
+
+    Attributes:
+        lost: why the run ends although nobody has asked for it, which leaves it interrupted; empty if that is not so.
     """
+
+    lost = ""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -34,13 +33,34 @@ SMALL = {path: value for path, value in CHANGES.items() if path != "data.dataset
 SOUNDS = tasks.Task("small_tones", "tones", "reference_tones", None, SMALL, (0.01, 1.1))
 
 
+class Time:
+    """What a test has of the module `time`: sleep takes as long as it should, whatever else the machine does."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def perf_counter(self) -> float:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self._now += seconds
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    """The time of `benchmarks.learning.clock`."""
+    found = Time()
+    monkeypatch.setattr("benchmarks.learning.clock.time", found)
+    return found
+
+
 class Slow:
     """A learner whose steps take a given time each; its rate falls to 0 over the planned steps."""
 
     parameters = 0
 
-    def __init__(self, seconds: Callable[[int], float]) -> None:
-        self.seconds, self.done, self.planned = seconds, 0, 0
+    def __init__(self, time: Time, seconds: Callable[[int], float]) -> None:
+        self.time, self.seconds, self.done, self.planned = time, seconds, 0, 0
 
     @property
     def rate(self) -> float:
@@ -50,7 +70,7 @@ class Slow:
         self.planned = steps
 
     def step(self) -> None:
-        time.sleep(self.seconds(self.done))
+        self.time.sleep(self.seconds(self.done))
         self.done += 1
 
     def features(self, split: Split) -> dict[str, Tensor]:
@@ -58,7 +78,7 @@ class Slow:
 
 
 @pytest.mark.parametrize("seconds", [lambda step: 0.01, lambda step: 0.005 if step < 30 else 0.015])
-def test_a_budget_is_kept_and_the_rate_ends_with_it(seconds: Callable[[int], float]) -> None:
+def test_a_budget_is_kept_and_the_rate_ends_with_it(time: Time, seconds: Callable[[int], float]) -> None:
     """Also where steps become three times as slow, and with looks that take longer than the training."""
     looks: list[float] = []
 
@@ -67,7 +87,7 @@ def test_a_budget_is_kept_and_the_rate_ends_with_it(seconds: Callable[[int], flo
         looks.append(0.5)
         return 0.5
 
-    found = train(lambda: Slow(seconds), 0.6, look)
+    found = train(lambda: Slow(time, seconds), 0.6, look)
     assert found.seconds == pytest.approx(0.6, rel=0.2)
     assert found.learner.rate < 0.1
     assert [share for share, *_ in found.moments] == sorted(share for share, *_ in found.moments)
@@ -75,29 +95,30 @@ def test_a_budget_is_kept_and_the_rate_ends_with_it(seconds: Callable[[int], flo
     assert found.moments[-1][:2] == (found.seconds, found.steps)
 
 
-def test_making_a_learner_counts_and_nothing_is_trained_without_a_budget() -> None:
+def test_making_a_learner_counts_and_nothing_is_trained_without_a_budget(time: Time) -> None:
     def slowly() -> Slow:
         time.sleep(0.2)
-        return Slow(lambda step: 0.01)
+        return Slow(time, lambda step: 0.01)
 
     assert train(slowly, 0.3, lambda learner: 0.0).steps < 15
     untrained = train(slowly, 0.0, lambda learner: 0.0)
     assert (untrained.steps, untrained.moments) == (0, [])
 
 
-def test_a_step_longer_than_the_budget_is_taken_once_and_has_all_moments() -> None:
-    found = train(lambda: Slow(lambda step: 0.1), 0.05, lambda learner: 0.0)
+def test_a_step_longer_than_the_budget_is_taken_once_and_has_all_moments(time: Time) -> None:
+    found = train(lambda: Slow(time, lambda step: 0.1), 0.05, lambda learner: 0.0)
     assert found.steps == 1
     assert len(found.moments) == len(MOMENTS)
 
 
-def test_a_stopped_clock_stands_still() -> None:
+def test_a_stopped_clock_stands_still(time: Time) -> None:
     clock = Clock()
     with clock.stopped():
         time.sleep(0.1)
     assert clock.seconds < 0.05
 
 
+@pytest.mark.timed
 def test_ours_ends_its_learning_rate_with_the_budget() -> None:
     config = RunConfig().replace({**TINY, "data.dataset": "bars"})
     found = train(lambda: Ours(config, dataset(False, True)), 2.0, lambda learner: 0.0)
@@ -202,6 +223,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, l
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 def test_rows_are_stored_skipped_and_complete(measured: tuple[Path, list[str]]) -> None:
     path, _ = measured
     rows = Store(path).rows()

@@ -141,7 +141,7 @@ def test_the_main_pages_are_used_by_keyboard_alone(lab: str, visit: Callable[...
     settled(page, PAGES["train?preset=tones"])
     tab_to(page, "Perturbed (noise")
     page.keyboard.press("Space")
-    page.locator(".st-key-row-sigma").wait_for(timeout=30_000)
+    page.locator(".st-key-row-sigma").wait_for()
     assert page.locator(".st-key-start button").is_enabled()
 
     page.goto(f"{lab}/explore?run={RUN}")
@@ -149,15 +149,15 @@ def test_the_main_pages_are_used_by_keyboard_alone(lab: str, visit: Callable[...
     tab_to(page, "Find")
     page.keyboard.type("220")
     page.keyboard.press("Enter")
-    page.get_by_text("items chosen").wait_for(timeout=60_000)
+    page.get_by_text("items chosen").wait_for()
 
     page.goto(f"{lab}/compare?runs={RUN},example-tones")
     settled(page, PAGES[f"compare?runs={RUN},example-tones"])
     tab_to(page, "Figure")
     page.keyboard.press("Enter")
-    page.get_by_label("Width (cm)").wait_for(timeout=60_000)
+    page.get_by_label("Width (cm)").wait_for()
     page.keyboard.press("Escape")
-    page.get_by_label("Width (cm)").wait_for(state="detached", timeout=30_000)
+    page.get_by_label("Width (cm)").wait_for(state="detached")
 
 
 def test_a_tab_names_its_page_and_a_projector_gets_large_letters(lab: str, visit: Callable[..., Visit]) -> None:
@@ -167,8 +167,8 @@ def test_a_tab_names_its_page_and_a_projector_gets_large_letters(lab: str, visit
     size = "document.querySelector('.st-key-curves .cpc-live-chart')?._fullLayout?.font.size"
     before = page.evaluate(size)
     page.keyboard.press("Alt+p")
-    page.wait_for_function("getComputedStyle(document.documentElement).fontSize === '20px'", timeout=30_000)
-    page.wait_for_function(f"{size} > 1.2 * {before}", timeout=30_000)
+    page.wait_for_function("getComputedStyle(document.documentElement).fontSize === '20px'")
+    page.wait_for_function(f"{size} > 1.2 * {before}")
     assert not page.locator("[data-testid=stHeader]").is_visible(), "nothing around the page"
     page.keyboard.press("Alt+p")
-    page.locator("[data-testid=stHeader]").wait_for(timeout=30_000)
+    page.locator("[data-testid=stHeader]").wait_for()

@@ -18,6 +18,7 @@ pytest_plugins = ["tests.support.browser"]
 pytestmark = pytest.mark.browser
 
 CHART = "[class*='st-key-loss-'] .cpc-live-chart"
+END = f'document.querySelector("{CHART}")?.data?.[0]?.x.at(-1)'
 SMALL = (
     "data.train_items=128",
     "data.test_items=64",
@@ -41,10 +42,14 @@ def lab(serve: Callable[..., str], tmp_path: Path) -> str:
     return serve(APP, env={"CPC_RUNS": str(tmp_path / "runs")})
 
 
-def points(visit: Visit) -> int:
-    """Of the curve, which is empty for a moment while it is drawn anew."""
-    drawn = visit.page.wait_for_function(f'document.querySelector("{CHART}")?.data?.[0]?.x.length', timeout=30_000)
-    return int(drawn.json_value())
+def drawn_to(visit: Visit) -> int:
+    """The last step of the curve, of which a long one keeps fewer and fewer; none while it is drawn anew."""
+    return int(visit.page.wait_for_function(END).json_value())
+
+
+def wait_until_drawn_to(visit: Visit, step: int) -> None:
+    visit.come_to(CHART, seconds=120)
+    visit.page.wait_for_function(f"{END} >= {step}")
 
 
 def wait_for_points(visit: Visit, count: int) -> None:
@@ -55,7 +60,7 @@ def wait_for_points(visit: Visit, count: int) -> None:
 def wait_for_step(visit: Visit, step: int) -> None:
     """Wait until the curve ends with this step."""
     visit.come_to(CHART)
-    visit.page.wait_for_function(f'document.querySelector("{CHART}")?.data?.[0]?.x.at(-1) === {step}', timeout=30_000)
+    visit.page.wait_for_function(f'document.querySelector("{CHART}")?.data?.[0]?.x.at(-1) === {step}')
 
 
 def steps_done(visit: Visit) -> int:
@@ -107,9 +112,10 @@ def test_one_click_trains_and_shows_the_map(lab: str, visit: Callable[..., Visit
     assert len(seen.page.evaluate("new URL(location).searchParams.get('runs')").split(",")) == 2
     seen.come_to("[class*='st-key-evolving-'] .cpc-scatter")
     seen.page.get_by_role("button", name="Mend it").click()
-    seen.page.get_by_text("keys of all ages fit together").wait_for(timeout=60_000)
-    seen.page.get_by_role("link", name="Queue with momentum").wait_for(timeout=60_000)
-    seen.settle()  # the third run takes room beside the two
+    seen.page.get_by_text("keys of all ages fit together").wait_for()
+    seen.page.get_by_role("link", name="Queue with momentum").wait_for()
+    seen.page.locator(".st-key-mend").get_by_role("link", name="Compare").wait_for()  # the third has ended
+    seen.settle()
     seen.page.get_by_role("link", name="In-batch").click()
     seen.page.wait_for_url("**/train?run=*")
     ended(seen)
@@ -137,19 +143,18 @@ def test_what_stops_a_page_does_not_lie_under_the_button_that_presents_it(
     lab: str, visit: Callable[..., Visit]
 ) -> None:
     page = visit(f"{lab}/train?preset=tones").page
-    page.locator(".st-key-present").first.wait_for(timeout=60_000)
     apart = """() => {
         const [one, other] = ["[data-testid=stStatusWidget]", ".st-key-present"].map(
             (place) => document.querySelector(place)?.getBoundingClientRect());
         return Boolean(one && other) && one.width > 0 && one.right <= other.left;
     }"""
-    page.wait_for_function(apart, timeout=30_000)
+    page.wait_for_function(apart, timeout=90_000)
 
 
 def test_a_setting_of_another_group_changes_all_that_follows_from_it(lab: str, visit: Callable[..., Visit]) -> None:
     seen = visit(f"{lab}/train?preset=tones")
     page = seen.page
-    page.get_by_text("anchors per step").first.wait_for(timeout=60_000)
+    page.get_by_text("anchors per step").first.wait_for()
     page.get_by_text("2,624 anchors per step").wait_for()
     page.get_by_text("All settings").click()
     page.locator(".st-key-group input").scroll_into_view_if_needed()
@@ -159,13 +164,13 @@ def test_a_setting_of_another_group_changes_all_that_follows_from_it(lab: str, v
     batch = page.get_by_label("Batch size (items)", exact=True)
     batch.fill("32")
     batch.press("Enter")
-    page.get_by_text("Changed: Batch size 32").wait_for(timeout=30_000)
+    page.get_by_text("Changed: Batch size 32").wait_for()
     page.get_by_text("1,312 anchors per step").wait_for()
     page.wait_for_function("location.search.includes('optimizer.batch_size')")
     assert page.get_by_label("Batch size (items)", exact=True).input_value() == "32", "the group stays chosen"
     seen.settle()
     page.get_by_role("button", name="changed, back to 64").click()
-    page.get_by_text("Changed: Batch size 32").wait_for(state="detached", timeout=30_000)
+    page.get_by_text("Changed: Batch size 32").wait_for(state="detached")
     page.get_by_text("2,624 anchors per step").wait_for()
 
 
@@ -180,31 +185,31 @@ def test_a_run_is_set_up_steered_left_and_found_again(lab: str, visit: Callable[
     assert "/train?run=tones-" in address
     seen.page.evaluate(f"document.querySelector(\"{CHART}\").mark = 'first'")
     zoomed = zoom_in(seen)
-    wait_for_points(seen, points(seen) + 20)
+    wait_until_drawn_to(seen, drawn_to(seen) + 20)
     assert seen.page.evaluate(ZOOM) == pytest.approx(zoomed), "refreshes keep the zoom"
     assert seen.page.evaluate(f'document.querySelector("{CHART}").mark') == "first", "and the chart itself"
     assert seen.page.get_by_test_id("stBottom").get_by_text("steps").count() == 0, "the status is said once"
 
     seen.page.get_by_role("button", name="Pause").click()
-    seen.page.get_by_role("button", name="Continue").wait_for(timeout=30_000)
+    seen.page.get_by_role("button", name="Continue").wait_for()
     seen.page.get_by_role("slider", name="Temperature τ").focus()
     seen.page.keyboard.press("ArrowRight")  # the next stop
     seen.page.wait_for_timeout(1500)
     seen.page.get_by_role("button", name="Continue").click()
     marks = f'document.querySelector("{CHART}").layout.annotations'
-    seen.page.wait_for_function(f"{marks}?.some(mark => mark.text.includes('τ 0.3'))", timeout=30_000)
+    seen.page.wait_for_function(f"{marks}?.some(mark => mark.text.includes('τ 0.3'))")
 
     seen.page.get_by_text("Hold still").click()
-    seen.page.wait_for_timeout(4000)  # a refresh may be on its way
-    held = points(seen)
+    seen.rest(6000)  # longer than from one refresh to the next
+    held = drawn_to(seen)
     seen.page.wait_for_timeout(9000)
-    assert points(seen) == held, "nothing moves"
+    assert drawn_to(seen) == held, "nothing moves"
     seen.page.get_by_text("Hold still").click()
-    wait_for_points(seen, held + 1)
+    wait_until_drawn_to(seen, held + 1)
 
     # A phone finds the run by its address; a closed tab does not end it.
     phone = visit(address, viewport={"width": 390, "height": 844})
-    wait_for_points(phone, points(seen))
+    wait_until_drawn_to(phone, drawn_to(seen))
     seen.page.close()
     phone.stop_button.click()
     ended(phone)

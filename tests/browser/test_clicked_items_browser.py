@@ -83,7 +83,7 @@ def test_a_dot_of_the_train_pages_map_leads_to_its_negatives(
     before = page.evaluate(PLACES)
     id = click(page, chart, 3)
     named = page.locator(".st-key-clicked-one")
-    named.get_by_role("link", name="Its negatives").wait_for(timeout=30_000)
+    named.get_by_role("link", name="Its negatives").wait_for()
     seen.settle()
     assert moved(before, page.evaluate(PLACES)) == {}
     assert page.evaluate(f"document.querySelector({chart!r}).mark") == "same", "the map is not drawn anew"
@@ -118,7 +118,7 @@ def test_a_dot_of_compared_maps_leads_to_its_negatives_in_both_runs(
     id = click(page, right, 2)
     named = page.locator(".st-key-clicked-pair")
     for place in ("left", "right"):
-        named.get_by_role("link", name=f"Its negatives, {place}").wait_for(timeout=30_000)
+        named.get_by_role("link", name=f"Its negatives, {place}").wait_for()
     stars = "(map) => document.querySelector(map)._fullData.filter((trace) => trace.name === 'lit').length"
     for chart in (left, right):
         page.wait_for_function(f"({stars})({chart!r}) === 1")

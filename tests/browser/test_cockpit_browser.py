@@ -83,7 +83,7 @@ def started(
     seen.page.get_by_role("button", name="Start training").click(timeout=120_000)
     measured = f"document.querySelector('{CURVES}')?.data?.some((t) => t.meta === 'alignment' && t.x.length)"
     seen.page.wait_for_function(measured, timeout=180_000)
-    seen.page.wait_for_function(f"document.querySelector('{MAP} .main-svg')", timeout=60_000)
+    seen.page.wait_for_function(f"document.querySelector('{MAP} .main-svg')")
     return seen
 
 
@@ -141,8 +141,8 @@ def test_all_that_matters_is_in_sight_while_a_run_goes_on(
     del boxes["curves"]  # which holds the charts
     assert overlapping(boxes) == []
     assert seen.page.evaluate(f"document.querySelector('{CURVES}')._fullLayout.xaxis.range[0]") == 0
-    for button in ("Pause", "Stop"):
-        box = seen.page.get_by_role("button", name=button).bounding_box()
+    for button in (seen.page.get_by_role("button", name="Pause"), seen.stop_button):
+        box = button.bounding_box()
         assert box is not None
         assert inside(box, DESK)
     stop(seen)
@@ -207,8 +207,13 @@ def test_labels_of_changes_that_are_close_together_do_not_overlap(
     if presenting:
         seen.settle()
         seen.page.keyboard.press("Alt+p")
-        seen.page.get_by_role("button", name="Leave").wait_for(timeout=60_000)
-        seen.page.wait_for_timeout(2000)
+        seen.page.get_by_role("button", name="Leave").wait_for()
+        seen.page.wait_for_function(
+            f"""() => {{ const node = document.querySelector('{CURVES}'), drawn = node._fullLayout;
+                return drawn.font.size > 15 && drawn.width === node.clientWidth && drawn.height === node.clientHeight;
+            }}"""
+        )
+    seen.settle()
     boxes = seen.page.evaluate(TEXTS)
     assert {"σ 0.25, τ 0.25", "Learning rate 0.25", "β 0.25"} <= set(boxes)
     labels = {name: box for name, box in boxes.items() if name.endswith("0.25")}
@@ -243,7 +248,8 @@ def test_nothing_moves_when_the_first_values_and_the_first_map_come(
             seen.page.wait_for_function(f"document.querySelector('{CURVES} .main-svg')", timeout=120_000)
             if begun:
                 seen.page.wait_for_function(f"document.querySelector('{MAP} .main-svg')", timeout=120_000)
-            seen.settle()
+            seen.page.locator(".st-key-map-words-one").wait_for(state="attached")  # the last part
+            seen.settle(refreshing=True)
             places.append(
                 seen.page.evaluate(
                     """() => Object.fromEntries(["curves", "panel", "notice", "map-place"].map((name) => {

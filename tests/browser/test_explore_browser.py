@@ -34,6 +34,7 @@ WATCH_PLAYERS = """() => {
     window.playing = new Set();
     const { play, pause } = HTMLMediaElement.prototype;
     HTMLMediaElement.prototype.play = function () {
+        this.loop = true; // only Space ends it, however slow the test is
         window.playing.add(this);
         window.source = this.src;
         return play.call(this);
@@ -87,8 +88,8 @@ def test_hover_click_and_lasso(keypad: Path, serve: Callable[..., str], visit: C
     )
     page = seen.page
     sizes = sent(page)
-    page.wait_for_selector(f"{MAP} .nsewdrag", timeout=60_000)
-    page.locator(".st-key-item").wait_for(timeout=30_000)
+    page.wait_for_selector(f"{MAP} .nsewdrag")
+    page.locator(".st-key-item").wait_for()
     page.evaluate(WATCH_PLAYERS)
     page.evaluate(f"document.querySelector({MAP!r}).mark = 'same'")
     sizes.clear()
@@ -141,7 +142,7 @@ def test_the_map_fits_a_phone(
 ) -> None:
     address = f"{serve(APP, env={'CPC_RUNS': str(keypad.parent)})}/explore?method=PCA&dimensions={dimensions}"
     seen = visit(address, viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True)
-    seen.page.wait_for_selector(f"{MAP} .main-svg", timeout=60_000)
+    seen.page.wait_for_selector(f"{MAP} .main-svg")
     wide = "Math.max(document.documentElement.scrollWidth, document.querySelector('[data-testid=stMain]').scrollWidth)"
     assert seen.page.evaluate(wide) <= 390
     kinds = seen.page.evaluate(f"[...new Set(document.querySelector({MAP!r})._fullData.map((trace) => trace.type))]")
@@ -157,7 +158,7 @@ def test_fifty_thousand_points_stay_smooth(
     seen = visit(serve(Path(shutil.copy(MANY, tmp_path))), viewport={"width": 1280, "height": 900})
     page, chart = seen.page, ".st-key-many .cpc-scatter"
     sizes = sent(page)
-    page.wait_for_selector(f"{chart} .nsewdrag", timeout=60_000)
+    page.wait_for_selector(f"{chart} .nsewdrag")
     page.get_by_text("0 chosen", exact=True).wait_for()
     page.wait_for_timeout(1500)
     assert sum(sizes) < 3_000_000

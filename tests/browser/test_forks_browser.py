@@ -51,16 +51,16 @@ def test_a_what_if_becomes_pairs_whose_difference_has_a_band(opened: Visit, trai
     page = opened.page
     page.get_by_role("slider", name="Temperature τ").press("ArrowRight")
     pairs = page.locator(f".st-key-fork-pairs-{trained.id}")
-    pairs.get_by_text("5", exact=True).click(timeout=60_000)
+    pairs.get_by_text("5", exact=True).click()
     opened.settle()
     page.get_by_role("button", name="Train a fork with this").click()
-    page.wait_for_url(re.compile("/compare"), timeout=60_000)
-    page.get_by_role("heading", name="Forks against their controls").wait_for(timeout=60_000)
+    page.wait_for_url(re.compile("/compare"))
+    page.get_by_role("heading", name="Forks against their controls").wait_for()
     page.get_by_text("5 pairs from step 12 of Mine").wait_for()
-    opened.come_to(LOSS)
+    opened.come_to(LOSS, 180)
     # The band is there when two pairs have ended, and not only when all have.
     page.wait_for_function(
-        f"(chart) => ({NAMES})(chart).some((name) => / from$/.test(name))", arg=LOSS, timeout=120_000
+        f"(chart) => ({NAMES})(chart).some((name) => / from$/.test(name))", arg=LOSS, timeout=300_000
     )
     assert "control" in page.evaluate(NAMES, LOSS)
     assert opened.errors == []
@@ -100,7 +100,7 @@ def test_one_slider_moves_the_loss_the_map_and_the_line_up(opened: Visit, traine
     assert before["at"] == 12
     slider.press("ArrowLeft")
     moved = "(chart) => document.querySelector(chart)?.layout.shapes[0].x0 === 8"
-    page.wait_for_function(moved, arg=cursor, timeout=60_000)
+    page.wait_for_function(moved, arg=cursor)
     page.wait_for_function(
         "([chart, x]) => document.querySelector(chart).data.find((t) => t.name === 'anchor').x[0] !== x",
         arg=[places, before["here"][0]],

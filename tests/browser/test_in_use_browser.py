@@ -79,7 +79,7 @@ def test_a_file_with_any_name_is_placed_and_named_literally(
     content = (tmp_path / "one.png").read_bytes()
     uploader = page.get_by_test_id("stFileUploaderDropzoneInput")
     uploader.set_input_files({"name": name, "mimeType": "image/png", "buffer": content})
-    page.get_by_text(f"1 · {name[:12]}").first.wait_for(timeout=60_000)
+    page.get_by_text(f"1 · {name[:12]}").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing makes a phone scroll sideways"
     assert not broke(page)
     assert seen.foreign == []
@@ -111,16 +111,16 @@ def test_a_lost_connection_comes_back_by_itself(lab: str, visit: Callable[..., V
 
     page.route_web_socket("**/_stcore/stream", connect)
     page.goto(f"{lab}/train?preset=tones")
-    page.get_by_text("anchors per step").first.wait_for(timeout=60_000)
+    page.get_by_text("anchors per step").first.wait_for()
     page.get_by_text("All settings").click()
     lost = True
     open_now[-1].close(code=1001)
-    page.get_by_test_id("stConnectionStatus").or_(page.get_by_text("Connecting")).first.wait_for(timeout=30_000)
+    page.get_by_test_id("stConnectionStatus").or_(page.get_by_text("Connecting")).first.wait_for()
     lost = False
     page.locator("[data-testid=stApp][data-test-connection-state=CONNECTED]").wait_for(timeout=120_000)
     seen.settle()
     page.get_by_role("link", name="Runs").first.click()
-    page.get_by_role("heading", name="Runs").wait_for(timeout=60_000)
+    page.get_by_role("heading", name="Runs").wait_for()
     assert not broke(page)
 
 
@@ -128,16 +128,16 @@ def test_back_and_forward_lead_across_a_page_that_is_live(lab: str, visit: Calla
     settings = "".join(f"&set={setting}" for setting in SETTINGS)
     seen = visit(f"{lab}/train?preset=tones{settings}")
     page = seen.page
-    page.get_by_role("button", name="Start training").click(timeout=60_000)
+    page.get_by_role("button", name="Start training").click()
     page.wait_for_function(f"{LIVE} >= 3", timeout=120_000)
     live = page.url
     page.get_by_role("link", name="Runs").first.click()
-    page.get_by_role("heading", name="Runs").wait_for(timeout=60_000)
+    page.get_by_role("heading", name="Runs").wait_for()
     page.go_back()
     page.wait_for_url(live)
     page.wait_for_function(f"{LIVE} >= 3", timeout=120_000)
     page.go_forward()
-    page.get_by_role("heading", name="Runs").wait_for(timeout=60_000)
+    page.get_by_role("heading", name="Runs").wait_for()
     page.go_back()
     seen.stop_button.click(timeout=120_000)
     seen.stop_button.wait_for(state="detached", timeout=120_000)

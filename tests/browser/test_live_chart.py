@@ -48,8 +48,7 @@ POINTS = f"(document.querySelector('{CHART}')?.data?.[0]?.x.length ?? 0)"  # 0 w
 
 
 def points(visit: Visit) -> int:
-    visit.page.wait_for_function(f"{POINTS} > 0")
-    return int(visit.page.evaluate(POINTS))
+    return int(visit.page.wait_for_function(POINTS).json_value())
 
 
 def x_range(visit: Visit) -> list[float]:
@@ -60,7 +59,7 @@ def x_range(visit: Visit) -> list[float]:
 def after_refreshes(visit: Visit, count: int) -> None:
     """Wait until the chart has shown `count` more points."""
     goal = points(visit) + count
-    visit.page.wait_for_function(f"{POINTS} >= {goal}", timeout=30_000)
+    visit.page.wait_for_function(f"{POINTS} >= {goal}")
 
 
 @pytest.mark.browser
@@ -69,7 +68,7 @@ def test_the_chart_stays_in_place_and_keeps_its_zoom(
 ) -> None:
     seen = visit(serve(script))
     page = seen.page
-    page.wait_for_selector(DRAWN, timeout=30_000)
+    page.wait_for_selector(DRAWN)
     page.evaluate(f"document.querySelector('{CHART}').mark = 'first'")
     whole = x_range(seen)
     after_refreshes(seen, 5)
@@ -106,7 +105,7 @@ def test_the_chart_follows_its_container_tab_and_removal(
 ) -> None:
     seen = visit(serve(script))
     page = seen.page
-    page.wait_for_selector(DRAWN, timeout=30_000)
+    page.wait_for_selector(DRAWN)
     width = f"document.querySelector('{CHART}')._fullLayout.width"
     wide = page.evaluate(width)
     page.set_viewport_size({"width": 900, "height": 800})
@@ -132,7 +131,7 @@ def test_a_chart_is_drawn_when_a_person_comes_near(
     seen = visit(serve(long_page), viewport={"width": 1000, "height": 800})
     page = seen.page
     shown = "(key) => document.querySelector(`.st-key-${key} .cpc-live-chart`)?.data?.[0]?.x.length ?? 0"
-    page.wait_for_function(f"({shown})('soon') > 0", timeout=30_000)
+    page.wait_for_function(f"({shown})('soon') > 0")
     assert page.locator(".st-key-soon .cpc-live-chart").bounding_box()["y"] >= 800, "drawn before it is seen"
     page.wait_for_function(f"({shown})('soon') > 14")
     assert page.evaluate(shown, "inner") == page.evaluate(shown, "far") == 0, "what nobody sees takes no time"
@@ -142,7 +141,7 @@ def test_a_chart_is_drawn_when_a_person_comes_near(
         page.wait_for_function(f"({shown})({key!r}) > 14")
     page.evaluate("document.querySelector('.st-key-far .cpc-live-chart').mark = 'same'")
     page.get_by_text("ready", exact=True).scroll_into_view_if_needed()
-    page.wait_for_timeout(300)
+    page.wait_for_function(f"({shown})('soon') > {page.evaluate(shown, 'soon')} + 1")  # the scroll has been noticed
     left = page.evaluate(shown, "far")
     page.wait_for_function(f"({shown})('soon') > {page.evaluate(shown, 'soon')} + 3")
     assert page.evaluate(shown, "far") == left, "none is redrawn where nobody is"
@@ -151,7 +150,7 @@ def test_a_chart_is_drawn_when_a_person_comes_near(
     assert page.evaluate("document.querySelector('.st-key-far .cpc-live-chart').mark") == "same"
 
     page.reload()
-    page.wait_for_function(f"({shown})('soon') > 0", timeout=30_000)
+    page.wait_for_function(f"({shown})('soon') > 0")
     page.locator(".st-key-far").scroll_into_view_if_needed()
     page.wait_for_function(f"({shown})('far') > 0")
     assert seen.errors == []
@@ -164,7 +163,7 @@ def test_a_chart_is_drawn_when_the_page_closes_up(
     seen = visit(serve(long_page), viewport={"width": 1000, "height": 400})
     page = seen.page
     drawn = "document.querySelector('.st-key-soon .cpc-live-chart')?.data !== undefined"
-    page.locator(".st-key-soon .cpc-live-chart").wait_for(timeout=30_000)
+    page.locator(".st-key-soon .cpc-live-chart").wait_for()
     page.wait_for_timeout(1000)
     assert not page.evaluate(drawn)
     page.get_by_text("Space", exact=True).click()  # what lay above it is gone, and nobody has scrolled
@@ -174,9 +173,9 @@ def test_a_chart_is_drawn_when_the_page_closes_up(
 
 @pytest.mark.browser
 def test_a_path_prefix_is_respected(script: Path, serve: Callable[..., str], visit: Callable[..., Visit]) -> None:
-    seen = visit(serve(script, {"server.baseUrlPath": "lab"}))
+    url, seen = serve(script, {"server.baseUrlPath": "lab"}), visit("about:blank")
     with seen.page.expect_response(re.compile(r"/lab/app/static/plotly-[^/]+\.min\.js$")) as answer:
-        seen.page.wait_for_selector(DRAWN, timeout=30_000)
+        seen.page.goto(url)
     assert answer.value.ok
 
 
@@ -190,7 +189,7 @@ def test_without_the_file_the_text_is_sent_once(
     received: list[int] = []
     seen.page.on("websocket", lambda socket: socket.on("framereceived", lambda data: received.append(len(data))))
     seen.page.reload()
-    seen.page.wait_for_selector(DRAWN, timeout=30_000)
+    seen.page.wait_for_selector(DRAWN)
     after_refreshes(seen, 3)
     assert 1 <= sum(size > 4_000_000 for size in received) <= 3, "the text comes until the browser says that it has it"
     del received[:]
@@ -205,7 +204,7 @@ def test_axes_are_readable_and_follow_the_theme(
     script: Path, serve: Callable[..., str], visit: Callable[..., Visit], tmp_path: Path
 ) -> None:
     seen = visit(serve(script), color_scheme="light")
-    seen.page.wait_for_selector(DRAWN, timeout=30_000)
+    seen.page.wait_for_selector(DRAWN)
     text = f"getComputedStyle(document.querySelector('{CHART} .xtick text')).fill"
     background = "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
     backgrounds = set()

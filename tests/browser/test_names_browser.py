@@ -38,7 +38,7 @@ def test_a_name_is_shown_letter_by_letter(
     ):
         seen = visit(f"{url}/{page}")
         if page.startswith(("runs?", "watch")):  # elsewhere it stands in a list of choices, or in a table that is drawn
-            seen.page.get_by_text("![t](http").first.wait_for(timeout=60_000)
+            seen.page.get_by_text("![t](http").first.wait_for()
             shown = seen.page.evaluate("document.body.innerText").replace("\u2060", "")
             assert NAME in shown
         seen.page.wait_for_timeout(1500)

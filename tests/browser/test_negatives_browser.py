@@ -60,7 +60,7 @@ def test_a_newcomer_finds_the_answer_within_five_clicks(
     def click(name: str, role: str) -> None:
         nonlocal clicks
         clicks += 1
-        page.get_by_role(role, name=name).first.click(timeout=60_000)  # type: ignore[arg-type]
+        page.get_by_role(role, name=name).first.click()  # type: ignore[arg-type]
 
     click("Negatives", "link")
     answer = said(page)
@@ -79,7 +79,7 @@ def test_a_newcomer_finds_the_answer_within_five_clicks(
     steady = page.get_by_role("figure", name=words)
     steady.scroll_into_view_if_needed(timeout=120_000)
     drawn = steady.locator(".scatterlayer .js-line").first
-    drawn.wait_for(state="attached", timeout=60_000)  # a tone is the same in any order
+    drawn.wait_for(state="attached")  # a tone is the same in any order
     assert seen.errors == []
     assert seen.foreign == []
 
@@ -94,13 +94,13 @@ def test_the_address_follows_the_anchor_and_back_leads_to_the_one_before(
     first = said(page)
     seen.settle()
     page.locator(".st-key-negatives-way").get_by_role("radio", name="most mistaken").click()
-    page.wait_for_function("location.search.includes('anchor=margin')", timeout=60_000)
+    page.wait_for_function("location.search.includes('anchor=margin')")
     seen.settle()
     other, address = said(page), page.url
     page.go_back()
-    page.wait_for_function(chosen.format("hardest"), timeout=60_000)
+    page.wait_for_function(chosen.format("hardest"))
     seen.settle()
     assert said(page) == first
     copied = visit(address)
     assert said(copied.page) == other
-    copied.page.wait_for_function(chosen.format("most mistaken"), timeout=60_000)
+    copied.page.wait_for_function(chosen.format("most mistaken"))

@@ -27,15 +27,15 @@ def test_a_zip_of_sounds_trains_after_three_clicks(
     root = tmp_path / "runs"
     seen = visit(f"{serve(APP, env={'CPC_RUNS': str(root)})}/train", viewport={"width": 1440, "height": 900})
     page = seen.page
-    page.get_by_text("Use your own sounds or pictures").click(timeout=60_000)
+    page.get_by_text("Use your own sounds or pictures").click()
     upload = page.locator(".st-key-upload").get_by_test_id("stFileUploaderDropzoneInput")
     upload.set_input_files(bad)
-    page.get_by_text("leads out of it").wait_for(timeout=60_000)
+    page.get_by_text("leads out of it").wait_for()
     assert not (root.exists() and [path for path in root.iterdir() if not path.name.startswith(".")]), "no junk run"
     page.goto(page.url.partition("?")[0])
-    page.get_by_text("Use your own sounds or pictures").click(timeout=60_000)  # the first click
+    page.get_by_text("Use your own sounds or pictures").click()  # the first click
     upload.set_input_files(good)  # the second: a person chooses the file
-    page.get_by_text("2 classes").wait_for(timeout=60_000)
+    page.get_by_text("2 classes").wait_for()
     page.get_by_role("button", name="Start training").click()  # the third
     page.wait_for_url("**/train?run=*", timeout=120_000)
     seen.stop_button.click(timeout=120_000)

@@ -122,9 +122,9 @@ def test_with_the_password_the_app_works_and_takes_uploads(proxied: str, visit: 
 
     known = {"username": USER, "password": PASSWORD}
     page = visit(f"{proxied}/train", http_credentials=known, ignore_https_errors=True).page
-    page.get_by_text("Use your own sounds or pictures").click(timeout=60_000)
+    page.get_by_text("Use your own sounds or pictures").click()
     upload = page.locator(".st-key-upload").get_by_test_id("stFileUploaderDropzoneInput")
     upload.set_input_files(
         {"name": "own.zip", "mimeType": "application/zip", "buffer": zipped(two_classes(64)).getvalue()}
     )
-    page.get_by_text("2 classes").wait_for(timeout=60_000)
+    page.get_by_text("2 classes").wait_for()

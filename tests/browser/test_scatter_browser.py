@@ -41,7 +41,7 @@ def address(tmp_path: Path, serve: Callable[..., str]) -> str:
 
 def ready(page: Page) -> tuple[float, float, float, float]:
     """Wait for the map; left, top, width and height of the area that its points lie in."""
-    page.locator(f"{MAP} .nsewdrag").wait_for(timeout=30_000)
+    page.locator(f"{MAP} .nsewdrag").wait_for()
     page.get_by_text("0 chosen", exact=True).wait_for()
     page.locator(MAP).scroll_into_view_if_needed()
     box = page.locator(f"{MAP} .nsewdrag").bounding_box()

@@ -66,9 +66,11 @@ def test_a_recording_lights_up(
     page = seen.page
     ready(page)
     page.get_by_role("button", name="Record").first.click()
+    stop = page.get_by_role("button", name="Stop").first
+    stop.wait_for()  # it hears from now on
     page.wait_for_timeout(1500)
     began = page.evaluate("performance.now()")
-    page.get_by_role("button", name="Stop").first.click()
+    stop.click()
     page.wait_for_function(f"{STARS} === 1", polling=20, timeout=WAIT)
     waited = page.evaluate("performance.now()") - began
     print(f"from the end of the recording to the lit point: {waited:.0f} ms")
@@ -86,7 +88,11 @@ def test_a_file_lights_up_and_another_is_refused(url: str, tmp_path: Path, visit
     seen = visit(url)
     page = seen.page
     ready(page)
-    page.mouse.move(*page.evaluate(SPOT), steps=3)
+    before, spot = None, page.evaluate(SPOT)
+    while before != spot:  # the page may still be laid out
+        page.wait_for_timeout(400)
+        before, spot = spot, page.evaluate(SPOT)
+    page.mouse.move(*spot, steps=3)
     label = page.locator(".cpc-map .hoverlayer .hovertext")
     label.wait_for(timeout=WAIT)
     assert re.search(r"· (picture|sound)\s*keypad/test/\d+", label.text_content() or ""), "class and name"

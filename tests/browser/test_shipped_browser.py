@@ -47,11 +47,13 @@ def heard(page: Page) -> str:
     page.wait_for_selector(f"{MAP} .nsewdrag", timeout=120_000)
     microphone = page.locator(".st-key-mic")
     microphone.get_by_role("button", name="Record").click()
+    stop = microphone.get_by_role("button", name="Stop recording")
+    stop.wait_for()  # it hears from now on
     page.wait_for_timeout(1600)
-    microphone.get_by_role("button", name="Stop recording").click()
-    page.wait_for_function(f"{STARS} === 1", timeout=60_000)
+    stop.click()
+    page.wait_for_function(f"{STARS} === 1")
     card = page.locator(".st-key-placed-1")
-    card.get_by_text("Likeliest class").wait_for(timeout=30_000)
+    card.get_by_text("Likeliest class").wait_for()
     return card.inner_text()
 
 
@@ -99,7 +101,7 @@ def test_uploaded_handwritten_digits_land_among_their_kind(
     right = []
     for number in range(1, 11):
         card = page.locator(f".st-key-placed-{number}")
-        card.get_by_text("Likeliest class").wait_for(timeout=60_000)
+        card.get_by_text("Likeliest class").wait_for()
         words = card.inner_text()
         digit = re.search(r"digit-(\d)\.png", words)
         assert digit is not None
@@ -139,11 +141,11 @@ def test_a_photo_of_the_camera_gets_its_card_and_is_not_mirrored(
     page.wait_for_selector(f"{MAP} .nsewdrag", timeout=120_000)
     page.get_by_role("button", name="Camera").or_(page.get_by_role("radio", name="Camera")).first.click()
     page.get_by_text("Use the camera").click()
-    page.wait_for_function("document.querySelector('video')?.readyState >= 2", timeout=60_000)
+    page.wait_for_function("document.querySelector('video')?.readyState >= 2")
     page.get_by_role("button", name="Take Photo").click()
-    page.wait_for_function(f"{STARS} === 1", timeout=60_000)
+    page.wait_for_function(f"{STARS} === 1")
     card = page.locator(".st-key-placed-1")
-    card.get_by_text("What it sees").wait_for(timeout=30_000)
+    card.get_by_text("What it sees").wait_for()
     assert "not meaningful" in card.inner_text(), "the camera's picture is no handwritten digit"
     left, right = card.get_by_alt_text("as the network sees it").evaluate(THIRDS)
     assert left < 30 < 200 < right

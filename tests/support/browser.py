@@ -72,24 +72,43 @@ class Visit:
             polling=200,
         )
 
-    def settle(self, seconds: float = 60) -> None:
+    def settle(self, seconds: float = 120, refreshing: bool = False) -> None:
         """Wait until the page is not being computed and nothing to press has moved for half a second.
 
-        A press that begins on a link and ends beside it, because the page grew in between, is no click.
+        A press that begins on a link and ends beside it, because the page grew in between, is no click. `refreshing`:
+        a part of the page is computed again and again, so only what moves counts.
         """
+        self.page.evaluate("delete window.placesBefore")
         self.page.wait_for_function(
-            """() => {
-                const places = [...document.querySelectorAll("a, button, input")].map((node) => {
+            """(refreshing) => {
+                const busy = "[data-testid=stStatusWidget]"; // its button comes and goes with the computing
+                const nodes = [...document.querySelectorAll("a, button, input")].filter((node) => !node.closest(busy));
+                const places = nodes.map((node) => {
                     const box = node.getBoundingClientRect();
                     return [Math.round(box.x), Math.round(box.y)];
                 });
-                const before = window.placesBefore;
-                window.placesBefore = JSON.stringify(places);
                 const state = document.querySelector("[data-testid=stApp]")?.dataset.testScriptState;
-                return state === "notRunning" && window.placesBefore === before;
+                const rests = refreshing || (state === "notRunning" && !document.querySelector(busy));
+                const before = window.placesBefore;
+                window.placesBefore = JSON.stringify([rests, places]);
+                return rests && window.placesBefore === before;
             }""",
+            arg=refreshing,
             timeout=1000 * seconds,
             polling=500,
+        )
+
+    def rest(self, milliseconds: int, seconds: float = 120) -> None:
+        """Wait until nothing has been computed for so long."""
+        self.page.evaluate("window.computedLast = performance.now()")
+        self.page.wait_for_function(
+            """(milliseconds) => {
+                const state = document.querySelector("[data-testid=stApp]")?.dataset.testScriptState;
+                if (state !== "notRunning") window.computedLast = performance.now();
+                return performance.now() - window.computedLast > milliseconds;
+            }""",
+            arg=milliseconds,
+            timeout=1000 * seconds,
         )
 
 
@@ -144,6 +163,13 @@ def _wait_until_healthy(ended: served.Ended, url: str, log: Path, seconds: float
     pytest.fail(f"no healthy server within {seconds:.0f} s:\n{log.read_text(errors='replace')}")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests in a browser the time that all their waits may take together."""
+    for item in items:
+        if item.get_closest_marker("browser") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(900))
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """One headless browser for the whole session; without one the test is skipped, or fails where it must not be."""
@@ -187,6 +213,7 @@ def visits(browser: Browser) -> Iterator[Callable[..., Visit]]:
         def open_page(url: str, **context: Any) -> Visit:
             opened = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | context))
             stack.callback(opened.close)
+            opened.set_default_timeout(120_000)  # where other work goes on beside
             page = opened.new_page()
             seen = Visit(page, urlsplit(url).netloc)
             page.on("request", lambda request: seen.note(request.url))

@@ -37,8 +37,8 @@ def tiny(**changes: Any) -> RunConfig:
     return RunConfig().replace(CHANGES | {name.replace("__", "."): value for name, value in changes.items()})
 
 
-def wait_until(condition: Callable[[], Any], description: str, seconds: float = 60.0, every: float = 0.01) -> Any:
-    """Call `condition` every so many seconds until its value is true, and return that; fail after a time limit."""
+def wait_until(condition: Callable[[], Any], description: str, seconds: float = 240.0, every: float = 0.01) -> Any:
+    """Call `condition` every so many seconds until its value is true, and return that; fail before pytest would."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         value = condition()

@@ -8,7 +8,7 @@ from cpc_engine.execution.manager import RunManager
 from cpc_engine.execution.progress import RunProgress
 from tests.support.tiny import wait_until
 
-patiently = partial(wait_until, seconds=120.0, every=0.1)  # looks seldom, so that other processes get the cores
+patiently = partial(wait_until, seconds=240.0, every=0.1)  # looks seldom, so that other processes get the cores
 
 
 def status(manager: RunManager, run: str, *expected: str) -> RunProgress:

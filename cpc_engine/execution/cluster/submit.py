@@ -9,7 +9,7 @@ from typing import Any
 
 from ...errors import ClusterError, CpcError, StorageError
 from ...storage.folder import RunFolder
-from ...storage.info import ACTIVE
+from ...storage.info import ACTIVE, Status
 from ...storage.lock import at_work, publish
 from ...storage.remote.refresh import address_of, refresh
 from ...training.control import Control
@@ -109,6 +109,7 @@ class _Follower:
         while True:
             end = self._end()
             self._bring(end is not None)
+            status = self.folder.info().status  # before the records, so that a pause is shown with all steps before it
             self._records()
             if end is not None:
                 return end
@@ -117,7 +118,7 @@ class _Follower:
             except StorageError:
                 if not self.channel.is_shared:
                     raise  # else the URL does not answer: the next time
-            self._show()
+            self._show(status)
             time.sleep(LOOK)
 
     def _end(self) -> State | None:
@@ -191,9 +192,8 @@ class _Follower:
             self.channel.send({"setting": path, "value": self.changes[path]})
             del self.changes[path]
 
-    def _show(self) -> None:
+    def _show(self, status: Status) -> None:
         """Pass on the run's state, and what its worker does."""
-        status = self.folder.info().status
         state = State(status) if status in ACTIVE else State("queued", TAKEN_UP)
         doing = self.channel.doing()
         phase = Phase(doing["text"], doing["share"]) if doing else Phase(self._missing(), 0.0)

@@ -20,6 +20,7 @@ from ..channel import BEAT, Channel
 from ..evaluate import evaluate_run
 from ..execute import Phase, Record, State, execute
 
+LEFT = "its worker has left the cluster; the run can be resumed"
 LISTEN = 0.2  # s between two looks into the channel
 SYNC = 1.0  # s between two looks into the channel of a run of a URL
 PATIENCE = 90.0  # s until a worker that lost its scheduler has ended its step and its lock is free
@@ -65,8 +66,7 @@ def work(where: str, ticket: str, wanted: str, resume: bool, evaluate: bool) -> 
     control = ChannelControl(folder, channel, lambda: worker.status not in stays)
     with _beating(channel):
         state = execute(folder, control, _Teller(channel, host), resume, int(os.environ.get("OMP_NUM_THREADS", 0)))
-        if state.status == "stopped" and control.lost:
-            folder.update(status="interrupted", message="its worker has left the cluster; the run can be resumed")
+        if state.status == "interrupted" and control.lost:
             raise distributed.Reschedule  # to another worker, if there still is a cluster
         if evaluate and state.status == "finished":
             with contextlib.suppress(CpcError):  # who needs it measures again, and is told why not
@@ -80,18 +80,17 @@ class ChannelControl(Control):
     """Control of a run through its channel.
 
     Args:
-        lost: whether the worker is ending; the run then ends after its step.
+        ends: whether the worker is ending; the run then ends after its step.
     """
 
-    def __init__(self, folder: RunFolder, channel: Channel, lost: Callable[[], bool]) -> None:
+    def __init__(self, folder: RunFolder, channel: Channel, ends: Callable[[], bool]) -> None:
         super().__init__()
-        self._folder, self._channel, self._ends = folder, channel, lost
+        self._folder, self._channel, self._ends = folder, channel, ends
         self._looked = 0.0
         self._known: set[str] = set()  # all requests that were here
         self._seen: list[str] = []  # requests that wait for the next step
         self._given: list[str] = []  # requests whose effect is written down once the next are asked for
         self._done: list[str] = []  # requests that are to be taken away
-        self.lost = False
 
     @property
     def stopping(self) -> bool:
@@ -117,7 +116,8 @@ class ChannelControl(Control):
         if time.monotonic() < self._looked + LISTEN:
             return
         self._looked = time.monotonic()
-        self.lost = self.lost or self._ends()
+        if self._ends():
+            self.lost = LEFT
         if self.lost or not self._channel.is_open or self._channel.is_set("stop"):
             self.stop()
         elif self._channel.is_set("pause"):

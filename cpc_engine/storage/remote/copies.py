@@ -85,7 +85,7 @@ class RunCopy:
             wanted |= mine
         if wanted:
             fetched = {name: there[name] for name in _in_order(wanted & there.keys(), there)}
-            self._replace(fetched, sorted(wanted - there.keys()), locked)
+            self._replace(fetched, sorted(wanted - there.keys()), locked, (state, here))
         self._see(listing)
 
     def publish(self) -> None:
@@ -134,8 +134,10 @@ class RunCopy:
         with storing(self._kept):
             self._kept.unlink(missing_ok=True)
 
-    def _replace(self, wanted: dict[str, Entry], gone: Iterable[str], locked: bool) -> None:
-        """Fetch files beside the run, and then put them into its place."""
+    def _replace(
+        self, wanted: dict[str, Entry], gone: Iterable[str], locked: bool, before: tuple[_State, dict[str, _Signature]]
+    ) -> None:
+        """Fetch files beside the run, and then put them into its place, if that is still as it was `before`."""
         fetched: _State = {}
         if not self.path.is_dir():
             with making(self.path) as folder:
@@ -157,6 +159,8 @@ class RunCopy:
                         stack.enter_context(held(self.path))
                     except RunError:  # who works on it here has the newest files
                         return
+                if (self._state(), self._here()) != before:
+                    return  # worked on or fetched meanwhile: the next time
                 with storing(self.path):
                     for name in gone:
                         (self.path / name).unlink(missing_ok=True)

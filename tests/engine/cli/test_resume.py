@@ -56,7 +56,7 @@ def test_ctrl_c_leaves_a_stopped_run_that_resume_completes(cli: Cli, tmp_path: P
         checkpoints = tmp_path / "checkpoints"
         wait_until(lambda: [p for p in checkpoints.glob("*/metrics.jsonl") if p.stat().st_size], "the first step")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=200)
     finally:
         process.kill()
         process.wait()

@@ -40,6 +40,7 @@ def test_generated_data_depend_on_the_seed_only(name: str) -> None:
         assert not same(a, c)
 
 
+@pytest.mark.timed
 def test_generated_data_are_fast_to_make() -> None:
     load("tones", train_items=64, test_items=64)
     start = time.perf_counter()

@@ -31,7 +31,7 @@ LONG = 100_000  # steps: never reached
 def manager(tmp_path: Path) -> Iterator[RunManager]:
     manager = RunManager(tmp_path)
     yield manager
-    manager.close()
+    manager.close(240)
     assert manager.active() == []
 
 
@@ -296,7 +296,7 @@ def test_there_is_one_manager_per_folder(tmp_path: Path) -> None:
 
     page = threading.Thread(target=reload)
     page.start()
-    page.join(60)
+    page.join(240)
     assert observed[0].id == run
     status(manager, run, "stopped")
     for each in (manager, manager_for(tmp_path)):
@@ -321,7 +321,7 @@ def test_closing_stops_active_and_queued_runs(tmp_path: Path) -> None:
     manager = RunManager(tmp_path)
     first, second = long_run(manager), long_run(manager)
     step(manager, first, 1)
-    manager.close()
+    manager.close(240)
     assert [manager.progress_of(run).status for run in (first, second)] == ["stopped", "stopped"]
     assert RunFolder(tmp_path / first).has_tensors("checkpoint")
     assert manager.active() == []

@@ -16,12 +16,15 @@ class Process:
     def __init__(self, *codes: int | None) -> None:
         self._codes = list(codes)
         self.returncode: int | None = None
+        self._read = False
 
     def poll(self) -> int | None:
         self.returncode = self._codes.pop(0) if len(self._codes) > 1 else self._codes[0]
         return self.returncode
 
     def communicate(self) -> tuple[str, str]:
+        assert not self._read, "what it wrote can be read once"
+        self._read = True
         return "", ""
 
     def terminate(self) -> None:
@@ -50,7 +53,7 @@ def test_the_only_worker_is_replaced_whenever_it_is_killed(
 
 
 def test_workers_that_are_killed_again_and_again_end_the_sweep(tmp_path: Path, processes: list[Process]) -> None:
-    processes += [Process(0), *(Process(None, -9) for _ in range(1 + launch.REPLACED))]
+    processes += [Process(*[None] * 20, 0), *(Process(None, -9) for _ in range(1 + launch.REPLACED))]
     with pytest.raises(RunError, match="it was killed"):
         work(tmp_path, 2)
     assert processes == []

@@ -259,6 +259,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[str
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # three processes import torch, one after the other
 def test_two_machines_share_a_sweep_and_a_killed_worker_loses_nothing(tmp_path: Path, storage: list[str]) -> None:
     """Two command lines with one storage; the worker of one is killed in the middle of a run."""
     changes = CHANGES | {"optimizer.steps": 120, "run.checkpoint_every": 20, "evaluation.every": 60}
@@ -281,9 +282,9 @@ def test_two_machines_share_a_sweep_and_a_killed_worker_loses_nothing(tmp_path: 
         return None
 
     try:
-        victim: RunFolder = wait_until(under_way, "a run that has begun", 120)
+        victim: RunFolder = wait_until(under_way, "a run that has begun", 300)
         os.kill(victim.info().pid, signal.SIGKILL)
-        codes = [machine.wait(timeout=240) for machine in machines]
+        codes = [machine.wait(timeout=500) for machine in machines]
     finally:
         for machine in machines:
             machine.kill()

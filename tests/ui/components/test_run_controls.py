@@ -30,7 +30,7 @@ def test_a_click_counts_although_the_page_starts_again_before_the_button(runs: P
     manager = manager_for(runs)
     run = manager.start(tiny().replace({"optimizer.steps": 20000}))
     wait_until(lambda: manager.progress_of(run).status == "running", "the run to begin")
-    test = AppTest.from_function(drawn, args=(run,)).run(timeout=60)
+    test = AppTest.from_function(drawn, default_timeout=120, args=(run,)).run()
     test.session_state["again"] = True
     test.button(key=f"stop-{run}").click().run()
     assert not test.exception
@@ -42,7 +42,7 @@ def test_what_can_not_be_done_is_said(runs: Path) -> None:
     manager = manager_for(runs)
     run = manager.start(tiny().replace({"optimizer.steps": 20000}))
     wait_until(lambda: manager.progress_of(run).status == "running", "the run to begin")
-    test = AppTest.from_function(drawn, args=(run,)).run(timeout=60)
+    test = AppTest.from_function(drawn, default_timeout=120, args=(run,)).run()
     manager.stop(run)
     wait_until(lambda: manager.progress_of(run).status == "stopped", "the run to stop")
     test.button(key=f"pause-{run}").click().run()
@@ -62,13 +62,13 @@ def test_what_was_changed_on_the_way_is_undone_in_a_fork(runs: Path) -> None:
     config = tiny(optimizer__steps=20000, sampler__perturbed=True)
     run = manager.start(config)
     wait_until(lambda: manager.progress_of(run).step > 2, "the run to begin")
-    assert not AppTest.from_function(undoing, args=(run,)).run(timeout=60).button, "nothing was changed"
+    assert not AppTest.from_function(undoing, default_timeout=120, args=(run,)).run().button, "nothing was changed"
     manager.change(run, "sampler.sigma", 0.7)
     wait_until(lambda: any(e["kind"] == "change" for e in manager.progress_of(run).events), "the change to act")
-    assert not AppTest.from_function(undoing, args=(run,)).run(timeout=60).button, "it still goes on"
+    assert not AppTest.from_function(undoing, default_timeout=120, args=(run,)).run().button, "it still goes on"
     manager.stop(run)
     wait_until(lambda: manager.progress_of(run).status == "stopped", "the run to stop")
-    test = AppTest.from_function(undoing, args=(run,)).run(timeout=60)
+    test = AppTest.from_function(undoing, default_timeout=120, args=(run,)).run()
     test.button(key=f"undo-{run}").click().run()
     made = [RunFolder(runs / info.id) for info in list_runs(runs) if info.id != run]
     for folder in made:

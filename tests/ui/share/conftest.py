@@ -39,7 +39,7 @@ def keys_demo(keys_demo_uploads: tuple[str, Path]) -> str:
 
 @pytest.fixture(scope="session")
 def keys_client(keys_demo: str) -> Iterator[Client]:
-    client = Client(keys_demo, verbose=False)
+    client = Client(keys_demo, verbose=False, httpx_kwargs={"timeout": 60})
     yield client
     client.close()
 

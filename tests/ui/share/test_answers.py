@@ -94,7 +94,7 @@ def test_what_cannot_be_placed_is_an_entry_of_one_line(tones: RunFolder, keys_de
     (tmp_path / "broken.wav").write_bytes(recording("5")[:60])
     (tmp_path / "notes.txt").write_text("not a sound")
     with demo(tones.path, tmp_path / "log") as (url, _):
-        client = Client(url, verbose=False)
+        client = Client(url, verbose=False, httpx_kwargs={"timeout": 60})
         picture, broken, text = (sent(client, tmp_path / name) for name in ("photo.png", "broken.wav", "notes.txt"))
         client.close()
     error = "this run learned from sounds, it cannot place pictures"

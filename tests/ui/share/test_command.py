@@ -58,7 +58,7 @@ def test_what_mcp_needs_is_told(tones: RunFolder) -> None:
 def test_it_ends_clean_and_a_taken_port_is_one_line(tones: RunFolder, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with demo(tones.path, log) as (url, process):
-        client = Client(url, verbose=False)
+        client = Client(url, verbose=False, httpx_kwargs={"timeout": 60})
         (tmp_path / "five.wav").write_bytes(recording("5"))
         assert sent(client, tmp_path / "five.wav")["status"] == "ok"
         client.close()

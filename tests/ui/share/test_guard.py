@@ -68,15 +68,15 @@ def test_nothing_is_left_of_uploads_that_are_broken_off(keys_demo_uploads: tuple
     before = kept(uploads)
     for _ in range(20):
         broken_off(url, bytes(200_000))
-    wait_until(lambda: kept(uploads) <= before, "the uploads are deleted", 10)
+    wait_until(lambda: kept(uploads) <= before, "the uploads are deleted")
     # Complete, but of no use to Gradio: no end of the form, and a field that it does not know.
     head = {"content-type": "multipart/form-data; boundary=x"}
     part = b'--x\r\nContent-Disposition: form-data; name="%s"; filename="a.wav"\r\n\r\n' + bytes(1000)
     for content in (part % b"files", part % b"other" + b"\r\n--x--\r\n"):
-        httpx.post(f"{url}/gradio_api/upload", content=content, headers=head)
+        httpx.post(f"{url}/gradio_api/upload", content=content, headers=head, timeout=60)
     # The answer is sent before what was left is deleted.
-    wait_until(lambda: kept(uploads) <= before, "the uploads are deleted", 10)
-    (path,) = httpx.post(f"{url}/gradio_api/upload", files={"files": ("five.wav", recording("5"))}).json()
+    wait_until(lambda: kept(uploads) <= before, "the uploads are deleted")
+    (path,) = httpx.post(f"{url}/gradio_api/upload", files={"files": ("five.wav", recording("5"))}, timeout=60).json()
     assert Path(path).read_bytes() == recording("5")
 
 
@@ -85,13 +85,15 @@ def test_uploads_that_are_going_on_count(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(share_guard, "MAX_SECONDS", 0.2)
     guard = Guard(PlainTextResponse("let through"), tmp_path)
 
-    async def upload(chunks: int) -> int:
-        """The status of an upload that never ends."""
+    async def upload(chunks: int, released: asyncio.Event) -> int:
+        """The status of an upload that goes on until it is `released`, and is broken off then."""
         left, said = [b"x" * 100] * chunks, []
 
         async def receive() -> dict[str, Any]:
-            await asyncio.sleep(0 if left else 60)
-            return {"type": "http.request", "body": left.pop(), "more_body": True}
+            if left:
+                return {"type": "http.request", "body": left.pop(), "more_body": True}
+            await released.wait()
+            return {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
             said.append(message)
@@ -102,10 +104,18 @@ def test_uploads_that_are_going_on_count(tmp_path: Path, monkeypatch: pytest.Mon
         return int(said[0]["status"])
 
     async def uploads() -> None:
-        assert await upload(1) == 408
-        assert await upload(3) == 507
-        assert sorted(await asyncio.gather(upload(1), upload(1))) == [408, 507]
-        assert await upload(1) == 408, "nothing counts any more once it has ended"
+        never, now = asyncio.Event(), asyncio.Event()
+        assert await upload(1, never) == 408
+        assert await upload(3, never) == 507
+        monkeypatch.setattr(share_guard, "MAX_SECONDS", 60)
+        going_on = asyncio.create_task(upload(1, now))
+        while guard._receiving < 100:
+            await asyncio.sleep(0)
+        assert await upload(1, never) == 507
+        now.set()
+        assert await going_on == 400
+        monkeypatch.setattr(share_guard, "MAX_SECONDS", 0.2)
+        assert await upload(1, never) == 408, "nothing counts any more once it has ended"
 
     # In a thread of its own, as the loop of the browser runs in this one when the whole suite does.
     with ThreadPoolExecutor(1) as thread:

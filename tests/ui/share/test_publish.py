@@ -88,7 +88,9 @@ def test_the_folder_runs_without_the_repository(tmp_path: Path) -> None:
             time.sleep(0.2)
         sound = tmp_path / "key.wav"
         soundfile.write(sound, synthesize("dtmf", key="5", rate=48_000, seconds=0.7), 48_000)
-        client = Client(f"http://127.0.0.1:{port}", verbose=False, download_files=str(tmp_path))
+        client = Client(
+            f"http://127.0.0.1:{port}", verbose=False, httpx_kwargs={"timeout": 60}, download_files=str(tmp_path)
+        )
         assert client.predict(handle_file(str(sound)), api_name="/place")["predicted"] == "5"
         client.close()
     finally:

@@ -27,7 +27,7 @@ def test_a_large_file_is_refused_by_client_and_server(keys_client: Client, keys_
     assert httpx.post(upload, files={"files": bytes(MAX_FILE_BYTES + 1)}, timeout=60).status_code == 413
     half = bytes(MAX_FILE_BYTES * 2 // 3)
     assert httpx.post(upload, files=[("files", half), ("files", half)], timeout=60).status_code == 413
-    assert httpx.post(upload, content=iter([b"no length"])).status_code == 411
+    assert httpx.post(upload, content=iter([b"no length"]), timeout=60).status_code == 411
 
 
 def test_an_address_is_refused_and_never_fetched(keys_demo: str) -> None:
@@ -57,8 +57,8 @@ def test_an_address_is_refused_and_never_fetched(keys_demo: str) -> None:
         ):
             assert '"status": "ok"' not in answer(keys_demo, payload)
         for path in (f"file={place}", f"file/{place}", f"proxy={place}"):
-            assert httpx.get(f"{keys_demo}/gradio_api/{path}").status_code == 403
-        assert httpx.get(place).status_code == 200, "the trap works"
+            assert httpx.get(f"{keys_demo}/gradio_api/{path}", timeout=60).status_code == 403
+        assert httpx.get(place, timeout=60).status_code == 200, "the trap works"
         trap.shutdown()
         thread.join()
     assert fetched == ["/five.wav"]
@@ -66,7 +66,7 @@ def test_an_address_is_refused_and_never_fetched(keys_demo: str) -> None:
 
 def test_the_address_of_what_was_sent_here_stands_for_it(keys_demo: str) -> None:
     """As MCP clients name it."""
-    upload = httpx.post(f"{keys_demo}/gradio_api/upload", files={"files": ("five.wav", recording("5"))})
+    upload = httpx.post(f"{keys_demo}/gradio_api/upload", files={"files": ("five.wav", recording("5"))}, timeout=60)
     (path,) = upload.json()
     here = f"{keys_demo}/gradio_api/file="
     assert '"status": "ok"' in answer(keys_demo, {"path": f"{here}{path}", "meta": FILE})
@@ -82,20 +82,20 @@ def test_files_of_the_machine_stay_out_of_reach(keys_demo: str, keypad: Path) ->
             text = answer(keys_demo, {"path": path, "is_stream": stream, "meta": FILE})
             assert "event: error" in text, text
         for address in (f"file={path}", f"file/{path.lstrip('/')}"):
-            assert httpx.get(f"{keys_demo}/gradio_api/{address}").status_code in (403, 404)
+            assert httpx.get(f"{keys_demo}/gradio_api/{address}", timeout=60).status_code in (403, 404)
 
 
 def test_another_name_that_leads_here_is_refused(keys_demo: str) -> None:
-    assert httpx.get(keys_demo, headers={"Host": "example.org"}).status_code == 400
-    assert httpx.get(keys_demo).status_code == 200
+    assert httpx.get(keys_demo, headers={"Host": "example.org"}, timeout=60).status_code == 400
+    assert httpx.get(keys_demo, timeout=60).status_code == 200
 
 
 def test_there_is_one_endpoint_and_no_word_of_other_runs(keys_demo: str, keypad: Path) -> None:
-    info = httpx.get(f"{keys_demo}/gradio_api/info").json()
+    info = httpx.get(f"{keys_demo}/gradio_api/info", timeout=60).json()
     assert list(info["named_endpoints"]) == ["/place"]
     assert info["unnamed_endpoints"] == {}
     assert "handle_file('sound.wav')" in info["named_endpoints"]["/place"]["code_snippets"]["python"]
     for path in ("", "config", "gradio_api/info"):
-        said = httpx.get(f"{keys_demo}/{path}").text
+        said = httpx.get(f"{keys_demo}/{path}", timeout=60).text
         for hidden in ("secret", str(keypad.parent), os.environ["HOME"] + "/"):
             assert hidden not in said

@@ -18,7 +18,7 @@ def _broken() -> None:
 
 
 def _shown() -> str:
-    test = AppTest.from_function(_broken).run()
+    test = AppTest.from_function(_broken, default_timeout=120).run()
     assert not test.exception
     return str(test.error[0].value).replace("\\", "").replace("\u2060", "")
 

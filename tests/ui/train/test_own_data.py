@@ -8,6 +8,7 @@ import pytest
 
 from cpc_engine import manager_for
 from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.listing import list_runs
 from tests.engine.execution.test_own_data import two_classes, zipped
 from tests.support.pages import SMALL, open_page
 from tests.support.tiny import wait_until
@@ -33,7 +34,7 @@ def test_from_a_zip_to_a_run(runs: Path) -> None:
     test.run()
     test.button(key="start").click().run()
     assert not test.exception
-    [run] = manager_for(runs).active()
+    [run] = [info.id for info in list_runs(runs)]
     wait_until(lambda: not manager_for(runs).active(), "the run to end", 120)
     assert RunFolder(runs / run).info().status == "finished"
 
@@ -50,7 +51,7 @@ def test_the_preview_tells_what_the_run_will_do(runs: Path, tmp_path: Path) -> N
     said = " ".join(one.value for one in (*test.markdown, *test.warning))
     test.button(key="start").click().run()
     assert not test.error
-    [run] = manager_for(runs).active()
+    [run] = [info.id for info in list_runs(runs)]
     wait_until(lambda: not manager_for(runs).active(), "the run to end", 120)
     folder = RunFolder(runs / run)
     items = folder.info().data["items"]["train"]

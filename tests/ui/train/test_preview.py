@@ -28,7 +28,7 @@ def test_a_source_without_an_entry_in_the_glossary_shows_its_summary(
         monkeypatch.setattr(glossary, "GLOSSARY", tmp_path / "none.md")
     glossary._entries.cache_clear()
     try:
-        test = AppTest.from_function(preview).run()
+        test = AppTest.from_function(preview, default_timeout=120).run()
         assert not test.exception
         hovers = {markdown.value: markdown.help for markdown in test.markdown}
         of_data, of_queue = (

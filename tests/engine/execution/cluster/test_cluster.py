@@ -210,7 +210,8 @@ def test_a_worker_that_leaves_hands_its_run_on(
     [leaving] = [address for address, keys in client.processing().items() if keys]
     client.retire_workers([leaving])
     wait_until(lambda: folder.info().pid != first and folder.info().status == "running", "another worker")
-    steps = [r["step"] for r in step(manager, run, manager.progress_of(run).step + 2).records]
+    step(manager, run, manager.progress_of(run).step + 2)
+    steps = [record["step"] for record in folder.records()]
     assert steps == list(range(1, len(steps) + 1))
     manager.stop(run)
     status(manager, run, "stopped")
@@ -225,7 +226,8 @@ def test_a_killed_scheduler_loses_no_run(
 ) -> None:
     first = [manager.start(tiny(optimizer__steps=LONG, run__checkpoint_every=2)) for _ in range(2)]
     wait_until(lambda: any(manager.progress_of(run).step > 4 for run in first), "a run to train")
-    last = manager.start(tiny())
+    last, tasks = manager.start(tiny()), connection.client_for(cluster[0]).futures
+    wait_until(lambda: any(str(key).startswith(last) for key in list(tasks)), "the last one to be submitted")
     cluster[1].kill()
     for run in (*first, last):
         ended = status(manager, run, "interrupted")

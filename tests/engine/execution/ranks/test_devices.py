@@ -158,7 +158,7 @@ def test_the_others_end_when_the_first_is_killed(tmp_path: Path) -> None:
         since = started(int(other))
         assert since
         first.send_signal(signal.SIGKILL)
-    wait_until(lambda: started(int(other)) != since, "the end of the other", 10)
+    wait_until(lambda: started(int(other)) != since, "the end of the other")
     folder = RunFolder(metrics.parent)
     assert folder.info().status == "interrupted"
     check_resumable(folder)

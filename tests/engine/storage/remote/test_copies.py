@@ -15,13 +15,14 @@ from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.listing import scan_runs
 from cpc_engine.storage.lock import at_work
 from cpc_engine.storage.remote import work
+from cpc_engine.storage.remote.copies import RunCopy
 from cpc_engine.storage.remote.objects import Objects, objects_of
 from cpc_engine.storage.remote.refresh import refresh
 from cpc_engine.storage.trash import discard, restore, trashed
 from cpc_engine.training.control import Control
 from tests.engine.storage.remote.conftest import Mirror
 from tests.support.stored import train, without_seconds
-from tests.support.tiny import tiny
+from tests.support.tiny import tiny, wait_until
 
 
 def everything(objects: Objects, limit: int = 10**9) -> dict[str, bytes]:
@@ -49,7 +50,14 @@ def test_a_run_may_be_cut_after_any_write(
 
     monkeypatch.setattr(Objects, "write", recorded)
     config = tiny(optimizer__steps=40, run__checkpoint_every=4, evaluation__every=10, run__snapshots=2)
-    folder = train(mirror("here"), config)
+    folder = RunFolder.create(mirror("here"), config)
+    copy = RunCopy(folder.path.parent, folder.id, objects)
+
+    def published(observed: object) -> None:  # training waits, so that every checkpoint is published
+        if isinstance(observed, dict) and observed["step"] % 4 == 1:
+            wait_until(lambda: not copy.is_ahead(), "what was trained so far to be published")
+
+    assert execute(folder, Control(), published) == State("finished")
     monkeypatch.undo()
     assert states[-1] == everything(objects) == files(folder.path.parent)
     assert len(states) > 25, "it was published while it trained"
@@ -224,6 +232,9 @@ def test_without_a_server_nothing_begins_and_nothing_is_lost(
         if isinstance(observed, dict):
             seen.append(observed)
             monkeypatch.setattr(objects_of(here)._files, "find", away)
+            if observed["step"] == 5:
+                log = folder.path / "log.jsonl"
+                wait_until(lambda: "is published later" in log.read_text(), "who publishes to notice")
 
     state = execute(folder, Control(), observe)
     assert (state.status, "stays in" in state.message, len(seen)) == ("failed", True, 5)

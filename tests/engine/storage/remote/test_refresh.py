@@ -46,5 +46,5 @@ def test_a_manager_trains_what_all_see(mirror: Mirror) -> None:
     manager = RunManager(here)
     run = manager.start(tiny())
     wait_until(lambda: manager.progress_of(run).status == "finished", "the end")
-    manager.close()
+    manager.close(240)
     assert RunFolder.open(run, there).records() == RunFolder(here / run).records()

@@ -175,9 +175,10 @@ def test_a_server_that_goes_away_for_a_while_loses_nothing(
     s3.relay.cut()
     [mirror] = one.place.iterdir()
     try:
-        at = len(folder.records())
         log = mirror / run / "log.jsonl"
-        wait_until(lambda: "published later" in log.read_text(), "the run to notice", 120, 0.3)
+        wait_until(lambda: "published later" in log.read_text(), "the run to notice", every=0.3)
+        refresh(here, run)  # what came through before the cut
+        at = len(folder.records())
         offline = two.cpc("list")
         assert "does not answer" in offline["error"]
         time.sleep(3)

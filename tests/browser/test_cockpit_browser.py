@@ -209,8 +209,10 @@ def test_labels_of_changes_that_are_close_together_do_not_overlap(
         seen.page.keyboard.press("Alt+p")
         seen.page.get_by_role("button", name="Leave").wait_for()
         seen.page.wait_for_function(
-            f"""() => {{ const node = document.querySelector('{CURVES}'), drawn = node._fullLayout;
-                return drawn.font.size > 15 && drawn.width === node.clientWidth && drawn.height === node.clientHeight;
+            f"""() => {{
+                const node = document.querySelector('{CURVES}'), drawn = node?._fullLayout;
+                return Boolean(drawn) && drawn.font.size > 15 && drawn.width === node.clientWidth
+                    && drawn.height === node.clientHeight;
             }}"""
         )
     seen.settle()

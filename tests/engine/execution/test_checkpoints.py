@@ -10,11 +10,12 @@ import torch
 
 from cpc_engine.anatomy.opened import Opened
 from cpc_engine.errors import RunError
-from cpc_engine.execution.execute import execute
+from cpc_engine.execution.execute import State, execute
 from cpc_engine.execution.fork import fork
 from cpc_engine.exports.bring import bring_run
 from cpc_engine.storage.files import read_tensors, write_tensors
 from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.lock import at_work
 from cpc_engine.training.control import Control
 from tests.support.tiny import tiny
 
@@ -56,3 +57,21 @@ def test_a_checkpoint_with_values_that_are_not_finite_is_told_in_one_line(name: 
             read(folder)
     resumed = execute(folder, Control(), resume=True)
     assert resumed.status == "failed"
+
+
+def test_a_run_that_ends_although_nobody_asked_is_interrupted_before_its_lock_is_free(tmp_path: Path) -> None:
+    """Or the next worker's "running" would be overwritten."""
+    folder, control = RunFolder.create(tmp_path, tiny()), Control()
+    control.lost = "its worker has left"
+    control.stop()
+    seen: list[State] = []
+
+    def observe(observed: object) -> None:
+        if isinstance(observed, State):
+            with pytest.raises(RunError, match="is at work on it"), at_work(folder.path):
+                pass
+            seen.append(State(folder.info().status, folder.info().message))
+
+    end = State("interrupted", "its worker has left")
+    assert execute(folder, control, observe) == end
+    assert seen[-1] == end

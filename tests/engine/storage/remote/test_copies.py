@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,6 +114,28 @@ def test_where_both_have_changed_the_url_has_all_of_it(mirror: Mirror, objects: 
     scan_runs(here)
     assert everything(objects) == files(there) == files(here)
     assert folder.info().message == "in there"
+
+
+def test_what_was_written_here_during_a_fetch_stays(
+    mirror: Mirror, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever worked on the run meanwhile has the newer files; the next look brings all of them together."""
+    here, there = mirror("here"), mirror("there")
+    folder = train(here, tiny())
+    other = RunFolder.open(folder.id, there)
+    folder.update(message="older")
+    scan_runs(here)
+    read = Objects.read
+
+    def slow(self: Objects, name: str, *more: Any) -> bytes | None:
+        content = read(self, name, *more)
+        other.update(message="newer")
+        return content
+
+    monkeypatch.setattr(Objects, "read", slow)
+    RunCopy(there, other.id, objects).fetch(objects.listing())
+    monkeypatch.undo()
+    assert other.info().message == "newer"
 
 
 def test_a_list_brings_what_it_shows_and_no_more(mirror: Mirror) -> None:

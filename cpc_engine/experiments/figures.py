@@ -109,7 +109,7 @@ def _maps(document: Document, folder: Path) -> Png | None:
         _scatter(axis, run_map)
         axis.set(title=f"{label}, seed {run['seed']}", xticks=[], yticks=[])
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize="small")
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(5, 2 * columns), frameon=False, fontsize="small")
     return _png("maps", figure)
 
 
@@ -203,5 +203,5 @@ def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Figur
 
 def _png(name: str, figure: Figure) -> Png:
     content = io.BytesIO()
-    figure.savefig(content, format="png")
+    figure.savefig(content, format="png", bbox_inches="tight")
     return Png(name, content.getvalue())

@@ -109,7 +109,9 @@ def _maps(document: Document, folder: Path) -> Png | None:
         _scatter(axis, run_map)
         axis.set(title=f"{label}, seed {run['seed']}", xticks=[], yticks=[])
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(5, 2 * columns), frameon=False, fontsize="small")
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=min(5, 2 * columns), frameon=False, fontsize="small"
+    )
     return _png("maps", figure)
 
 

@@ -59,10 +59,8 @@ CONFIG = tiny(
     sampler__queue_size=64,
     context__hidden_dim=48,
 )
-PRELOADED = [
-    "cpc_engine.execution.evaluate",
-    "cpc_engine.execution.execute",
-]  # by the process that others are forked from
+# Imported by the process that others are forked from.
+PRELOADED = ["cpc_engine.execution.evaluate", "cpc_engine.execution.execute"]
 KINDS = ("train", "train", "train", "evaluate", "trash")
 RENAMES = {"train": (4, 40), "resume": (3, 30), "evaluate": (5,), "trash": (6,)}  # up to the first, or up to the last
 

@@ -128,6 +128,7 @@ def test_the_training_benchmark_takes_what_follows_from_the_data(
     Trainer(config, load_dataset(config, "cpu"), fabric_on("cpu", "32-true")).step(False)
 
 
+@pytest.mark.slow
 def test_the_training_benchmark_times_presets_and_says_what_it_skipped(tmp_path: Path) -> None:
     out = tmp_path / "training-cpu.json"
     done = run("-m", "benchmarks.training", "--quick", "--presets", "tones,image_folder", "--out", str(out))

@@ -8,10 +8,10 @@ from ..shell.compat import inside_app
 from ..shell.errors import plain_errors
 from ..shell.run_picker import choose_run
 
-# The map stays in sight beside what is chosen on it, however long that is.
-# All that chooses the map in one line, and in it as high as a list, so that labels stand at one height.
+# All that chooses the map stands in one line, buttons as high as lists, so that labels are at one height.
 WIDE = """.block-container { max-width: 96rem; }
 .st-key-tools [data-testid="stButtonGroup"] button { min-height: 2.5rem; }"""
+# The map stays in sight beside what is chosen on it, however long that is.
 STAYS = "@media (min-width: 64rem) { .st-key-explored-map { position: sticky; top: 4rem; } }"
 
 

@@ -89,4 +89,6 @@ def main(rank: int, count: int, folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])))
+    code = main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    sys.stderr.flush()
+    os._exit(code)  # torch's threads can abort an interpreter that shuts down, and rank 0 would hear of that alone

@@ -1,10 +1,11 @@
 """Does a preset leave its contexts spread out, and how soon is there a first map to look at?
 
-    python -m benchmarks.presets [--presets A,B] [--seeds 3] [--data DIR] [--json] [--out FILE]
+    python -m benchmarks.presets [--presets A,B] [--seeds 5] [--data DIR] [--work DIR] [--json] [--out FILE]
 
 Each preset is trained from nothing to its end with several seeds. The effective rank is that of mean contexts of
 held-out test items; the bar is 8, or the number of classes where that is smaller. The first map is the first one after
-the untrained network's; its time counts from the start of the run, so data and their preparation are in it.
+the untrained network's; its time counts from the start of the run, so data and their preparation are in it. What was
+found in a run is kept in --work as it ends, and not measured again.
 All presets that make their own data when --presets is not given; the others look for theirs in DIR, in
 $CPC_SHARED/data, or in `shared/data` beside the repository.
 """
@@ -12,6 +13,7 @@ $CPC_SHARED/data, or in `shared/data` beside the repository.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
@@ -32,6 +34,7 @@ from cpc_engine.errors import CpcError, RunError
 from cpc_engine.evaluation.intervals import mean_interval
 from cpc_engine.evaluation.metrics import geometry_metrics
 from cpc_engine.execution.execute import Phase, State, execute
+from cpc_engine.experiments.definitions import SEEDS
 from cpc_engine.experiments.recipe import recipe
 from cpc_engine.maps.snapshots import load_snapshots
 from cpc_engine.presets import PRESETS, preset
@@ -79,6 +82,16 @@ def train(config: RunConfig, root: Path) -> dict[str, Any]:
     }
 
 
+def kept(name: str, config: RunConfig, work: Path) -> dict[str, Any]:
+    """What `train` found with exactly this configuration, from the file in `work` or measured now and kept there."""
+    file, settings = work / f"{name}-{config.run.seed}.json", json.loads(json.dumps(config.to_dict()))
+    if file.exists() and (stored := json.loads(file.read_text()))["config"] == settings:
+        return dict(stored["found"])
+    found = train(config, work / "runs")
+    file.write_text(json.dumps({"config": settings, "found": found}))
+    return found
+
+
 def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Mean and half width of the 95 % interval over seeds; the slowest first map and run; whether the bars are met."""
     bar = min(BAR, runs[0]["classes"])
@@ -120,16 +133,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     built_in = ",".join(name for name, one in PRESETS.items() if not one.needs_data)
     parser.add_argument("--presets", default=built_in, metavar="A,B", help="only these")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N")
+    parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N")
     parser.add_argument("--data", type=Path, default=shared_data(), metavar="DIR", help="where cifar10 and fsdd are")
+    parser.add_argument("--work", type=Path, metavar="DIR", help="keep runs and what was found in them there")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--out", type=Path, help="also write the document there")
     given = parser.parse_args()
     found, configs, data = {}, {}, {}
-    with tempfile.TemporaryDirectory() as root:
+    with tempfile.TemporaryDirectory() as temporary:
+        work = given.work or Path(temporary)
+        work.mkdir(parents=True, exist_ok=True)
         try:
             for name in given.presets.split(","):
-                runs = [train(configuration(name, given.data, seed), Path(root)) for seed in range(given.seeds)]
+                runs = [kept(name, configuration(name, given.data, seed), work) for seed in range(given.seeds)]
                 found[name] = summarize(runs)
                 configs[name], data[name] = (name, configuration(name, given.data, 0)), runs[0]["data"]
                 print(text({"presets": {name: found[name]}}), file=sys.stderr, flush=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import presets
+from cpc_engine.config import RunConfig
 from cpc_engine.errors import RunError
 from tests.support.tiny import tiny
 
@@ -29,6 +30,21 @@ def test_a_preset_for_folders_names_the_benchmark_that_has_some(tmp_path: Path) 
         presets.configuration("image_folder", tmp_path, 0)
     assert presets.configuration("fsdd", tmp_path, 2).data.path == str(tmp_path / "fsdd/recordings")
     assert presets.configuration("tones", tmp_path, 2).run.seed == 2
+
+
+def test_what_was_found_in_a_run_is_not_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[RunConfig] = []
+
+    def train(config: RunConfig, root: Path) -> dict[str, object]:
+        made.append(config)
+        return _run(5.0 + len(made))
+
+    monkeypatch.setattr(presets, "train", train)
+    first = tiny()
+    assert presets.kept("tones", first, tmp_path) == presets.kept("tones", first, tmp_path) == _run(6.0)
+    others = [("tones", tiny(run__seed=first.run.seed + 1)), ("tones", tiny(optimizer__steps=7)), ("chirps", first)]
+    assert [presets.kept(name, config, tmp_path)["ranks"]["audio"] for name, config in others] == [7.0, 8.0, 9.0]
+    assert len(made) == 4
 
 
 @pytest.mark.slow

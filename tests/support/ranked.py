@@ -123,7 +123,8 @@ def main(folder: Path) -> None:
         for rank in range(count):
             ranks.append(os.fork())  # before torch has computed anything: the libraries are imported once
             if ranks[-1] == 0:
-                return one_rank(rank, count, folder / str(count))
+                one_rank(rank, count, folder / str(count))
+                os._exit(0)  # torch's threads can abort an interpreter that shuts down
         assert [os.waitpid(rank, 0)[1] for rank in ranks] == [0] * count
 
 

@@ -98,6 +98,22 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=280)
 
 
+@pytest.mark.parametrize("module", ["presets", "folders", "training"])
+def test_threads_of_a_benchmark_sleep_while_they_wait(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch reads the policy as it is loaded; two measurements at once are slowed by threads that spin."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    watch = """
+import os, sys
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            sys.exit(os.environ.get("OMP_WAIT_POLICY", "not set"))
+sys.meta_path.insert(0, Watch())
+import benchmarks.
+"""
+    assert run("-c", watch.rstrip() + module).stderr.strip() == "PASSIVE"
+
+
 @pytest.mark.slow
 def test_the_loss_benchmark_prints_and_keeps_one_document(tmp_path: Path) -> None:
     for module in ("info_nce", "lightly", "pytorch_metric_learning"):

@@ -14,7 +14,6 @@ from .recipe import differing, incomplete
 WITHOUT_RECIPE = frozenset(
     {
         "folders.json",
-        "presets.json",
         "ui.json",
     }
 )

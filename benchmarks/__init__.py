@@ -1,3 +1,6 @@
 """Measurements of the engine and of its peers: `python -m benchmarks.loss`, `.training`, `.tables`."""
 
-import cpc_engine as cpc_engine  # first, so that OpenMP threads sleep while they wait: torch reads that as it is loaded
+import os
+
+# As `cpc_engine` does, which some of these import after torch (or, where sources are changed first, not here).
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -2,5 +2,5 @@
 
 import os
 
-# As `cpc_engine` does, which some of these import after torch (or, where sources are changed first, not here).
+# Before torch is loaded: most benchmarks import it before `cpc_engine`, which sets this too late for them.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

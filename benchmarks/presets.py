@@ -5,7 +5,7 @@
 Each preset is trained from nothing to its end with several seeds. The effective rank is that of mean contexts of
 held-out test items; the bar is 8, or the number of classes where that is smaller. The first map is the first one after
 the untrained network's; its time counts from the start of the run, so data and their preparation are in it. What was
-found in a run is kept in --work as it ends, and not measured again.
+found in a run is kept in --work as it ends, and not measured again by the same commit.
 All presets that make their own data when --presets is not given; the others look for theirs in DIR, in
 $CPC_SHARED/data, or in `shared/data` beside the repository.
 """
@@ -35,7 +35,7 @@ from cpc_engine.evaluation.intervals import mean_interval
 from cpc_engine.evaluation.metrics import geometry_metrics
 from cpc_engine.execution.execute import Phase, State, execute
 from cpc_engine.experiments.definitions import SEEDS
-from cpc_engine.experiments.recipe import recipe
+from cpc_engine.experiments.recipe import recipe, source
 from cpc_engine.maps.snapshots import load_snapshots
 from cpc_engine.presets import PRESETS, preset
 from cpc_engine.storage.artifacts import load_model
@@ -83,12 +83,13 @@ def train(config: RunConfig, root: Path) -> dict[str, Any]:
 
 
 def kept(name: str, config: RunConfig, work: Path) -> dict[str, Any]:
-    """What `train` found with exactly this configuration, from the file in `work` or measured now and kept there."""
-    file, settings = work / f"{name}-{config.run.seed}.json", json.loads(json.dumps(config.to_dict()))
-    if file.exists() and (stored := json.loads(file.read_text()))["config"] == settings:
+    """What `train` found with this configuration and commit, from the file in `work` or measured now and kept there."""
+    file = work / f"{name}-{config.run.seed}.json"
+    made_from = json.loads(json.dumps({"config": config.to_dict(), "source": source()}))
+    if file.exists() and (stored := json.loads(file.read_text()))["made_from"] == made_from:
         return dict(stored["found"])
     found = train(config, work / "runs")
-    file.write_text(json.dumps({"config": settings, "found": found}))
+    file.write_text(json.dumps({"made_from": made_from, "found": found}))
     return found
 
 

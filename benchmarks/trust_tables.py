@@ -40,7 +40,7 @@ def evaluation(d: Document) -> list[str]:
         "### Evaluation",
         "Time of all probes and nearest neighbors of a run, beside the probes by scikit-learn as they were before, and "
         "the largest difference in test accuracy from a converged regression (`python -m benchmarks.evaluate`). Those "
-        "by scikit-learn stopped after 1000 iterations, converged or not. A sixth of their time was asked for.",
+        "by scikit-learn take at most 1000 iterations, converged or not. A sixth of their time was asked for.",
         table(head, rows),
     ]
 

@@ -45,6 +45,8 @@ def test_what_was_found_in_a_run_is_not_measured_again(tmp_path: Path, monkeypat
     others = [("tones", tiny(run__seed=first.run.seed + 1)), ("tones", tiny(optimizer__steps=7)), ("chirps", first)]
     assert [presets.kept(name, config, tmp_path)["ranks"]["audio"] for name, config in others] == [7.0, 8.0, 9.0]
     assert len(made) == 4
+    monkeypatch.setattr(presets, "source", lambda: {"commit": "another"})
+    assert presets.kept("tones", tiny(optimizer__steps=7), tmp_path)["ranks"]["audio"] == 10.0
 
 
 @pytest.mark.slow

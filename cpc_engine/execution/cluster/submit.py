@@ -148,7 +148,9 @@ class _Follower:
         except CpcError:
             return None  # one has begun
         self.future.cancel()
-        return State("stopped", "stopped before it began")
+        return State(
+            "stopped", "stopped while it waited for another worker" if self.step else "stopped before it began"
+        )
 
     def _bring(self, now: bool) -> None:
         """Bring what the worker has written of a run of a URL."""

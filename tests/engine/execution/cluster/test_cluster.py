@@ -31,6 +31,7 @@ from tests.support.watched import status, step
 pytest.importorskip("distributed")
 from cpc_engine.execution.cluster import client as connection
 from cpc_engine.execution.cluster.local import start_local
+from cpc_engine.execution.cluster.submit import follow
 
 LONG = 100_000  # steps: never reached
 
@@ -155,6 +156,26 @@ def test_a_killed_worker_loses_no_step(manager: RunManager, tmp_path: Path) -> N
     assert resumed[0] >= 20
     assert resumed[0] % 10 == 0
     assert untimed(folder) == untimed(trained_here(tmp_path, config))
+
+
+def test_a_run_that_no_worker_goes_on_with_is_stopped_where_it_is(tmp_path: Path) -> None:
+    class Waiting:
+        """The task of a run whose worker has died, until another worker is free."""
+
+        status, cancelled = "pending", False
+
+        def cancel(self) -> None:
+            self.cancelled = True
+
+    folder = trained_here(tmp_path, tiny(optimizer__steps=6))
+    folder.update(status="interrupted", message="")
+    control, task = Control(), Waiting()
+    control.stop()
+    state = follow(folder, control, lambda observed: None, future=task)
+    assert (state.status, state.message) == ("stopped", "stopped while it waited for another worker")
+    assert (folder.info().status, folder.info().message) == (state.status, state.message)
+    assert task.cancelled
+    assert len(folder.records()) == 6
 
 
 def test_of_two_on_one_folder_one_is_refused(manager: RunManager, tmp_path: Path) -> None:

@@ -199,6 +199,7 @@ def _items(data: Dataset) -> None:
                 st.caption(literal(name))
 
 
+@st.cache_data(max_entries=256, show_spinner=False)
 def _spectrogram(samples: np.ndarray) -> bytes:
     """A sound (L,) int16 as a small picture: time to the right, frequency upward."""
     window = min(WINDOW, len(samples))

@@ -77,8 +77,11 @@ def _panel(run: Run | None, right: st.delta_generator.DeltaGenerator) -> None:
     with st.container(key="sources", gap="xsmall"):
         plans = plan(found.config, items=found.items) if found.sized else []
         Sampler(config, base, changes, reach, changed, plans).show()
-    with st.expander("All settings", expanded=asked_setting() != "", key="all-settings"):
-        show_form(config, base, changes, reach, changed)
+    # Drawn once it is opened: closed, it would be a third of what every edit sends to the browser.
+    every = st.expander("All settings", expanded=asked_setting() != "", key="every-setting", on_change="rerun")
+    if every.open:
+        with every:
+            show_form(config, base, changes, reach, changed)
     show_export(name, changes, config)
     if not run:
         with right:

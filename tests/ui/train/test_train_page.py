@@ -17,8 +17,9 @@ pytest_plugins = ["tests.support.pages"]
 
 
 def test_an_address_sets_the_settings_and_a_wrong_one_is_left_out(runs: Path) -> None:
+    wrong = ["sampler.sigmo=1", "optimizer.batch_size=-4", "x"]
     test = open_page(
-        "pages/train.py", preset="chirps", set=["sampler.sigma=0.25", "sampler.sigmo=1", "optimizer.batch_size=-4", "x"]
+        "pages/train.py", preset="chirps", set=["sampler.sigma=0.25", *wrong], settings="sampler.cross_modal"
     )
     assert not test.exception
     assert test.session_state["draft"] == {"preset": "chirps", "changes": {"sampler.sigma": 0.25}}
@@ -30,6 +31,18 @@ def test_an_address_sets_the_settings_and_a_wrong_one_is_left_out(runs: Path) ->
     assert test.button(key="start").disabled, "these data have one modality only"
     test.button(key="undo-all").click().run()
     assert not test.button(key="start").disabled
+
+
+def test_all_settings_are_drawn_once_they_are_opened(runs: Path) -> None:
+    test = open_page("pages/train.py")
+    assert "group" not in [box.key for box in test.selectbox], "they would slow down every edit"
+    test.session_state["every-setting"] = True
+    test.run()
+    assert not test.exception
+    assert test.selectbox(key="group").value == "Negatives"
+    test.toggle(key="train:sampler.perturbed").set_value(True).run()
+    assert test.session_state["draft"]["changes"] == {"sampler.perturbed": True}
+    assert test.toggle(key="train:sampler.perturbed").value, "they stay open"
 
 
 def test_an_old_address_of_the_train_page_is_understood(runs: Path) -> None:
@@ -57,8 +70,7 @@ def test_settings_of_an_address_that_fit_only_together_are_taken_together(runs: 
 
 
 def test_settings_that_only_other_data_read_are_hidden(runs: Path) -> None:
-    test = open_page("pages/train.py")
-    test.selectbox(key="group").select("Data").run()
+    test = open_page("pages/train.py", settings="data.path")
 
     def shown() -> set[str]:
         boxes = (*test.selectbox, *test.text_input, *test.number_input, *test.toggle)
@@ -124,7 +136,7 @@ def test_data_that_go_before_the_start_make_no_run(runs: Path, finished: Path) -
 
 
 def test_a_device_is_chosen_and_forgotten(runs: Path) -> None:
-    test = open_page("pages/train.py")
+    test = open_page("pages/train.py", settings="run.device")
     device = test.selectbox(key="device")
     assert device.value == "auto"
     assert device.options[1].startswith("processor")

@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from cpc_engine import Run, RunManager
     from cpc_engine.storage.info import RunInfo
 
+# What the first charts, steps, and maps would wait for: Streamlit takes pandas to look at what a component is given,
+# and the engine imports the last three where it needs them.
+AHEAD = (
+    "pandas",
+    "cpc_engine.execution.execute",
+    "cpc_engine.execution.manager",
+    "cpc_engine.training.fabric",
+    "torchaudio",
+    "scipy.sparse.csgraph",
+    "openTSNE",
+)
+
 
 def root() -> Path:
     """The folder of runs: of $CPC_RUNS, a folder or a URL, or checkpoints/ beside app.py.
@@ -46,13 +58,11 @@ def manager() -> RunManager:
 
 @cache
 def prepare() -> None:
-    """Import in the background what charts and training need, before anybody asks for it; once per process."""
+    """Import `AHEAD` in the background, before anybody asks for it; once per process."""
 
     def load() -> None:
-        # Streamlit takes pandas to look at what a component is given: without it the first chart waits a second.
-        import_module("pandas")
-        for name in ("execution.execute", "execution.manager", "training.fabric"):
-            import_module(f"cpc_engine.{name}")
+        for name in AHEAD:
+            import_module(name)
 
     threading.Thread(target=load, name="cpc-imports", daemon=True).start()
 

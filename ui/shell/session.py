@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from cpc_engine import Run, RunManager
     from cpc_engine.storage.info import RunInfo
 
-# What the first charts, steps, and maps would wait for: Streamlit takes pandas to look at what a component is given,
-# and the engine imports the last three where it needs them.
+# What the first charts and steps would wait for: Streamlit takes pandas to look at what a component is given, and the
+# engine imports the last two where it needs them. No more, because who clicks soon would wait for that, too.
 AHEAD = (
     "pandas",
     "cpc_engine.execution.execute",
@@ -28,7 +28,6 @@ AHEAD = (
     "cpc_engine.training.fabric",
     "torchaudio",
     "scipy.sparse.csgraph",
-    "openTSNE",
 )
 
 

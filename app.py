@@ -6,7 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
-st.set_page_config(layout="wide")
+# A file of our own, and before the menu: else Streamlit takes the icon of the page, from another host.
+icon = Path(__file__).with_name("ui") / "icon.svg"
+st.set_page_config(page_icon=str(icon), layout="wide")
 # First of all, before anything slow: until it is called, Streamlit lists the files of pages/ instead of this menu.
 page = st.navigation(
     [
@@ -39,7 +41,4 @@ if not shows_runs(page.url_path):
     working_bar()
 with plain_errors():
     page.run()
-# Last, so that the page is there first: Streamlit imports NumPy and Pillow to look at an icon. It is a file of our own,
-# because a named icon would be fetched from another host.
-st.set_page_config(page_icon=str(Path(__file__).with_name("ui") / "icon.svg"))
-prepare()
+prepare()  # last, so that the page is there first

@@ -93,6 +93,7 @@ def visit(folder: Path, sessions: int, seconds: float, queued: int) -> Found:
         stack.callback(browser.close)
         pages = [browser.new_context(viewport={"width": 1280, "height": 800}).new_page() for _ in range(sessions)]
         for page, name in zip(pages, names, strict=True):
+            page.set_default_timeout(120_000)  # ms; the server may still be importing
             listen(page, name, found)
         for page in pages[:queued]:
             page.goto(f"{url}/train?preset=tones&set=optimizer.steps={STEPS}")

@@ -112,7 +112,7 @@ def test_compare_lasso_and_take_the_report_home(compared: str, visit: Callable[.
     assert page.evaluate(f"{[LEFT, RIGHT, LOSS]!r}.every((c) => document.querySelector(c).mark === c)"), "no new nodes"
     page.locator(f"{LEFT} .nsewdrag").dblclick()
     page.get_by_text("items chosen").wait_for(state="detached")
-    assert page.evaluate(MARKED, RIGHT) == []
+    page.wait_for_function(f"() => ({MARKED})({RIGHT!r}).length === 0")
 
     page.get_by_label("Mark items").fill("/1")  # without a mouse
     page.get_by_label("Mark items").press("Enter")

@@ -124,7 +124,7 @@ def test_hover_click_and_lasso(keypad: Path, serve: Callable[..., str], visit: C
     count = int(heading.inner_text().split()[0])
     marked = f"document.querySelector({MAP!r})._fullData.flatMap((trace) => [...(trace.selectedpoints ?? [])]).length"
     assert 0 < count < 120
-    assert page.evaluate(marked) == count
+    page.wait_for_function(f"{marked} === {count}")
     page.locator("[class*='st-key-gallery-'] img").first.wait_for()
 
     page.get_by_label("Find").fill("keypad/test/7")

@@ -93,10 +93,12 @@ def test_it_plays_and_is_led_by_keys(address: str, visit: Callable[..., Visit]) 
     page.get_by_role("button", name="5 Logits").focus()
     page.keyboard.press("Space")
     assert (at(page), mode(page)) == ("5 of 8", "playing")
+    before, _ = played(page)
     page.get_by_text("most mistaken").click()
     seen.settle()
     assert mode(page) == "playing", "another anchor, the same stage"
-    assert played(page)[0] > 0, "nor does its progress begin again"
+    after, _ = played(page)
+    assert after >= before or at(page) != "5 of 8", "nor does its progress begin again"
     page.get_by_role("button", name="5 Logits").click()  # from its beginning, however long the other anchor took
     page.get_by_role("button", name="5 Logits").focus()
     page.keyboard.press("Space")

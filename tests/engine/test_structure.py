@@ -112,6 +112,7 @@ def test_the_drawing_is_true() -> None:
     assert architecture.main(["--check"]) == 0, "run python -m benchmarks.architecture"
 
 
+@pytest.mark.timed
 def test_importing_the_engine_is_quick_and_light() -> None:
     """Under 0.05 s of a fresh process's own time, without torch."""
     code = "import time; t = time.process_time(); import cpc_engine; print(time.process_time() - t)"
@@ -135,6 +136,7 @@ def test_what_does_not_compute_comes_without_torch(use: str) -> None:
     subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
 
 
+@pytest.mark.timed
 def test_help_comes_at_once() -> None:
     """Under 0.3 s of the process's own time, without torch, pydantic or NumPy."""
     code = (

@@ -85,18 +85,23 @@ def _compare(arms: list[Arm], known: Known) -> None:
     from .standing import choose_standard, show_standing
 
     baseline, primary = choose_standard(arms)
-    show_standing(arms, baseline, primary)
-    launch.probes([run for arm in arms for run in arm.runs])
-    launch.missing(arms, known)
-    more = siblings(arms, known)
-    label = f"Add their {len(more)} other seed{'s' * (len(more) > 1)}"
-    if more and st.button(label, icon=":material/add:", key="siblings"):
-        show_also(more)
+    # In containers: what comes as runs end leaves the charts below in their places, and with them a reader's zoom.
+    with st.container():
+        show_standing(arms, baseline, primary)
+    with st.container():
+        launch.probes([run for arm in arms for run in arm.runs])
+        launch.missing(arms, known)
+        more = siblings(arms, known)
+        label = f"Add their {len(more)} other seed{'s' * (len(more) > 1)}"
+        if more and st.button(label, icon=":material/add:", key="siblings"):
+            show_also(more)
 
-    show_forks([run for arm in arms for run in arm.runs], primary)
+    with st.container():
+        show_forks([run for arm in arms for run in arm.runs], primary)
 
     st.header("All metrics", anchor="better")
-    view.metrics(arms, baseline, primary)
+    with st.container():
+        view.metrics(arms, baseline, primary)
 
     st.header("What differs", anchor="differs")
     st.dataframe(overview(arms), hide_index=True, placeholder="–")

@@ -182,17 +182,17 @@ class _Follower:
                 self.observe(record)
 
     def _send(self) -> None:
-        """Pass on what is asked of the run."""
+        """Pass on what is asked of the run; changes first, so that they are there when a pause ends."""
+        self.changes |= self.control.take_changes()
+        for path in list(self.changes):
+            self.channel.send({"setting": path, "value": self.changes[path]})
+            del self.changes[path]
         wanted = (self.control.stopping, self.control.paused)
         flags: tuple[Flag, Flag] = ("stop", "pause")
         for flag, now, before in zip(flags, wanted, self.sent, strict=True):
             if now != before:
                 self.channel.set(flag, now)
         self.sent = wanted
-        self.changes |= self.control.take_changes()
-        for path in list(self.changes):
-            self.channel.send({"setting": path, "value": self.changes[path]})
-            del self.changes[path]
 
     def _show(self, status: Status) -> None:
         """Pass on the run's state, and what its worker does."""

@@ -68,7 +68,7 @@ class SharedFolder:
             self._objects.remove(name)
 
     def sync(self, listing: Mapping[str, Entry] | None = None) -> None:
-        """Make the copy here what the folder is for all.
+        """Make the copy here what the folder is for all; what has come is here before what has gone is deleted.
 
         Args:
             listing: of the root, or of the run; asked for where not given.
@@ -87,9 +87,6 @@ class SharedFolder:
             return
         with storing(self._path):
             self._path.mkdir(exist_ok=True)
-            for path in self._path.iterdir():
-                if path.name not in there and not path.name.startswith("."):
-                    path.unlink(missing_ok=True)
         for name, entry in there.items():
             known = seen.get(name) == entry.version and (self._path / name).exists()
             if known or not _NAME.fullmatch(name) or entry.size > _LIMIT:
@@ -98,6 +95,10 @@ class SharedFolder:
             if content is not None:
                 write_bytes(self._path / name, content)
                 seen[name] = entry.version
+        with storing(self._path):  # last: a change that was sent before a pause ended is then here when it ends here
+            for path in self._path.iterdir():
+                if path.name not in there and not path.name.startswith("."):
+                    path.unlink(missing_ok=True)
 
     def _name(self, name: str) -> str:
         return f"{self._run.name}/{CHANNEL}/{name}"

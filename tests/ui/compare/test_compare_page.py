@@ -105,6 +105,21 @@ def test_two_settings_are_held_against_each_other(runs: Path, finished: Path) ->
     assert len(test.dataframe[2].value) > 60
 
 
+def test_the_charts_keep_their_places_when_runs_end(runs: Path, finished: Path) -> None:
+    """Streamlit draws anew what is no longer at its place, and forgets what the reader zoomed to."""
+    shutil.copytree(finished, runs)
+    places = []
+    for status in ("stopped", "finished"):
+        for name in ids(runs):
+            RunFolder(runs / name).update(status=status)
+        test = page(runs=",".join(ids(runs)))
+        assert not test.exception
+        assert ("measure" in [button.key for button in test.button]) == (status == "finished")
+        of_headers = {getattr(part, "value", ""): place for place, part in test.main.children.items()}
+        places.append([of_headers[title] for title in ("All metrics", "What differs", "Curves", "Maps")])
+    assert places[0] == places[1]
+
+
 def test_runs_whose_settings_were_changed_on_the_way_are_compared(runs: Path, finished: Path) -> None:
     """Only the missing seeds leave them out."""
     shutil.copytree(finished, runs)

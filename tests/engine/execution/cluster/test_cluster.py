@@ -31,7 +31,7 @@ from tests.support.watched import status, step
 pytest.importorskip("distributed")
 from cpc_engine.execution.cluster import client as connection
 from cpc_engine.execution.cluster.local import start_local
-from cpc_engine.execution.cluster.submit import follow
+from cpc_engine.execution.cluster.submit import _Follower, follow
 
 LONG = 100_000  # steps: never reached
 
@@ -176,6 +176,20 @@ def test_a_run_that_no_worker_goes_on_with_is_stopped_where_it_is(tmp_path: Path
     assert (folder.info().status, folder.info().message) == (state.status, state.message)
     assert task.cancelled
     assert len(folder.records()) == 6
+
+
+def test_changes_are_sent_before_a_pause_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, sent = RunFolder.create(tmp_path, tiny()), list[object]()
+    monkeypatch.setattr(Channel, "set", lambda self, flag, on: sent.append((flag, on)))
+    monkeypatch.setattr(Channel, "send", lambda self, request: sent.append(request["setting"]))
+    control = Control()
+    follower = _Follower(folder, control, lambda observed: None, None, None)
+    control.pause()
+    follower._send()
+    control.change(folder.config(), "loss.temperature", "0.5")
+    control.resume()
+    follower._send()
+    assert sent == [("pause", True), "loss.temperature", ("pause", False)]
 
 
 def test_of_two_on_one_folder_one_is_refused(manager: RunManager, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from cpc_engine.storage.lock import at_work
 from cpc_engine.storage.remote import lease as module
 from cpc_engine.storage.remote import objects as objects_module
 from cpc_engine.storage.remote import work
+from cpc_engine.storage.remote.copies import RunCopy
 from cpc_engine.storage.remote.lease import Lease, lease_name, lease_numbers
 from cpc_engine.storage.remote.objects import Entry, Objects
 from cpc_engine.storage.remote.refresh import refresh
@@ -128,11 +129,11 @@ def test_who_was_taken_over_publishes_nothing(mirror: Mirror, objects: Objects, 
 
     def work_on_it() -> None:
         with at_work(folder.path, lost.set):
-            wait_until(published, "the run")
+            wait_until(lambda: published() and not RunCopy(here, folder.id, objects).is_ahead(), "the run")
             objects.write(lease_name(folder.id, 2), b"{}")
             objects.write(name, published().replace(b"queued", b"paused"))
             folder.update(message="in vain")
-            assert lost.wait(10)
+            assert lost.wait(60)
 
     with pytest.raises(RunError, match="another machine has taken it over"):
         work_on_it()

@@ -139,7 +139,13 @@ def test_a_killed_run_goes_on_elsewhere_and_a_second_is_refused(machines: tuple[
     refresh(here, summary=True)
     known = {path.parent.name for path in here.glob("*/run.json")}
     first = one.start("train", "tones", *sets(**LONG))
-    folder = seen(here, run := begun(here, known), 45)
+    folder = seen(here, run := begun(here, known), 5)
+
+    def is_kept() -> bool:
+        refresh(here, run)
+        return folder.has("checkpoint")
+
+    wait_until(is_kept, "a checkpoint", 120, 0.3)
     assert folder.info().status == "running"
     first.send_signal(signal.SIGSTOP)  # it does not end while the other one begins
     assert two.cpc("resume", run)["error"].endswith("is still going on")
@@ -150,7 +156,9 @@ def test_a_killed_run_goes_on_elsewhere_and_a_second_is_refused(machines: tuple[
     both = [machine.start("resume", run) for machine in (two, one)]
     answers = [answer(process) for process in both]
     [refused] = [found["error"] for found in answers if "error" in found]
-    assert "at work on it" in refused or "begun to work on it" in refused or "still going on" in refused, refused
+    # The last where it came so late that the other one was done.
+    reasons = ("at work on it", "begun to work on it", "still going on", "has finished all its")
+    assert any(reason in refused for reason in reasons), refused
     [resumed] = [found for found in answers if "error" not in found]
     assert (resumed["status"], resumed["steps"]) == ("finished", STEPS)
     refresh(here, run)
@@ -170,7 +178,7 @@ def test_a_server_that_goes_away_for_a_while_loses_nothing(
     one, two = machines
     refresh(here, summary=True)
     known = {path.parent.name for path in here.glob("*/run.json")}
-    process = one.start("train", "tones", *sets(**LONG))
+    process = one.start("train", "tones", *sets(**LONG | {"optimizer__steps": 100_000}))
     folder = seen(here, run := begun(here, known), 5)
     s3.relay.cut()
     [mirror] = one.place.iterdir()
@@ -186,13 +194,14 @@ def test_a_server_that_goes_away_for_a_while_loses_nothing(
         assert len(folder.records()) == at, "nothing comes through"
     finally:
         s3.relay.mend()
+    wait_until(lambda: "it is published again" in log.read_text(), "the run to notice", 120, 0.3)
+    process.send_signal(signal.SIGINT)
     trained = answer(process)
-    assert (trained["status"], trained["steps"]) == ("finished", STEPS), trained
+    assert trained["status"] == "stopped", trained
     refresh(here, run)
-    assert [record["step"] for record in folder.records()] == list(range(1, STEPS + 1))
+    assert [record["step"] for record in folder.records()] == list(range(1, trained["steps"] + 1))
     for path in (mirror / run).glob("[!.]*"):
         assert path.read_bytes() == (folder.path / path.name).read_bytes()
-    assert "it is published again" in log.read_text()
 
 
 def test_an_app_sees_what_another_machine_trains(

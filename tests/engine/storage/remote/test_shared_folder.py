@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from cpc_engine.execution.channel import Channel
 from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.remote import shared_folder
 from cpc_engine.storage.remote.objects import Objects
 from tests.engine.storage.remote.conftest import Mirror
 from tests.support.stored import train
@@ -44,6 +49,29 @@ def test_what_one_side_writes_the_other_reads(mirror: Mirror, objects: Objects) 
     worker.close()
     app.sync()
     assert not app.is_open
+
+
+def test_a_change_of_a_pause_is_there_before_the_pause_ends(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker looks at any moment, also while the folder is brought."""
+    here, there = mirror("here"), mirror("there")
+    folder = train(here, tiny())
+    app, worker = Channel(folder.path), Channel(RunFolder.open(folder.id, there).path)
+    app.open()
+    app.set("pause", True)
+    worker.sync()
+    app.send({"setting": "loss.temperature", "value": 0.5})
+    app.set("pause", False)
+    write, paused = shared_folder.write_bytes, []
+
+    def look(path: Path, content: bytes) -> None:
+        paused.append(worker.is_set("pause"))
+        write(path, content)
+
+    monkeypatch.setattr(shared_folder, "write_bytes", look)
+    worker.sync()
+    assert paused == [True]
+    assert len(worker.requests()) == 1
+    assert not worker.is_set("pause")
 
 
 def test_what_no_app_writes_is_left_out(mirror: Mirror, objects: Objects) -> None:

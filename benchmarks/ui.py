@@ -1,6 +1,6 @@
 """What the app costs and how quick it feels, in a real browser.
 
-    python -m benchmarks.ui [--quick] [--json] [--out FILE]
+    python -m benchmarks.ui [--quick] [--work DIR] [--json] [--out FILE]
 
 - first page: from the address to the button of the first page, on a fresh server.
 - first run: from the click on that button to the first point of a curve, and to the first map.
@@ -11,7 +11,8 @@
 - neighbors: from the click on a dot of the Explore page to the list of its neighbors.
 - map: time to draw 50 000 points, and of a frame while they are dragged.
 
-Needs Chromium (see README). The browser renders in software where there is no GPU, which is the harder case.
+What was found is kept in --work as each part ends, and not measured again by the same commit. Needs Chromium (see
+README). The browser renders in software where there is no GPU, which is the harder case.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from benchmarks.ui_moments import big_map, edit, edits, first_page, first_run, n
 from cpc_engine import preset
 from cpc_engine.data import load_dataset
 from cpc_engine.execution.execute import execute
-from cpc_engine.experiments.recipe import recipe
+from cpc_engine.experiments.recipe import recipe, source
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
 from tests.support.browser import FLAGS, chromium_path, streamlit_server
@@ -237,8 +238,19 @@ def grow(folder: RunFolder, steps: int) -> None:
     folder.update(steps_done=steps, status="stopped")
 
 
-def run(quick: bool) -> dict[str, Any]:
-    """The whole document."""
+def kept(name: str, measure: Callable[[], dict[str, Any]], work: Path) -> dict[str, Any]:
+    """What `measure` found at this commit, from the file in `work` or measured now and kept there."""
+    file, made_from = work / f"{name}.json", json.loads(json.dumps(source()))
+    if file.exists() and (stored := json.loads(file.read_text()))["made_from"] == made_from:
+        return dict(stored["found"])
+    found = measure()
+    print(f"{name}: {json.dumps(found)}", file=sys.stderr, flush=True)
+    file.write_text(json.dumps({"made_from": made_from, "found": found}))
+    return found
+
+
+def run(quick: bool, work: Path) -> dict[str, Any]:
+    """The whole document; parts that are in `work` are not measured again."""
     from playwright.sync_api import sync_playwright
 
     found: dict[str, Any] = {}
@@ -251,8 +263,7 @@ def run(quick: bool) -> dict[str, Any]:
         rounds = 2 if quick else 5
         fresh = {"first_page": first_page, "first_run": first_run}
         for name, moment in fresh.items():
-            found[name] = moment(browser, Path(folder) / name, serve, rounds)
-            print(f"{name}: {json.dumps(found[name])}", file=sys.stderr, flush=True)
+            found[name] = kept(name, partial(moment, browser, Path(folder) / name, serve, rounds), work)
         metrics: dict[str, Callable[[Browser, Path, str], dict[str, Any]]] = {
             "edit": lambda b, r, u: edits(b, r, u, 6 if quick else 40),
             "training": lambda b, r, u: training(b, r, u, 10 if quick else 30, 2 if quick else 6),
@@ -262,11 +273,14 @@ def run(quick: bool) -> dict[str, Any]:
             "neighbors": lambda b, r, u: neighbors(b, r, u, 5 if quick else 20),
             "map": lambda b, r, u: big_map(b, stopped_run(r, 30), u),
         }
-        for name, measure in metrics.items():
+
+        def measured(name: str) -> dict[str, Any]:
             root = Path(folder) / name
             with streamlit_server(ROOT / "app.py", Path(folder) / f"{name}.log", env={"CPC_RUNS": str(root)}) as url:
-                found[name] = measure(browser, root, url)
-                print(f"{name}: {json.dumps(found[name])}", file=sys.stderr, flush=True)
+                return metrics[name](browser, root, url)
+
+        for name in metrics:
+            found[name] = kept(name, partial(measured, name), work)
         version = browser.version
         browser.close()
     command = f"python -m benchmarks.ui{' --quick' if quick else ''}"
@@ -282,10 +296,14 @@ def text(d: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="short phases, for trying")
+    parser.add_argument("--work", type=Path, metavar="DIR", help="keep what was found there as each part ends")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--out", type=Path, help="also write the document there")
     given = parser.parse_args()
-    document = run(given.quick)
+    with tempfile.TemporaryDirectory() as temporary:
+        work = given.work or Path(temporary)
+        work.mkdir(parents=True, exist_ok=True)
+        document = run(given.quick, work)
     config = preset("tones").config().replace(SMALL)
     parameters = {"quick": given.quick, "recorded_steps": LENGTHS, "stored_runs": STORED_RUNS}
     configs = {"small tones": ("tones", config), "tones": ("tones", preset("tones").config().replace(ENDLESS))}

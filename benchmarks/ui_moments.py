@@ -153,17 +153,23 @@ def neighbors(browser: Browser, root: Path, url: str, count: int) -> dict[str, A
     return {"clicks": count, "p50_ms": p50, "max_ms": round(max(found), 1), "met": p50 <= 800}
 
 
-def big_map(browser: Browser, folder: RunFolder, url: str) -> dict[str, Any]:
-    """Seconds to draw a map of 50 000 points, and milliseconds a frame while it is dragged with the mouse."""
-    rng = np.random.default_rng(0)
-    labels = torch.arange(POINTS) % 10
-    layout = torch.from_numpy(rng.normal(size=(POINTS, 2)).astype(np.float32)) + 4 * labels[:, None].float().cos()
-    tensors = {"features": torch.zeros(POINTS, 2), "labels": labels, "rows": torch.arange(POINTS)}
-    tensors |= {"tsne.layout": layout, "tsne.mean": torch.zeros(0), "tsne.components": torch.zeros(0, 2)}
+def give_map(folder: RunFolder, points: int) -> None:
+    """Put a t-SNE map of so many points into the folder of a run."""
+    rng, classes = np.random.default_rng(0), folder.info().data["classes"]
+    labels = torch.arange(points) % len(classes)
+    layout = torch.from_numpy(rng.normal(size=(points, 2)).astype(np.float32)) + 4 * labels[:, None].float().cos()
+    features = torch.zeros(points, folder.config().context.hidden_dim)
+    tensors = {"features": features, "labels": labels, "rows": torch.arange(points)}
+    tensors |= {"tsne.layout": layout, "tsne.mean": torch.zeros(0), "tsne.components": torch.zeros(0, 0)}
     folder.save_tensors("map", tensors)
     facts = {"method": "tsne", "trustworthiness": 0.9, "overlap": 0.5, "parameters": {"seed": 0, "perplexity": 30}}
-    meta = {"modalities": ["audio"] * POINTS, "sources": [f"item {i}" for i in range(POINTS)], "maps": {"tsne": facts}}
-    folder.save_json("map", meta | {"classes": [str(i) for i in range(10)]})
+    meta = {"modalities": ["audio"] * points, "sources": [f"item {i}" for i in range(points)], "maps": {"tsne": facts}}
+    folder.save_json("map", meta | {"classes": classes})
+
+
+def big_map(browser: Browser, folder: RunFolder, url: str) -> dict[str, Any]:
+    """Seconds to draw a map of 50 000 points, and milliseconds a frame while it is dragged with the mouse."""
+    give_map(folder, POINTS)
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     began = time.perf_counter()

@@ -175,7 +175,7 @@ def test_the_loss_and_the_app_keep_theirs(kept: Main, monkeypatch: pytest.Monkey
         monkeypatch.setattr(module, "text", lambda document: "")
     monkeypatch.setattr(loss, "run", lambda *_: {"rounds": 3, "sweep": [{"M": 8}], "command": "c"})
     assert kept(loss.main, "--shape", "3,5,8")["parameters"]["shape"] == "3,5,8"
-    monkeypatch.setattr(ui, "run", lambda quick: {"command": "c"})
+    monkeypatch.setattr(ui, "run", lambda quick, work: {"command": "c"})
     found = kept(ui.main, "--quick")
     assert "streamlit" in found["versions"]
     assert found["configs"]["tones"]["changes"] == ui.ENDLESS

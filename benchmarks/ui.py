@@ -202,7 +202,8 @@ def running(page: Page, root: Path, url: str, settings: str) -> Iterator[tuple[P
 
 
 def stop(page: Page) -> None:
-    page.get_by_role("button", name="Stop").click(timeout=60_000)
+    # Streamlit has a button of the same name in its header, while the page is being drawn.
+    page.get_by_test_id("stMain").get_by_role("button", name="Stop", exact=True).click(timeout=60_000)
     page.get_by_role("button", name="Resume").wait_for(timeout=120_000)
 
 

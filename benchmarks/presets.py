@@ -13,7 +13,6 @@ $CPC_SHARED/data, or in `shared/data` beside the repository.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ import torch
 if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from benchmarks import timing
 from benchmarks.timing import deliver, machine, shared_data
 from benchmarks.typicality import FILES
 from cpc_engine.config import RunConfig
@@ -35,7 +35,7 @@ from cpc_engine.evaluation.intervals import mean_interval
 from cpc_engine.evaluation.metrics import geometry_metrics
 from cpc_engine.execution.execute import Phase, State, execute
 from cpc_engine.experiments.definitions import SEEDS
-from cpc_engine.experiments.recipe import recipe, source
+from cpc_engine.experiments.recipe import recipe
 from cpc_engine.maps.snapshots import load_snapshots
 from cpc_engine.presets import PRESETS, preset
 from cpc_engine.storage.artifacts import load_model
@@ -83,14 +83,9 @@ def train(config: RunConfig, root: Path) -> dict[str, Any]:
 
 
 def kept(name: str, config: RunConfig, work: Path) -> dict[str, Any]:
-    """What `train` found with this configuration and commit, from the file in `work` or measured now and kept there."""
+    """What `train` found with this configuration and commit (see `timing.kept`); kept in `work`."""
     file = work / f"{name}-{config.run.seed}.json"
-    made_from = json.loads(json.dumps({"config": config.to_dict(), "source": source()}))
-    if file.exists() and (stored := json.loads(file.read_text()))["made_from"] == made_from:
-        return dict(stored["found"])
-    found = train(config, work / "runs")
-    file.write_text(json.dumps({"made_from": made_from, "found": found}))
-    return found
+    return timing.kept(file, {"config": config.to_dict()}, lambda: train(config, work / "runs"))
 
 
 def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -94,6 +94,21 @@ def machine(device: torch.device) -> dict[str, Any]:
     return facts
 
 
+def kept(file: Path, given: Mapping[str, Any], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `measure` found with what is `given` at this commit: from the file, or measured now and kept there.
+
+    It is measured again while tracked files are changed, since the commit does not tell in what.
+    """
+    made_from = json.loads(json.dumps({"given": given, "source": source()}))
+    if file.exists() and not made_from["source"].get("dirty"):
+        stored = json.loads(file.read_text())
+        if stored["made_from"] == made_from:
+            return dict(stored["found"])
+    found = measure()
+    file.write_text(json.dumps({"made_from": made_from, "found": found}))
+    return found
+
+
 def deliver(document: dict[str, Any], recipe: Recipe, text: str, as_json: bool, out: Path | None) -> None:
     """Print the document with its recipe, or its text, and keep the document where `out` says."""
     document = {**document, "recipe": recipe}

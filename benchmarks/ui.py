@@ -37,12 +37,12 @@ import torch
 if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmarks.timing import ROOT, deliver, machine
+from benchmarks.timing import ROOT, deliver, kept, machine
 from benchmarks.ui_moments import big_map, edit, edits, first_page, first_run, neighbors
 from cpc_engine import preset
 from cpc_engine.data import load_dataset
 from cpc_engine.execution.execute import execute
-from cpc_engine.experiments.recipe import recipe, source
+from cpc_engine.experiments.recipe import recipe
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
 from tests.support.browser import FLAGS, chromium_path, streamlit_server
@@ -239,22 +239,16 @@ def grow(folder: RunFolder, steps: int) -> None:
     folder.update(steps_done=steps, status="stopped")
 
 
-def kept(name: str, measure: Callable[[], dict[str, Any]], work: Path) -> dict[str, Any]:
-    """What `measure` found at this commit, from the file in `work` or measured now and kept there."""
-    file, made_from = work / f"{name}.json", json.loads(json.dumps(source()))
-    if file.exists() and (stored := json.loads(file.read_text()))["made_from"] == made_from:
-        return dict(stored["found"])
-    found = measure()
-    print(f"{name}: {json.dumps(found)}", file=sys.stderr, flush=True)
-    file.write_text(json.dumps({"made_from": made_from, "found": found}))
-    return found
-
-
 def run(quick: bool, work: Path) -> dict[str, Any]:
     """The whole document; parts that are in `work` are not measured again."""
     from playwright.sync_api import sync_playwright
 
     found: dict[str, Any] = {}
+
+    def keep(name: str, measure: Callable[[], dict[str, Any]]) -> None:
+        found[name] = kept(work / f"{name}.json", {"quick": quick}, measure)
+        print(f"{name}: {json.dumps(found[name])}", file=sys.stderr, flush=True)
+
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
 
@@ -264,7 +258,7 @@ def run(quick: bool, work: Path) -> dict[str, Any]:
         rounds = 2 if quick else 5
         fresh = {"first_page": first_page, "first_run": first_run}
         for name, moment in fresh.items():
-            found[name] = kept(name, partial(moment, browser, Path(folder) / name, serve, rounds), work)
+            keep(name, partial(moment, browser, Path(folder) / name, serve, rounds))
         metrics: dict[str, Callable[[Browser, Path, str], dict[str, Any]]] = {
             "edit": lambda b, r, u: edits(b, r, u, 6 if quick else 40),
             "training": lambda b, r, u: training(b, r, u, 10 if quick else 30, 2 if quick else 6),
@@ -281,7 +275,7 @@ def run(quick: bool, work: Path) -> dict[str, Any]:
                 return metrics[name](browser, root, url)
 
         for name in metrics:
-            found[name] = kept(name, partial(measured, name), work)
+            keep(name, partial(measured, name))
         version = browser.version
         browser.close()
     command = f"python -m benchmarks.ui{' --quick' if quick else ''}"

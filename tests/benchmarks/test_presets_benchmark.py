@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import presets
+from benchmarks import presets, timing
 from cpc_engine.config import RunConfig
 from cpc_engine.errors import RunError
 from tests.support.tiny import tiny
@@ -40,12 +40,13 @@ def test_what_was_found_in_a_run_is_not_measured_again(tmp_path: Path, monkeypat
         return _run(5.0 + len(made))
 
     monkeypatch.setattr(presets, "train", train)
+    monkeypatch.setattr(timing, "source", lambda: {"commit": "one", "dirty": False})
     first = tiny()
     assert presets.kept("tones", first, tmp_path) == presets.kept("tones", first, tmp_path) == _run(6.0)
     others = [("tones", tiny(run__seed=first.run.seed + 1)), ("tones", tiny(optimizer__steps=7)), ("chirps", first)]
     assert [presets.kept(name, config, tmp_path)["ranks"]["audio"] for name, config in others] == [7.0, 8.0, 9.0]
     assert len(made) == 4
-    monkeypatch.setattr(presets, "source", lambda: {"commit": "another"})
+    monkeypatch.setattr(timing, "source", lambda: {"commit": "another", "dirty": False})
     assert presets.kept("tones", tiny(optimizer__steps=7), tmp_path)["ranks"]["audio"] == 10.0
 
 

@@ -1,4 +1,4 @@
-"""The benchmark of the app: what it keeps, and the map that it lets a browser draw."""
+"""The benchmark of the app: what is kept of it, and the map that it lets a browser draw."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import ui
+from benchmarks import timing, ui
 from benchmarks.ui_moments import give_map
 from cpc_engine.maps.stored import load_map
 
@@ -21,10 +21,17 @@ def test_what_was_found_is_not_measured_again_by_the_same_commit(
         measured.append("again")
         return {"p50_ms": len(measured)}
 
-    assert ui.kept("edit", measure, tmp_path) == ui.kept("edit", measure, tmp_path) == {"p50_ms": 1}
-    assert ui.kept("click", measure, tmp_path) == {"p50_ms": 2}
-    monkeypatch.setattr(ui, "source", lambda: {"commit": "another"})
-    assert ui.kept("edit", measure, tmp_path) == {"p50_ms": 3}
+    def kept(name: str, quick: bool = False) -> dict[str, Any]:
+        return timing.kept(tmp_path / name, {"quick": quick}, measure)
+
+    monkeypatch.setattr(timing, "source", lambda: {"commit": "one", "dirty": False})
+    assert kept("edit") == kept("edit") == {"p50_ms": 1}
+    assert kept("click") == {"p50_ms": 2}
+    monkeypatch.setattr(timing, "source", lambda: {"commit": "another", "dirty": False})
+    assert kept("edit") == {"p50_ms": 3}
+    assert kept("edit", quick=True) == {"p50_ms": 4}
+    monkeypatch.setattr(timing, "source", lambda: {"commit": "another", "dirty": True})
+    assert [kept("edit"), kept("edit")] == [{"p50_ms": 5}, {"p50_ms": 6}], "changes that no commit names"
 
 
 @pytest.mark.slow

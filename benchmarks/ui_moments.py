@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 POINTS = 50_000
 SIZE: ViewportSize = {"width": 1440, "height": 900}
-MAP = "[class*='st-key-map-'] .cpc-scatter"
 GROWING = "[class*='st-key-evolving-'] .cpc-scatter .main-svg"
 EXPLORED = "[class*='st-key-explore-'] .cpc-scatter"
 # Notes in `window.edited` the milliseconds from the next press to the frame after a source's slider has come or gone.
@@ -174,11 +173,12 @@ def big_map(browser: Browser, folder: RunFolder, url: str) -> dict[str, Any]:
     page = context.new_page()
     began = time.perf_counter()
     page.goto(f"{url}/train?run={folder.id}")
-    page.locator(MAP).scroll_into_view_if_needed(timeout=60_000)
-    page.wait_for_selector(f"{MAP} .gl-canvas", timeout=60_000)
+    dots = f".st-key-map-{folder.id} .cpc-scatter"  # what is lit and chosen has charts of its own
+    page.locator(dots).scroll_into_view_if_needed(timeout=60_000)
+    page.wait_for_selector(f"{dots} .gl-canvas", timeout=60_000)
     drawn = time.perf_counter() - began
     page.wait_for_timeout(3000)
-    box = page.locator(f"{MAP} .nsewdrag").bounding_box()
+    box = page.locator(f"{dots} .nsewdrag").bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x, y)

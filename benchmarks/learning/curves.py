@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.table_cells import Document
-from cpc_engine.experiments.style import COLORS, MARKERS
+from cpc_engine.experiments.figures import COLORS, MARKERS
 
 
 def draw(d: Document, path: Path) -> None:

@@ -7,12 +7,11 @@ metrics. See `docs/method.md#comparison-statistics`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ..evaluation.intervals import Cells, Estimate, hierarchical_interval, single_values
+from ..evaluation.intervals import Cells, combined, hierarchical_interval, single_values
 from ..evaluation.metric_info import Direction
 from .arms import MIN_SEEDS
 
@@ -140,7 +139,7 @@ def compare_cells(
         found = hierarchical_interval(differences, folds)
     else:
         method = "Welch"
-        found = _welch(hierarchical_interval(a, folds), hierarchical_interval(b, folds))
+        found = combined([hierarchical_interval(a, folds), hierarchical_interval(b, folds)], [1, -1])
     half, p = found.half, found.p
     assert half is not None
     assert p is not None
@@ -151,13 +150,3 @@ def compare_cells(
         outcome = "a" if (found.mean > 0) == (better != "lower") else "b"
     method = method if found.covers == "seeds" else f"{method}, {found.covers}"
     return Verdict(outcome, names, better, counts, found.mean, found.mean - half, found.mean + half, p, None, method)
-
-
-def _welch(a: Estimate, b: Estimate) -> Estimate:
-    """Return the difference of independent means without assuming equal variances."""
-    assert a.error is not None
-    assert b.error is not None
-    squared = (a.error**2, b.error**2)
-    spread = sum(e**2 / found.freedom for e, found in zip(squared, (a, b), strict=True))
-    freedom = sum(squared) ** 2 / spread if spread else a.freedom + b.freedom
-    return Estimate(a.mean - b.mean, math.sqrt(sum(squared)), freedom, a.covers)

@@ -159,6 +159,28 @@ def hierarchical_interval(cells: Cells, folds: str = "folds") -> Estimate:
     return Estimate(mean, error, freedom, covers)
 
 
+def combined(estimates: Sequence[Estimate], weights: Sequence[float]) -> Estimate:
+    """Return the weighted sum of independent means, without assuming equal variances (Welch 1947, Biometrika 34).
+
+    Raises:
+        ValueError: an estimate has no standard error.
+
+    Example:
+        >>> a, b = Estimate(0.9, 0.03, 4.0, "seeds"), Estimate(0.8, 0.04, 4.0, "seeds")
+        >>> found = combined([a, b], [1, -1])
+        >>> round(found.mean, 3), round(found.error, 3), round(found.freedom, 2)
+        (0.1, 0.05, 7.42)
+    """
+    if any(found.error is None for found in estimates):
+        raise ValueError("every estimate needs a standard error")
+    squared = [(weight * (found.error or 0.0)) ** 2 for found, weight in zip(estimates, weights, strict=True)]
+    spread = sum(part**2 / found.freedom for part, found in zip(squared, estimates, strict=True))
+    freedom = sum(squared) ** 2 / spread if spread else sum(found.freedom for found in estimates)
+    mean = sum(weight * found.mean for found, weight in zip(estimates, weights, strict=True))
+    covers = "; ".join(dict.fromkeys(found.covers for found in estimates))
+    return Estimate(mean, math.sqrt(sum(squared)), freedom, covers)
+
+
 def _crossed(table: Floats, spare: int) -> tuple[float, float]:
     """Return (standard error of the mean, degrees of freedom) of a table (seeds, units), ≥ 2 seeds, both random.
 

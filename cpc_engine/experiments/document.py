@@ -12,13 +12,14 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..comparison.arms import MIN_SEEDS
 from ..errors import CpcError, RunError
 from ..storage.files import read_json, storing, write_bytes, write_json
 from .definitions import EXPERIMENTS, Experiment
+from .effects import COLUMNS, INTERACTION, effects
 from .figures import ALT
 from .outdated import outdated
 from .prose import READINGS, measured
@@ -40,6 +41,15 @@ not cover the choice of test items or split; over seeds × items not that of the
 held out is drawn anew too. A verdict needs {MIN_SEEDS} or more seeds of each arm; fewer give numbers and no verdict.
 One metric is primary, the others are exploratory, and all verdicts of a table are corrected together (Holm): of twenty
 tables of equal arms at most one names a better arm anywhere. See [the method](method.md#comparison-statistics)."""
+
+EFFECTS = (
+    "Accuracy of the probe with negatives of the batch alone, and what another choice of negatives adds to it, in "
+    'percentage points with a 95 % interval, over 5 seeds or more and test items. "Helps" and "hurts" stand where the '
+    "difference is certain after the correction for all arms of the data set; elsewhere it cannot be told. The primary "
+    f"metric and all settings were chosen before. {INTERACTION}: the mean effect on pictures less the mean effect on "
+    'sounds; "differ" stands where it is not 0, after the same correction. Of pairs it covers the seeds alone. The '
+    "chapters below have the details."
+)
 
 
 def keep_results(folder: Path, results: Path) -> Path:
@@ -79,11 +89,11 @@ def markdown(results: Path, figures: Path) -> str:
     Raises:
         RunError: a file of results is damaged, of a smoke test, or lacks an arm.
     """
-    parts = [INTRODUCTION]
+    paths = {name: results / f"experiment-{name}.json" for name in EXPERIMENTS}
+    documents = {name: _read(path) for name, path in paths.items() if path.is_file()}
+    parts = [INTRODUCTION, *_which_negatives_help(documents)]
     for experiment in EXPERIMENTS.values():
-        path = results / f"experiment-{experiment.name}.json"
-        document = _read(path) if path.is_file() else None
-        parts += _chapter(experiment, document, figures)
+        parts += _chapter(experiment, documents.get(experiment.name), figures)
     return "\n\n".join(parts) + "\n"
 
 
@@ -103,6 +113,17 @@ def _read(path: Path) -> Document:
     if missing:
         raise RunError(f"{path} lacks results of the arm {missing[0]!r}")
     return document
+
+
+def _which_negatives_help(documents: Mapping[str, Document]) -> Iterator[str]:
+    table = effects(documents)
+    if not table:
+        return
+    yield "## Which negatives help"
+    yield EFFECTS
+    yield _markdown_table(table)
+    if missing := [column.head for column in COLUMNS if column.experiment not in documents]:
+        yield f"Not measured yet: {', '.join(missing)}."
 
 
 def _chapter(experiment: Experiment, document: Document | None, figures: Path) -> Iterator[str]:

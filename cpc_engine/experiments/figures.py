@@ -1,4 +1,7 @@
-"""Figures of an experiment as PNG: curves with bands over seeds, t-SNE maps, and probes beside their baselines."""
+"""Figures of an experiment as PNG: curves with bands over seeds, t-SNE maps, and probes beside their baselines.
+
+Their style: Okabe-Ito colors, safe for color-vision deficiencies, always combined with a dash or a marker.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,6 @@ import numpy as np
 from ..maps.stored import RunMap, load_map
 from ..storage.folder import RunFolder
 from .results import Document, suffixes
-from .style import class_marker, line_style
 from .tables import covers
 
 if TYPE_CHECKING:
@@ -29,6 +31,11 @@ ALT = {  # alternative text of each figure by the name of its file, in reading o
     "highest.",
 }
 _MODALITY_WORDS = {"audio": "sounds", "image": "pictures"}
+# The same values as in the palette of the app, which the engine must not import.
+COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8c8c8c", "#b3a000")
+MARKERS = ("o", "s", "D", "^", "X", "P", "v", "*")
+LINES = ("-", "--", ":", "-.")
+_CYCLE = 7  # colors before the dash changes; gray and the second yellow are hard to tell as lines
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ def _curves(document: Document, folder: Path) -> Png | None:
             curves = [curve for curve in map(read, records) if len(curve[0])]
             if curves:
                 steps, mean, low, high = band(curves)
-                style = line_style(index)
+                style = _line_style(index)
                 axis.plot(steps, mean, label=arm["label"], **style)
                 axis.fill_between(steps, low, high, color=style["color"], alpha=0.15, linewidth=0)
         axis.set(title=title, xlabel="step", ylabel=unit)
@@ -122,7 +129,7 @@ def _scatter(axis: Axes, run_map: RunMap) -> None:
     for modality in dict.fromkeys(run_map.modalities):
         for index, name in enumerate(run_map.classes):
             rows = (run_map.labels == index) & (modalities == modality)
-            color, marker = class_marker(index)
+            color, marker = _class_marker(index)
             face = "none" if both and modality == "image" else color
             label = f"{name}, {_MODALITY_WORDS[modality]}" if both else name
             style: dict[str, Any] = {
@@ -155,7 +162,7 @@ def _probes(document: Document) -> Png | None:
         means = [100 * value["mean"] for _, value in values]
         errors = [100 * (value["half"] or 0) for _, value in values]
         at = [place + 0.27 * (offset - 1) for place, _ in values]
-        color, marker = class_marker(offset)
+        color, marker = _class_marker(offset)
         axis.errorbar(means, at, xerr=errors, color=color, marker=marker, linestyle="none", capsize=3, label=words)
     axis.set(yticks=range(len(rows)), yticklabels=[row[0] for row in rows], xlabel="held-out accuracy (%)")
     over = dict.fromkeys(covers(arm, [metric + suffix for metric, _ in kinds]) for _, arm, suffix in rows)
@@ -207,3 +214,13 @@ def _png(name: str, figure: Figure) -> Png:
     content = io.BytesIO()
     figure.savefig(content, format="png", bbox_inches="tight")
     return Png(name, content.getvalue())
+
+
+def _line_style(index: int) -> dict[str, Any]:
+    """Return the color and dash of the `index`-th arm as matplotlib arguments."""
+    return {"color": COLORS[index % _CYCLE], "linestyle": LINES[index // _CYCLE % len(LINES)]}
+
+
+def _class_marker(index: int) -> tuple[str, str]:
+    """Return (color, marker) of the `index`-th class; 64 different pairs."""
+    return COLORS[index % len(COLORS)], MARKERS[(index + index // len(COLORS)) % len(MARKERS)]

@@ -63,6 +63,7 @@ def invented(name: str, trained: float, untrained: float) -> dict[str, Any]:
         "command": f"python -m cpc_engine experiment {name} --seeds 3",
         "quick": False,
         "seeds": [0, 1, 2],
+        "folds": [""],
         "without_pair": chosen.without_pair,
         "arms": arms,
         "runs": runs,
@@ -103,6 +104,8 @@ def test_the_document_is_generated_from_results(tmp_path: Path, monkeypatch: pyt
     assert "training beats the untrained network in 13 of 13 arms" in text
     assert "rank of contexts goes from 12.5 ± 0.01 (`in-batch`) to 12.5" in text
     assert "No arm is too harsh for these data." in text
+    assert text.count("\n## Which negatives help\n") == 1
+    assert "| untrained network | 86.2 ± 1.0 % |" in text
     assert text.count("one panel per arm, a color for each class.](experiments/tones-maps.png)") == 1
     assert text.count("](experiments/") == 1
     assert text.count("<details>") == text.count("</details>") == len(EXPERIMENTS)

@@ -245,6 +245,7 @@ def test_rows_are_stored_skipped_and_complete(measured: tuple[Path, list[str]]) 
 
 
 @pytest.mark.slow
+@pytest.mark.timed  # with those that limit a time: of the same rows, which are made once
 def test_a_report_has_intervals_differences_and_a_recipe(measured: tuple[Path, list[str]], tmp_path: Path) -> None:
     path, _ = measured
     out = tmp_path / "learning.json"
@@ -274,6 +275,7 @@ def test_a_report_has_intervals_differences_and_a_recipe(measured: tuple[Path, l
 
 
 @pytest.mark.slow
+@pytest.mark.timed  # as above
 def test_runs_with_other_settings_are_left_out_and_told(measured: tuple[Path, list[str]]) -> None:
     rows = Store(measured[0]).rows()
     louder = replace(SOUNDS, changes={**SOUNDS.changes, "audio.gain_db": 9.0})

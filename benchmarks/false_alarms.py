@@ -2,9 +2,9 @@
 
     python -m benchmarks.false_alarms [--comparisons 2000] [--json] [--out FILE]
 
-Every comparison draws runs of arms that do not differ (A/A), with 20 metrics that are correlated over seeds. It errs
-where any metric has a verdict. Beside it: the same p values without correction, each metric a test of its own. The last
-rows give the arms a true difference in the primary metric, and count how often that is found.
+Every comparison draws runs of arms that do not differ (A/A), with all metrics that get verdicts, correlated over seeds.
+It errs where any metric has a verdict. Beside it: the same p values without correction, each metric a test of its own.
+The last rows give the arms a true difference in the primary metric, and count how often that is found.
 """
 
 from __future__ import annotations

@@ -50,11 +50,12 @@ def training(d: Document) -> list[str]:
         shares = [f"{on['loss_share']:.0%}", f"{on['encoder_share']:.0%}"]
         rows.append([f"`{name}`", str(p["batch_size"]), *speed, *shares, *used, *gpu])
     head = ["preset", "batch", "steps/s", "steps/s without records", "items/s without records", "loss", "encoders"]
-    if any("gpu_utilisation" in p for p in d["presets"].values()):
-        head.append("GPU busy")
+    head += ["of the peak"] if any("utilization" in p for p in d["presets"].values()) else []
+    head += ["GPU busy"] if any("gpu_utilisation" in p for p in d["presets"].values()) else []
     return [
         f"### Training, {where(d)}",
-        f"The last columns are shares of a step's time, records on (`{d['command']}`).",
+        "Loss and encoders are shares of a step's time, records on; *of the peak*, where it was measured, is the rate "
+        f"of a step's matrix products and convolutions against that of large ones, in the same run (`{d['command']}`).",
         table(head, rows),
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 
@@ -55,6 +56,26 @@ def test_links_between_documents_lead_somewhere() -> None:
 def test_the_method_says_from_which_p_value_on_an_arm_is_better() -> None:
     text = (REPOSITORY / "docs" / "method.md").read_text(encoding="utf-8")
     assert f"an arm is called better where $\\tilde p < {LEVEL}$" in text
+
+
+def test_the_document_on_measures_has_what_the_shipped_examples_hold() -> None:
+    """Its rows are typed by hand; an example that is made again makes them stale."""
+    rows = re.findall(
+        r"^\| `(example-[\w-]+)` \| (sounds|pictures|) "
+        r"\| .*→ ([\d.]+) % \| .*→ ([\d.]+) % \| ([\d.]+) % \| .*→ ([\d.]+) \|$",
+        read("docs/measures.md"),
+        re.MULTILINE,
+    )
+    assert len(rows) == 8
+    for name, of, *told in rows:
+        found = json.loads(read(f"checkpoints/{name}/evaluation.json"))
+        modality = {"sounds": "audio", "pictures": "image", "": ""}[of]
+        probes = {feature: row for feature, row in found["probe"].items() if feature.rpartition(".")[0] == modality}
+        trained = max(probes.values(), key=lambda row: row["validation"])
+        untrained = max(probes.values(), key=lambda row: row["untrained_validation"])
+        shares = (trained["trained"], untrained["untrained"], trained["knn"])
+        rank = found[f"{modality}.effective_rank" if modality else "effective_rank"]
+        assert told == [*(f"{100 * share:.1f}" for share in shares), f"{rank:.1f}"], (name, of)
 
 
 def test_old_words_are_gone() -> None:

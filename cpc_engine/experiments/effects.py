@@ -1,24 +1,22 @@
 """What each choice of negatives adds to those of the batch, over all data sets that were measured: one table.
 
 The verdicts are those of the single experiments. What is tested here is whether a choice of negatives does something
-else to pictures than to sounds: the interaction of sense and source.
+else to pictures than to sounds: the interaction of modality and source.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from ..comparison.arms import MIN_SEEDS
 from ..comparison.judge import LEVEL, weighted_holm
 from ..evaluation.intervals import Cells, Estimate, combined, hierarchical_interval, single_values
+from ..terms import Modality
 from .definitions import EXPERIMENTS
 from .items import cells_of
 from .results import Document, values_of
 from .tables import Table, interval, verdict_of
-
-Sense = Literal["sounds", "pictures"]
 
 
 @dataclass(frozen=True)
@@ -27,23 +25,23 @@ class Column:
 
     Attributes:
         experiment: name of the experiment. suffix: of its metrics, see `results.suffixes`. head: of the column.
-        sense: what the features are of. paired: whether the experiment has a column for each sense.
+        modality: what the features are of. paired: whether the experiment has a column for each modality.
     """
 
     experiment: str
     suffix: str
     head: str
-    sense: Sense
+    modality: Modality
     paired: bool = False
 
 
 COLUMNS = (
-    Column("negatives_photographs", "", "photographs", "pictures"),
-    Column("negatives_sounds", "", "environmental sounds", "sounds"),
-    Column("negatives_notes", "", "notes", "sounds"),
-    Column("negatives_speech", "", "digits, new speaker", "sounds"),
-    Column("negatives_pairs", ".audio", "key tones, paired", "sounds", paired=True),
-    Column("negatives_pairs", ".image", "written digits, paired", "pictures", paired=True),
+    Column("negatives_photographs", "", "photographs", "image"),
+    Column("negatives_sounds", "", "environmental sounds", "audio"),
+    Column("negatives_notes", "", "notes", "audio"),
+    Column("negatives_speech", "", "digits, new speaker", "audio"),
+    Column("negatives_pairs", ".audio", "key tones, paired", "audio", paired=True),
+    Column("negatives_pairs", ".image", "written digits, paired", "image", paired=True),
 )
 INTERACTION = "pictures − sounds"
 
@@ -110,23 +108,23 @@ def _interactions(
 
 
 def _within(documents: Mapping[str, Document], first: str, label: str, columns: Sequence[Column]) -> Estimate | None:
-    """Both senses of the same runs: the difference of the two effects, seed by seed; it does not cover the items."""
-    of_seed = {side.sense: _by_seed(documents[side.experiment], first, label, side.suffix) for side in columns}
-    seeds = sorted(of_seed["pictures"].keys() & of_seed["sounds"].keys())
-    differences = {seed: of_seed["pictures"][seed] - of_seed["sounds"][seed] for seed in seeds}
+    """Both modalities of the same runs: the two effects are subtracted seed by seed; it does not cover the items."""
+    of_seed = {side.modality: _by_seed(documents[side.experiment], first, label, side.suffix) for side in columns}
+    seeds = sorted(of_seed["image"].keys() & of_seed["audio"].keys())
+    differences = {seed: of_seed["image"][seed] - of_seed["audio"][seed] for seed in seeds}
     return hierarchical_interval(single_values(differences)) if len(seeds) >= MIN_SEEDS else None
 
 
 def _between(documents: Mapping[str, Document], first: str, label: str, columns: Sequence[Column]) -> Estimate | None:
-    """Senses of different data: the mean effect on each, independent of one another."""
-    of_sense: dict[Sense, list[Estimate]] = {"pictures": [], "sounds": []}
+    """Modalities of different data: the mean effect on each, independent of one another."""
+    of_modality: dict[Modality, list[Estimate]] = {"image": [], "audio": []}
     for column in columns:
         cells = _effect(documents[column.experiment], first, label, column.suffix)
         if len(cells) >= MIN_SEEDS:
-            of_sense[column.sense].append(hierarchical_interval(cells))
-    if not all(of_sense.values()):
+            of_modality[column.modality].append(hierarchical_interval(cells))
+    if not all(of_modality.values()):
         return None
-    pictures, sounds = of_sense["pictures"], of_sense["sounds"]
+    pictures, sounds = of_modality["image"], of_modality["audio"]
     weights = [1 / len(pictures)] * len(pictures) + [-1 / len(sounds)] * len(sounds)
     return combined([*pictures, *sounds], weights)
 

@@ -134,11 +134,12 @@ def _places(document: Document, arms: Document) -> Iterator[str]:
     reference = document["without_pair"]
     for label, arm in arms.items():
         ratio = f", {interval(arm, 'modality_gap_ratio')} of the gap of `{reference}`" if label != reference else ""
+        apart = ": the modalities do not mix" if arm["modality_accuracy"]["mean"] >= APART else ""
         yield (
-            f"`{label}`: the picture nearest to a sound has its class in {interval(arm, 'retrieval_class')} of cases; "
-            f"the modality gap is {interval(arm, 'modality_gap')}{ratio}. A linear classifier tells sounds from "
-            f"pictures in {interval(arm, 'modality_accuracy')} of cases"
-            f"{': the modalities do not mix' if arm['modality_accuracy']['mean'] >= APART else ''}."
+            f"`{label}`: the picture nearest to a sound has its class in {interval(arm, 'retrieval_class')} of cases, "
+            f"the sound nearest to a picture in {interval(arm, 'retrieval_class_reverse')}; the modality gap is "
+            f"{interval(arm, 'modality_gap')}{ratio}. A linear classifier tells sounds from pictures in "
+            f"{interval(arm, 'modality_accuracy')} of cases{apart} (below {APART:.0%} was the goal)."
         )
 
 

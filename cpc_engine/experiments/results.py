@@ -101,6 +101,12 @@ def values_of(summary: Mapping[str, Any], metric: str) -> Values:
     return {int(seed): value for seed, value in summary.get(metric, {}).get("values", {}).items()}
 
 
+def gpus(document: Document) -> list[str]:
+    """Return the names of the GPUs that trained the runs; none where processors did."""
+    trained = document.get("recipe", {}).get("trained", ())
+    return sorted({source["device"]["gpu"] for source in trained if source and "gpu" in source["device"]})
+
+
 def suffixes(summary: Mapping[str, Any]) -> list[str]:
     """Return [".audio", ".image"] for an arm with two modalities, [""] for one modality, [] if it was not evaluated."""
     return [name.removeprefix("chosen") for name in summary if name.partition(".")[0] == "chosen"]

@@ -7,11 +7,12 @@ from typing import Any
 
 from ..evaluation.baselines import BASELINES
 from ..evaluation.metric_info import describe_metric
+from .definitions import run_title
 from .results import Document, suffixes
 
 Table = dict[str, list[str]]
 
-GEOMETRY = ("alignment", "uniformity", "effective_rank", "effective_rank_uncentered")
+GEOMETRY = ("alignment", "uniformity", "effective_rank", "effective_rank_uncentered", "rank_items")
 PAIRS = (
     "retrieval_class",
     "retrieval_class_reverse",
@@ -28,14 +29,21 @@ _MODALITIES = {".audio": "sounds", ".image": "pictures", "": ""}
 
 
 def arms_table(document: Document) -> Table:
-    """Return one row per arm: preset, changed settings, steps, and number of finished runs."""
+    """Return one row per arm: preset, changed settings, steps, training items seen in them, number of finished runs."""
     rows = []
+    configs = document.get("recipe", {}).get("configs", {})
     for arm in document["arms"]:
         runs = [run for run in document["runs"] if run["arm"] == arm["label"]]
         finished = sum(run["status"] == "finished" for run in runs)
         changes = ", ".join(f"{setting} = {value}" for setting, value in arm["overrides"].items())
-        rows.append([arm["label"], arm["preset"], changes, str(arm["steps"]), f"{finished} of {len(runs)}"])
-    return _table(("arm", "preset", "changed", "steps", "finished runs"), rows)
+        batches = {
+            configs[run]["settings"]["optimizer"]["batch_size"]
+            for run in _titles(document, arm["label"])
+            if run in configs
+        }
+        seen = "–" if len(batches) != 1 else f"{arm['steps'] * batches.pop():,}"
+        rows.append([arm["label"], arm["preset"], changes, str(arm["steps"]), seen, f"{finished} of {len(runs)}"])
+    return _table(("arm", "preset", "changed", "steps", "items seen", "finished runs"), rows)
 
 
 def failures_table(document: Document) -> Table:
@@ -49,28 +57,37 @@ def failures_table(document: Document) -> Table:
 
 
 def probes_table(document: Document) -> Table:
-    """Return one row per arm and modality: accuracy trained, untrained, and of the best baseline, with verdicts."""
+    """Return one row per arm and modality: accuracy trained, untrained, and of the best baseline, with verdicts.
+
+    Nearest neighbors are those on the chosen feature; of two modalities there is their mean.
+    """
     rows = []
     for label, arm in document["summary"].items():
+        neighbors = interval(arm, "knn") + (" (mean of both)" if len(suffixes(arm)) > 1 and "knn" in arm else "")
         for suffix in suffixes(arm):
             verdicts = [verdict_of(document, label, other, suffix) for other in ("untrained", "best baseline")]
             metrics = [f"{name}{suffix}" for name in ("chosen", "untrained", "baseline")]
-            cells = [*(interval(arm, metric) for metric in metrics), covers(arm, metrics)]
+            trained, *others = (interval(arm, metric) for metric in metrics)
+            cells = [trained, neighbors, *others, covers(arm, metrics)]
             rows.append([label, _MODALITIES[suffix], *cells, *(verdict["text"] for verdict in verdicts)])
-    means = ("trained", "untrained", "best baseline", "± over")
+    means = ("trained", "neighbors, trained", "untrained", "best baseline", "± over")
     head = ("arm", "of", *means, "against untrained", "against the best baseline")
     return _table(head, rows)
 
 
 def features_table(document: Document) -> Table:
-    """Return one row per arm and kind of feature: accuracy of probe and nearest neighbors, trained and untrained."""
+    """Return one row per arm and kind of feature: accuracy of probe and nearest neighbors, trained and untrained.
+
+    The chosen feature of two modalities has the mean over both.
+    """
     rows = []
     for label, arm in document["summary"].items():
         for name in arm:
             kind, _, feature = name.partition(".")
             if kind == "probe":
-                others = [interval(arm, f"{kind}.{feature}") for kind in ("untrained", "knn", "untrained_knn")]
-                rows.append([label, feature.replace("_", " "), interval(arm, name), *others])
+                kinds = ("untrained", "knn", "untrained_knn")
+                others = [interval(arm, f"{kind}.{feature}" if feature else kind) for kind in kinds]
+                rows.append([label, feature.replace("_", " ") or "the chosen one", interval(arm, name), *others])
     return _table(("arm", "feature", "trained", "untrained", "neighbors", "neighbors untrained"), rows)
 
 
@@ -94,6 +111,10 @@ def metrics_table(document: Document, metrics: Sequence[str]) -> Table:
     present = [name for name in metrics if any(name in arm for arm in document["summary"].values())]
     rows = [[label, *(interval(arm, name) for name in present)] for label, arm in document["summary"].items()]
     return _table(("arm", *map(title, present)), rows)
+
+
+def _titles(document: Document, label: str) -> list[str]:
+    return [run_title(label, fold) for fold in document.get("folds", ("",))]
 
 
 def verdicts_table(document: Document) -> Table:
@@ -138,6 +159,8 @@ def interval(arm: Document, metric: str) -> str:
     summary = arm.get(metric)
     if summary is None:
         return "–"
+    if metric.rpartition(".")[2] == "rank_items":
+        return f"{summary['mean']:g}"
     share = metric.partition(".")[0] in _SHARES
     mean, half = (
         None if value is None else (100 * value if share else value) for value in (summary["mean"], summary["half"])

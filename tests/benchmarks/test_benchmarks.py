@@ -186,6 +186,11 @@ def test_tables_fill_the_marked_section_and_check_finds_it_stale(
     assert main("--check") == 1
     assert main() == 0
     assert "| `tones` | 64 | 2.00 | 2.00 | 128 | 10% | 60% |" in readme.read_text()
+    document["presets"]["tones"] |= {"utilization": 0.25, "gpu_utilisation": 0.5}
+    (results / "training-cpu.json").write_text(json.dumps(document))
+    assert main() == 0
+    assert "| loss | encoders | of the peak | GPU busy |" in readme.read_text()
+    assert "| 10% | 60% | 25% | 50% |" in readme.read_text()
 
 
 def test_the_readme_says_what_the_results_say() -> None:

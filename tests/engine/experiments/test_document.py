@@ -168,3 +168,30 @@ def test_numbers_are_written_with_their_intervals() -> None:
     assert interval(arm, "modality_gap") == "–"
     verdict = {"metric": "chosen", "difference": 0.062, "low": -0.051, "high": 0.175}
     assert difference(verdict) == "+6.2 (-5.1 to 17.5) points"
+
+
+def test_a_goal_is_met_by_its_share_and_by_verdicts_alone(tmp_path: Path) -> None:
+    def told(experiment: str, document: dict[str, Any]) -> list[list[str]]:
+        (tmp_path / f"experiment-{experiment}.json").write_text(json.dumps(document))
+        lines = markdown(tmp_path, tmp_path / "figures").splitlines()
+        rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")]
+        return [row for row in rows if row[0] == EXPERIMENTS[experiment].title and len(row) == 9]
+
+    pairs = invented("tones_bars", 0.9, 0.8)
+    first = next(iter(pairs["summary"].values()))
+    first["retrieval_class_reverse"] = first["retrieval_class"] | {"mean": 0.995}
+    assert [(row[1], row[2], row[4]) for row in told("tones_bars", pairs)] == [
+        ("retrieval R@1 (class)", "99%", "no"),  # 98.75 %
+        ("retrieval R@1 (class, from images)", "99%", "yes"),
+    ]
+    photographs = invented("cifar10", 0.98, 0.8)
+    assert [row[4] for row in told("cifar10", photographs)] == ["no"], "97 % are reached, but nothing is certain"
+    for verdict in photographs["verdicts"]:
+        verdict["outcome"] = "a"
+    [row] = told("cifar10", photographs)
+    assert row[2:5] == [
+        "97%, better than best baseline for certain",
+        "98.0 ± 1.0 %; 81.2 ± 1.0 % (best baseline)",
+        "yes",
+    ]
+    assert [row[4] for row in told("cifar10", invented("cifar10", 0.96, 0.8))] == ["no"]

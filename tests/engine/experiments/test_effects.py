@@ -1,4 +1,4 @@
-"""What each choice of negatives adds, over all data sets: the table, and the test of sense × source."""
+"""What each choice of negatives adds, over all data sets: the table, and the test of modality × source."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_signs_and_words_are_those_of_what_is_added() -> None:
     row = table["negatives"].index("queue")
     assert table["notes"][row] == "**hurts** -1.2 (-2.1 to -0.3)"  # the batch alone was better by 1.2
     assert table["negatives"][:2] == ["in-batch", "untrained network"]
-    assert list(table) == ["negatives", "notes"]  # an interaction needs both senses
+    assert list(table) == ["negatives", "notes"]  # an interaction needs both modalities
     assert effects({}) == {} == effects({"tones": {}})
 
 
@@ -73,7 +73,7 @@ def test_an_effect_on_one_sense_alone_is_found_and_no_other(kept: bool) -> None:
     assert table["notes" if "notes" in table else "photographs"][-1] == "–"  # an arm of pairs alone
 
 
-def test_the_same_effect_on_both_senses_is_no_interaction() -> None:
+def test_the_same_effect_on_both_modalities_is_no_interaction() -> None:
     wrong = 0
     for seed in range(20):
         documents = {

@@ -88,9 +88,11 @@ def test_images_are_resized_as_by_interpolate() -> None:
     torch.testing.assert_close(features * 0.25 + 0.5, expected)
 
 
-def test_random_crops_without_crop_or_flip_change_nothing() -> None:
-    pixels = torch.randint(0, 255, (2, 3, 64, 64), dtype=torch.uint8)
-    features = ImageFeatures(ImageConfig(size=64, crop=0, flip=False, jitter=0, color_drop=0))
+@pytest.mark.parametrize(("side", "size"), [(64, 64), (96, 32), (50, 32), (32, 48)])
+def test_random_crops_without_crop_or_flip_change_nothing(side: int, size: int) -> None:
+    """Training resizes as evaluation does, also where pictures shrink."""
+    pixels = torch.randint(0, 255, (2, 3, side, side), dtype=torch.uint8)
+    features = ImageFeatures(ImageConfig(size=size, crop=0, flip=False, jitter=0, color_drop=0))
     torch.testing.assert_close(features(pixels, torch.Generator()), features(pixels), atol=1e-4, rtol=0)
 
 

@@ -194,6 +194,19 @@ def test_statistics_equal_those_of_the_full_matrix() -> None:
     assert stats.accuracy == pytest.approx((scores.argmax(1) == torch.arange(40)).float().mean().item())
 
 
+def test_a_tie_of_the_positive_with_a_negative_counts_as_correct() -> None:
+    """As with permuted copies that are not masked, where every positive stands among its own negatives."""
+    vectors, candidates, labels = one_source(40, 8)
+    anchors = F.normalize(vectors + 0.5 * torch.randn(40, 8), dim=1)
+    alone = info_nce(anchors, torch.arange(40), candidates, torch.tensor(7.0), labels=labels).stats
+    candidates.sources.append(CandidateSet("queue", vectors.clone(), torch.arange(40) + 10**6, labels))
+    tied = info_nce(anchors, torch.arange(40), candidates, torch.tensor(7.0), labels=labels).stats
+    assert alone is not None
+    assert tied is not None
+    assert 0 < alone.accuracy < 1
+    assert tied.accuracy == alone.accuracy
+
+
 def test_the_hardest_negatives_are_those_of_the_full_matrix() -> None:
     vectors, candidates, labels = one_source(60, 8)
     queue = F.normalize(torch.randn(50, 8), dim=1)

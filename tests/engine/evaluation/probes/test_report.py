@@ -24,7 +24,8 @@ from tests.support.tiny import tiny
 
 
 def test_rows_are_what_the_features_give() -> None:
-    config = tiny()
+    """Of a sample of the training items that is not their beginning."""
+    config = tiny(evaluation__probe_items=32)
     data = load_dataset(config, torch.device("cpu"))
     model = new_model(config, data)
     lines: list[tuple[str, float]] = []
@@ -34,6 +35,8 @@ def test_rows_are_what_the_features_give() -> None:
         data.validation,
         data.test,
     )
+    assert len(splits[0]) == 32 < len(data.train)
+    assert not splits[0].labels.equal(data.train.labels[:32])
     [modality] = model.modalities
     x = [embed(model, split)[modality].mean_context.numpy() for split in splits]
     y = [split.labels.numpy() for split in splits]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from ..config import RunConfig
 from ..datasets import DATASETS
@@ -16,6 +17,7 @@ from ..terms import ITEM_NOUNS, Modality
 
 BLOCK_BYTES = {"cpu": 32 << 20, "cuda": 1 << 30}  # most bytes of logits that the block-wise loss keeps (see `infonce`)
 NEAR_COPY = 0.95  # cosine above which a perturbed latent is practically a copy of its original
+_CLEAR_SIGMA = 0.5  # no copy, for latents of 1 dimension or more
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,13 @@ class Diagnostic:
         text: what is the matter.
         advice: what to change.
         stops: whether the run would fail immediately.
+        changes: settings that follow the advice, {"section.setting": value}; empty where it takes a decision.
     """
 
     text: str
     advice: str
     stops: bool = False
+    changes: dict[str, Any] = field(default_factory=dict)
 
 
 def modalities(config: RunConfig) -> tuple[Modality, ...]:
@@ -200,16 +204,22 @@ def _advice(config: RunConfig, items: int | None) -> Iterator[Diagnostic]:
         yield Diagnostic(
             "The positions of one item of these data are alike, so they are false negatives of each other.",
             "Switch off sampler.same_item.",
+            changes={"sampler.same_item": False},
         )
     if sampler.mode == "reference":
         text = "Nothing is masked: copies of the positive count as negatives"
         floor = ", so the loss cannot fall below log 2" if sampler.shuffled in ("batch", "time") else ""
-        yield Diagnostic(f"{text}{floor}.", "That is the reference recipe; choose exclude_positives to mask them.")
+        yield Diagnostic(
+            f"{text}{floor}.",
+            "That is the reference recipe; choose exclude_positives to mask them.",
+            changes={"sampler.mode": "exclude_positives"},
+        )
     cosine = perturbed_cosine(config)
     if sampler.perturbed and cosine is not None and cosine > NEAR_COPY:
         yield Diagnostic(
             f"Perturbed negatives keep cos {cosine:.3f} with their originals: they are copies.",
             "Raise sampler.sigma.",
+            changes={"sampler.sigma": _CLEAR_SIGMA},
         )
     if sampler.queue_size:
         yield from _queue_advice(config, items)
@@ -217,6 +227,7 @@ def _advice(config: RunConfig, items: int | None) -> Iterator[Diagnostic]:
         yield Diagnostic(
             "The other modality serves only as negatives, which pushes the two apart.",
             "Raise loss.pair_weight to draw pairs together.",
+            changes={"loss.pair_weight": 1.0},
         )
     if items and items < 2 * config.optimizer.batch_size:
         yield Diagnostic(f"{items} training items make less than two batches.", "Use more items or smaller batches.")
@@ -228,12 +239,14 @@ def _queue_advice(config: RunConfig, items: int | None) -> Iterator[Diagnostic]:
         yield Diagnostic(
             "A queue of keys from a fast-changing encoder can make the latents collapse.",
             "Set sampler.key_momentum to 0.98, or switch the queue off.",
+            changes={"sampler.key_momentum": 0.98},
         )
     for part in plan(config, items=items):
         if part.queue_share is not None and part.queue_share >= 1:
             yield Diagnostic(
                 f"The queue ({part.modality}) holds {part.queue_share:.1f} times what all training items have.",
                 "Make it smaller: it holds copies of the batch's own items.",
+                changes={"sampler.queue_size": max(1, int(config.sampler.queue_size / part.queue_share / 2))},
             )
         elif part.queue_steps is not None and part.queue_steps < 2:
             yield Diagnostic(

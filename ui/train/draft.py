@@ -77,6 +77,15 @@ def keep() -> None:
     st.session_state.draft_address = (name, tuple(settings))
 
 
+def take(changes: Changes) -> None:
+    """Change the draft as something advises, here and in the address."""
+    name, mine = draft_now()
+    base = PRESETS[name].config()
+    differences = base.replace({**mine, **changes}).differences(base)
+    _set(name, {path: value for path, (value, _) in differences.items()})
+    keep()
+
+
 def configuration(name: str, changes: Changes) -> RunConfig:
     """The preset with the changes.
 

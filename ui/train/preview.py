@@ -6,7 +6,7 @@ import json
 
 import streamlit as st
 
-from cpc_engine.config import RunConfig
+from cpc_engine.config import RunConfig, in_words
 from cpc_engine.datasets import DATASETS
 from cpc_engine.execution.device import pick_device
 from cpc_engine.sources import SOURCES
@@ -18,6 +18,7 @@ from ..shell.errors import plain_errors, sentence
 from ..shell.glossary import define
 from ..shell.session import manager, root, runs
 from ..shell.status import duration
+from .draft import take
 from .own_data import Look
 
 
@@ -44,9 +45,12 @@ def show_plan(found: Look) -> None:
     for column, modality_plan in zip(st.columns(max(len(plans), 1)), plans, strict=False):
         with column:
             _counts(modality_plan, DATASETS[config.data.dataset].summary)
-    for diagnostic in diagnostics(config, found.items):
+    for number, diagnostic in enumerate(diagnostics(config, found.items)):
         show, icon = (st.error, ":material/block:") if diagnostic.stops else (st.warning, ":material/warning:")
         show(f"**{sentence(diagnostic.text)}** {sentence(diagnostic.advice)}", icon=icon)
+        if diagnostic.changes:
+            words = f"Use {in_words(diagnostic.changes)}"
+            st.button(words, icon=":material/build:", key=f"use-{number}", on_click=take, args=(diagnostic.changes,))
 
 
 def show_time(config: RunConfig) -> None:

@@ -139,6 +139,25 @@ def test_diagnostics_that_do_not_stop_a_run(changes: dict[str, object], words: s
     assert any(words in text for text in texts)
 
 
+@pytest.mark.parametrize(
+    ("preset", "changes"),
+    [
+        ("tones", {"sampler.same_item": True}),
+        ("reference_tones", {}),
+        ("tones", {"sampler.perturbed": True, "sampler.sigma": 0.01}),
+        ("chirps", {"sampler.perturbed": True, "sampler.sigma": 0.01, "loss.similarity": "dot"}),
+        ("tones", {"sampler.queue_size": 200_000, "sampler.key_momentum": 0.0}),
+        ("tones_bars", {"sampler.queue_size": 200_000, "sampler.cross_modal": True, "loss.pair_weight": 0.0}),
+    ],
+)
+def test_what_a_diagnostic_changes_takes_it_away(preset: str, changes: dict[str, object]) -> None:
+    config = PRESETS[preset].config().replace(changes)
+    mendable = [found for found in diagnostics(config) if found.changes]
+    assert mendable
+    for found in mendable:
+        assert found.text not in [left.text for left in diagnostics(config.replace(found.changes))]
+
+
 def test_the_loss_does_not_store_the_whole_matrix() -> None:
     [planned] = plan(PRESETS["chirps"].config().replace({"sampler.queue_size": 262_144}))
     assert planned.matrix_bytes == 4 * planned.anchors * sum(planned.candidates.values())

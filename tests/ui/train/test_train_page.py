@@ -45,6 +45,17 @@ def test_all_settings_are_drawn_once_they_are_opened(runs: Path) -> None:
     assert test.toggle(key="train:sampler.perturbed").value, "they stay open"
 
 
+def test_one_click_follows_the_advice_of_a_warning(runs: Path) -> None:
+    test = open_page("pages/train.py", preset="tones", set=["sampler.queue_size=4096", "sampler.key_momentum=0"])
+    [advised] = [button for button in test.button if button.label.startswith("Use ")]
+    assert advised.label == "Use Momentum encoder (MoCo m) 0.98"
+    advised.click().run()
+    assert not test.exception
+    assert test.session_state["draft"]["changes"] == {"sampler.queue_size": 4096, "sampler.key_momentum": 0.98}
+    assert "sampler.key_momentum=0.98" in test.query_params["set"]
+    assert not [button for button in test.button if button.label.startswith("Use ")]
+
+
 def test_an_old_address_of_the_train_page_is_understood(runs: Path) -> None:
     test = open_page(
         "pages/train.py", preset="seed_tones", set=["optimiser.steps=5", "audio.centre=true", "sampler.sigma=0.2"]

@@ -41,6 +41,7 @@ ALL = {
     "sampler.key_momentum": 0.98,
     "sampler.perturbed": "true",
     "sampler.shuffled": "input",
+    "sampler.mixed": 8,
 }
 CURVES, MAP = ".st-key-curves .cpc-live-chart", ".st-key-map-place .cpc-scatter"
 # {panel: its plot's box in the window}; a panel is named by its traces' meta.

@@ -45,6 +45,18 @@ def test_all_settings_are_drawn_once_they_are_opened(runs: Path) -> None:
     assert test.toggle(key="train:sampler.perturbed").value, "they stay open"
 
 
+def test_settings_are_kept_across_pages_and_the_address_tells_them_again(runs: Path) -> None:
+    test = open_page("pages/train.py", preset="chirps", set=["sampler.sigma=0.25"])
+    for page in ("pages/runs.py", "pages/compare.py"):
+        test.switch_page(page).run()
+        assert not test.exception
+    test.query_params.clear()
+    test.switch_page("pages/train.py").run()
+    assert not test.exception
+    assert test.session_state["draft"] == {"preset": "chirps", "changes": {"sampler.sigma": 0.25}}
+    assert (test.query_params["preset"], test.query_params["set"]) == ("chirps", "sampler.sigma=0.25")
+
+
 def test_one_click_follows_the_advice_of_a_warning(runs: Path) -> None:
     test = open_page("pages/train.py", preset="tones", set=["sampler.queue_size=4096", "sampler.key_momentum=0"])
     [advised] = [button for button in test.button if button.label.startswith("Use ")]

@@ -37,6 +37,7 @@ from ..settings import nearest
 from .files import (
     append_line,
     has_lines,
+    read_array,
     read_json,
     read_lines,
     read_tensors,
@@ -167,10 +168,30 @@ class RunFolder:
         check_facts(info.data, self.id)
         info = replace(info, id=self.id)
         if info.status in ACTIVE and not self._has_process(info):
-            return replace(
-                info, status="interrupted", message="the process that trained it has gone; it can be resumed"
-            )
+            message = f"the process that trained it has gone; {self.way_on(info)}"
+            return replace(info, status="interrupted", message=message)
         return info
+
+    def way_on(self, info: RunInfo) -> str:
+        """Say where a run that was cut off goes on: at its checkpoint, however far its records are ahead of it."""
+        if not self.has("checkpoint"):
+            return "it has no checkpoint to go on from" if info.steps_done else "it can begin again"
+        try:
+            step = self.steps_of("checkpoint")
+        except RunError as error:
+            return str(error)
+        return f"it can be resumed at step {step}" if step else "it can begin again"
+
+    def steps_of(self, name: str) -> int:
+        """Read after how many steps NAME.safetensors was written, a checkpoint or a weight snapshot.
+
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        progress = read_array(self.path / f"{name}.safetensors", "progress")
+        if progress.shape != (2,) or not 0 <= progress[0] <= self.config().optimizer.steps:
+            raise RunError(f"{self.id}: {name}.safetensors is damaged (no step of this run)")
+        return int(progress[0])
 
     def _has_process(self, info: RunInfo) -> bool:
         """Whether the process that trains the run exists."""

@@ -50,7 +50,7 @@ from .format import FORMAT, check_format, current_config, current_event, current
 from .info import ACTIVE, FACTS, RunInfo, check_own, is_id
 from .leftovers import making, remove_folder
 from .lock import LOCK, publish, withdraw
-from .process import SILENCE, is_alive, machine, started
+from .process import SILENCE, is_alive, machine, silence, started
 from .remote.mirrors import local_root, url_of
 from .schema import check_document, check_facts, fits_event, fits_record
 
@@ -198,7 +198,7 @@ class RunFolder:
         if info.machine in ("", machine()):
             return is_alive(info.pid, info.pid_started, info.updated)
         written = [self.path / name for name in ("run.json", "metrics.jsonl", LOCK)]
-        return time.time() - max(path.stat().st_mtime for path in written if path.is_file()) < SILENCE
+        return silence(self.path, tuple(path.stat().st_mtime for path in written if path.is_file())) < SILENCE
 
     def facts(self) -> dict[str, Any]:
         """Return the facts about the run's data (`RunInfo.data`), among them all of `FACTS`.

@@ -5,6 +5,7 @@ CpcError                 base class
 ├── ConfigError          a setting, preset, or option that does not exist or does not fit
 ├── DataError            a data set that cannot be used (missing, empty, one class, too few items)
 │   └── MediaError       one file that cannot be decoded
+├── OutOfMemoryError     a machine or a GPU has too little memory for a run
 ├── RunError             a run folder that is missing, broken, or in the wrong state
 └── StorageError         a full disk, a folder that cannot be written, or a URL of runs that does not answer
 """
@@ -30,6 +31,10 @@ class DataError(CpcError):
 
 class MediaError(DataError):
     """One audio or image file that cannot be decoded; the message has its name and the reason."""
+
+
+class OutOfMemoryError(CpcError):
+    """A machine or a GPU has too little memory for a run; the message names the settings that need less."""
 
 
 class RunError(CpcError):

@@ -47,7 +47,7 @@ def alarms(records: Sequence[dict[str, Any]], train_items: int, config: RunConfi
 
     Example:
         >>> part = {"sources": {}, "queue": 0, "latents_per_item": 16}
-        >>> record = {"loss": 2.1, "modalities": {"audio": part}, "geometry": {"spread": 0.02}}
+        >>> record = {"step": 50, "loss": 2.1, "modalities": {"audio": part}, "geometry": {"spread": 0.02}}
         >>> [alarm.kind for alarm in alarms([record], 200, RunConfig())]
         ['collapse']
     """
@@ -61,9 +61,9 @@ def alarms(records: Sequence[dict[str, Any]], train_items: int, config: RunConfi
         )
     geometry: dict[str, float] = next((r["geometry"] for r in reversed(records) if r.get("geometry")), {})
     for modality, part in last["modalities"].items():
-        spread = geometry.get(f"{modality}.spread", geometry.get("spread"))
-        if spread is not None and spread < COLLAPSED:
-            raised.append(_collapse(modality, spread, "queue" in part["sources"], config))
+        low = _collapsed(records, modality)
+        if low is not None:
+            raised.append(_collapse(modality, *low, "queue" in part["sources"], config))
         dead = [name for name in part["sources"] if _is_dead(records, modality, name)]
         if dead and len(dead) == len(part["sources"]):
             raised.append(_no_gradient(modality, config))
@@ -94,14 +94,27 @@ def alarms(records: Sequence[dict[str, Any]], train_items: int, config: RunConfi
     return raised
 
 
-def _collapse(modality: str, spread: float, queue: bool, config: RunConfig) -> Alarm:
+def _collapsed(records: Sequence[dict[str, Any]], modality: str) -> tuple[int, float] | None:
+    """(step, spread): since when latents have been collapsed, and how much they are now; None where they are not."""
+    low: list[tuple[int, float]] = []  # the newest first
+    for record in reversed(records):
+        geometry = record.get("geometry") or {}
+        spread = geometry.get(f"{modality}.spread", geometry.get("spread"))
+        if spread is not None and spread >= COLLAPSED:
+            break
+        low += [] if spread is None else [(record["step"], spread)]
+    return (low[-1][0], low[0][1]) if low else None
+
+
+def _collapse(modality: str, since: int, spread: float, queue: bool, config: RunConfig) -> Alarm:
     slow = config.sampler.key_momentum == 0
     ways = ["turn the queue off"] if queue else []
     ways += ["set sampler.key_momentum to 0.98"] if slow and queue else []
     return Alarm(
         "collapse",
         modality,
-        f"The {modality} latents have collapsed: their spread is {spread:.2f} (an even sphere has 1).",
+        f"The {modality} latents have collapsed: their spread has been below {COLLAPSED} since step {since} and is "
+        f"{spread:.2f} now (an even sphere has 1).",
         _either([*ways, "lower the learning rate"]),
         {"sampler.key_momentum": 0.98} if slow and queue else {},
     )

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import time
@@ -158,7 +159,9 @@ class Channel:
         Raises:
             StorageError: it cannot be written.
         """
-        self._write(f"{time.time_ns()}-{secrets.token_hex(2)}.json", request)
+        waiting = [int(number[0]) for name in self.requests() if (number := re.match(r"\d+", name))]
+        after = max(waiting, default=-1) + 1  # later than the clock where that was set back since the last request
+        self._write(f"{max(time.time_ns(), after):019}-{secrets.token_hex(2)}.json", request)
 
     def requests(self) -> dict[str, dict[str, Any]]:
         """Return the requests that were not `taken` yet by the names of their files, the oldest first."""

@@ -1,22 +1,28 @@
-"""Device, number format, torch settings, and priority of a run."""
+"""Device, number format, torch settings, priority, and memory of a run."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..config import RunSettings
-from ..errors import ConfigError
+from ..config import RunConfig, RunSettings
+from ..config.unread import unread
+from ..errors import ConfigError, OutOfMemoryError
 
 if TYPE_CHECKING:
     from ..training.fabric import Fabric
     from ..training.fabric import Precision as FabricPrecision
 
 Precision = Literal["32-true", "bf16-mixed"]
+
+# How torch tells of memory that ran out where it has no class of its own for it: in a library, the driver, or the CPU.
+_SHORT = re.compile(r"out of memory|can't allocate memory|_STATUS_ALLOC_FAILED")
+_OF_A_GPU = re.compile("CUDA|CU[A-Z]+_STATUS")
 
 # Fabric notes once per process that a backward pass is its own, without which the pass of another thread is refused.
 _BACKWARD = threading.Lock()
@@ -131,3 +137,36 @@ def torch_settings(settings: RunSettings, default: int = 0) -> Iterator[None]:
     finally:
         torch.set_num_threads(threads)
         torch.set_float32_matmul_precision(matmul_precision)
+
+
+@contextmanager
+def enough_memory(config: RunConfig, trains: bool = True) -> Iterator[None]:
+    """Run the block of a run's work; where it needs too much memory, say which settings make it need less.
+
+    Args:
+        trains: whether the block trains; else only what a new run would do otherwise can be named.
+
+    Raises:
+        OutOfMemoryError: there is not enough memory, of whatever kind.
+    """
+    import torch
+
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        short = isinstance(error, MemoryError | torch.OutOfMemoryError) or _SHORT.search(str(error))
+        if not short:
+            raise
+        where = "the GPU" if _OF_A_GPU.search(str(error)) else "this machine"
+        raise OutOfMemoryError(f"{where} has run out of memory: {_way_out(config, trains)}") from error
+
+
+def _way_out(config: RunConfig, trains: bool) -> str:
+    """The settings of a run that decide how much memory it takes, but for those that are off or of no use to it."""
+    lower = ["audio.clip_seconds", "image.size"]
+    if trains:
+        lower = ["optimizer.batch_size", *(["sampler.queue_size"] if config.sampler.queue_size else []), *lower]
+    *most, last = [path for path in lower if path not in unread(config)]
+    together = f"{', '.join(most)} or {last}" if most else last
+    items = "use fewer items (data.train_items, data.test_items)"
+    return f"{'' if trains else 'in a new run, '}lower {together}, or {items}"

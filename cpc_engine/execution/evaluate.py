@@ -17,7 +17,7 @@ from ..storage.artifacts import load_data, load_model, save_ood_reference, save_
 from ..storage.folder import RunFolder
 from ..storage.lock import at_work
 from ..training.initial import new_model
-from .device import pick_device
+from .device import enough_memory, pick_device
 
 
 def evaluate_run(
@@ -40,7 +40,7 @@ def evaluate_run(
     Raises:
         RunError: the run has no weights, or another process is at work on it. DataError: the data set is missing or
             is not the one that the run learned from. StorageError: the folder cannot be written, which is found before
-            all work.
+            all work. OutOfMemoryError: it takes more memory than there is.
     """
     config = folder.config()
     if path is not None:
@@ -48,8 +48,9 @@ def evaluate_run(
     if not folder.has_tensors("weights"):
         raise RunError(f"{folder.id} has no weights yet: it has not ended")
     if folder.info().is_example:
-        return _measured(folder, config, progress)[0]
-    with at_work(folder.path):
+        with enough_memory(config, trains=False):
+            return _measured(folder, config, progress)[0]
+    with at_work(folder.path), enough_memory(config, trains=False):
         folder.check_writable()
         evaluation, report, model, data = _measured(folder, config, progress)
         if not folder.has("ood"):

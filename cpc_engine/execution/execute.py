@@ -23,7 +23,7 @@ from ..terms import Modality
 from ..training.control import Control
 from ..training.records import StepRecord
 from ..training.trainer import Trainer
-from .device import fabric_on, lower_priority, pick_precision, torch_settings
+from .device import enough_memory, fabric_on, lower_priority, pick_precision, torch_settings
 from .event_files import EventFiles
 from .ranks.team import Team
 from .weight_snapshots import WeightSnapshots, load_state
@@ -92,7 +92,8 @@ def execute(
 def _execute(folder: RunFolder, control: Control, observe: Observer, resume: bool, threads: int, team: Team) -> State:
     """Train the run whose lock is held; only the lock raises."""
     try:
-        with torch_settings(folder.config().run, threads), team:
+        config = folder.config()
+        with torch_settings(config.run, threads), team, enough_memory(config):
             state = _Execution(folder, control, observe, team).run(resume)
     except ClusterError as error:
         state = State("interrupted", f"{error}; the run can be resumed")
@@ -160,7 +161,8 @@ class _Execution:
                 done = int(state["progress"][0])
                 # Before the state is loaded, because a change of τ would reset the learned value.
                 self._change(trainer, {e["setting"]: e["value"] for e in changes if e["step"] < done})
-                trainer.load(state)
+                with enough_memory(self.config):
+                    trainer.load(state)
             except (KeyError, IndexError, ValueError, RuntimeError) as error:
                 reason = str(error).partition("\n")[0]
                 raise RunError(f"{self.folder.id}: checkpoint.safetensors does not fit this run ({reason})") from None

@@ -7,6 +7,7 @@ runs still active. Workers never touch a page: they leave records here, and page
 from __future__ import annotations
 
 import atexit
+import concurrent.futures.process  # noqa: F401  (the map's libraries need it, and `close` runs too late to load it)
 import contextlib
 import queue
 import threading

@@ -74,7 +74,7 @@ def keep_upload(files: Sequence[tuple[str, BinaryIO]], root: Path) -> Kept:
                 part.rename(target)
             record.write_text("\n".join(skipped), encoding="utf-8")
         record.touch()
-        _sweep(root)
+        _sweep(root, record)
         skipped = record.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise StorageError(f"the upload cannot be stored: {error.strerror or error}") from None
@@ -100,10 +100,15 @@ def check_data(config: RunConfig) -> tuple[Dataset, bool]:
     return data, full and smaller != caps
 
 
-def _sweep(root: Path) -> None:
-    """Delete old uploads whose name stands in the configuration of no run, those in the trash included."""
+def _sweep(root: Path, new: Path) -> None:
+    """Delete old uploads whose name stands in the configuration of no run, those in the trash included.
+
+    Args:
+        new: the record of the newest, which is not old even where the disk's clock is far behind.
+    """
     before = time.time() - KEPT_SECONDS
-    old = [record for record in (root / NAME).glob("*.skipped") if record.stat().st_mtime < before]
+    others = [record for record in (root / NAME).glob("*.skipped") if record != new]
+    old = [record for record in others if record.stat().st_mtime < before]
     configs = [*root.glob("*/config.json"), *(root / trash.NAME).glob("*/config.json")] if old else []
     learned_from = "".join(path.read_text(encoding="utf-8", errors="replace") for path in configs)
     for record in old:

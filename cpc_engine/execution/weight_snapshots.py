@@ -9,13 +9,13 @@ Matrices are of half precision, so a snapshot is no checkpoint: a run cannot go 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from ..config import RunConfig
 from ..errors import RunError
-from ..storage.files import read_tensor
 from ..storage.folder import PARTS, RunFolder
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class WeightSnapshots:
         for name in FILES:
             path = self.folder.path / name
             try:
-                if path.is_file() and _step_of(self.folder, name) > step:
+                if path.is_file() and self.folder.steps_of(path.stem) > step:
                     path.unlink()
             except RunError as error:
                 self.folder.log(f"a weight snapshot is lost ({error})")
@@ -87,8 +87,9 @@ def kept_snapshots(folder: RunFolder) -> dict[int, str]:
     Raises:
         RunError: one is damaged.
     """
-    found = {_step_of(folder, name): name for name in FILES if (folder.path / name).is_file()}
-    return {step: found[step].removesuffix(".safetensors") for step in sorted(found)}
+    kept = [Path(name).stem for name in FILES if (folder.path / name).is_file()]
+    found = {folder.steps_of(name): name for name in kept}
+    return {step: found[step] for step in sorted(found)}
 
 
 def load_state(folder: RunFolder, name: str = "checkpoint") -> dict[str, Tensor]:
@@ -110,12 +111,3 @@ def _small(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A state without moments and with its matrices halved; vectors and numbers, such as τ, stay exact."""
     kept = {name: tensor for name, tensor in state.items() if name.startswith(_PARTS)}
     return {n: t.half() if t.dtype == torch.float32 and t.ndim > 1 else t for n, t in kept.items()}
-
-
-def _step_of(folder: RunFolder, name: str) -> int:
-    """After how many steps a snapshot was taken."""
-    progress = read_tensor(folder.path / name, "progress")
-    total = folder.config().optimizer.steps
-    if progress.shape != (2,) or not 0 < float(progress[0]) <= total:
-        raise RunError(f"{folder.id}: {name} is damaged (no step of this run)")
-    return int(progress[0])

@@ -167,7 +167,7 @@ def _settle(folder: RunFolder) -> None:
         data = {key: value for key, value in info.data.items() if key != "example"}
         status, message = info.status, info.message
         if status in ACTIVE or status == "interrupted":
-            status, message = "interrupted", "it was brought in before it had ended; it can be resumed"
+            status, message = "interrupted", f"it was brought in before it had ended; {folder.way_on(info)}"
         folder.replace_info(replace(info, status=status, message=message, data=data, pid=0, pid_started=0, machine=""))
     except RunError as error:
         raise RunError(str(error).replace(f"{folder.id}: ", "")) from None  # the hidden name says nothing

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import RunError, StorageError
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 MAX_JSON, MAX_LINES, MAX_LINE, MAX_TENSORS = 16 * 2**20, 2**30, 2**20, 4 * 2**30  # bytes
@@ -147,8 +148,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise RunError(f"{path.parent.name}: {path.name} is damaged ({error})") from None
 
 
-def read_tensor(path: Path, name: str) -> Tensor:
-    """Read one tensor of a safetensors file to the CPU, without the others.
+def read_array(path: Path, name: str) -> np.ndarray:
+    """Read one tensor of a safetensors file, without the others, and without torch.
 
     Raises:
         RunError: the file is missing or damaged, or holds no such tensor.
@@ -157,10 +158,10 @@ def read_tensor(path: Path, name: str) -> Tensor:
 
     check_own_file(path, MAX_TENSORS)
     try:
-        with safe_open(path, "pt") as file:
-            tensor: Tensor = file.get_tensor(name)
-            return tensor
-    except (OSError, SafetensorError) as error:
+        with safe_open(path, "np") as file:
+            array: np.ndarray = file.get_tensor(name)
+            return array
+    except (OSError, SafetensorError, TypeError, AttributeError) as error:  # the last two: a type that NumPy lacks
         raise RunError(f"{path.parent.name}: {path.name} is damaged ({error})") from None
 
 

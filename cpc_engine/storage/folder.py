@@ -37,6 +37,7 @@ from ..settings import nearest
 from .files import (
     append_line,
     has_lines,
+    read_array,
     read_json,
     read_lines,
     read_tensors,
@@ -49,7 +50,7 @@ from .format import FORMAT, check_format, current_config, current_event, current
 from .info import ACTIVE, FACTS, RunInfo, check_own, is_id
 from .leftovers import making, remove_folder
 from .lock import LOCK, publish, withdraw
-from .process import SILENCE, is_alive, machine, started
+from .process import SILENCE, is_alive, machine, silence, started
 from .remote.mirrors import local_root, url_of
 from .schema import check_document, check_facts, fits_event, fits_record
 
@@ -167,17 +168,37 @@ class RunFolder:
         check_facts(info.data, self.id)
         info = replace(info, id=self.id)
         if info.status in ACTIVE and not self._has_process(info):
-            return replace(
-                info, status="interrupted", message="the process that trained it has gone; it can be resumed"
-            )
+            message = f"the process that trained it has gone; {self.way_on(info)}"
+            return replace(info, status="interrupted", message=message)
         return info
+
+    def way_on(self, info: RunInfo) -> str:
+        """Say where a run that was cut off goes on: at its checkpoint, however far its records are ahead of it."""
+        if not self.has("checkpoint"):
+            return "it has no checkpoint to go on from" if info.steps_done else "it can begin again"
+        try:
+            step = self.steps_of("checkpoint")
+        except RunError as error:
+            return str(error)
+        return f"it can be resumed at step {step}" if step else "it can begin again"
+
+    def steps_of(self, name: str) -> int:
+        """Read after how many steps NAME.safetensors was written, a checkpoint or a weight snapshot.
+
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        progress = read_array(self.path / f"{name}.safetensors", "progress")
+        if progress.shape != (2,) or not 0 <= progress[0] <= self.config().optimizer.steps:
+            raise RunError(f"{self.id}: {name}.safetensors is damaged (no step of this run)")
+        return int(progress[0])
 
     def _has_process(self, info: RunInfo) -> bool:
         """Whether the process that trains the run exists."""
         if info.machine in ("", machine()):
             return is_alive(info.pid, info.pid_started, info.updated)
         written = [self.path / name for name in ("run.json", "metrics.jsonl", LOCK)]
-        return time.time() - max(path.stat().st_mtime for path in written if path.is_file()) < SILENCE
+        return silence(self.path, tuple(path.stat().st_mtime for path in written if path.is_file())) < SILENCE
 
     def facts(self) -> dict[str, Any]:
         """Return the facts about the run's data (`RunInfo.data`), among them all of `FACTS`.

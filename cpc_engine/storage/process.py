@@ -2,7 +2,8 @@
 
 A process id alone is not enough: operating systems reuse ids, and a restarted container often gets the same one. A run
 therefore also stores the start time of its process, where the system provides it. A process of another machine cannot
-be looked up; whether it is there follows from how long ago it last wrote to the run.
+be looked up; whether it is there follows from how long ago it last wrote to the run. Clocks of two machines differ, and
+are set while a run trains, so that is counted by this process's own clock as soon as the run was looked at.
 """
 
 from __future__ import annotations
@@ -11,10 +12,23 @@ import hashlib
 import os
 import platform
 import time
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 SILENCE = 60.0  # s without a sign of life after which a process of another machine counts as gone
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What a process of another machine had written to a run, as this one saw it; by a clock that is never set."""
+
+    signs: tuple[float, ...]
+    since: float  # when it last wrote
+    at: float
+
+
+_LOOKS: dict[Path, _Look] = {}  # the newest of each run
 
 
 @cache
@@ -57,3 +71,23 @@ def is_alive(pid: int, since: int, updated: float) -> bool:
     except OSError:
         return False
     return True
+
+
+def silence(run: Path, signs: tuple[float, ...]) -> float:
+    """Return for how many seconds a process of another machine has given no sign of life.
+
+    The clock of the day is asked for what was before the first look, and for how much of the time since the last one.
+
+    Args:
+        run: its folder. signs: when the files of the run were written, by whatever clock; a new time is a sign of life.
+    """
+    now, last = time.monotonic(), _LOOKS.get(run)
+    told = max(0.0, time.time() - max(signs))
+    if last is None:
+        since = now - told
+    elif last.signs == signs:
+        since = last.since
+    else:
+        since = max(now - told, last.at)
+    _LOOKS[run] = _Look(signs, since, now)
+    return now - since

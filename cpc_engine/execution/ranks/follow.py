@@ -19,7 +19,7 @@ from ...data import load_dataset
 from ...errors import ClusterError, CpcError
 from ...training.ranks import ManyRanks
 from ...training.trainer import Trainer
-from ..device import fabric_on, pick_precision, torch_settings
+from ..device import enough_memory, fabric_on, pick_precision, torch_settings
 from .layout import Layout
 from .line import LEFT, Line, Word, leave, version
 
@@ -50,7 +50,7 @@ def _take_part(line: Line, place: Layout) -> None:
     """Make the trainer that rank 0 has, and do what it says.
 
     Raises:
-        ClusterError: another rank has gone. CpcError: the data or the device is not there.
+        ClusterError: another rank has gone. CpcError: the data or the device is not there, or memory runs out.
     """
     word, content = line.hear()
     if word is Word.END:
@@ -59,7 +59,7 @@ def _take_part(line: Line, place: Layout) -> None:
     if start["version"] != version():
         raise CpcError(f"rank 0 has version {start['version']} of CPC Lab, this one {version()}")
     config = RunConfig.from_dict(start["config"])
-    with torch_settings(config.run, start["threads"]):
+    with torch_settings(config.run, start["threads"]), enough_memory(config):
         device = place.device(config.run.device)
         data = load_dataset(config, device)
         fabric = fabric_on(device, pick_precision(config.run.precision, device))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ import soundfile
 from PIL import Image
 
 from cpc_engine.evaluation.ood import Verdict
+from cpc_engine.storage.files import REASONS
 from cpc_engine.storage.folder import RunFolder
 from tests.support.command_line import Cli, sound
 
@@ -34,6 +37,47 @@ def test_evaluate(kind: str, cli: Cli, root: Path, request: pytest.FixtureReques
     assert "loading data" in answer.err
     assert json.loads((run / "evaluation.json").read_text()) == evaluation
     assert "probe" in cli("evaluate", run).out
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOSPC])
+def test_a_run_that_cannot_be_written_is_refused_before_it_is_evaluated(
+    number: int, cli: Cli, root: Path, tones: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a read-only disk; permissions would not bind root, as whom tests often run."""
+    run = shutil.copytree(root / tones, tmp_path / "copy")
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    worked: list[str] = []
+
+    def refuse(path: Path, mode: str = "r", **options: Any) -> Any:
+        if mode[0] in "wax":
+            raise OSError(number, os.strerror(number))
+        return open(path, mode, **options)
+
+    monkeypatch.setattr("cpc_engine.storage.files.open", refuse, raising=False)
+    monkeypatch.setattr("cpc_engine.execution.evaluate.load_data", lambda *_: worked.append("loading data"))
+    answer = cli("evaluate", run)
+    assert answer.code != 0
+    assert answer.err == f"error: cannot write {run / 'run.json'}: {REASONS[number]}\n"
+    assert worked == []
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+
+def test_a_folder_without_the_right_to_write_is_refused_before_it_is_evaluated(
+    cli: Cli, root: Path, tones: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = shutil.copytree(root / tones, tmp_path / "copy")
+    worked: list[str] = []
+    monkeypatch.setattr("cpc_engine.execution.evaluate.load_data", lambda *_: worked.append("loading data"))
+    run.chmod(0o555)
+    if os.access(run, os.W_OK):
+        pytest.skip("permissions do not bind root")
+    try:
+        answer = cli("evaluate", run)
+    finally:
+        run.chmod(0o755)
+    assert answer.code != 0
+    assert "cannot write" in answer.err
+    assert worked == []
 
 
 def test_embed(cli: Cli, root: Path, tones: str, tmp_path: Path) -> None:

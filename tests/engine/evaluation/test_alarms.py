@@ -17,7 +17,7 @@ def source(share: float, false_negatives: float = 0.25, false_mass: float = 0.3)
 def record(share: float = 0.4, spread: float = 0.9, loss: float | None = 1.0, queue: int = 0) -> dict[str, Any]:
     sources = {"in_batch": source(1 - share), "perturbed": source(share)}
     part = {"sources": sources, "queue": queue, "latents_per_item": 4}
-    return {"loss": loss, "modalities": {"audio": part}, "geometry": {"spread": spread}}
+    return {"step": 1, "loss": loss, "modalities": {"audio": part}, "geometry": {"spread": spread}}
 
 
 def kinds(records: list[dict[str, Any]]) -> set[str]:
@@ -34,6 +34,41 @@ def test_collapse_divergence_and_queue_as_large_as_the_data() -> None:
     assert kinds([record(loss=None)]) == {"diverged"}
     assert kinds([record(queue=40)]) == {"queue_depth"}
     assert kinds([record(queue=39)]) == set()
+
+
+@pytest.mark.parametrize(
+    ("spreads", "since"),
+    [
+        ({10: 0.9, 20: 0.2, 30: 0.1}, 20),
+        ({10: 0.1, 20: 0.1}, 10),
+        ({10: 0.2, 20: 0.9, 30: 0.25, 40: 0.1}, 30),  # fell, recovered, and fell again
+        ({10: 0.2, 20: 0.3, 30: 0.2}, 30),  # on the threshold it has recovered
+        ({10: 0.2, 20: None, 30: 0.1}, 10),  # nothing was measured in between
+        ({10: 0.9, 20: None, 30: 0.1, 40: None}, 30),
+    ],
+)
+@pytest.mark.parametrize("several", [False, True])
+def test_a_collapse_is_told_with_the_step_since_which_it_lasts(
+    spreads: dict[int, float | None], since: int, several: bool
+) -> None:
+    records = []
+    for step, spread in spreads.items():
+        measured = record() | {"step": step, "geometry": None if spread is None else {"spread": spread}}
+        if several:
+            measured["modalities"] = dict.fromkeys(("audio", "image"), measured["modalities"]["audio"])
+            measured["geometry"] = spread and {"audio.spread": spread, "image.spread": 0.9}
+        records.append(measured)
+    [alarm] = alarms(records, 10, RunConfig())
+    now = [spread for spread in spreads.values() if spread is not None][-1]
+    assert (alarm.kind, alarm.where) == ("collapse", "audio")
+    assert alarm.message == (
+        f"The audio latents have collapsed: their spread has been below 0.3 since step {since} and is {now:.2f} now "
+        "(an even sphere has 1)."
+    )
+
+
+def test_a_collapse_that_is_over_is_not_told() -> None:
+    assert kinds([record(spread=0.1) | {"step": 10}, record(spread=0.9) | {"step": 20}]) == set()
 
 
 def test_noise_that_leaves_copies_and_a_queue_that_has_drifted() -> None:

@@ -84,7 +84,9 @@ def test_collapse_with_a_little_noise_has_uncentered_rank_1_and_any_centered_ran
     assert g.effective_rank(collapsed) > 50
     part = {"sources": {}, "queue": 0, "latents_per_item": 16}
     geometry = {"spread": g.spread(collapsed), "effective_rank": g.effective_rank(collapsed)}
-    (alarm,) = alarms([{"loss": 2.1, "modalities": {"audio": part}, "geometry": geometry}], 200, RunConfig())
+    (alarm,) = alarms(
+        [{"step": 50, "loss": 2.1, "modalities": {"audio": part}, "geometry": geometry}], 200, RunConfig()
+    )
     assert alarm.kind == "collapse"
     assert "collapsed network can have a high value" in METRICS["effective_rank"].meaning
     assert "1 means" in METRICS["effective_rank_uncentered"].meaning

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from cpc_engine.execution.channel import Channel
 from cpc_engine.storage import folder as folder_module
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.lock import LOCK, at_work
+from tests.support.clock import Clock
 from tests.support.tiny import tiny
 
 
@@ -68,11 +67,9 @@ def test_a_run_on_another_machine_lives_while_it_gives_signs_of_life(
     channel = Channel(folder.path)
     channel.open()
     monkeypatch.setattr(folder_module, "machine", lambda: "another")
+    clock = Clock(monkeypatch)
     assert folder.info().status == "queued"
-    for path in folder.path.glob("*.json"):
-        os.utime(path, (0, 0))
-    silent = time.time() - 100
-    os.utime(folder.path / LOCK, (silent, silent))
+    clock.wait(100)
     assert folder.info().status == "interrupted"
     channel.beat()
     assert folder.info().status == "queued"

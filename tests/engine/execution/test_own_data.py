@@ -18,6 +18,7 @@ from cpc_engine.execution.own_data import check_data, keep_upload
 from cpc_engine.presets import preset
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.listing import scan_runs
+from tests.support.clock import HOUR, Clock
 
 
 def sound(seed: int) -> bytes:
@@ -150,3 +151,20 @@ def test_old_uploads_that_no_run_has_learned_from_are_deleted(tmp_path: Path) ->
     keep_upload([("other.zip", zipped(two_classes(2)))], tmp_path)
     assert {name for name, folder in uploads.items() if folder.is_dir()} == {"learned", "discarded", "young"}
     assert not uploads["old"].with_suffix(".skipped").exists()
+
+
+@pytest.mark.parametrize("jumps", [(HOUR,), (-HOUR,), (HOUR, -2 * HOUR), (-HOUR, 2 * HOUR)])
+def test_a_clock_that_is_set_deletes_no_upload_of_today_and_none_in_use(
+    jumps: tuple[float, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, clock = [], Clock(monkeypatch)
+    for number, jump in enumerate((0.0, *jumps)):
+        clock.jump(jump)
+        kept.append(keep_upload([(f"{number}.zip", zipped(two_classes(2)))], tmp_path))
+    RunFolder.create(tmp_path, preset(kept[0].preset).config().replace(kept[0].changes))
+    assert all(Path(one.changes["data.path"]).is_dir() for one in kept)
+    clock.jump(48 * HOUR)
+    last = keep_upload([("last.zip", zipped(two_classes(2)))], tmp_path)
+    assert Path(last.changes["data.path"]).is_dir(), "new, although the disk's clock is two days behind"
+    there = [Path(one.changes["data.path"]).is_dir() for one in kept]
+    assert there == [True, *[False] * len(jumps)], "two days later only the one in use"

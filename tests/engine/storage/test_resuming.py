@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from cpc_engine.config import RunConfig
 from cpc_engine.errors import RunError
 from cpc_engine.execution.evaluate import evaluate_run
 from cpc_engine.execution.execute import Phase, State, execute
+from cpc_engine.exports.bring import bring_run
 from cpc_engine.storage.folder import RunFolder, check_resumable
 from cpc_engine.training.control import Control
 from tests.support.stored import Crash, Observation, crash, orphan, same_weights, steering, train, without_seconds
@@ -147,3 +149,66 @@ def test_records_are_written_again_only_where_something_is_cut(end: str, tmp_pat
     path.unlink()
     assert run.forget_after(2) == []
     assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("every", "way_on", "step"),
+    [(100, "it can begin again", 0), (2, "it can be resumed at step 4", 4), (5, "it can be resumed at step 5", 5)],
+)
+def test_a_run_whose_process_has_gone_names_the_step_it_goes_on_from(
+    every: int, way_on: str, step: int, tmp_path: Path
+) -> None:
+    """Which is not that of its last record: the steps after the checkpoint are made again."""
+    folder = RunFolder.create(tmp_path, tiny(optimizer__steps=7, run__checkpoint_every=every))
+    with pytest.raises(Crash):
+        execute(folder, Control(), steering({6 if every == 5 else 5: crash}))
+    orphan(folder)
+    assert len(folder.records()) > step
+    assert folder.info().message == f"the process that trained it has gone; {way_on}"
+    brought, _ = bring_run(folder.path, tmp_path / "others")
+    assert brought.info().message == f"it was brought in before it had ended; {way_on}"
+    assert execute(folder, Control(), resume=True) == State("finished")
+    assert [event["step"] for event in folder.events() if event["kind"] == "resume"] == [step]
+
+
+def test_a_run_whose_process_and_checkpoint_have_gone_does_not_promise_to_go_on(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, tiny(optimizer__steps=4, run__checkpoint_every=1))
+    with pytest.raises(Crash):
+        execute(folder, Control(), steering({3: crash}))
+    orphan(folder)
+    (folder.path / "checkpoint.safetensors").unlink()
+    assert folder.info().message == "the process that trained it has gone; it has no checkpoint to go on from"
+    with pytest.raises(RunError, match="has no checkpoint to go on from"):
+        check_resumable(folder)
+
+
+def test_a_run_killed_between_its_first_checkpoint_and_the_note_of_it_names_the_checkpoints_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder.create(tmp_path, tiny(optimizer__steps=4, run__checkpoint_every=2))
+    save = RunFolder.save_tensors
+
+    def killed(self: RunFolder, name: str, tensors: dict[str, torch.Tensor]) -> None:
+        save(self, name, tensors)
+        if name == "checkpoint":
+            crash()
+
+    monkeypatch.setattr(RunFolder, "save_tensors", killed)
+    with pytest.raises(Crash):
+        execute(folder, Control())
+    orphan(folder)
+    assert folder.info().steps_done == 0
+    assert folder.info().message.endswith("; it can be resumed at step 2")
+
+
+def test_a_damaged_checkpoint_is_named_where_its_step_would_be(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, tiny(optimizer__steps=4, run__checkpoint_every=2))
+    with pytest.raises(Crash):
+        execute(folder, Control(), steering({3: crash}))
+    orphan(folder)
+    for damage in (torch.zeros(()), torch.tensor([99.0, 0.0]), torch.tensor([torch.nan, 0]), torch.ones(2).bfloat16()):
+        folder.save_tensors("checkpoint", {"progress": damage})
+        info = folder.info()
+        assert info.status == "interrupted"
+        assert "checkpoint.safetensors is damaged (" in info.message
+        assert "resumed" not in info.message

@@ -17,7 +17,9 @@ from tests.support.data_files import load, write_image
 def split(counts: list[int]) -> Split:
     labels = [label for label, count in enumerate(counts) for _ in range(count)]
     none = tuple(map(str, range(len(labels))))
-    return Split(None, torch.zeros(len(labels), 3, 2, 2, dtype=torch.uint8), torch.tensor(labels, dtype=torch.int64), none, none)
+    return Split(
+        None, torch.zeros(len(labels), 3, 2, 2, dtype=torch.uint8), torch.tensor(labels, dtype=torch.int64), none, none
+    )
 
 
 def told(train: list[int]) -> str:

@@ -110,7 +110,7 @@ def _interactions(
 
 
 def _within(documents: Mapping[str, Document], first: str, label: str, columns: Sequence[Column]) -> Estimate | None:
-    """Both senses of the same runs: the difference of the two effects, seed by seed; it does not cover the items."""
+    """Both modalities of the same runs: the difference of the two effects, seed by seed; does not cover the items."""
     of_seed = {side.sense: _by_seed(documents[side.experiment], first, label, side.suffix) for side in columns}
     seeds = sorted(of_seed["pictures"].keys() & of_seed["sounds"].keys())
     differences = {seed: of_seed["pictures"][seed] - of_seed["sounds"][seed] for seed in seeds}
@@ -118,7 +118,7 @@ def _within(documents: Mapping[str, Document], first: str, label: str, columns: 
 
 
 def _between(documents: Mapping[str, Document], first: str, label: str, columns: Sequence[Column]) -> Estimate | None:
-    """Senses of different data: the mean effect on each, independent of one another."""
+    """Modalities of different data: the mean effect on each, independent of one another."""
     of_sense: dict[Sense, list[Estimate]] = {"pictures": [], "sounds": []}
     for column in columns:
         cells = _effect(documents[column.experiment], first, label, column.suffix)

@@ -21,6 +21,7 @@ DOCUMENT = ROOT / "docs" / "architecture.md"
 ENGINE = (
     "errors",
     "extras",
+    "csv_text",
     "terms",
     "settings",
     "sources",

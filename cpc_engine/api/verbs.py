@@ -100,7 +100,7 @@ def configured(
     name: str | None = None,
 ) -> RunConfig:
     """`config` with settings changed, and whole paths in it, so that the run can be resumed from anywhere."""
-    from ..data.loading import typed_path
+    from ..data.listing.class_folders import typed_path
 
     short = {
         "data.path": data,

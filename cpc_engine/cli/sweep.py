@@ -65,12 +65,14 @@ def _spec(options: argparse.Namespace) -> Spec | None:
     if bool(options.space) == bool(options.grid):
         raise ConfigError("give --grid section.setting=value,value (every combination) or --space FILE.json (TPE)")
     space = Space.of_grid(options.grid) if options.grid else Space.of_document(_read(options.space))
-    cells = len(space.cells())
+    base = configured(preset(options.preset).config(), changes_of(options.set), data=options.data)
+    cells = len(space.check(base))
     if cells and options.trials is not None:
         raise ConfigError(f"--trials is for --space; this grid has {cells} combinations")
     if not cells and options.trials is None:
         raise ConfigError("--space needs --trials N, the number of settings to draw")
-    base = configured(preset(options.preset).config(), changes_of(options.set), data=options.data)
+    if same := space.left_out(cells):
+        note(same)
     return Spec(base, space, cells or options.trials, options.seeds, options.metric, options.prune)
 
 

@@ -8,7 +8,7 @@ from .network import AudioConfig, ContextConfig, ImageConfig
 from .objective import LossConfig, SamplerConfig
 from .run_config import RunConfig, all_settings, paths_with_role
 from .schedule import EvaluationConfig, OptimizerConfig, RunSettings
-from .unread import unread
+from .unread import unread, why_unread
 from .words import in_words, label_of, sign_of, value_text, with_labels
 
 __all__ = [
@@ -30,5 +30,6 @@ __all__ = [
     "sign_of",
     "unread",
     "value_text",
+    "why_unread",
     "with_labels",
 ]

@@ -1,12 +1,15 @@
-"""Settings that a run with a given configuration never reads: forms show them in gray, and sweeps leave them out."""
+"""Settings that a run with a given configuration never reads: forms show them in gray, and sweeps refuse them."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from ..datasets import DATASETS, own_settings
 from ..settings import describe
 from ..sources import SOURCES
 from ..terms import MODALITIES
 from .run_config import RunConfig, all_settings
+from .words import value_text
 
 # The momentum encoder is a setting of the queue, and makes the positives without a queue, too.
 _ALONE = {"sampler.key_momentum"}
@@ -29,43 +32,67 @@ def unread(config: RunConfig) -> frozenset[str]:
         >>> "sampler.sigma" in unread(RunConfig().replace({"sampler.perturbed": True}))
         False
     """
+    return frozenset(why_unread(config))
+
+
+def why_unread(config: RunConfig) -> dict[str, str]:
+    """Return why each setting of `unread` has no effect.
+
+    Example:
+        >>> why_unread(RunConfig())["sampler.sigma"]
+        'sampler.perturbed is off'
+    """
     values, spec = config.flat(), DATASETS[config.data.dataset]
-    found = own_settings() - set(spec.own_settings)
+    found: dict[str, str] = {}
+
+    def add(paths: Iterable[str], why: str) -> None:
+        found.update(dict.fromkeys(paths, why))
+
+    def says(*paths: str) -> str:
+        return " and ".join(f"{path} is {value_text(values[path])}" for path in paths)
+
+    one_modality = "the data have one modality"
+    add(own_settings() - set(spec.own_settings), "the data set does not read it")
     off = {
         source.name
         for source in SOURCES.values()
         if source.off and all(values[path] == value for path, value in source.off.items())
     }
     for source in SOURCES.values():
-        if source.name in off and source.settings:
-            found |= {setting.path for setting in describe(source.settings, "sampler.")} - {*source.off, *_ALONE}
-        if source.other_modality and len(spec.modalities) < 2 and source.settings:
-            found |= {setting.path for setting in describe(source.settings, "sampler.")}
+        own = {setting.path for setting in describe(source.settings, "sampler.")} if source.settings else set()
+        if source.name in off:
+            add(own - {*source.off, *_ALONE}, says(*source.off))
+        if source.other_modality and len(spec.modalities) < 2:
+            add(own, one_modality)
     # Latents of a momentum encoder have no gradient that could be stopped.
-    if off >= {"perturbed", "shuffled"} or config.sampler.key_momentum > 0:
-        found |= {"sampler.detach_synthetic"}
+    if config.sampler.key_momentum > 0:
+        add({"sampler.detach_synthetic"}, f"{says('sampler.key_momentum')}, and its latents have no gradient to stop")
+    elif off >= {"perturbed", "shuffled"}:
+        add({"sampler.detach_synthetic"}, says("sampler.perturbed", "sampler.shuffled"))
     if all(values[f"{modality}.encoder"] == "residual" for modality in spec.modalities):
-        found |= {"context.batch_norm"}
+        add({"context.batch_norm"}, says(*(f"{modality}.encoder" for modality in spec.modalities)))
     if not config.loss.learnable_temperature:
-        found |= {"loss.temperature_min", "loss.temperature_max"}
+        add({"loss.temperature_min", "loss.temperature_max"}, says("loss.learnable_temperature"))
     if len(spec.modalities) < 2:
-        found |= {"loss.pair_weight"}
-    if config.loss.pair_weight == 0 or len(spec.modalities) < 2:
-        found |= {"loss.pair_temperature", "loss.pair_positives"}
+        add({"loss.pair_weight", "loss.pair_temperature", "loss.pair_positives"}, one_modality)
+    elif config.loss.pair_weight == 0:
+        add({"loss.pair_temperature", "loss.pair_positives"}, says("loss.pair_weight"))
     if config.loss.item_weight == 0:
-        found |= {"loss.item_temperature"}
+        add({"loss.item_temperature"}, says("loss.item_weight"))
     if not config.loss.compares_items:
-        found |= {"context.item_dim"}
+        add({"context.item_dim"}, "no term of the loss compares two views of an item")
     for section in MODALITIES:
         if section not in spec.modalities:
-            found |= {setting.path for setting in all_settings() if setting.path.startswith(f"{section}.")}
+            paths = {setting.path for setting in all_settings() if setting.path.startswith(f"{section}.")}
+            add(paths, f"the data have no {section}")
         else:
-            own = _OF_ENCODERS[section]
-            found |= set().union(*own.values()) - own.get(values[f"{section}.encoder"], set())
-    if config.audio.noise == 0:
-        found |= {"audio.noise_share"}
+            of_encoders = _OF_ENCODERS[section]
+            other = set().union(*of_encoders.values()) - of_encoders.get(values[f"{section}.encoder"], set())
+            add(other, says(f"{section}.encoder"))
+    if config.audio.noise == 0 and "audio" in spec.modalities:
+        add({"audio.noise_share"}, says("audio.noise"))
     if config.context.horizon_seconds is not None and spec.modalities == ("audio",):
-        found |= {"context.horizons"}
+        add({"context.horizons"}, "context.horizon_seconds is set")
     if "data.split" in spec.own_settings and config.data.split == "official":
-        found |= {"data.held_out"}
-    return frozenset(found)
+        add({"data.held_out"}, says("data.split"))
+    return found

@@ -1,5 +1,7 @@
 """Load the user's own folders: one sub-folder per class, searched recursively.
 
+Where these lie in the only folder of the given one, that folder is stepped into (see `class_level`).
+
 If the folder contains `train/` and `test/`, each with class folders, that split is used, also under other common names
 of these folders and in any case; validation items are drawn from `train/`, and what lies in other folders is not used.
 Otherwise a fifth of every class is held out at random as test items. With `data.split` = "group" one group of all files
@@ -22,18 +24,9 @@ from ..errors import DataError
 from ..settings import unknown
 from ..terms import Modality
 from .dataset import Dataset, Split
-from .loading import (
-    Loaded,
-    Progress,
-    as_text,
-    class_folders,
-    different_texts,
-    load_pictures,
-    load_sounds,
-    split_parts,
-    typed_path,
-    unused_folders,
-)
+from .listing.class_folders import as_text, class_folders, different_texts, split_parts, typed_path, unused_folders
+from .listing.class_level import class_level, told_level
+from .loading import Loaded, Progress, load_pictures, load_sounds
 from .relations.duplicates import keep_together, leave_out
 from .relations.groups import file_groups, hint
 from .splits import balanced, capped, chosen_classes, holdout, labels_tensor, take_validation, told_shares
@@ -128,7 +121,7 @@ def _single(
 
 def _class_names(root: Path) -> tuple[str, ...]:
     """Sorted names of the classes that have files."""
-    names = [{name for name, files in class_folders(part).items() if files} for part in split_parts(root)]
+    names = [{name for name, files in class_folders(part).items() if files} for part in split_parts(class_level(root))]
     return tuple(sorted(set.union(*names)))
 
 
@@ -152,13 +145,14 @@ def _load_folder(
     progress: Progress | None,
 ) -> _DecodedFolder:
     """Decode the usable files of the given classes and split them into training and test items."""
+    told_depth, root = told_level(root), class_level(root)
     parts = split_parts(root)
     by_group = config.data.split == "group"
     collections = [parts] if by_group else [(part,) for part in parts]
     caps = (0, 0) if by_group else (config.data.train_items, config.data.test_items)
     splits: list[Split] = []
     skipped: list[str] = []
-    remarks: list[str] = []
+    remarks = told_depth
     named: list[set[str]] = []  # groups of `data.groups` in each part
     below: tuple[list[str], list[str]] = ([], [])  # paths of all usable files below their class, and their classes
     for members, cap in zip(collections, caps, strict=False):

@@ -17,7 +17,8 @@ from ..config import RunConfig
 from ..datasets import DATASETS
 from ..errors import ConfigError, MediaError
 from ..media import decode_audio, decode_image, read_file
-from .loading import class_folders, split_parts, typed_path
+from .listing.class_folders import class_folders, split_parts, typed_path
+from .listing.class_level import class_level
 
 SAMPLED = 32  # files that are decoded
 RATES = (8000, 16000, 22050)  # Hz; higher ones cost time, and what is above 11 kHz seldom tells classes apart
@@ -109,7 +110,8 @@ def picture_settings(sides: Sequence[int]) -> dict[str, Any]:
 
 def _sampled(path: str | None, decode: Callable[[bytes, str], Found]) -> list[Found]:
     """Decode files that are evenly spread over all files of a folder, leaving out those that cannot be read."""
-    files = [file for part in split_parts(typed_path(path)) for files in class_folders(part).values() for file in files]
+    parts = split_parts(class_level(typed_path(path)))
+    files = [file for part in parts for files in class_folders(part).values() for file in files]
     chosen = np.linspace(0, len(files) - 1, min(SAMPLED, len(files))).astype(int)
     found = []
     for index in chosen:

@@ -204,11 +204,18 @@ def check_enough(
         part: torch.bincount(split.labels.cpu(), minlength=len(classes)).tolist() for part, split in parts.items()
     }
     minimum = {"train": 2, "validation": 1, "test": 1}
-    for label, title in enumerate(classes):
-        if any(counts[part][label] < count for part, count in minimum.items()):
-            available = ", ".join(f"{counts[part][label]} {part}" for part in minimum)
-            raise DataError(
-                f"{name}: too few items of class {title!r} ({available}; 2 train, 1 validation, 1 test needed){hint}"
-            )
+    short = [
+        label for label in range(len(classes)) if any(counts[part][label] < least for part, least in minimum.items())
+    ]
+    if short:
+        available = ", ".join(f"{counts[part][short[0]]} {part}" for part in minimum)
+        advice = ""
+        if len(classes) - len(short) >= 2:
+            more = f" and {len(short) - 1} more with too few items" if len(short) > 1 else ""
+            advice = f"; to leave it{more} out, name the other classes in data.classes"
+        raise DataError(
+            f"{name}: too few items of class {classes[short[0]]!r} "
+            f"({available}; 2 train, 1 validation, 1 test needed){advice}{hint}"
+        )
     if len(parts["train"]) < 8:
         raise DataError(f"{name}: too few items, {len(parts['train'])} to train on where 8 are needed{hint}")

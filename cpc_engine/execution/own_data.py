@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from ..config import RunConfig
 from ..data import load_dataset
 from ..data.dataset import Dataset
+from ..data.listing.class_level import class_level
 from ..errors import MediaError, StorageError
 from ..maps.stored import check_mappable
 from ..media import PICTURES, SOUNDS
@@ -78,7 +79,7 @@ def keep_upload(files: Sequence[tuple[str, BinaryIO]], root: Path) -> Kept:
         skipped = record.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise StorageError(f"the upload cannot be stored: {error.strerror or error}") from None
-    preset, changes = _recognize(_class_level(target))
+    preset, changes = _recognize(class_level(target))
     return Kept(preset, changes, tuple(skipped))
 
 
@@ -135,7 +136,7 @@ def _store(files: Sequence[tuple[str, BinaryIO]], part: Path) -> list[str]:
                 skipped.append(f"{safe}: neither a sound nor a picture")
         if len(skipped) == len(files):
             raise MediaError("none of these files is a sound or a picture")
-    _sort_loose(_class_level(part))
+    _sort_loose(class_level(part))
     return skipped
 
 
@@ -146,15 +147,6 @@ def _unused(name: str, folder: Path) -> str:
         number += 1
         name = f"{path.stem} ({number}){path.suffix}"
     return name
-
-
-def _class_level(folder: Path) -> Path:
-    """The folder whose sub-folders are the classes: below wrappers that hold one folder and nothing else."""
-    while True:
-        inside = list(folder.iterdir())
-        if len(inside) != 1 or not inside[0].is_dir() or not any(path.is_dir() for path in inside[0].iterdir()):
-            return folder
-        folder = inside[0]
 
 
 def _sort_loose(folder: Path) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..comparison.arms import MIN_SEEDS
 from ..comparison.html import Image, Section, html_report
+from ..csv_text import rows_csv
 from ..storage.files import write_bytes, write_json
 from .figures import Png, all_figures
 from .results import Document
@@ -54,7 +54,7 @@ def write_report(document: Document, folder: Path) -> list[Path]:
     """
     figures = all_figures(document, folder)
     files = {f"{figure.name}.png": figure.content for figure in figures}
-    files["results.csv"] = _csv(document).encode()
+    files["results.csv"] = results_csv(document).encode()
     files["report.html"] = html_report(f"Experiment: {document['title']}", list(_sections(document, figures))).encode()
     write_json(folder / "results.json", document)
     for name, content in files.items():
@@ -100,12 +100,10 @@ def _sections(document: Document, figures: Sequence[Png]) -> Iterator[Section]:
         yield Section(figure.name.capitalize(), images=[Image(figure.content, figure.alt)], code=command)
 
 
-def _csv(document: Document) -> str:
+def results_csv(document: Document) -> str:
     """Return one line per run and metric; a run without metrics has one line with its status."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["experiment", "arm", "seed", "fold", "run", "status", "metric", "value"])
+    lines: list[list[Any]] = []
     for run in document["runs"]:
         start = [document["experiment"], run["arm"], run["seed"], run["fold"], run["run"] or "", run["status"]]
-        writer.writerows([*start, name, value] for name, value in (run["metrics"] or {"": ""}).items())
-    return text.getvalue()
+        lines.extend([*start, name, value] for name, value in (run["metrics"] or {"": ""}).items())
+    return rows_csv(["experiment", "arm", "seed", "fold", "run", "status", "metric", "value"], lines)

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from ..csv_text import csv_cell
 from ..extras import extra
 from ..storage.files import storing, write_bytes
 from .embeddings import Embeddings
@@ -23,7 +24,8 @@ TableFormat = Literal["parquet", "csv", "npz", "projector"]
 def write_embeddings(embeddings: Embeddings, format: TableFormat, out: Path) -> list[Path]:
     """Write embeddings as one file, or as a folder for "projector"; what was there is replaced.
 
-    parquet: the columns of `Embeddings.rows`, and `vector`, a list of h float32. csv: the same with columns v0, v1, ….
+    parquet: the columns of `Embeddings.rows`, and `vector`, a list of h float32. csv: the same with columns v0, v1, …;
+    text that a spreadsheet would compute begins with an apostrophe (see `csv_text`).
     npz: arrays `vectors`, `keys`, `splits`, `labels`, `classes` (by label), `groups`, `modalities`, `x`, `y`.
     projector: `tensors.tsv`, `metadata.tsv`, and the configurations of the page and of TensorBoard's plugin.
 
@@ -52,8 +54,8 @@ def _csv(embeddings: Embeddings, out: Path) -> dict[Path, bytes]:
     import pandas as pd
 
     names = [f"v{index}" for index in range(embeddings.vectors.shape[1])]
-    table = pd.concat([embeddings.rows, pd.DataFrame(embeddings.vectors, columns=names)], axis=1)
-    return {out: table.to_csv(index=False).encode()}
+    vectors = pd.DataFrame(embeddings.vectors, columns=names)
+    return {out: pd.concat([embeddings.rows.map(csv_cell), vectors], axis=1).to_csv(index=False).encode()}
 
 
 def _npz(embeddings: Embeddings, out: Path) -> dict[Path, bytes]:

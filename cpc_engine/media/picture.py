@@ -139,7 +139,9 @@ def _orientation(image: Image.Image, notes: list[str]) -> int:
     with _warnings_lock, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            value = int(image.getexif().get(_ORIENTATION, 1))
+            exif = Image.Exif()  # `image.getexif` would take the orientation from XMP too, which browsers do not
+            exif.load(image.info.get("exif", b""))
+            value = int(exif.get(_ORIENTATION, 1))
         except Exception:  # the image itself may be usable although its EXIF block is broken
             value = 0
     if caught or not value:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..config import RunConfig, all_settings, current_path
+from ..config import RunConfig, all_settings, current_path, why_unread
 from ..errors import ConfigError
 from ..settings import Setting, read_text, unknown
 
@@ -97,18 +99,65 @@ class Space:
         """The settings of one Optuna trial."""
         return {path: _suggest(trial, path, dimension) for path, dimension in self.dimensions.items()}
 
-    def check(self, base: RunConfig) -> None:
-        """Check that every value and both ends of every range fit.
+    def check(self, base: RunConfig) -> list[dict[str, Choice]]:
+        """Check that every value and both ends of every range fit, and that every setting is read somewhere.
+
+        Returns:
+            The combinations of a grid that train something different; of several that differ only in what they do not
+            read the first. Empty for "tpe".
 
         Raises:
-            ConfigError: one does not.
+            ConfigError: a value does not fit, or nothing that the space can try reads one of its settings.
+
+        Example:
+            >>> space = Space.of_grid(["sampler.perturbed=off,on", "sampler.sigma=0.1,0.2"])
+            >>> [tuple(cell.values()) for cell in space.check(RunConfig())]
+            [('off', 0.1), ('on', 0.1), ('on', 0.2)]
         """
-        for cell in self.cells():
-            base.replace(cell)
-        for path, dimension in self.dimensions.items():
-            for value in dimension.get("choices") or (dimension["low"], dimension["high"]):
-                if self.sampler == "tpe":
+        if self.sampler == "tpe":
+            for path, ends in self._ends().items():
+                for value in ends:
                     base.replace({path: value})
+        idle = dict.fromkeys(self.dimensions, "")
+        different: dict[str, dict[str, Choice]] = {}
+        for cell, config in self._tried(base):
+            why, values = why_unread(config), config.flat()
+            idle = {path: idle[path] or why[path] for path in idle if path in why}
+            if self.sampler == "tpe" and not idle:
+                return []
+            read = json.dumps([(path, values[path]) for path in cell if path not in why])
+            different.setdefault(read, cell)
+        for path, reason in idle.items():
+            if reason:
+                raise ConfigError(f"{path} would change nothing in this sweep: {reason}")
+        return list(different.values()) if self.sampler == "grid" else []
+
+    def left_out(self, kept: int) -> str:
+        """One line on the combinations of a grid that `check` left out, where it returned `kept`; empty if none."""
+        total = len(self.cells())
+        if total == kept:
+            return ""
+        same = "is the same as another" if total - kept == 1 else "are the same as others"
+        return f"{total - kept} of {total:,} combinations {same}, in all that they read, and not trained again"
+
+    def _ends(self) -> dict[str, Sequence[Choice]]:
+        """By setting its values, or both ends of its range: a setting is switched off at an end of its range."""
+        return {path: one.get("choices") or (one["low"], one["high"]) for path, one in self.dimensions.items()}
+
+    def _tried(self, base: RunConfig) -> Iterator[tuple[dict[str, Choice], RunConfig]]:
+        """The cells of a grid, or every combination of values and ends of ranges that fits, with what they make."""
+        if self.sampler == "grid":
+            yield from ((cell, base.replace(cell)) for cell in self.cells())
+            return
+        ends = self._ends()
+        if math.prod(map(len, ends.values())) > MOST:
+            return  # too many to look at
+        for values in product(*ends.values()):
+            cell = dict(zip(self.dimensions, values, strict=True))
+            with contextlib.suppress(
+                ConfigError
+            ):  # two values that do not fit together are told by the trial that draws them
+                yield cell, base.replace(cell)
 
 
 def _setting(path: str) -> Setting:

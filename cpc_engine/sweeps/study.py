@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from ..errors import ConfigError, StorageError
 from ..evaluation.metric_info import METRICS, PRIMARY, describe_metric
 from ..extras import extra
 from ..storage.files import storing
-from .space import Space
+from .space import Choice, Space
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -57,7 +57,6 @@ class Spec:
                 raise ConfigError(f"{name} cannot decide a sweep (probe, or one of {', '.join(_DECISIVE)})")
         if self.prune == PRIMARY:
             raise ConfigError("probe is not measured while a run trains; prune by another metric")
-        self.space.check(self.config)
 
     @property
     def higher(self) -> bool:
@@ -105,16 +104,18 @@ def open_study(url: str, name: str, spec: Spec | None = None) -> tuple[Study, Sp
         spec: what it is to try; None to open what is there.
 
     Raises:
-        ConfigError: Optuna is missing, there is no such sweep, or it was made with another `spec`.
+        ConfigError: `spec` does not fit (see `Space.check`), Optuna is missing, there is no such sweep, or it was made
+            with another `spec`.
         StorageError: the storage cannot be reached.
     """
+    cells = spec.space.check(spec.config) if spec is not None else []
     optuna = quiet_optuna()
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         storage = _storage(optuna, url)
         if spec is not None:
-            _make(optuna, storage, name, spec)
+            _make(optuna, storage, name, spec, cells)
         try:
             study = optuna.load_study(study_name=name, storage=storage)
         except KeyError:
@@ -191,16 +192,15 @@ def _storage(optuna: Any, url: str) -> Any:
             time.sleep(1)
 
 
-def _make(optuna: Any, storage: Any, name: str, spec: Spec) -> None:
-    """Make the study and queue its trials; of several who try at once one does."""
+def _make(optuna: Any, storage: Any, name: str, spec: Spec, cells: Sequence[Mapping[str, Choice]]) -> None:
+    """Make the study and queue its trials, `cells` where it is a grid; of several who try at once one does."""
     try:
         direction = "maximize" if spec.higher else "minimize"
         study = optuna.create_study(study_name=name, storage=storage, direction=direction)
     except optuna.exceptions.DuplicatedStudyError:
         return
-    cells = spec.space.cells() or [{} for _ in range(spec.trials)]
-    for slot, cell in enumerate(cells):
-        study.enqueue_trial(cell, user_attrs={"slot": slot})
+    for slot, cell in enumerate(cells or [{} for _ in range(spec.trials)]):
+        study.enqueue_trial(dict(cell), user_attrs={"slot": slot})
     study.set_user_attr(_SPEC, spec.to_dict())  # last: who finds it finds all trials
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from cpc_engine.csv_text import columns_csv
 from cpc_engine.datasets import DATASETS
 from cpc_engine.terms import ITEM_NOUNS
 
 from ..components.run_map import HINTS, METHODS, choose_method, said_of_map, show_map
 from ..components.scatter import choice, clicked, lassoed, light
-from ..drawing.csv_text import columns_csv
 from ..drawing.map_figure import NO_CLASS, item_words, lit_traces, map_columns
 from ..drawing.text import plain_name
 from ..shell.errors import literal, plain_errors

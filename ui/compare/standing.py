@@ -10,12 +10,12 @@ import streamlit as st
 from cpc_engine.comparison.judge import judge
 from cpc_engine.comparison.standings import Grid, Standing, data_note, grid, standings, titles
 from cpc_engine.comparison.tables import shown_metrics
+from cpc_engine.csv_text import columns_csv
 from cpc_engine.evaluation.metric_info import PRIMARY, describe_metric
 
 from ..components.beside.dots import dots_figure, dots_spoken, dots_table, grid_figure, grid_spoken, height_of
 from ..components.figure_dialog import figure_dialog
 from ..components.live_chart import live_chart
-from ..drawing.csv_text import columns_csv
 from ..shell.errors import literal
 
 if TYPE_CHECKING:

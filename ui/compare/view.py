@@ -14,12 +14,12 @@ from cpc_engine.comparison.judge import EXPLANATION
 from cpc_engine.comparison.standings import titles
 from cpc_engine.comparison.tables import differences, metrics_csv_columns, metrics_table
 from cpc_engine.config import label_of
+from cpc_engine.csv_text import columns_csv
 from cpc_engine.errors import CpcError
 from cpc_engine.terms import MODALITIES
 from cpc_engine.training.plan import modalities
 
 from ..components.chart import chart
-from ..drawing.csv_text import columns_csv
 from ..drawing.palette import series_style
 from ..drawing.text import plain_name
 from ..shell.errors import literal, plain_errors

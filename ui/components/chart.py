@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from cpc_engine.csv_text import columns_csv
+
 from ..drawing import curves
-from ..drawing.csv_text import columns_csv
 from .figure_dialog import figure_dialog
 from .live_chart import live_chart
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from cpc_engine.csv_text import columns_csv
 from cpc_engine.errors import RunError
 
 from ..drawing.charts import Figure
-from ..drawing.csv_text import columns_csv
 from ..drawing.map_figure import class_figure, in_frame, item_words, lit_traces, map_columns
 from ..shell.errors import literal, plain_errors
 from ..shell.links import negatives_of

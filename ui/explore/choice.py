@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from cpc_engine.csv_text import columns_csv
 from cpc_engine.terms import ITEM_NOUNS
 
 from ..components.items import SPLITS, label_of, looks, tiles
 from ..components.scatter import choice, clicked, lassoed, light
-from ..drawing.csv_text import columns_csv
 from ..drawing.map_figure import lit_traces
 from ..drawing.text import plain_name
 from ..shell.errors import literal, plain_errors

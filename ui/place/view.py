@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from cpc_engine.csv_text import columns_csv
+
 from ..components.items import Stamp, card
 from ..components.run_map import HINTS, METHODS, quality_words, show_map
 from ..components.scatter import light
-from ..drawing.csv_text import columns_csv
 from ..drawing.map_figure import class_figure, lit_traces, map_columns
 from ..shell.errors import literal
 from .card import COLORS

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from cpc_engine.config import label_of as label_of_path
+from cpc_engine.config import unread
 from cpc_engine.errors import ConfigError
 from cpc_engine.evaluation.metric_info import describe_metric
 from cpc_engine.presets import PRESETS
@@ -35,7 +36,8 @@ def new_sweep() -> None:
         name = st.text_input("Name", f"{preset}-sweep", key=f"sweep-name-{preset}", max_chars=60)
     base = PRESETS[preset].config()
     used = used_by_data(settings_of(sections_of_data(SECTIONS, base)), base)
-    settings = {setting.path: setting for setting in used if setting.role == "result"}
+    idle = unread(base)
+    settings = {setting.path: setting for setting in used if setting.role == "result" and setting.path not in idle}
     with right:
         how = st.selectbox("How", [GRID, TPE], key="sweep-how")
         chosen = st.multiselect(
@@ -44,6 +46,8 @@ def new_sweep() -> None:
             format_func=label_of_path,
             placeholder="Choose one to four settings",
             max_selections=MOST,
+            help="Settings that this preset does not read, such as σ while noise-perturbed negatives are off, are left "
+            "out: runs that differ in them alone would be the same.",
             key=f"sweep-vary-{preset}",
         )
     entered = {path: _values(settings[path], base, how) for path in chosen}
@@ -67,9 +71,11 @@ def new_sweep() -> None:
             st.caption("Choose what to vary and give its values.")
             return
         space = _space(how, entered)
-        space.check(base)
-        count = len(space.cells()) or trials
+        cells = len(space.check(base))
+        count = cells or trials
         st.caption(f"{count} settings × {seeds} seeds = {count * int(seeds)} runs of {steps} steps.")
+        if same := space.left_out(cells):
+            st.caption(f"{same}.")
         if st.button("Start the sweep", icon=":material/play_arrow:", key="sweep-start", type="primary"):
             from cpc_engine.sweeps.background import begin
             from cpc_engine.sweeps.study import Spec

@@ -8,6 +8,7 @@ import streamlit as st
 
 from cpc_engine.comparison.commands import assignments, train_command
 from cpc_engine.config import RunConfig, in_words, label_of
+from cpc_engine.csv_text import records_csv
 from cpc_engine.datasets import DATASETS
 from cpc_engine.errors import DataError
 from cpc_engine.execution.device import pick_device
@@ -15,7 +16,6 @@ from cpc_engine.presets import PRESETS
 from cpc_engine.training.plan import diagnostics
 
 from ..components.settings_form import Changes, as_text, value_of
-from ..drawing.csv_text import records_csv
 from ..shell.address import join_ids
 from ..shell.errors import literal, plain_errors
 from ..shell.links import train_like

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from cpc_engine.csv_text import columns_csv
+
 from ..components.figure_dialog import figure_choices
 from ..components.live_chart import live_chart
 from ..components.run_controls import controls, undo_button
 from ..components.run_map import show_map_of
-from ..drawing.csv_text import columns_csv
 from ..drawing.panel_stack import panels_figure, panels_spoken, panels_table
 from ..drawing.panels import GEOMETRY, panels_of
 from ..shell.errors import literal, plain_errors

@@ -93,3 +93,23 @@ def test_tensorboard_reads_the_projectors_configuration(tmp_path: Path) -> None:
     assert [line.split("\t")[0] for line in lines] == ["key", "a b", "c d"]
     [page] = json.loads((tmp_path / "projector_config.json").read_text())["embeddings"]
     assert page["tensorShape"] == [2, 2]
+
+
+FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "plain")
+
+
+def test_names_that_a_spreadsheet_would_compute_are_defused_in_csv(tmp_path: Path) -> None:
+    text = {name: list(FORMULAS) for name in ("key", "class", "group")}
+    numbers = {"label": list(range(-2, 3)), "x": np.linspace(-1, 1, 5, dtype=np.float32), "y": [-0.5] * 5}
+    rows = pd.DataFrame({**text, "split": "train", "modality": "audio", **numbers})
+    vectors = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    embeddings = Embeddings(vectors, rows, FORMULAS)
+    write_embeddings(embeddings, "csv", tmp_path / "t.csv")
+    table = pd.read_csv(tmp_path / "t.csv", dtype=dict.fromkeys(text, str))
+    for name in text:
+        assert table[name].tolist() == ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "plain"]
+    for name, values in numbers.items():
+        np.testing.assert_allclose(table[name], values, rtol=1e-6)
+    np.testing.assert_allclose(table[["v0", "v1", "v2"]], vectors, rtol=1e-6)
+    write_embeddings(embeddings, "parquet", tmp_path / "t.parquet")
+    assert pd.read_parquet(tmp_path / "t.parquet")["class"].tolist() == list(FORMULAS), "no spreadsheet opens it"

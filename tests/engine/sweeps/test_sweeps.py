@@ -215,11 +215,43 @@ def test_what_cannot_be_a_sweep_is_told(tmp_path: Path, capsys: pytest.CaptureFi
         (["--grid", "loss.temperature=1"], "give --preset"),
         (["--preset", "tones", "--space", "/nowhere.json", "--trials", "2"], "cannot read /nowhere.json"),
         (["--preset", "tones", "--grid", "loss.temperature=1", "--trials", "2"], "this grid has 1"),
+        (["--preset", "tones", "--grid", "sampler.sigma=0.1,0.2"], "sampler.sigma would change nothing in this sweep"),
         (["--workers", "0"], "at least one worker"),
         ([], "there is no sweep"),
     ):
         assert main(["sweep", "x", *options, *runs]) == 2
         assert says in capsys.readouterr().err
+
+
+def test_cells_that_are_the_same_are_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cpc_engine.sweeps.launch.run_workers", lambda *_, **__: None)
+    grid = ["--grid", "sampler.perturbed=off,on", "--grid", "sampler.sigma=0.1,0.2,0.4"]
+    assert main(["sweep", "s", "--preset", "tones", *grid, "--runs", str(tmp_path)]) == 1  # none has been trained
+    study, spec = open_study(storage_url(tmp_path, "s", None), "s")
+    cells = [trial.system_attrs["fixed_params"] for trial in slots(study).values()]
+    assert [(cell["sampler.perturbed"], cell["sampler.sigma"]) for cell in cells] == [
+        ("off", 0.1),
+        ("on", 0.1),
+        ("on", 0.2),
+        ("on", 0.4),
+    ]
+    assert spec.trials == 4
+
+
+def test_a_sweep_of_an_earlier_version_with_a_setting_that_nothing_reads_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = Space.of_grid(["sampler.sigma=0.1,0.2"])
+    spec = Spec(tiny(**QUICK), space, 2, 1, "spread")
+    with pytest.raises(ConfigError, match="would change nothing"):
+        begun(tmp_path, spec)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(Space, "check", lambda space, base: space.cells())
+        _, _, url = begun(tmp_path, spec)
+    study, stored = open_study(url, "s")
+    assert stored == spec
+    Worker(url, "s", tmp_path).work()
+    assert [row.status for row in rows(study, spec, tmp_path)] == ["finished"] * 2
 
 
 def test_the_expected_maximum_is_that_of_draws() -> None:

@@ -7,10 +7,10 @@ import io
 from itertools import pairwise
 
 from cpc_engine.config import all_settings
+from cpc_engine.csv_text import columns_csv, records_csv
 from tests.ui.drawing.test_panels import RECORDS
 from ui.drawing import curves
 from ui.drawing.charts import Series, line_figure
-from ui.drawing.csv_text import columns_csv, records_csv
 
 FIGURE = line_figure([Series("sounds", [1, 2], [5, 4]), Series("pictures", [2, 3], [6, 7])], "step", "nats", "Loss")
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cpc_engine.config import label_of, unread
+from cpc_engine.presets import PRESETS
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.listing import list_runs
 from cpc_engine.sweeps.background import begin, is_going, stop
@@ -78,6 +80,37 @@ def test_the_form_starts_a_sweep(runs: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert (name, spec.trials, spec.seeds, workers) == ("tones-sweep", 3, 2, 1)
     assert [row.status for row in rows(*open_study(storage_url(runs, name, None), name), runs)] == ["waiting"] * 6
     assert test.button(key="go-on").label == "Go on"
+
+
+def offered(preset: str) -> set[str]:
+    """The settings that the form offers for a preset."""
+    test = open_page("pages/sweeps.py")
+    test.selectbox(key="sweep-preset").set_value(preset).run()
+    assert not test.exception
+    return set(test.multiselect(key=f"sweep-vary-{preset}").options)
+
+
+@pytest.mark.parametrize("preset", [name for name, one in PRESETS.items() if not one.needs_data])
+def test_the_form_offers_what_the_preset_reads(runs: Path, preset: str) -> None:
+    idle = {label_of(path) for path in unread(PRESETS[preset].config())}
+    assert offered(preset) & idle == set()
+    assert {"Temperature τ", "Noise-perturbed", "Queue size"} <= offered(preset)
+
+
+def test_the_form_tells_what_other_values_make_idle(runs: Path) -> None:
+    """The reference recipe reads σ, and no setting of a grid that switches the noise off does."""
+    test = open_page("pages/sweeps.py")
+    test.selectbox(key="sweep-preset").set_value("reference_tones_bars").run()
+    vary = ["sampler.perturbed", "sampler.sigma"]
+    test.multiselect(key="sweep-vary-reference_tones_bars").set_value(vary).run()
+    test.text_input(key="sweep-values-sampler.sigma").set_value("0.1, 0.2").run()
+    test.text_input(key="sweep-values-sampler.perturbed").set_value("off").run()
+    assert "“Noise σ” would change nothing in this sweep\\: “Noise-perturbed” is off" in test.error[0].value
+    test.text_input(key="sweep-values-sampler.perturbed").set_value("off, on").run()
+    assert not test.error
+    captions = " ".join(one.value for one in test.caption)
+    assert "3 settings × 2 seeds = 6 runs" in captions
+    assert "1 of 4 combinations is the same as another" in captions
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ui.drawing.csv_text import columns_csv, records_csv
+from cpc_engine.csv_text import columns_csv, records_csv
 
 AWKWARD = ["a, b", 'the "moon"', "two\nlines", "carriage\rreturn", "both\r\n", " spaces ", "ünïcode ♥", ";", "'"]
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\ttab", "\rreturn", '=HYPERLINK("http://x","y")']

@@ -87,16 +87,6 @@ def split_parts(root: Path) -> tuple[Path, ...]:
     return tuple(part for part in parts if part is not None) if all(has_classes) else (root,)
 
 
-def is_split(folder: Path) -> bool:
-    """Return whether a folder is named as the training, validation, or test items of a split are.
-
-    Example:
-        >>> is_split(Path("data/Train")), is_split(Path("data/trains"))
-        (True, False)
-    """
-    return folder.name.lower() in {name for names in _SPLITS for name in names}
-
-
 def unused_folders(root: Path, parts: Sequence[Path]) -> list[Path]:
     """Return the folders beside the parts of a given split (see `split_parts`), such as `val/` beside `test/`."""
     return [path for path in sorted(root.iterdir()) if is_open(path) and path not in parts]

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .class_folders import as_text, is_open, is_split
+from .class_folders import as_text, is_open
 
 
 def class_level(root: Path) -> Path:
     """Return the folder with the class folders: `root`, or one below it that is the only folder on the way.
 
-    A folder on the way holds no files, which would be those of a class, and is no part of a split (`train/` alone).
-    Files beside it do not matter, since a class needs a folder.
+    A folder on the way holds no files, which would be those of a class; files beside it do not matter, since a class
+    needs a folder. Of a split that has one part alone (`train/`) the classes are in that part.
     """
     folder, passed = root, {root.resolve()}
     while len(inside := _folders(folder)) == 1:
         folder = inside[0]
         files = any(path.is_file() and not path.name.startswith(".") for path in folder.iterdir())
-        if files or is_split(folder) or folder.resolve() in passed:
+        if files or folder.resolve() in passed:
             return root
         passed.add(folder.resolve())
     return folder if inside else root

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from cpc_engine.config import RunConfig
 from cpc_engine.data.follow import follow_data
 from cpc_engine.data.listing.class_level import class_level
-from cpc_engine.errors import DataError
 from tests.support.data_files import load, write_image, write_tone
 
 # Files below the folder that was typed, and the folder whose sub-folders are the classes.
@@ -23,9 +22,9 @@ SHAPES = {
     "what systems add": ([".DS_Store", "__MACOSX/pets/1", ".git/a/1", "pets/.x", "pets/cat/1", "pets/dog/1"], "pets"),
     "a split below it": (["set/train/cat/1", "set/train/dog/1", "set/test/cat/1", "set/test/dog/1"], "set"),
     "files in sub-folders of classes": (["pets/cat/a/1", "pets/cat/b/1", "pets/dog/a/1"], "pets"),
-    "one part of a split": (["train/cat/1", "train/dog/1"], ""),
-    "one part in capitals": (["Test/cat/1", "Test/dog/1"], ""),
-    "one part below another folder": (["set/validation/cat/1", "set/validation/dog/1"], ""),
+    "one part of a split": (["train/cat/1", "train/dog/1"], "train"),
+    "one part in capitals": (["Test/cat/1", "Test/dog/1"], "Test"),
+    "one part below another folder": (["set/validation/cat/1", "set/validation/dog/1"], "set/validation"),
     "one class": (["cat/1", "cat/2"], ""),
     "one class below another folder": (["pets/cat/1"], ""),
     "one class in sub-folders": (["cat/a/1", "cat/b/1", "cat/2"], ""),
@@ -57,7 +56,7 @@ def test_folders_are_stepped_into_to_any_depth(
     root = tmp_path_factory.mktemp("data")
     above = [f"level {number}" for number in range(depth)] + ([split] if split else [])
     make(root, ["/".join([*above, f"class {number}", "1"]) for number in range(classes)])
-    assert class_level(root) == (root if split else root.joinpath(*above))
+    assert class_level(root) == root.joinpath(*above)
 
 
 def test_links_that_lead_back_end(tmp_path: Path) -> None:
@@ -101,9 +100,10 @@ def test_sizes_follow_the_files_below_a_folder_too_many(tmp_path: Path) -> None:
     assert outer.image.size == inner.image.size > 0
 
 
-def test_one_part_of_a_split_alone_is_refused_as_before(tmp_path: Path) -> None:
-    for number in range(12):
+def test_one_part_of_a_split_alone_has_the_classes(tmp_path: Path) -> None:
+    for number in range(16):
         for name in ("cat", "dog"):
-            write_image(tmp_path / "train" / name / f"{number}.png", 9 * number)
-    with pytest.raises(DataError, match="at least two classes are needed, found train"):
-        load("image_folder", path=str(tmp_path))
+            write_image(tmp_path / "train" / name / f"{number}.png", 9 * number + 100 * (name == "dog"))
+    data = load("image_folder", path=str(tmp_path))
+    assert data.classes == ("cat", "dog")
+    assert any("the classes are the folders in train" in remark for remark in data.remarks)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def show_base_map(place: Place) -> None:
     """Held-out items by class, with their cards."""
-    stored, quality = place.placer.map, quality_words(place.fitted)
+    stored, quality = place.placer.map, quality_words(place.run, place.fitted)
     show_map(
         _figure(place.run, place.stamp, place.method, place),
         lambda: map_columns(stored, place.fitted.layout),

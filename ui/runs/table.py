@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from cpc_engine.evaluation.alarms import has_collapsed
 from cpc_engine.storage.trash import discard
 
-from ..components.run_cards import has_collapsed, metrics_of
+from ..components.run_cards import metrics_of
 from ..drawing.csv_text import columns_csv
 from ..shell.address import join_ids
 from ..shell.errors import plain_errors

@@ -1,10 +1,11 @@
-"""Words on and beside charts: names, and how far a map can be trusted."""
+"""Words on and beside charts: names, and how far a map and a place on it can be trusted."""
 
 from __future__ import annotations
 
 from cpc_engine.sources import SOURCES
 
 LONGEST = 60  # letters of a name on a chart
+SAYS_LITTLE = "Out of distribution, so this says little."  # before the class of an item unlike the training data
 
 
 def plain_name(name: str) -> str:

@@ -11,7 +11,7 @@ from cpc_engine.terms import ITEM_NOUNS
 
 from ..drawing.charts import Figure
 from ..drawing.map_figure import class_figure, lit_traces
-from ..drawing.text import collapsed_words
+from ..drawing.text import SAYS_LITTLE, collapsed_words
 
 if TYPE_CHECKING:
     from cpc_engine.maps.projection import Method
@@ -70,11 +70,18 @@ def verdict_html(placed: Placed) -> str:
     lines = ["<p>No class: this run was never evaluated.</p>"]
     if placement.predicted is not None:
         lines = [f"<p>Class: <strong>{escape(placement.predicted)}</strong></p>"]
+        if placement.is_unlike:
+            lines = [f"<p>{SAYS_LITTLE} Likeliest class: {escape(placement.predicted)}.</p>"]
     if placement.verdict:
         lines.append(f"<p><strong>{_sentence(placement.verdict)}</strong> ")
         lines.append(f"{placement.typicality_words}</p>")
     lines += [f"<p>{_sentence(note)}</p>" for note in placement.notes]
     return _box(BOXES[placement.verdict], "".join(lines))
+
+
+def likely(placement: Placement) -> dict[str, float]:
+    """Classes with their probabilities, to be drawn as bars; empty where there are none or they mean nothing."""
+    return {} if placement.is_unlike else placement.probabilities or {}
 
 
 def near_html(placement: Placement) -> str:

@@ -202,9 +202,10 @@ def _advice(config: RunConfig, items: int | None) -> Iterator[Diagnostic]:
             "Switch off sampler.same_item.",
         )
     if sampler.mode == "reference":
+        masks = "That is the reference recipe; choose `sampler.mode=exclude_positives` to mask them."
         text = "Nothing is masked: copies of the positive count as negatives"
         floor = ", so the loss cannot fall below log 2" if sampler.shuffled in ("batch", "time") else ""
-        yield Diagnostic(f"{text}{floor}.", "That is the reference recipe; choose exclude_positives to mask them.")
+        yield Diagnostic(f"{text}{floor}.", masks)
     cosine = perturbed_cosine(config)
     if sampler.perturbed and cosine is not None and cosine > NEAR_COPY:
         yield Diagnostic(

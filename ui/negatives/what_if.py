@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from cpc_engine.config import RunConfig
+from cpc_engine.config import RunConfig, all_settings
 
 if TYPE_CHECKING:
     from .anchor import Chosen
@@ -18,7 +18,6 @@ MIXTURES = (0, 64, 128, 256, 512, 1024)
 HARDNESS = (0.0, 0.25, 0.5, 1.0, 2.0)
 PRIORS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 DEBIASING = "Share of the negatives taken to be false ones; their expected mass is subtracted."
-SHUFFLES = {"off": "off", "batch": "in the batch", "time": "in time", "input": "the input"}
 
 
 def settings(chosen: Chosen) -> RunConfig:
@@ -43,11 +42,12 @@ def settings(chosen: Chosen) -> RunConfig:
     slide("sampler.queue_size", "Queue (memory bank)", QUEUES, sampler.queue_size)
     noisy = switch("sampler.perturbed", "Noise-perturbed", sampler.perturbed)
     slide("sampler.sigma", "Noise σ", SIGMAS, sampler.sigma, disabled=not noisy)
+    shuffles = next(setting for setting in all_settings() if setting.path == "sampler.shuffled")
     given["sampler.shuffled"] = st.selectbox(
         "Shuffled",
-        list(SHUFFLES),
-        list(SHUFFLES).index(sampler.shuffled),
-        format_func=SHUFFLES.__getitem__,
+        shuffles.choices,
+        shuffles.choices.index(sampler.shuffled),
+        format_func=shuffles.word_of,
         key=f"{prefix}-shuffled",
         help="In the batch and in time: the in-batch negatives a second time.",
     )

@@ -144,7 +144,8 @@ def _noise(modality: str, cosine: float) -> Alarm:
     return Alarm(
         "noise",
         f"{modality} perturbed",
-        f"Perturbed negatives of {modality} are copies of positives: noise leaves them a cosine of {cosine:.3f}.",
+        f"{SOURCES['perturbed'].label.capitalize()} negatives "
+        f"of {modality} are copies of positives: noise leaves them a cosine of {cosine:.3f}.",
         "Make noise larger (sampler.sigma).",
         {"sampler.sigma": 0.3},
     )
@@ -228,7 +229,8 @@ def _dead_source(modality: str, source: str) -> Alarm:
     return Alarm(
         "dead_source",
         f"{modality} {source}",
-        f"The {SOURCES[source].label} negatives of {modality} had a gradient share under 1 % for {DEAD_STEPS} records.",
+        f"The {SOURCES[source].label} negatives of {modality} had under 1 % of the gradient on negatives for "
+        f"{DEAD_STEPS} records.",
         "They cost time and have almost no effect: switch them off, or make them harder."
         if SOURCES[source].off
         else "They have almost no effect beside the other sources: make those fewer or easier.",

@@ -209,7 +209,8 @@ def _advice(config: RunConfig, items: int | None) -> Iterator[Diagnostic]:
     cosine = perturbed_cosine(config)
     if sampler.perturbed and cosine is not None and cosine > NEAR_COPY:
         yield Diagnostic(
-            f"Perturbed negatives keep cos {cosine:.3f} with their originals: they are copies.",
+            f"{SOURCES['perturbed'].label.capitalize()} negatives "
+            f"keep cos {cosine:.3f} with their originals: they are copies.",
             "Raise sampler.sigma.",
         )
     if sampler.queue_size:

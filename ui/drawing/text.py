@@ -5,6 +5,7 @@ from __future__ import annotations
 from cpc_engine.sources import SOURCES
 
 LONGEST = 60  # letters of a name on a chart
+SHARE = "Share of the gradient on negatives"
 SAYS_LITTLE = "Out of distribution, so this says little."  # before the class of an item unlike the training data
 
 

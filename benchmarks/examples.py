@@ -45,6 +45,7 @@ class Example:
     preset: str
     teaches: str
     changes: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""  # of the run; the preset's title where empty
 
     def command(self) -> str:
         """The line that trains it again."""
@@ -57,7 +58,7 @@ class Example:
         config = preset.config().replace(self.changes)
         note = f"Made by: {self.command()}"
         path = {"data.path": str(data / FILES[config.data.dataset])} if preset.needs_data else {}
-        return config.replace({"run.seed": 0, "run.name": preset.title, "run.note": note, **path})
+        return config.replace({"run.seed": 0, "run.name": self.name or preset.title, "run.note": note, **path})
 
 
 _SMALL: Mapping[str, Any] = {"evaluation.map_items": 150}  # dots of each modality: twice as many as the others
@@ -76,6 +77,7 @@ EXAMPLES: dict[str, Example] = {
         "cifar10_patches",
         "What a plain queue does: within 100 steps every latent comes to one place, and the alarm says so.",
         {"sampler.queue_size": 4096, "context.other_view": False, "optimizer.steps": 150},
+        "Collapsed by a queue",
     ),
 }
 

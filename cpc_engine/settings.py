@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -52,6 +52,7 @@ def setting(
     role: Role = "result",
     speed: bool = True,
     choices: Sequence[str] = (),
+    words: Mapping[str, str] | None = None,
     **bounds: Any,
 ) -> Any:
     """A pydantic field with its description.
@@ -66,6 +67,7 @@ def setting(
         role: what it decides, see `Role`.
         speed: whether it changes how long a step takes.
         choices: the values of a text setting that a registry lists; a `Literal` lists its own.
+        words: what people read in place of each choice; stored values and the command line keep the choice itself.
         bounds: ge, le, max_length, pattern, … as pydantic names them; a number has ge and le, both inclusive, because
             that is what a form can show.
 
@@ -84,6 +86,7 @@ def setting(
         "role": role,
         "speed": speed,
         "choices": list(choices),
+        "words": dict(words or {}),
     }
     return Field(default, description=help, json_schema_extra=extra, **bounds)
 
@@ -104,6 +107,7 @@ class Setting:
     role: Role
     speed: bool
     choices: tuple[str, ...]
+    choice_words: tuple[str, ...]
     minimum: float | None
     maximum: float | None
     optional: bool
@@ -111,6 +115,10 @@ class Setting:
     @property
     def name(self) -> str:
         return self.path.rsplit(".", 1)[-1]
+
+    def word_of(self, choice: str) -> str:
+        """What people read in place of a choice; any other text as it is."""
+        return dict(zip(self.choices, self.choice_words, strict=False)).get(choice, choice)
 
 
 def describe(section: type[BaseModel], prefix: str = "") -> Iterator[Setting]:
@@ -144,6 +152,7 @@ def as_setting(path: str, field: FieldInfo) -> Setting:
         role=extra.get("role", "result"),
         speed=bool(extra.get("speed", True)),
         choices=choices,
+        choice_words=tuple(extra.get("words", {}).get(choice, choice) for choice in choices),
         minimum=next((rule.ge for rule in field.metadata if hasattr(rule, "ge")), None),
         maximum=next((rule.le for rule in field.metadata if hasattr(rule, "le")), None),
         optional=optional,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import all_settings
 from ..errors import RunError
+from ..evaluation.alarms import newest_geometry
 from ..storage.folder import RunFolder
 from .arms import Branch, ComparedRun
 
@@ -38,7 +39,7 @@ def _final_metrics(folder: RunFolder, probes: Probes) -> dict[str, float | None]
     accuracies = [part.get("accuracy") for part in last.get("modalities", {}).values()]
     if accuracies and None not in accuracies:
         metrics["accuracy"] = sum(accuracies) / len(accuracies)
-    metrics |= next((r["geometry"] for r in reversed(records) if r.get("geometry")), {})
+    metrics |= newest_geometry(records)
     metrics |= {f"probe.{name}": row["trained"] for name, row in probes.items()}
     if chosen := chosen_probes(probes):
         metrics["probe"] = fmean(row["trained"] for row in chosen.values())

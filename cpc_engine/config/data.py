@@ -19,6 +19,7 @@ class DataConfig(Section):
         "The data set: generated, known by name, or your own folders.",
         label="Data set",
         choices=tuple(DATASETS),
+        words={name: spec.title for name, spec in DATASETS.items()},
     )
     path: str | None = setting(
         None,
@@ -68,6 +69,7 @@ class DataConfig(Section):
         "official",
         "How test items are chosen: as the data set or folder says, by leaving out one speaker of the spoken digits, "
         "or one group of your files (`data.groups`).",
+        words={"official": "as the data say", "speaker": "one speaker held out", "group": "one group held out"},
     )
     held_out: str = setting(
         "george", "The speaker or group left out when the split is by one.", label="Held-out speaker or group"

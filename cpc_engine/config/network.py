@@ -78,6 +78,7 @@ class AudioConfig(Section):
         "patches",
         "Encode stretches of frames apart; or run one ConvNet over the whole clip (its fields overlap), all learned or "
         "with a first layer from the data and residual blocks.",
+        words={"patches": "stretches apart", "convnet": "ConvNet", "residual": "residual blocks"},
     )
     frames_per_latent: int = setting(
         6,
@@ -213,6 +214,7 @@ class ImageConfig(Section):
         "patches",
         "Encode patches apart; or run one ConvNet over the whole picture (its fields overlap), all learned or with a "
         "first layer from the data and residual blocks.",
+        words={"patches": "patches apart", "convnet": "ConvNet", "residual": "residual blocks"},
     )
     view_share: float = setting(
         1.0,
@@ -318,6 +320,7 @@ class ContextConfig(Section):
         low="the first positions are contexts of little and never predicted",
         high="a step has two or four times the anchors",
         label="Reading orders",
+        words={"forward": "forward", "both_ways": "forward and backward", "four_ways": "by rows and by columns"},
     )
     item_dim: int = setting(
         128,

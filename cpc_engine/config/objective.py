@@ -15,8 +15,9 @@ class MaskSettings(Section):
 
     mode: Literal["exclude_positives", "reference"] = setting(
         "exclude_positives",
-        "exclude_positives masks every copy of an anchor's own positive; reference masks nothing, as Algorithm 2 says.",
+        "Mask every copy of an anchor's own positive, wherever it comes from; Algorithm 2 masks nothing.",
         label="Mask copies of the positive",
+        words={"exclude_positives": "yes", "reference": "no, as in Algorithm 2"},
     )
     same_item: bool = setting(
         True,
@@ -93,7 +94,9 @@ class LossConfig(Section):
     """InfoNCE over positions, terms that compare whole items, and the pair term."""
 
     similarity: Literal["cosine", "dot"] = setting(
-        "cosine", "Score by the cosine of the angle, or by the plain dot product."
+        "cosine",
+        "Score by the cosine of the angle, or by the plain dot product.",
+        words={"cosine": "cosine", "dot": "dot product"},
     )
     temperature: float = setting(
         0.2,
@@ -136,6 +139,7 @@ class LossConfig(Section):
         "What the pair term draws together: the two halves of a pair, or all sounds and pictures of a class, which "
         "suits pairs that were drawn within a class.",
         label="Positives of the pair term",
+        words={"pair": "the halves of a pair", "class": "all of a class"},
     )
     prediction_weight: float = setting(
         1.0,

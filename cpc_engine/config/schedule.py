@@ -121,6 +121,7 @@ class RunSettings(Section):
     precision: Literal["auto", "32-true", "bf16-mixed"] = setting(
         "auto",
         "Number format of the networks (logits stay fp32); auto: bf16 where the device computes in it, else fp32.",
+        words={"auto": "automatic", "32-true": "fp32", "bf16-mixed": "bf16"},
     )
     record_every: int = setting(
         1, "Steps between two recorded steps.", unit="steps", ge=1, le=10_000, label="Record every"

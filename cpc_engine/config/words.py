@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from ..settings import Setting
 from .run_config import all_settings
 
 
@@ -61,29 +62,51 @@ def in_words(changes: Mapping[str, Any], most: int | None = None) -> str:
     Example:
         >>> in_words({"sampler.queue_size": 512, "sampler.perturbed": True, "optimizer.steps": 9}, most=2)
         'Queue size 512, Noise-perturbed on and 1 more'
+        >>> in_words({"sampler.shuffled": "time"})
+        'Shuffled in time'
     """
-    parts = [f"{label_of(path)} {value_text(value)}" for path, value in changes.items()]
+    parts = [f"{label_of(path)} {_word(path, value_text(value))}" for path, value in changes.items()]
     more = len(parts) - most if most is not None else 0
     return ", ".join(parts[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def with_labels(text: str) -> str:
-    """Return a text with the label of each setting in place of its path; in a command ("--set …") paths stay.
+    """Return a text with the label of each setting in place of its path, and of `path=choice` the words of the choice.
+
+    In a command ("--set …") paths stay.
 
     Example:
         >>> with_labels("Raise `sampler.sigma`."), with_labels("use --set sampler.sigma=1")
         ('Raise “Noise σ”.', 'use --set sampler.sigma=1')
+        >>> with_labels("Choose `sampler.shuffled=time`.")
+        'Choose “Shuffled: in time”.'
     """
-    return _pattern().sub(lambda found: f"“{label_of(found[0].strip('`'))}”", text)
+    return _pattern().sub(lambda found: f"“{_named(found[0].strip('`'))}”", text)
+
+
+def _named(key: str) -> str:
+    """ "section.setting" or "section.setting=choice" in words."""
+    path, _, choice = key.partition("=")
+    return f"{label_of(path)}: {_word(path, choice)}" if choice else label_of(path)
+
+
+def _word(path: str, text: str) -> str:
+    """A setting's value as people read it."""
+    return _settings()[path].word_of(text) if path in _settings() else text
+
+
+@cache
+def _settings() -> dict[str, Setting]:
+    return {setting.path: setting for setting in all_settings()}
 
 
 @cache
 def _labels() -> dict[str, str]:
-    return {setting.path: setting.label for setting in all_settings()}
+    return {path: setting.label for path, setting in _settings().items()}
 
 
 @cache
 def _pattern() -> re.Pattern[str]:
     """Paths as words of their own: parts of files' names and of addresses are none."""
     paths = "|".join(map(re.escape, sorted(_labels(), key=len, reverse=True)))
-    return re.compile(rf"`(?:{paths})`|(?<!--set )(?<![\w./\\`-])(?:{paths})(?![\w/\\-]|\.\w)")
+    return re.compile(rf"`(?:{paths})(?:=[\w-]+)?`|(?<!--set )(?<![\w./\\`-])(?:{paths})(?![\w/\\-]|\.\w)")

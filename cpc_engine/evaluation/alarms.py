@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,7 +59,7 @@ def alarms(records: Sequence[dict[str, Any]], train_items: int, config: RunConfi
         raised.append(
             Alarm("diverged", "", "The loss stopped being a number.", "Lower the learning rate or raise τ, then rerun.")
         )
-    geometry: dict[str, float] = next((r["geometry"] for r in reversed(records) if r.get("geometry")), {})
+    geometry = newest_geometry(records)
     for modality, part in last["modalities"].items():
         low = _collapsed(records, modality)
         if low is not None:
@@ -92,6 +92,22 @@ def alarms(records: Sequence[dict[str, Any]], train_items: int, config: RunConfi
             if (found := _falls(records, modality, name))
         ]
     return raised
+
+
+def newest_geometry(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the metrics of geometry of the newest record that has some."""
+    return next((record["geometry"] for record in reversed(records) if record.get("geometry")), {})
+
+
+def has_collapsed(metrics: Mapping[str, float | None]) -> bool:
+    """Return whether the spread of a modality is below the alarm's level.
+
+    Example:
+        >>> has_collapsed({"audio.spread": 0.8, "image.spread": 0.1})
+        True
+    """
+    spreads = (value for name, value in metrics.items() if name.rpartition(".")[2] == "spread")
+    return any(value is not None and value < COLLAPSED for value in spreads)
 
 
 def _collapsed(records: Sequence[dict[str, Any]], modality: str) -> tuple[int, float] | None:
@@ -141,7 +157,8 @@ def _noise(modality: str, cosine: float) -> Alarm:
     return Alarm(
         "noise",
         f"{modality} perturbed",
-        f"Perturbed negatives of {modality} are copies of positives: noise leaves them a cosine of {cosine:.3f}.",
+        f"{SOURCES['perturbed'].label.capitalize()} negatives "
+        f"of {modality} are copies of positives: noise leaves them a cosine of {cosine:.3f}.",
         "Make noise larger (sampler.sigma).",
         {"sampler.sigma": 0.3},
     )
@@ -225,7 +242,8 @@ def _dead_source(modality: str, source: str) -> Alarm:
     return Alarm(
         "dead_source",
         f"{modality} {source}",
-        f"The {SOURCES[source].label} negatives of {modality} had a gradient share under 1 % for {DEAD_STEPS} records.",
+        f"The {SOURCES[source].label} negatives of {modality} had under 1 % of the gradient on negatives for "
+        f"{DEAD_STEPS} records.",
         "They cost time and have almost no effect: switch them off, or make them harder."
         if SOURCES[source].off
         else "They have almost no effect beside the other sources: make those fewer or easier.",

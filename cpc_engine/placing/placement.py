@@ -47,6 +47,11 @@ class Window:
     predicted: str | None
     typicality: float | None
 
+    @property
+    def is_unlike(self) -> bool:
+        """Whether the window is so unlike the training data that its place and class mean nothing."""
+        return self.typicality is not None and self.typicality <= UNLIKE
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Placement:

@@ -7,12 +7,14 @@ from typing import Any
 from ..settings import Section, setting
 from .base import CandidateSet, NegativeSource, SourceInputs, StepShape
 
+NAME = "noise-perturbed"
+
 
 class PerturbedSettings(Section):
     """Noise-perturbed negatives."""
 
     perturbed: bool = setting(
-        False, "Add a noise-perturbed copy of every positive as a negative.", label="Noise-perturbed", live=True
+        False, "Add a noise-perturbed copy of every positive as a negative.", label=NAME.capitalize(), live=True
     )
     sigma: float = setting(
         0.3,
@@ -47,7 +49,7 @@ def _draw(inputs: SourceInputs) -> CandidateSet | None:
 
 SOURCE = NegativeSource(
     name="perturbed",
-    label="perturbed (noise σ)",
+    label=NAME,
     color="green",
     order=2,
     summary="Futures with Gaussian noise of standard deviation σ added.",

@@ -207,17 +207,15 @@ def _advice(config: RunConfig, items: int | None) -> Iterator[Diagnostic]:
             changes={"sampler.same_item": False},
         )
     if sampler.mode == "reference":
+        masks = "That is the reference recipe; choose `sampler.mode=exclude_positives` to mask them."
         text = "Nothing is masked: copies of the positive count as negatives"
         floor = ", so the loss cannot fall below log 2" if sampler.shuffled in ("batch", "time") else ""
-        yield Diagnostic(
-            f"{text}{floor}.",
-            "That is the reference recipe; choose exclude_positives to mask them.",
-            changes={"sampler.mode": "exclude_positives"},
-        )
+        yield Diagnostic(f"{text}{floor}.", masks, changes={"sampler.mode": "exclude_positives"})
     cosine = perturbed_cosine(config)
     if sampler.perturbed and cosine is not None and cosine > NEAR_COPY:
         yield Diagnostic(
-            f"Perturbed negatives keep cos {cosine:.3f} with their originals: they are copies.",
+            f"{SOURCES['perturbed'].label.capitalize()} negatives "
+            f"keep cos {cosine:.3f} with their originals: they are copies.",
             "Raise sampler.sigma.",
             changes={"sampler.sigma": _CLEAR_SIGMA},
         )

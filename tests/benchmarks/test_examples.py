@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,17 @@ def test_every_example_is_listed_with_what_it_teaches() -> None:
     shipped = {info.id: info for info in list_runs(ROOT) if info.id.startswith("example-")}
     assert sorted(shipped) == sorted(f"example-{name}" for name in NAMES)
     assert all(info.status == "finished" and info.teaches for info in shipped.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_name_is_that_of_the_command_that_makes_it(name: str) -> None:
+    run = run_of(name)
+    assert run.info().name == run.config().run.name == EXAMPLES[name].config(Path("data")).run.name
+
+
+def test_a_name_says_what_the_example_shows() -> None:
+    assert len({run_of(name).info().name for name in NAMES}) == len(NAMES)
+    assert "collapsed" in run_of("collapsed").info().name.lower()
 
 
 @cache

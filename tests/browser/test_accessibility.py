@@ -139,7 +139,7 @@ def test_the_main_pages_are_used_by_keyboard_alone(lab: str, visit: Callable[...
 
     page.goto(f"{lab}/train?preset=tones")
     settled(page, PAGES["train?preset=tones"])
-    tab_to(page, "Perturbed (noise")
+    tab_to(page, "Noise-perturbed")
     page.keyboard.press("Space")
     page.locator(".st-key-row-sigma").wait_for()
     assert page.locator(".st-key-start button").is_enabled()

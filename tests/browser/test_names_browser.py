@@ -35,6 +35,10 @@ def test_a_name_is_shown_letter_by_letter(
         f"watch?run={folder.id}",
         f"compare?runs={folder.id}",
         f"explore?run={folder.id}",
+        f"negatives?run={folder.id}",
+        f"negatives?run={folder.id}&view=step",
+        "break_it",
+        "sweeps",
     ):
         seen = visit(f"{url}/{page}")
         if page.startswith(("runs?", "watch")):  # elsewhere it stands in a list of choices, or in a table that is drawn

@@ -184,18 +184,21 @@ def _choices(path: str, setting: Setting | None, base: RunConfig) -> list[Change
         return [(SAMPLERS[label], label.lower()) for label in chosen]
     current = value_of(base, path)
     help, key = help_of(setting, current), f"repeat-values-{path}"
-    title = f"Values of {label_of(setting)} (now {as_text(current) or 'not set'})"
+    title = f"Values of {label_of(setting)} (now {setting.word_of(as_text(current)) or 'not set'})"
     values: list[Any]
     if setting.kind in ("bool", "choice"):
         options = ["off", "on"] if setting.kind == "bool" else list(setting.choices)
-        texts = st.multiselect(title, options, max_selections=MOST_VALUES, key=key, help=help)
+        look: Any = {"format_func": setting.word_of, "help": help}
+        texts = st.multiselect(title, options, max_selections=MOST_VALUES, key=key, **look)
         values = [text == "on" if setting.kind == "bool" else text for text in texts]
     else:
         mark = ";" if setting.kind == "list" else ","
         entered = st.text_input(title, key=key, help=help, placeholder=f"one to four, with {mark} between")
         texts = [text.strip() for text in entered.split(mark) if text.strip()][:MOST_VALUES]
         values = [read_text(setting, text) for text in texts]
-    return [({path: value}, f"{setting.label} {text}") for value, text in zip(values, texts, strict=True)]
+    return [
+        ({path: value}, f"{setting.label} {setting.word_of(text)}") for value, text in zip(values, texts, strict=True)
+    ]
 
 
 def _seeds(there: Sequence[int], count: int) -> list[int]:

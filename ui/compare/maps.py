@@ -12,7 +12,7 @@ from cpc_engine.csv_text import columns_csv
 from cpc_engine.datasets import DATASETS
 from cpc_engine.terms import ITEM_NOUNS
 
-from ..components.run_map import HINTS, METHODS, choose_method, said_of_map, show_map
+from ..components.run_map import HINTS, METHODS, choose_method, collapse_words, said_of_map, show_map
 from ..components.scatter import choice, clicked, lassoed, light
 from ..drawing.map_figure import NO_CLASS, item_words, lit_traces, map_columns
 from ..drawing.text import plain_name
@@ -73,9 +73,10 @@ def _show_maps(runs: dict[str, str]) -> None:
         with st.spinner("Drawing the maps …"):
             sides = aligned([_side(run, runs[run], method) for run in (left, right)])
         group = f"pair-{left}-{right}"  # another pair has other items: it knows nothing of the lasso before
-        for column, side, figure, place in zip(st.columns(2), sides, pair_figures(sides), PLACES, strict=True):
+        parts = zip(st.columns(2), (left, right), sides, pair_figures(sides), PLACES, strict=True)
+        for column, run, side, figure, place in parts:
             with column:
-                _show_side(side, figure, place, method, group)
+                _show_side(run, side, figure, place, method, group)
         numbers, _ = shared_ids(sides)
         common = len(set(numbers[0]) & set(numbers[1]))
         words = "The two maps show different items."
@@ -90,13 +91,14 @@ def _side(run: str, name: str, method: Method) -> Side:
     return cached_side(run, name, method, open_run(run).folder.stamp("map", "config"))
 
 
-def _show_side(side: Side, figure: dict[str, Any], place: str, method: Method, group: str) -> None:
+def _show_side(run: str, side: Side, figure: dict[str, Any], place: str, method: Method, group: str) -> None:
+    collapse = collapse_words(run, side.trustworthiness)
     show_map(
         figure,
         lambda: map_columns(side, side.layout),
         key=f"pair-{place}-chart",
         what=f"{METHODS[method]} map of {len(side.labels)} held-out items of {side.name}, colored by class.",
-        words=f"Trustworthiness {side.trustworthiness:.2f} of 1.",
+        words=f"**{collapse}**" if collapse else f"Trustworthiness {side.trustworthiness:.2f} of 1.",
         height=480,
         table=f"map-{place}",
         group=group,

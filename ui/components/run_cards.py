@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import streamlit as st
 from numpy.typing import ArrayLike
 
 from cpc_engine.errors import CpcError
-from cpc_engine.evaluation.alarms import COLLAPSED
+from cpc_engine.evaluation.alarms import has_collapsed
 
 from ..drawing.run_picture import run_picture
 from ..drawing.thumbnails import curve_svg, map_svg, side_by_side
@@ -65,12 +64,6 @@ def metrics_of(run: str, updated: float) -> dict[str, float | None]:
         return final_metrics(open_run(run).folder)
     except CpcError:
         return {}
-
-
-def has_collapsed(metrics: Mapping[str, float | None]) -> bool:
-    """Whether the newest spread of a modality is below the alarm's level."""
-    spreads = (value for name, value in metrics.items() if name.rpartition(".")[2] == "spread")
-    return any(value is not None and value < COLLAPSED for value in spreads)
 
 
 @st.cache_data(max_entries=600, show_spinner=False)

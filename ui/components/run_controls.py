@@ -24,7 +24,7 @@ def controls(run: RunProgress) -> None:
         return
     with st.container(horizontal=True, gap="small"):
         if has_ended(run.status):
-            if _can_resume(run.id):
+            if can_resume(run.id):
                 _button("Resume", ":material/play_arrow:", "resume", run.id, manager().resume)
             return
         if run.status == "paused":
@@ -59,8 +59,8 @@ def train_forks(made: Sequence[Forks]) -> None:
     st.switch_page("pages/compare.py", query_params={"runs": join_ids(ids)})
 
 
-def _can_resume(run: str) -> bool:
-    """Also a run that was still waiting when its server was killed, and had not begun."""
+def can_resume(run: str) -> bool:
+    """Whether a run ended early and can go on; also one that was still waiting when its server was killed."""
     from cpc_engine.storage.folder import check_resumable
 
     try:
@@ -68,6 +68,12 @@ def _can_resume(run: str) -> bool:
     except CpcError:
         return False
     return True
+
+
+def resume_all(runs: Sequence[str]) -> None:
+    """Let runs that ended early go on, as a button's callback; one that cannot after all is told and keeps no other."""
+    for run in runs:
+        _act(manager().resume, run)
 
 
 def _button(

@@ -10,14 +10,16 @@ import streamlit as st
 
 from cpc_engine.csv_text import columns_csv
 from cpc_engine.errors import RunError
+from cpc_engine.evaluation.alarms import has_collapsed
 
 from ..drawing.charts import Figure
 from ..drawing.map_figure import class_figure, in_frame, item_words, lit_traces, map_columns
+from ..drawing.text import collapsed_words, trust_words
 from ..shell.errors import literal, plain_errors
 from ..shell.links import negatives_of
 from ..shell.session import open_run
 from .figure_dialog import figure_dialog
-from .run_cards import has_collapsed, metrics_of
+from .run_cards import metrics_of
 from .scatter import Card, cards, choice, clicked, light, scatter
 
 if TYPE_CHECKING:
@@ -134,8 +136,9 @@ def show_map_of(run: str, ended: bool, height: int | str, reach: float | None = 
         fitted = items.maps[method]
         layout = fitted.layout
         words = f"Trustworthiness {fitted.trustworthiness:.2f}; {fitted.overlap:.0%} of neighbors kept. {HINTS[method]}"
-        words = f"Click a dot for its negatives. {collapse_words(run, fitted) or words}"
-        help = quality_words(fitted)
+        if collapse := collapse_words(run, fitted.trustworthiness):
+            words = f"**{collapse}**"
+        words, help = f"Click a dot for its negatives. {words}", quality_words(run, fitted)
         what = f"{METHODS[method]} map of {len(items.labels)} held-out items, colored by class."
     else:
         items, figure = _newest_snapshot(run, folder.stamp("snapshots"))
@@ -216,31 +219,12 @@ def _one_entry_a_class(figure: Figure) -> Figure:
     return figure
 
 
-def collapse_words(run: str, fitted: Map) -> str:
-    """What to say of a map whose latents have collapsed; empty where they have not."""
-    if not has_collapsed(metrics_of(run, open_run(run).info.updated)):
-        return ""
-    return (
-        "**The latents have collapsed**: all are nearly one, so neighbors on this map mean little "
-        f"(trustworthiness {fitted.trustworthiness:.2f} of 1)."
-    )
+def collapse_words(run: str, trustworthiness: float) -> str:
+    """What to say of a map of a run whose latents have collapsed; empty where they have not."""
+    collapsed = has_collapsed(metrics_of(run, open_run(run).info.updated))
+    return collapsed_words(trustworthiness) if collapsed else ""
 
 
-def quality_words(fitted: Map) -> str:
-    """How far a map can be trusted."""
-    return trust_words(fitted.trustworthiness, fitted.overlap)
-
-
-def trust_words(trustworthiness: float, overlap: float) -> str:
-    """A map's trustworthiness and neighborhood overlap in plain words."""
-    verdict = (
-        "Neighbors on this map can be relied on"
-        if trustworthiness >= 0.95
-        else "Most neighbors on this map are real"
-        if trustworthiness >= 0.85
-        else "This map misplaces much: rely on the list of neighbors, not on the picture"
-    )
-    return (
-        f"{verdict}: trustworthiness {trustworthiness:.2f} of 1, and {overlap:.0%} of the 15 nearest dots are among "
-        "the 15 nearest in the original space."
-    )
+def quality_words(run: str, fitted: Map) -> str:
+    """How far a map of a run can be trusted."""
+    return collapse_words(run, fitted.trustworthiness) or trust_words(fitted.trustworthiness, fitted.overlap)

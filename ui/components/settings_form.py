@@ -60,7 +60,7 @@ def help_of(setting: Setting, preset_value: Any) -> str:
         lines.append(f"**Too high** {setting.high}")
     if setting.live:
         lines.append("Can be changed while a run trains.")
-    lines.append(f"**Preset** {as_text(preset_value) or 'not set'} · `{setting.path}`")
+    lines.append(f"**Preset** {setting.word_of(as_text(preset_value)) or 'not set'} · `{setting.path}`")
     return "\n\n".join(lines)
 
 
@@ -122,7 +122,7 @@ def draw_setting(
             st.toggle(label, **common)
         elif setting.kind == "choice":
             st.session_state[key] = value
-            st.selectbox(label, setting.choices, **common)
+            st.selectbox(label, setting.choices, format_func=setting.word_of, **common)
         elif setting.kind in ("int", "float"):
             number = int if setting.kind == "int" else float
             st.session_state[key] = number(value)
@@ -134,7 +134,7 @@ def draw_setting(
             st.text_input(label, placeholder="not set" if setting.optional else None, **common)
         if differs and not locked:
             st.button(
-                f":orange[●] changed, back to {as_text(preset_value) or 'not set'}",
+                f":orange[●] changed, back to {setting.word_of(as_text(preset_value)) or 'not set'}",
                 key=f"reset:{key}",
                 type="tertiary",
                 icon=":material/undo:",

@@ -20,6 +20,7 @@ from cpc_engine.training.plan import plan
 from .charts import Figure, Series, line_figure, stacked_figure
 from .curves import Record, modalities, number
 from .palette import GRAY, MODALITY_STYLES, SOURCE_STYLES, Style
+from .text import SHARE
 
 GEOMETRY = ("alignment", "uniformity", "spread")
 BOTH = ("modality_gap",)  # of both modalities together
@@ -166,7 +167,7 @@ def _shares(records: Sequence[Record], modality: str, shown: Sequence[str], plan
         trace |= {"stackgroup": modality, "hovertemplate": "%{fullData.name} %{y:.1f} %<extra></extra>"}
     if len(present) < 2:
         figure["layout"]["yaxis"] |= {"tickvals": [0, 100]}
-    title = f"<b>Share of negative gradient</b> by source (%{f', {ITEM_NOUNS[modality][1]}' if len(shown) > 1 else ''})"
+    title = f"<b>{SHARE}</b> by source (%{f', {ITEM_NOUNS[modality][1]}' if len(shown) > 1 else ''})"
     if modality == shown[0]:
         names = [f"{_mark(SOURCE_STYLES[name].color)} {SOURCES[name].label.partition(' (')[0]}" for name in present]
         title += "<br>" + "  ".join(names)

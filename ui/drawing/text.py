@@ -1,10 +1,12 @@
-"""Names on charts."""
+"""Words on and beside charts: names, and how far a map and a place on it can be trusted."""
 
 from __future__ import annotations
 
 from cpc_engine.sources import SOURCES
 
 LONGEST = 60  # letters of a name on a chart
+SHARE = "Share of the gradient on negatives"
+SAYS_LITTLE = "Out of distribution, so this says little."  # before the class of an item unlike the training data
 
 
 def plain_name(name: str) -> str:
@@ -22,3 +24,26 @@ def source_label(name: str) -> str:
     """
     label = SOURCES[name].label
     return label[0].upper() + label[1:]
+
+
+def collapsed_words(trustworthiness: float) -> str:
+    """What to say of a map of collapsed latents, whose trustworthiness alone would reassure."""
+    return (
+        "The latents have collapsed: all are nearly one, so neighbors on this map mean little "
+        f"(trustworthiness {trustworthiness:.2f} of 1)."
+    )
+
+
+def trust_words(trustworthiness: float, overlap: float) -> str:
+    """A map's trustworthiness and neighborhood overlap in plain words."""
+    verdict = (
+        "Neighbors on this map can be relied on"
+        if trustworthiness >= 0.95
+        else "Most neighbors on this map are real"
+        if trustworthiness >= 0.85
+        else "This map misplaces much: rely on the list of neighbors, not on the picture"
+    )
+    return (
+        f"{verdict}: trustworthiness {trustworthiness:.2f} of 1, and {overlap:.0%} of the 15 nearest dots are among "
+        "the 15 nearest in the original space."
+    )

@@ -10,7 +10,7 @@ import streamlit as st
 from cpc_engine.terms import ITEM_NOUNS
 
 from ..components.items import SPLITS, Stamp, card, layout, purity
-from ..components.run_map import HINTS, METHODS, choose_method, collapse_words, quality_words, show_map
+from ..components.run_map import HINTS, METHODS, choose_method, quality_words, show_map
 from ..drawing.charts import Figure
 from ..drawing.map_figure import amounts_figure, groups_figure, map_columns, modalities_of
 from ..drawing.text import plain_name
@@ -90,8 +90,8 @@ def show_view(view: View, exploration: Exploration) -> Map:
     with st.spinner("Drawing the map …" if view.method != "umap" else "Drawing the map (UMAP starts slowly) …"):
         fitted = layout(view.run, view.training, view.stamp, view.space, view.method, view.dimensions)
         figure = colored(view, exploration, fitted)
-    items, quality = exploration.items, collapse_words(view.run, fitted) or quality_words(fitted)
-    words = f"**{quality.replace('**', '')}** {HINTS[view.method]}"
+    items, quality = exploration.items, quality_words(view.run, fitted)
+    words = f"**{quality}** {HINTS[view.method]}"
     if view.color in MEANINGS:
         words += f"\n\nColor: {MEANINGS[view.color]}"
     show_map(

@@ -9,7 +9,7 @@ import streamlit as st
 
 from ..components.chart import chart_tools
 from ..components.live_chart import live_chart
-from ..drawing.text import source_label
+from ..drawing.text import SHARE, source_label
 from ..shell.errors import plain_errors
 from ..shell.glossary import define
 from ..shell.links import train_like
@@ -106,7 +106,7 @@ def _charts(chosen: Chosen, now: Outcome, then: Outcome, config: RunConfig) -> N
     live_chart(ruler, key=f"ruler-{chosen.run}", height=ruler["layout"]["height"], alt=alt)
     rows = _rows(chosen, now, then)
     bars = shares_figure(rows)
-    alt = f"Share of the gradient on negatives by source; {source_label(best) if best else 'no source'} has most of it."
+    alt = f"{SHARE} by source; {source_label(best) if best else 'no source'} has most of it."
     live_chart(bars, key=f"shares-{chosen.run}", height=bars["layout"]["height"], alt=alt)
     st.caption(
         "Ruler: ✕ has the anchor's class. Bars: share of the gradient on negatives by source, hatched where it comes "
@@ -116,8 +116,7 @@ def _charts(chosen: Chosen, now: Outcome, then: Outcome, config: RunConfig) -> N
     with st.container(horizontal=True, gap="small", key="lineup-tools"):
         title = "Similarity of the candidates to the anchor (line: its positive, ×: its class)"
         chart_tools(titled(ruler, title), f"ruler-{chosen.run}", ruler_columns(ticks, lineup.similarity), "ruler")
-        title = "Share of the gradient on negatives"
-        chart_tools(titled(bars, title), f"shares-{chosen.run}", shares_columns(rows), "bars")
+        chart_tools(titled(bars, SHARE), f"shares-{chosen.run}", shares_columns(rows), "bars")
     if found := warning(lineup, config):
         st.markdown(f":orange[:material/warning:] {found}")
 

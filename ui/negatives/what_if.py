@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from cpc_engine.config import RunConfig
+from cpc_engine.config import RunConfig, all_settings, label_of
 
 if TYPE_CHECKING:
     from .anchor import Chosen
@@ -18,7 +18,6 @@ MIXTURES = (0, 64, 128, 256, 512, 1024)
 HARDNESS = (0.0, 0.25, 0.5, 1.0, 2.0)
 PRIORS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 DEBIASING = "Share of the negatives taken to be false ones; their expected mass is subtracted."
-SHUFFLES = {"off": "off", "batch": "in the batch", "time": "in time", "input": "the input"}
 
 
 def settings(chosen: Chosen) -> RunConfig:
@@ -28,40 +27,45 @@ def settings(chosen: Chosen) -> RunConfig:
     path = "loss.item_temperature" if chosen.frozen.term == "item" else "loss.temperature"
     given: dict[str, Any] = {}
 
-    def slide(path: str, label: str, stops: tuple[Any, ...], value: Any, **options: Any) -> None:
-        given[path] = st.select_slider(label, sorted({*stops, value}), value, key=f"{prefix}-{path}", **options)
+    def slide(path: str, stops: tuple[Any, ...], value: Any, **options: Any) -> None:
+        given[path] = st.select_slider(
+            label_of(path), sorted({*stops, value}), value, key=f"{prefix}-{path}", **options
+        )
 
-    def switch(path: str, label: str, value: bool, help: str = "") -> bool:
-        given[path] = st.toggle(label, value, key=f"{prefix}-{path}", help=help or None)
+    def switch(path: str, value: bool) -> bool:
+        given[path] = st.toggle(label_of(path), value, key=f"{prefix}-{path}")
         return bool(given[path])
 
     # A learned τ is shown as it is now; left alone it is not replaced by a rounded one.
     tau = float(f"{chosen.frozen.temperature:.3g}")
-    slide(path, "Temperature τ", TAUS, tau)
+    slide(path, TAUS, tau)
     if given[path] == tau:
         del given[path]
-    slide("sampler.queue_size", "Queue (memory bank)", QUEUES, sampler.queue_size)
-    noisy = switch("sampler.perturbed", "Noise-perturbed", sampler.perturbed)
-    slide("sampler.sigma", "Noise σ", SIGMAS, sampler.sigma, disabled=not noisy)
+    slide("sampler.queue_size", QUEUES, sampler.queue_size)
+    noisy = switch("sampler.perturbed", sampler.perturbed)
+    slide("sampler.sigma", SIGMAS, sampler.sigma, disabled=not noisy)
+    shuffles = next(setting for setting in all_settings() if setting.path == "sampler.shuffled")
     given["sampler.shuffled"] = st.selectbox(
-        "Shuffled",
-        list(SHUFFLES),
-        list(SHUFFLES).index(sampler.shuffled),
-        format_func=SHUFFLES.__getitem__,
+        shuffles.label,
+        shuffles.choices,
+        shuffles.choices.index(sampler.shuffled),
+        format_func=shuffles.word_of,
         key=f"{prefix}-shuffled",
         help="In the batch and in time: the in-batch negatives a second time.",
     )
     permutes = given["sampler.shuffled"] in ("batch", "time")  # the in-batch negatives, which then have to be there
-    in_batch = st.toggle("In-batch negatives", sampler.in_batch, key=f"{prefix}-sampler.in_batch", disabled=permutes)
+    in_batch = st.toggle(
+        label_of("sampler.in_batch"), sampler.in_batch, key=f"{prefix}-sampler.in_batch", disabled=permutes
+    )
     given["sampler.in_batch"] = permutes or in_batch
-    slide("sampler.mixed", "Mixed (MoCHi)", MIXTURES, sampler.mixed)
+    slide("sampler.mixed", MIXTURES, sampler.mixed)
     if len(chosen.frozen.opened.trainer.model.modalities) > 1:
-        switch("sampler.cross_modal", "Cross-modal", sampler.cross_modal)
+        switch("sampler.cross_modal", sampler.cross_modal)
     if chosen.frozen.term == "prediction":
-        masks = switch("sampler.mode", "Mask copies of the positive", sampler.mode == "exclude_positives")
+        masks = switch("sampler.mode", sampler.mode == "exclude_positives")
         given["sampler.mode"] = "exclude_positives" if masks else "reference"
-        switch("sampler.same_item", "Negatives from the same item", sampler.same_item)
-    switch("sampler.same_class", "Negatives from the same class", sampler.same_class)
-    slide("sampler.hardness", "Hardness β", HARDNESS, sampler.hardness)
-    slide("sampler.class_prior", "Debiasing τ⁺", PRIORS, sampler.class_prior, help=DEBIASING)
+        switch("sampler.same_item", sampler.same_item)
+    switch("sampler.same_class", sampler.same_class)
+    slide("sampler.hardness", HARDNESS, sampler.hardness)
+    slide("sampler.class_prior", PRIORS, sampler.class_prior, help=DEBIASING)
     return own.replace(given)

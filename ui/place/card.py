@@ -12,7 +12,7 @@ from ..components.items import label_of, tiles
 from ..components.run_map import METHODS
 from ..components.svg import show_svg
 from ..drawing.pictures import png, spectrogram_png, wav, wave_svg
-from ..drawing.text import plain_name
+from ..drawing.text import SAYS_LITTLE, plain_name
 from ..shell.errors import literal, sentence
 from .items import CROPS, Item, Place, Result, cropped, is_square, remove
 
@@ -105,7 +105,7 @@ def _numbers(placement: Placement) -> None:
         words = f"Likeliest class: **{literal(plain_name(likely))}**, {chance:.0%}. "
         words += f"Of its {len(near)} nearest held-out items {alike} are of that class."
         if placement.is_unlike:  # a bar of 100 % beside that would be believed
-            st.caption(f"Out of distribution, so this says little. {words}")
+            st.caption(f"{SAYS_LITTLE} {words}")
         else:
             st.markdown(words)
             share = st.column_config.ProgressColumn("Probability", format="percent", min_value=0.0, max_value=1.0)
@@ -142,7 +142,7 @@ def _windows(placement: Placement) -> None:
     with st.expander(f"Window by window ({len(placement.windows)})", icon=":material/timeline:"):
         columns = {
             "From (s)": [window.start for window in placement.windows],
-            "Class by the probe": [window.predicted for window in placement.windows],
+            "Class by the probe": [None if window.is_unlike else window.predicted for window in placement.windows],
             "Typicality": [window.typicality for window in placement.windows],
         }
         st.dataframe(columns, hide_index=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def show_base_map(place: Place) -> None:
     """Held-out items by class, with their cards."""
-    stored, quality = place.placer.map, quality_words(place.fitted)
+    stored, quality = place.placer.map, quality_words(place.run, place.fitted)
     show_map(
         _figure(place.run, place.stamp, place.method, place),
         lambda: map_columns(stored, place.fitted.layout),
@@ -72,11 +72,12 @@ def compare_table(results: Sequence[Result]) -> None:
 
 def _row(result: Result) -> dict[str, Any]:
     placement = result.placement
-    likely = placement and placement.probabilities
+    classed = placement if placement and not placement.is_unlike else None  # else its verdict says why there is none
+    likely = classed and classed.probabilities
     return {
         "Number": result.item.number,
         "Item": result.item.name,
-        "Class": placement and placement.predicted,
+        "Class": classed and classed.predicted,
         "Probability": max(likely.values()) if likely else None,
         "Typicality": placement and placement.typicality,
         "Verdict": placement.verdict if placement else result.error,

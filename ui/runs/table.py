@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from cpc_engine.csv_text import columns_csv
+from cpc_engine.evaluation.alarms import has_collapsed
 from cpc_engine.storage.trash import discard
 
-from ..components.run_cards import has_collapsed, metrics_of
+from ..components.run_cards import metrics_of
+from ..components.run_controls import can_resume, resume_all
 from ..shell.address import join_ids
 from ..shell.errors import plain_errors
 from ..shell.names import beside_preset, names_of
@@ -35,7 +37,7 @@ ROW, MOST = 35, 620  # pixels of a row, and of the table at most
 
 
 def show_table(runs: list[RunInfo]) -> None:
-    """The table; ticked rows can be opened, compared and deleted together."""
+    """The table; ticked rows can be opened, compared, resumed and deleted together."""
     columns = columns_of(runs)
     words = [*WORDS.values(), COLLAPSED]
     formats: dict[str, Any] = {
@@ -98,11 +100,25 @@ def _actions(chosen: list[RunInfo], columns: dict[str, list[Any]]) -> None:
     """What can be done with the ticked runs; the row is always there, so that nothing moves."""
     count = len(chosen)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="with-ticked"):
-        st.caption(f"{count} ticked" if count else "Tick rows to compare or delete them", width="content")
+        st.caption(f"{count} ticked" if count else "Tick rows to compare, resume or delete them", width="content")
         if st.button("Open", icon=":material/monitoring:", disabled=count != 1, key="open-ticked"):
             st.switch_page("pages/train.py", query_params={"run": chosen[0].id})
         if st.button("Compare", icon=":material/balance:", disabled=not count, key="compare-ticked"):
             st.switch_page("pages/compare.py", query_params={"runs": join_ids(info.id for info in chosen)})
+        early = [info.id for info in chosen if has_ended(info.status) and can_resume(info.id)]
+        rest = f"{count - len(early)} of them" if early else "None of them can go on: they"
+        why = f"{rest} have finished, diverged, or kept no checkpoint, are examples, or still go on."
+        if len(early) == count:
+            why = "They go on from their checkpoints." if count else "Tick runs that ended early."
+        st.button(
+            "Resume",
+            icon=":material/play_arrow:",
+            disabled=not early,
+            key="resume-ticked",
+            help=why,
+            on_click=resume_all,
+            args=(early,),
+        )
         own = [info for info in chosen if not info.is_example and has_ended(info.status)]
         left = count - len(own)
         why = f"{left} of them are examples or still going on and stay." if left else "They can be restored."

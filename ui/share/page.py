@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from cpc_engine.placing import Placed
 
-from .parts import base_map, heading_html, lit_map, near_html, verdict_html
+from .parts import base_map, heading_html, likely, lit_map, near_html, verdict_html
 
 if TYPE_CHECKING:
     from cpc_engine.placing import Placer
@@ -44,11 +44,11 @@ def build_page(placer: Placer) -> gr.Blocks:
     def show(file: str | None) -> Shown:
         placed = None if file is None else _place(placer, file)
         placement = placed and placed.placement
-        likely = placement and placement.probabilities
+        chances = likely(placement) if placement else {}
         return (
             go.Figure(lit_map(base, placer.map, placement) if placement else base),
             verdict_html(placed) if placed else "",
-            gr.update(value=likely, visible=bool(likely)),
+            gr.update(value=chances, visible=bool(chances)),
             near_html(placement) if placement else "",
         )
 
@@ -61,12 +61,12 @@ def build_page(placer: Placer) -> gr.Blocks:
             with gr.Column(scale=2, min_width=300):
                 inputs = _inputs(placer.modalities)
                 verdict = gr.HTML()
-                chances = gr.Label(label="Class probabilities", num_top_classes=5, visible=False, show_heading=False)
+                bars = gr.Label(label="Class probabilities", num_top_classes=5, visible=False, show_heading=False)
             with gr.Column(scale=3, min_width=300):
                 shown = gr.Plot(go.Figure(base), show_label=False, elem_classes="cpc-map")
                 near = gr.HTML()
         for given in inputs:
-            given.change(show, given, [shown, verdict, chances, near], api_visibility="private", **limits)
+            given.change(show, given, [shown, verdict, bars, near], api_visibility="private", **limits)
         sent, answer = _sent(gr.File(visible=False, label="file")), gr.JSON(visible=False, label="placement")
         name = "sound.wav" if "audio" in placer.modalities else "picture.png"
         # For "Use via API"; Gradio's own example is an address, which this demo does not take.

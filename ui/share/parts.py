@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from cpc_engine.evaluation.alarms import has_collapsed, newest_geometry
 from cpc_engine.terms import ITEM_NOUNS
 
 from ..drawing.charts import Figure
 from ..drawing.map_figure import class_figure, lit_traces
+from ..drawing.text import SAYS_LITTLE, collapsed_words
 
 if TYPE_CHECKING:
     from cpc_engine.maps.projection import Method
@@ -68,11 +70,18 @@ def verdict_html(placed: Placed) -> str:
     lines = ["<p>No class: this run was never evaluated.</p>"]
     if placement.predicted is not None:
         lines = [f"<p>Class: <strong>{escape(placement.predicted)}</strong></p>"]
+        if placement.is_unlike:
+            lines = [f"<p>{SAYS_LITTLE} Likeliest class: {escape(placement.predicted)}.</p>"]
     if placement.verdict:
         lines.append(f"<p><strong>{_sentence(placement.verdict)}</strong> ")
         lines.append(f"{placement.typicality_words}</p>")
     lines += [f"<p>{_sentence(note)}</p>" for note in placement.notes]
     return _box(BOXES[placement.verdict], "".join(lines))
+
+
+def likely(placement: Placement) -> dict[str, float]:
+    """Classes with their probabilities, to be drawn as bars; empty where there are none or they mean nothing."""
+    return {} if placement.is_unlike else placement.probabilities or {}
 
 
 def near_html(placement: Placement) -> str:
@@ -96,10 +105,13 @@ def heading_html(placer: Placer) -> str:
     if len(placer.modalities) > 1 and placer.config.loss.pair_weight > 0:
         labels = "in pairs of one class, so the pairing was a label"
     trust = placer.map.maps[METHOD].trustworthiness
+    quality = f"Trustworthiness of the map: {trust:.2f} of 1 (1: neighbors on the map are true neighbors)."
+    if has_collapsed(newest_geometry(placer.folder.records())):
+        quality = f"<strong>{collapsed_words(trust)}</strong>"
     return (
         f"<div class='cpc-words'><h2>{escape(name)}</h2><p>A network that learned from {kinds} alone, {labels}. "
         "Give it one of yours: a star lights up on the map among held-out items, rings mark those that are truly "
-        f"nearest. Trustworthiness of the map: {trust:.2f} of 1 (1: neighbors on the map are true neighbors). "
+        f"nearest. {quality} "
         "Nothing is trained, and what you send is deleted after some minutes.</p></div>"
     )
 

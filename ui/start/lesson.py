@@ -10,6 +10,7 @@ import streamlit as st
 from cpc_engine.evaluation.alarms import COLLAPSED
 
 from ..components.beside import two_runs
+from ..drawing.text import SHARE
 from ..shell.address import join_ids
 from ..shell.errors import plain_errors
 from ..shell.first_run import MOMENTUM, mend
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 WATCH = (
     "**1. Spread.** How evenly the latents use all directions. Left it stays high; right it falls, as all latents come "
     "towards one place. Below the alarm that is called collapse.",
-    "**2. Share of negative gradient.** The queue soon has nearly all of it, and its keys come from an encoder that "
-    "has changed since.",
+    f"**2. {SHARE}.** The queue soon has nearly all of it, and its keys come from an encoder that has changed since.",
     "**3. Map** (one scale for both). Each dot is a sound that was not trained on. Left they spread out; right they "
     "lie close together, where the true next latent hardly differs from the others.",
 )

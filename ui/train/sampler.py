@@ -115,6 +115,7 @@ class Sampler:
             label_of(setting),
             [choice for choice in setting.choices if choice != off],
             required=True,
+            format_func=setting.word_of,
             key=key,
             label_visibility="collapsed",
             on_change=chosen,

@@ -9,6 +9,7 @@ import pytest
 from cpc_engine import RunConfig
 from cpc_engine.config import all_settings, in_words, label_of, sign_of, with_labels
 from cpc_engine.evaluation.alarms import ways_out
+from cpc_engine.settings import Setting
 from cpc_engine.sources import SOURCES
 from cpc_engine.training.plan import diagnostics
 
@@ -47,6 +48,25 @@ def test_advice_has_no_key_left_once_it_is_shown() -> None:
     texts = [ways_out(list(SOURCES), queue), *(one.advice for one in diagnostics(queue))]
     assert any(path in text for path in paths for text in texts), "the command line names keys"
     assert not any(path in with_labels(text) for path in paths for text in texts)
+
+
+CHOSEN = [setting for setting in all_settings() if setting.kind == "choice"]
+
+
+@pytest.mark.parametrize("setting", CHOSEN, ids=lambda setting: setting.path)
+def test_every_choice_is_shown_in_words(setting: Setting) -> None:
+    words = [setting.word_of(choice) for choice in setting.choices]
+    assert len(set(words)) == len(setting.choices)
+    assert not [word for word in words if "_" in word]
+    assert setting.choice_words, "said where the setting is described"
+    assert in_words({setting.path: setting.choices[0]}) == f"{label_of(setting.path)} {words[0]}"
+
+
+def test_advice_names_a_choice_as_the_form_does() -> None:
+    [one] = [one for one in diagnostics(RunConfig().replace({"sampler.mode": "reference"})) if "masked" in one.text]
+    assert "`sampler.mode=exclude_positives`" in one.advice, "what the command line takes"
+    assert "“Mask copies of the positive: yes”" in with_labels(one.advice)
+    assert "exclude_positives" not in with_labels(one.advice)
 
 
 def test_more_changes_than_are_named_are_counted() -> None:

@@ -145,7 +145,7 @@ def test_other_settings_follow_at_once_and_can_be_trained_with(page: Page, run: 
     assert "cosine to the present one" in words
     assert ("set", "loss.temperature=1.0") in links(test)["Train with these settings"]
     test.toggle(key=f"if-{run.name}-prediction-sampler.perturbed").set_value(True).run()
-    assert "**Perturbed (noise σ)**" in sound(test)
+    assert "**Noise-perturbed**" in sound(test)
     test.select_slider(key=f"if-{run.name}-prediction-sampler.queue_size").set_value(256).run()
     assert "**Queue**" in sound(test)
 

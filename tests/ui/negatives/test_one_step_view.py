@@ -38,7 +38,7 @@ pytest_plugins = ["tests.support.explored"]
 
 NEGATIVES = "pages/negatives.py"
 NAMES = ["Encode", "Context", "Predict", "Gather", "Logits", "Loss", "Gradient", "Enqueue"]
-SOURCES = ["In-batch", "Queue", "Perturbed (noise σ)", "Cross-modal", "Mixed (MoCHi)", "Shuffled"]
+SOURCES = ["In-batch", "Queue", "Noise-perturbed", "Cross-modal", "Mixed (MoCHi)", "Shuffled"]
 Page = Callable[..., AppTest]
 
 

@@ -6,7 +6,9 @@ import io
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,7 +17,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from cpc_engine.data.signals import synthesize
-from cpc_engine.media import PICTURES, SOUNDS
+from cpc_engine.evaluation.ood import Verdict
+from cpc_engine.media import PICTURES, SOUNDS, Picture, Sound
+from cpc_engine.placing import Placement, Placer
 from cpc_engine.storage.folder import RunFolder
 from tests.engine.media.test_odd_files import ACCEPTED, REFUSED
 from ui.shell.errors import BROKE
@@ -118,6 +122,28 @@ def test_files_are_placed_together_and_a_bad_one_spoils_none(page: Page, run: Pa
     assert any("Window by window" in one.label for one in test.expander), "2 s are a path of windows"
     test.button(key="clear").click().run()
     assert not test.header
+
+
+def test_what_is_unlike_the_training_data_has_no_class(page: Page, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Placer.place
+
+    def far(placer: Placer, item: Sound | Picture) -> Placement:
+        placement = place(placer, item)
+        windows = [replace(window, typicality=0.5) for window in placement.windows]
+        unlike = get_args(Verdict)[2]
+        return replace(placement, typicality=0.5, validation_items=199, verdict=unlike, windows=windows)
+
+    monkeypatch.setattr(Placer, "place", far)
+    test = choose(page(PLACE), "files")
+    files = [("five.wav", tone_wav(48000, 2.0), "audio/wav"), ("wide.png", photo(90, 30), "image/png")]
+    test.file_uploader(key="files").set_value(files).run()
+    sound(test)
+    assert "Out of distribution" in captions(test)
+    everything, windows = (one.value for one in test.dataframe)
+    assert everything[["Class", "Probability"]].isna().all(axis=None)
+    assert everything["Verdict"].str.startswith("unlike").all(), "why there is none"
+    assert len(windows) > 1
+    assert windows["Class by the probe"].isna().all()
 
 
 # The uploader itself refuses names that end otherwise. The page keeps 12 items, so the files come in groups.

@@ -10,8 +10,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.format import FORMAT
 from tests.support.pages import open_page
-from tests.support.tiny import tiny
+from tests.support.tiny import tiny, wait_until
 
 pytest_plugins = ["tests.support.pages"]
 
@@ -97,3 +98,32 @@ def test_ticked_runs_are_deleted_together_and_examples_stay(runs: Path, finished
     assert not test.exception
     assert sorted(path.name for path in runs.iterdir() if not path.name.startswith(".")) == ["three"]
     assert "Deleted runs (2)" in [one.label for one in test.expander]
+
+
+def interrupted(runs: Path) -> RunFolder:
+    """A run whose server was killed while it waited."""
+    folder = RunFolder.create(runs, tiny())
+    folder.save_json("run", {**vars(folder.info()), "format": FORMAT, "pid": 2**22 + 1, "pid_started": 1})
+    assert folder.info().status == "interrupted", "no process has this number"
+    return folder
+
+
+def test_ticked_runs_that_were_interrupted_go_on_by_one_click(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs / "done")
+    waiting = [interrupted(runs) for _ in range(2)]
+    lost = interrupted(runs)
+    lost.update(status="interrupted", steps_done=2)
+    test = open_page("pages/runs.py")
+    assert test.button(key="resume-ticked").disabled
+    rows = list(test.dataframe[0].value["Id"])
+    test = tick(test, rows.index("done"), rows.index(lost.id))
+    assert test.button(key="resume-ticked").disabled
+    assert "None of them can go on" in test.button(key="resume-ticked").help
+    test = tick(test, *range(len(rows)))
+    assert "2 of them" in test.button(key="resume-ticked").help, "what stays as it is"
+    test.button(key="resume-ticked").click().run()
+    assert not test.exception
+    for folder in waiting:
+        wait_until(lambda folder=folder: folder.info().status == "finished", "the run to end")  # type: ignore[misc]
+    assert lost.info().status == "interrupted"
+    assert test.button(key="resume-ticked").disabled or test.run().button(key="resume-ticked").disabled

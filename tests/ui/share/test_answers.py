@@ -20,7 +20,7 @@ from cpc_engine.placing import Placed, Placer
 from cpc_engine.storage.folder import RunFolder
 from tests.support.demo import demo
 from tests.support.shared_run import answer, assert_alike, photo, recording, sent
-from ui.share.parts import base_map, heading_html, lit_map, near_html, verdict_html
+from ui.share.parts import base_map, heading_html, likely, lit_map, near_html, verdict_html
 
 pytest_plugins = ["tests.support.explored"]
 
@@ -45,6 +45,11 @@ def test_verdicts_are_told_in_words(keys: Placer) -> None:
     said = verdict_html(Placed("x", unlike))
     assert "cpc-odd" in said
     assert "Unlike anything trained on: position not meaningful." in said
+    assert f"Class: <strong>{silence.predicted}" in verdict_html(Placed("x", silence))
+    assert "Class: <strong>" not in said
+    assert f"Out of distribution, so this says little. Likeliest class: {silence.predicted}" in said
+    assert likely(silence)
+    assert likely(unlike) == {}, "no bars beside that"
     few = replace(silence, typicality=10.0, validation_items=9, verdict=get_args(Verdict)[3])
     assert "cpc-unknown" in verdict_html(Placed("x", few))
     assert "To call it borderline would take at least 19 of them" in verdict_html(Placed("x", few))

@@ -107,6 +107,10 @@ def test_no_page_draws_what_a_name_says(runs: Path, keypad: Path) -> None:
         ("pages/compare.py", {"runs": "one,two"}),
         ("pages/explore.py", {"run": "one"}),
         ("pages/place.py", {"run": "one"}),
+        ("pages/negatives.py", {"run": "one"}),
+        ("pages/negatives.py", {"run": "one", "view": "step"}),
+        ("pages/break_it.py", {"runs": "one,two"}),
+        ("pages/sweeps.py", {}),
     ):
         test = open_page(page, **address)
         assert not test.exception

@@ -11,7 +11,7 @@ from cpc_engine.sources import SOURCES
 from ..charts import Figure, Series, line_figure, stacked_figure
 from ..curves import LEGEND, TABLE, Record, number
 from ..palette import GRAY, SOURCE_STYLES, Style
-from ..text import source_label
+from ..text import SHARE, source_label
 
 Parts = Sequence[tuple[int, dict[str, Any]]]  # (step, record of one modality)
 POSITIVE = Style(GRAY, "star")
@@ -42,7 +42,7 @@ def share_figure(parts: Parts) -> Figure:
         )
         for name in _names(parts)
     ]
-    return stacked_figure(series, "step", "%", "Share of the gradient on negatives")
+    return stacked_figure(series, "step", "%", SHARE)
 
 
 def similarity_figure(parts: Parts, limit: int = POINTS) -> Figure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ui.components.run_map import trust_words
+from ui.drawing.text import trust_words
 
 
 def test_quality_in_words() -> None:

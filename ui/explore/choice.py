@@ -65,7 +65,14 @@ def _chosen(view: View, exploration: Exploration) -> list[int]:
             "item. Or, without a mouse:"
         )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        classes = st.multiselect("Classes", exploration.items.classes, format_func=plain_name, key="classes", width=300)
+        classes = st.multiselect(
+            "Classes",
+            exploration.items.classes,
+            format_func=plain_name,
+            key="classes",
+            bind="query-params",
+            width=300,
+        )
         query = st.text_input("Find", placeholder="name or class", key="find", bind="query-params", width=200)
     ids = search(exploration, classes, query) if classes or query else lassoed(view.key)
     ids = [index for index in ids if index < len(exploration.items)]
@@ -106,6 +113,7 @@ def _one_item(view: View, exploration: Exploration, fitted: Map, ids: list[int])
         format_func=lambda index: label_of(exploration, index),
         placeholder="click a dot, or choose here",
         key="item",
+        bind="query-params",
         width=420,
     )
     if item is None:

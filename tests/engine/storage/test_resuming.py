@@ -201,7 +201,11 @@ def test_a_run_killed_between_its_first_checkpoint_and_the_note_of_it_names_the_
     assert folder.info().message.endswith("; it can be resumed at step 2")
 
 
-def test_a_damaged_checkpoint_is_named_where_its_step_would_be(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more_types", [False, True])
+def test_a_damaged_checkpoint_is_named_where_its_step_would_be(tmp_path: Path, more_types: bool) -> None:
+    """Also where another library has taught NumPy bfloat16."""
+    if more_types:
+        pytest.importorskip("ml_dtypes")
     folder = RunFolder.create(tmp_path, tiny(optimizer__steps=4, run__checkpoint_every=2))
     with pytest.raises(Crash):
         execute(folder, Control(), steering({3: crash}))

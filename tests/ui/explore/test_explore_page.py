@@ -170,3 +170,16 @@ def test_a_broken_folder_is_one_sentence(page: Page, run: Path, broken: str, how
     test = page(EXPLORE, run=run.name)
     assert not test.exception
     assert not any(BROKE in error.value for error in test.error)
+
+
+def test_an_address_has_classes_and_an_item(page: Page, run: Path) -> None:
+    test = page(EXPLORE)
+    classes, item = test.multiselect(key="classes").options[:2], test.selectbox(key="item").options[3]
+    test = page(EXPLORE, run=run.name, classes=classes, item=item)
+    sound(test)
+    assert test.multiselect(key="classes").value == classes
+    assert test.selectbox(key="item").value == 3
+    test = page(EXPLORE, run=run.name, classes=["no class"], item="none of them")
+    sound(test)
+    assert test.multiselect(key="classes").value == []
+    assert test.selectbox(key="item").value is None

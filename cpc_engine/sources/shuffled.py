@@ -15,7 +15,7 @@ class ShuffledSettings(Section):
         "off",
         "batch, time: permuted latents (the same candidates as in-batch); input: the input shuffled and encoded again.",
         label="Shuffled",
-        words={"off": "off", "batch": "in the batch", "time": "in time", "input": "the input"},
+        words={"off": "off", "batch": "in batch", "time": "in time", "input": "input"},
         live=True,
     )
 

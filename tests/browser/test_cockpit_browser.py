@@ -139,7 +139,9 @@ def test_all_that_matters_is_in_sight_while_a_run_goes_on(
     assert boxes["source-all"]["y"] + boxes["source-all"]["height"] <= DESK["height"], "all cards, temperature included"
     widest = {boxes[name]["x"] for name in charts}, {boxes[name]["width"] for name in charts}
     assert [len(one) for one in widest] == [1, 1], "one step axis"
-    del boxes["curves"]  # which holds the charts
+    curves = boxes.pop("curves")  # which holds the charts
+    for text, box in seen.page.evaluate(TEXTS).items():
+        assert box["x"] + box["width"] <= curves["x"] + curves["width"], f"cut off: {text}"
     assert overlapping(boxes) == []
     assert seen.page.evaluate(f"document.querySelector('{CURVES}')._fullLayout.xaxis.range[0]") == 0
     for button in (seen.page.get_by_role("button", name="Pause"), seen.stop_button):

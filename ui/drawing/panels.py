@@ -23,6 +23,7 @@ from .palette import GRAY, MODALITY_STYLES, SOURCE_STYLES, Style
 from .text import SHARE
 
 GEOMETRY = ("alignment", "uniformity", "spread")
+KEYS = 11  # size of the letters in the line of all sources, which has to fit beside the map
 BOTH = ("modality_gap",)  # of both modalities together
 POINTS = 240  # of one curve: a panel is about twice as many pixels wide
 CHANCE = Style(GRAY, "circle", "dot")
@@ -170,7 +171,7 @@ def _shares(records: Sequence[Record], modality: str, shown: Sequence[str], plan
     title = f"<b>{SHARE}</b> by source (%{f', {ITEM_NOUNS[modality][1]}' if len(shown) > 1 else ''})"
     if modality == shown[0]:
         names = [f"{_mark(SOURCE_STYLES[name].color)} {SOURCES[name].label.partition(' (')[0]}" for name in present]
-        title += "<br>" + "  ".join(names)
+        title += f'<br><span style="font-size:{KEYS}px">{"  ".join(names)}</span>'
     # A single source has all of it: a low bar says so.
     return Panel(f"share-{modality}", title, figure, MIDDLE if len(present) > 1 else SINGLE)
 

@@ -3,7 +3,7 @@
     python -m benchmarks.tables [--check] [--readme FILE] [--results FOLDER]
 
 `--check` writes nothing and exits 1 where the section is not what the files say, or a file was measured with settings
-that have changed since; it warns of files that do not say how they were measured.
+that have changed since, or does not say how it was measured.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks.learning import report as learning
 from benchmarks.table_cells import Document, table
 from benchmarks.timing import ROOT
 from cpc_engine.experiments.definitions import EXPERIMENTS
-from cpc_engine.experiments.outdated import WITHOUT_RECIPE, outdated
+from cpc_engine.experiments.outdated import outdated
 from cpc_engine.experiments.prose import APART
 from cpc_engine.experiments.report import PROBES
 from cpc_engine.experiments.results import gpus
@@ -47,7 +47,6 @@ def section(results: Path) -> str:
     parts = [
         "## Performance",
         "Written by `python -m benchmarks.tables` from the files in `benchmarks/results/`; never edited by hand.",
-        *_before_recipes(results),
         *_features(results),
     ]
     for kind, tables in (("loss", speed_tables.loss), ("training", speed_tables.training)):
@@ -73,17 +72,6 @@ def section(results: Path) -> str:
     if not any(results.glob("*-cuda.json")):
         parts.append("These speeds are of processors; what the CUDA path reaches was not measured.")
     return "\n\n".join(parts)
-
-
-def _before_recipes(results: Path) -> Iterator[str]:
-    """Which figures may not be those of the presets of today."""
-    names = sorted(name for name in WITHOUT_RECIPE if (results / name).exists())
-    if names:
-        yield (
-            "**Measured before results carried their recipe**, so a preset that is named beside these figures may have "
-            f"changed since, and they are to be measured again: {', '.join(f'`{name}`' for name in names)}. The newest "
-            "changes are in CHANGELOG.md."
-        )
 
 
 def with_section(readme: str, text: str) -> str:
@@ -167,10 +155,10 @@ def main() -> int:
     before = given.readme.read_text()
     after = with_section(before, section(given.results))
     if given.check:
-        errors, warnings = outdated(given.results)
+        errors = outdated(given.results)
         if before != after:
             errors.append("README's performance section is stale: run `python -m benchmarks.tables`")
-        for line in (*(f"warning: {text}" for text in warnings), *errors):
+        for line in errors:
             print(line, file=sys.stderr)
         return int(bool(errors))
     given.readme.write_text(after)

@@ -103,7 +103,7 @@ def check(main: Callable[[], int], capsys: pytest.CaptureFixture[str]) -> tuple[
     return main(), capsys.readouterr().err
 
 
-def test_both_checks_fail_where_a_preset_has_changed_and_warn_of_files_without_a_recipe(
+def test_both_checks_fail_where_a_preset_has_changed_or_a_file_has_no_recipe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     readme, results = tmp_path / "README.md", tmp_path / "results"
@@ -115,7 +115,6 @@ def test_both_checks_fail_where_a_preset_has_changed_and_warn_of_files_without_a
     stored["recipe"] = recipe(stored["command"], configs, dict.fromkeys(arms, "cd" * 32))
     (results / "experiment-tones.json").write_text(json.dumps(stored))
     (results / "place.json").write_text((RESULTS / "place.json").read_text())
-    monkeypatch.setattr(outdated, "WITHOUT_RECIPE", frozenset({"place.json"}))
     readme.write_text(f"{tables.BEGIN}\n{tables.END}\n")
     arguments = ["tables", "--readme", str(readme), "--results", str(results)]
     document_arguments = ["--results", str(results), "--out", str(tmp_path / "experiments.md")]
@@ -133,11 +132,8 @@ def test_both_checks_fail_where_a_preset_has_changed_and_warn_of_files_without_a
     stored_place = json.loads((results / "place.json").read_text())
     stored_place.pop("recipe", None)
     (results / "place.json").write_text(json.dumps(stored_place))
-    assert check(of_readme, capsys) == (0, "warning: place.json: without a recipe: measure again\n")
-    assert check(of_document, capsys) == (0, "")
-    monkeypatch.setattr(outdated, "WITHOUT_RECIPE", frozenset())
     assert check(of_readme, capsys) == (1, "place.json: without a recipe: measure again\n")
-    monkeypatch.setattr(outdated, "WITHOUT_RECIPE", frozenset({"place.json"}))
+    assert check(of_document, capsys) == (0, "")
     old = PRESETS["tones"].config().loss.temperature
     change_preset(monkeypatch, "tones", loss__temperature=0.5)
     for main in (of_readme, of_document):
@@ -160,13 +156,9 @@ def test_a_changed_arm_of_an_experiment_is_named(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_files_of_results_are_those_of_today_with_complete_recipes() -> None:
-    errors, warnings = outdated.outdated(RESULTS)
-    assert errors == []
-    named = {path.name for path in RESULTS.glob("*.json")}
-    assert named >= outdated.WITHOUT_RECIPE
-    for name in named - outdated.WITHOUT_RECIPE:
-        assert incomplete(json.loads((RESULTS / name).read_text())["recipe"]) == [], name
-    assert {line.partition(":")[0] for line in warnings} == outdated.WITHOUT_RECIPE
+    assert outdated.outdated(RESULTS) == []
+    for path in RESULTS.glob("*.json"):
+        assert incomplete(json.loads(path.read_text())["recipe"]) == [], path.name
 
 
 def small(**config: Any) -> Dataset:

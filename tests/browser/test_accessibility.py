@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cpc_engine.sweeps.space import Space
+from cpc_engine.sweeps.study import Spec, open_study, storage_url
+from cpc_engine.sweeps.worker import Worker
 from tests.support.paths import APP, REPOSITORY
+from tests.support.tiny import tiny
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -31,9 +35,11 @@ PAGES = {
     "runs?look=Cards": "[class*='st-key-drawing-'] svg",
     f"compare?runs={RUN},example-tones": ".st-key-report button",
     f"explore?run={RUN}": ".st-key-explored-map .cpc-scatter .main-svg",
+    f"negatives?run={RUN}": ".st-key-what-if",
     f"negatives?run={RUN}&view=step": ".cpc-step .node",
     f"place?run={RUN}": ".cpc-scatter .main-svg",
     "break_it?recipe=sigma&measured=true": ".st-key-found-words",
+    "sweeps?sweep=tau": ".st-key-parallel .main-svg",
 }
 
 
@@ -45,6 +51,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     root = tmp_path_factory.mktemp("lab")
     for example in (RUN, "example-tones"):
         shutil.copytree(REPOSITORY / "checkpoints" / example, root / "runs" / example)
+    sweep = storage_url(root / "runs", "tau", None)
+    values = Space.of_grid(["loss.temperature=0.1,0.3", "sampler.queue_size=0,64"])
+    open_study(sweep, "tau", Spec(tiny(optimizer__steps=1), values, 4, 1, "spread"))
+    Worker(sweep, "tau", root / "runs").work()
     with streamlit_server(APP, root / "server.log", env={"CPC_RUNS": str(root / "runs")}, fresh=False) as url:
         yield url
 

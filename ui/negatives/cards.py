@@ -36,7 +36,7 @@ def show_anchor_card(chosen: Chosen, lineup: Lineup) -> None:
     frozen, row = chosen.frozen, lineup.item
     picture, sound = looks(chosen.opening, frozen.modality, row)
     st.markdown(f"**Anchor:** {literal(name_of(frozen, row))}, class “{literal(class_of(frozen, row))}”")
-    st.image(picture, width=180)
+    st.image(picture, width=180, alt=f"{name_of(frozen, row)}, class {class_of(frozen, row)}")
     if sound:
         st.audio(sound, format="audio/wav")
     if lineup.part == "item":
@@ -87,7 +87,7 @@ def show_line_up(chosen: Chosen, lineup: Lineup, count: int) -> None:
 def _candidate(chosen: Chosen, lineup: Lineup, strip: Strip, index: int, pieces: int, share: float) -> None:
     frozen, row = chosen.frozen, int(strip.items[index])
     picture, sound = looks(chosen.opening, _modality(chosen, strip.source), row)
-    st.image(picture, width=96)
+    st.image(picture, width=96, alt=f"{name_of(frozen, row)}, class {class_of(frozen, row)}")
     if sound:
         st.audio(sound, format="audio/wav")
     false = ":red[**✕ own class**]" if bool(strip.same_class[index]) else ""

@@ -27,10 +27,8 @@ def settings(chosen: Chosen) -> RunConfig:
     path = "loss.item_temperature" if chosen.frozen.term == "item" else "loss.temperature"
     given: dict[str, Any] = {}
 
-    def slide(path: str, stops: tuple[Any, ...], value: Any, **options: Any) -> None:
-        given[path] = st.select_slider(
-            label_of(path), sorted({*stops, value}), value, key=f"{prefix}-{path}", **options
-        )
+    def slide(path: str, stops: tuple[Any, ...], value: Any) -> None:
+        given[path] = st.select_slider(label_of(path), sorted({*stops, value}), value, key=f"{prefix}-{path}")
 
     def switch(path: str, value: bool) -> bool:
         given[path] = st.toggle(label_of(path), value, key=f"{prefix}-{path}")
@@ -42,8 +40,8 @@ def settings(chosen: Chosen) -> RunConfig:
     if given[path] == tau:
         del given[path]
     slide("sampler.queue_size", QUEUES, sampler.queue_size)
-    noisy = switch("sampler.perturbed", sampler.perturbed)
-    slide("sampler.sigma", SIGMAS, sampler.sigma, disabled=not noisy)
+    if switch("sampler.perturbed", sampler.perturbed):
+        slide("sampler.sigma", SIGMAS, sampler.sigma)
     shuffles = next(setting for setting in all_settings() if setting.path == "sampler.shuffled")
     given["sampler.shuffled"] = st.selectbox(
         shuffles.label,

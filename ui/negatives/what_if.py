@@ -27,8 +27,10 @@ def settings(chosen: Chosen) -> RunConfig:
     path = "loss.item_temperature" if chosen.frozen.term == "item" else "loss.temperature"
     given: dict[str, Any] = {}
 
-    def slide(path: str, stops: tuple[Any, ...], value: Any) -> None:
-        given[path] = st.select_slider(label_of(path), sorted({*stops, value}), value, key=f"{prefix}-{path}")
+    def slide(path: str, stops: tuple[Any, ...], value: Any, **options: Any) -> None:
+        given[path] = st.select_slider(
+            label_of(path), sorted({*stops, value}), value, key=f"{prefix}-{path}", **options
+        )
 
     def switch(path: str, value: bool) -> bool:
         given[path] = st.toggle(label_of(path), value, key=f"{prefix}-{path}")

@@ -38,6 +38,7 @@ PAIRS_TEXT = (
     "over seeds; it does not cover the choice of test items or split."
 )
 _PAIRS = ("retrieval_class", "retrieval_class_reverse", "modality_gap", "modality_accuracy", "modality_gap_ratio")
+_PAIRS_HEAD = ["data", "picture's class", "sound's class", "gap", "told apart", "gap ÷ gap without the pair term"]
 
 
 def section(results: Path) -> str:
@@ -106,24 +107,7 @@ def _features(results: Path) -> list[str]:
         "[docs/experiments.md](docs/experiments.md) has all of them, with the reference recipe's, and what they mean "
         "(`python -m cpc_engine experiment NAME`, `python -m benchmarks.folders`).",
         table(["data", *list(probes_table({"summary": {}}))[1:]], rows),
-        *(
-            [
-                PAIRS_TEXT,
-                table(
-                    [
-                        "data",
-                        "picture's class",
-                        "sound's class",
-                        "gap",
-                        "told apart",
-                        "gap ÷ gap without the pair term",
-                    ],
-                    pairs,
-                ),
-            ]
-            if pairs
-            else []
-        ),
+        *([PAIRS_TEXT, table(_PAIRS_HEAD, pairs)] if pairs else []),
     ]
 
 

@@ -36,11 +36,8 @@ def arms_table(document: Document) -> Table:
         runs = [run for run in document["runs"] if run["arm"] == arm["label"]]
         finished = sum(run["status"] == "finished" for run in runs)
         changes = ", ".join(f"{setting} = {value}" for setting, value in arm["overrides"].items())
-        batches = {
-            configs[run]["settings"]["optimizer"]["batch_size"]
-            for run in _titles(document, arm["label"])
-            if run in configs
-        }
+        titles = [run_title(arm["label"], fold) for fold in document.get("folds", ("",))]
+        batches = {configs[title]["settings"]["optimizer"]["batch_size"] for title in titles if title in configs}
         seen = "–" if len(batches) != 1 else f"{arm['steps'] * batches.pop():,}"
         rows.append([arm["label"], arm["preset"], changes, str(arm["steps"]), seen, f"{finished} of {len(runs)}"])
     return _table(("arm", "preset", "changed", "steps", "items seen", "finished runs"), rows)
@@ -111,10 +108,6 @@ def metrics_table(document: Document, metrics: Sequence[str]) -> Table:
     present = [name for name in metrics if any(name in arm for arm in document["summary"].values())]
     rows = [[label, *(interval(arm, name) for name in present)] for label, arm in document["summary"].items()]
     return _table(("arm", *map(title, present)), rows)
-
-
-def _titles(document: Document, label: str) -> list[str]:
-    return [run_title(label, fold) for fold in document.get("folds", ("",))]
 
 
 def verdicts_table(document: Document) -> Table:

@@ -189,9 +189,8 @@ class RunFolder:
             RunError: the file is missing or damaged.
         """
         progress = read_array(self.path / f"{name}.safetensors", "progress")
-        fits = (
-            progress.shape == (2,) and progress.dtype.kind == "f"
-        )  # bfloat16 is of another kind, where it can be read
+        # Where a library has taught NumPy bfloat16 it can be read, but is of another kind.
+        fits = progress.shape == (2,) and progress.dtype.kind == "f"
         if not fits or not 0 <= progress[0] <= self.config().optimizer.steps:
             raise RunError(f"{self.id}: {name}.safetensors is damaged (no step of this run)")
         return int(progress[0])

@@ -154,9 +154,8 @@ class Space:
             return  # too many to look at
         for values in product(*ends.values()):
             cell = dict(zip(self.dimensions, values, strict=True))
-            with contextlib.suppress(
-                ConfigError
-            ):  # two values that do not fit together are told by the trial that draws them
+            # Two values that do not fit together are told by the trial that draws them.
+            with contextlib.suppress(ConfigError):
                 yield cell, base.replace(cell)
 
 

@@ -124,6 +124,33 @@ def test_a_lost_connection_comes_back_by_itself(lab: str, visit: Callable[..., V
     assert not broke(page)
 
 
+def test_a_page_that_lost_a_part_is_loaded_again(lab: str, visit: Callable[..., Visit]) -> None:
+    seen = visit("about:blank")
+    page, told = seen.page, -1  # messages since the click; none is counted before it
+
+    def connect(route: WebSocketRoute) -> None:
+        def tell(message: str | bytes) -> None:
+            nonlocal told
+            told += told >= 0
+            if not 3 <= told < 12:  # what they made, the next ones go into
+                route.send(message)
+
+        route.connect_to_server().on_message(tell)
+
+    page.route_web_socket("**/_stcore/stream", connect)
+    page.goto(f"{lab}/train?preset=tones")
+    page.get_by_text("anchors per step").first.wait_for()
+    seen.settle()
+    told = 0
+    with page.expect_event("load"):
+        page.get_by_role("link", name="Runs").first.click()
+    page.get_by_text("anchors per step").first.wait_for()
+    assert any("Bad delta path" in error for error in seen.errors), seen.errors
+    seen.settle()
+    page.get_by_role("link", name="Runs").first.click()
+    page.get_by_role("heading", name="Runs").wait_for()
+
+
 def test_back_and_forward_lead_across_a_page_that_is_live(lab: str, visit: Callable[..., Visit]) -> None:
     settings = "".join(f"&set={setting}" for setting in SETTINGS)
     seen = visit(f"{lab}/train?preset=tones{settings}")

@@ -29,6 +29,7 @@ RUN = "example-tones-bars"
 # Page → what has to be there before it is looked at.
 PAGES = {
     "": "[class*='st-key-picture'] svg",
+    f"?runs={RUN},example-tones": ".cpc-scatter .main-svg",
     "train?preset=tones": ".st-key-source-all",
     f"train?run={RUN}": ".st-key-map-place .cpc-scatter .main-svg",
     "runs": ".st-key-with-ticked",
@@ -95,6 +96,19 @@ def test_no_page_has_a_serious_fault(lab: str, visit: Callable[..., Visit], sche
     assert seen.errors == []
 
 
+def test_a_run_that_trains_has_no_serious_fault(lab: str, visit: Callable[..., Visit]) -> None:
+    address = f"{lab}/train?preset=tones&set=optimizer.steps=20000&set=optimizer.batch_size=8&set=data.train_items=64"
+    seen = visit(address, viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    settled(seen.page, PAGES["train?preset=tones"])
+    seen.page.locator(".st-key-start button").click()
+    seen.page.locator(".st-key-map-place .cpc-scatter .main-svg").first.wait_for(timeout=120_000)
+    found = faults(seen.page) + marked_names(seen.page)
+    seen.stop_button.click(timeout=120_000)
+    seen.stop_button.wait_for(state="detached", timeout=120_000)
+    assert not found, "\n".join(found)
+    assert seen.errors == []
+
+
 FOCUSED = """() => {
   const one = document.activeElement;
   if (!one || one === document.body) return null;
@@ -118,12 +132,13 @@ def stops(page: Page, most: int = 90) -> list[dict[str, Any]]:
     return found
 
 
-def tab_to(page: Page, name: str, most: int = 90) -> int:
+def tab_to(page: Page, name: str, most: int = 90, within: str = "body") -> int:
     """Press Tab until what has this name has the focus: how many stops that took."""
     page.evaluate("document.activeElement?.blur()")
     for count in range(1, most):
         page.keyboard.press("Tab")
-        if name in ((page.evaluate(FOCUSED) or {}).get("name") or ""):
+        there = page.evaluate("(within) => Boolean(document.activeElement?.closest(within))", within)
+        if there and name in ((page.evaluate(FOCUSED) or {}).get("name") or ""):
             return count
     pytest.fail(f"{name} is not on the way of the Tab key")
 
@@ -168,6 +183,57 @@ def test_the_main_pages_are_used_by_keyboard_alone(lab: str, visit: Callable[...
     page.get_by_label("Width (cm)").wait_for()
     page.keyboard.press("Escape")
     page.get_by_label("Width (cm)").wait_for(state="detached")
+
+
+def test_the_other_pages_are_used_by_keyboard_alone(lab: str, visit: Callable[..., Visit]) -> None:
+    page = visit(f"{lab}/runs", viewport={"width": 1440, "height": 900}, reduced_motion="reduce").page
+    settled(page, PAGES["runs"])
+    tab_to(page, "Fullscreen")
+    page.keyboard.press("Tab")  # into the table
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Shift+Space")
+    page.get_by_text("1 ticked").wait_for()
+    tab_to(page, "Compare", within=".st-key-with-ticked")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Compare").wait_for()
+
+    page.goto(f"{lab}/negatives?run={RUN}")
+    settled(page, PAGES[f"negatives?run={RUN}"])
+    tab_to(page, "Temperature τ", most=120)
+    said = page.locator(".st-key-what-if").inner_text()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("(said) => document.querySelector('.st-key-what-if').innerText !== said", arg=said)
+
+    page.goto(f"{lab}/break_it")
+    settled(page, "h1")
+    tab_to(page, "Temperature near zero")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    page.wait_for_url("**recipe=sigma**")
+    tab_to(page, "Show what was measured")
+    page.keyboard.press("Space")
+    page.locator(".st-key-found-words").wait_for()
+
+    page.goto(f"{lab}/place?run={RUN}&way=Samples")
+    settled(page, ".st-key-sample")
+    tab_to(page, "Place one of these")
+    page.keyboard.press("Enter")
+    page.locator("[class*='st-key-placed-']").first.wait_for()
+
+    page.goto(f"{lab}/sweeps?sweep=tau")
+    settled(page, PAGES["sweeps?sweep=tau"])
+    tab_to(page, "New sweep")
+    page.keyboard.press("Space")
+    tab_to(page, "Vary", within="input")  # not its help
+    page.keyboard.type("temperature")
+    page.get_by_role("option", name="Temperature τ").wait_for()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    page.get_by_role("textbox", name="Temperature τ (now").wait_for()
+    tab_to(page, "Temperature τ (now", within="input")
+    page.keyboard.type("0.1, 0.2")
+    page.keyboard.press("Enter")
+    page.locator(".st-key-sweep-start button").wait_for()
 
 
 def test_a_tab_names_its_page_and_a_projector_gets_large_letters(lab: str, visit: Callable[..., Visit]) -> None:

@@ -100,7 +100,9 @@ def _actions(chosen: list[RunInfo], columns: dict[str, list[Any]]) -> None:
     """What can be done with the ticked runs; the row is always there, so that nothing moves."""
     count = len(chosen)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="with-ticked"):
-        st.caption(f"{count} ticked" if count else "Tick rows to compare, resume or delete them", width="content")
+        keys = "Without a mouse: Tab leads into the table, arrow keys to a row, and Shift + Space ticks it."
+        said = f"{count} ticked" if count else "Tick rows to compare, resume or delete them"
+        st.caption(said, width="content", help=keys)
         if st.button("Open", icon=":material/monitoring:", disabled=count != 1, key="open-ticked"):
             st.switch_page("pages/train.py", query_params={"run": chosen[0].id})
         if st.button("Compare", icon=":material/balance:", disabled=not count, key="compare-ticked"):

@@ -92,9 +92,9 @@ def outcome(left: float | None, right: float | None) -> str:
 
 
 def _spread(run: RunProgress) -> float | None:
-    """The newest spread of a run's latents; None before it was measured."""
-    measured = [record["geometry"]["spread"] for record in run.records if record.get("geometry")]
-    return measured[-1] if measured else None
+    """The newest spread of a run's latents; None before it is measured, and for two modalities (one each)."""
+    measured = [record["geometry"] for record in run.records if record.get("geometry")]
+    return measured[-1].get("spread") if measured else None
 
 
 def _repeat(others: list[str], steps: int) -> None:

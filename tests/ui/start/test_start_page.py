@@ -10,6 +10,7 @@ import pytest
 from cpc_engine import manager_for
 from cpc_engine.storage.folder import RunFolder
 from tests.support.pages import open_page
+from tests.support.paths import REPOSITORY
 from tests.support.tiny import wait_until
 from ui.shell.address import split_ids
 from ui.start.lesson import outcome
@@ -50,6 +51,15 @@ def test_an_address_of_runs_that_are_not_there_is_the_plain_page(runs: Path, ask
     assert not test.exception
     assert not test.error
     assert test.button(key="go").label == "Train two runs"
+
+
+def test_an_address_may_name_any_two_runs(runs: Path) -> None:
+    for example in ("example-tones-bars", "example-tones"):
+        shutil.copytree(REPOSITORY / "checkpoints" / example, runs / example)
+    test = open_page(runs="example-tones-bars,example-tones")
+    assert not test.exception
+    assert [error.value for error in test.error] == []
+    assert test.button(key="mend-it")
 
 
 @pytest.mark.parametrize("steps", ["inf", "nan", "-1", "1e9", "two"])

@@ -77,8 +77,7 @@ def decode_audio(data: bytes, name: str) -> Sound:
             if file.format not in _SOUNDS:
                 raise media_error(name, f"{file.format} is not supported (supported: {SUPPORTED})")
             rate, channels = int(file.samplerate), int(file.channels)
-            if not RATES[0] <= rate <= RATES[1]:
-                raise media_error(name, f"its sample rate of {rate} Hz is outside {RATES[0]} to {RATES[1]} Hz")
+            _check_rate(rate, name)
             if channels > MAX_CHANNELS:
                 raise media_error(name, f"{channels} channels; at most {MAX_CHANNELS} are taken")
             limit = int(MAX_SECONDS * rate)
@@ -112,6 +111,11 @@ def decode_audio(data: bytes, name: str) -> Sound:
         samples = samples / np.float32(peak)
         notes.append(f"louder than full scale (peak {peak:.3g}), scaled down")
     return Sound(samples, rate, tuple(notes))
+
+
+def _check_rate(rate: int, name: str) -> None:
+    if not RATES[0] <= rate <= RATES[1]:
+        raise media_error(name, f"its sample rate of {rate} Hz is outside {RATES[0]} to {RATES[1]} Hz")
 
 
 def _read_mono(
@@ -149,7 +153,8 @@ def _check_wav(data: bytes, name: str) -> tuple[bytes, list[str]]:
         one that says how much of the file is missing.
 
     Raises:
-        MediaError: there is no format or data chunk, or the block size does not fit the sample format.
+        MediaError: there is no format or data chunk, the rate is not one that is taken, or the block size does not fit
+            the sample format.
     """
     order = "<" if data[:4] == b"RIFF" else ">"
     at, frame = 12, 0
@@ -157,7 +162,8 @@ def _check_wav(data: bytes, name: str) -> tuple[bytes, list[str]]:
         tag, size = data[at : at + 4], struct.unpack_from(f"{order}I", data, at + 4)[0]
         body = at + 8
         if tag == b"fmt " and body + 16 <= len(data):
-            code, channels, _, _, frame, bits = struct.unpack_from(f"{order}HHIIHH", data, body)
+            code, channels, rate, _, frame, bits = struct.unpack_from(f"{order}HHIIHH", data, body)
+            _check_rate(rate, name)  # libsndfile calls a rate of 2 GHz and more an internal error
             if code in (1, 3, 0xFFFE) and frame != channels * -(-bits // 8):
                 expected = channels * -(-bits // 8)
                 raise media_error(name, f"inconsistent WAV header: blocks of {frame} bytes where {expected} are right")

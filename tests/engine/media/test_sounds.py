@@ -46,11 +46,11 @@ def test_sound_above_full_scale_is_scaled_down() -> None:
     assert "peak 4" in sound.notes[0]
 
 
-@pytest.mark.parametrize("rate", [1, 999, 400_000, 2**31 - 1])
+@pytest.mark.parametrize("rate", [1, 999, 400_000, 2**31 - 1, 4_000_000_000])
 def test_invalid_sample_rate(rate: int) -> None:
     data = bytearray(wav(np.zeros(800)))
     data[24:28] = struct.pack("<I", rate)
-    with pytest.raises(MediaError, match=r"sample rate|damaged sound"):
+    with pytest.raises(MediaError, match="sample rate"):
         media.decode_audio(bytes(data), "x.wav")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -89,17 +91,26 @@ def test_files_of_a_phone_are_placed_and_other_formats_refused_by_name(
     page.get_by_text("files are not allowed").wait_for()
 
 
-def test_a_recording_lights_up(place: str, five: Path, chromium: Browser) -> None:
+@contextmanager
+def hearing(chromium: Browser, sound: Path, address: str) -> Iterator[Page]:
+    """The page in a browser whose microphone hears this sound again and again."""
     from tests.support.browser import FLAGS, chromium_path
 
     fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
-    fake.append(f"--use-file-for-fake-audio-capture={five}")
+    fake.append(f"--use-file-for-fake-audio-capture={sound}")
     browser = chromium.browser_type.launch(executable_path=chromium_path(), args=[*FLAGS, *fake])
     try:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(120_000)
-        page.goto(place)
+        page.goto(address)
         ready(page)
+        yield page
+    finally:
+        browser.close()
+
+
+def test_a_recording_lights_up(place: str, five: Path, chromium: Browser) -> None:
+    with hearing(chromium, five, place) as page:
         microphone = page.locator(".st-key-mic")
         microphone.get_by_role("button", name="Record").click()
         stop = microphone.get_by_role("button", name="Stop recording")
@@ -112,8 +123,25 @@ def test_a_recording_lights_up(place: str, five: Path, chromium: Browser) -> Non
         print(f"from the end of the recording to the lit point: {waited:.0f} ms")
         page.get_by_text("1 · recording").wait_for()
         page.get_by_text("What it hears").wait_for()
-    finally:
-        browser.close()
+
+
+def test_a_muted_microphone_and_a_double_click_are_told(place: str, tmp_path: Path, chromium: Browser) -> None:
+    soundfile.write(tmp_path / "muted.wav", np.zeros(96_000), 48000, subtype="PCM_16")
+    with hearing(chromium, tmp_path / "muted.wav", place) as page:
+        microphone = page.locator(".st-key-mic")
+        record = microphone.get_by_role("button", name="Record", exact=True)
+        stop = microphone.get_by_role("button", name="Stop recording")
+        record.click()
+        stop.wait_for()
+        page.wait_for_timeout(1000)
+        stop.click()
+        page.get_by_text("silence: every sample is zero").wait_for()
+
+        record.dblclick()  # begins one recording, which ends as any does
+        stop.click()
+        page.get_by_text("2 · recording").wait_for()
+        assert page.get_by_text("silence: every sample is zero").count() >= 1
+        assert page.get_by_test_id("stException").count() == 0
 
 
 def test_it_fits_a_phone(place: str, visit: Callable[..., Visit]) -> None:

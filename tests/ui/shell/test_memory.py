@@ -1,0 +1,41 @@
+"""The app gives memory back that its threads have freed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.paths import REPOSITORY
+
+FREES = """
+import os, threading, time
+from ui.shell import memory
+
+memory.EVERY = 0.05
+kept = []
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+def work():
+    blocks = [bytearray(50_000) for _ in range(4000)]
+    kept.extend(blocks[::100])  # what is left between them keeps the heap from shrinking by itself
+
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+time.sleep(0.5)
+held = resident()
+memory.give_back_memory()
+time.sleep(0.5)
+print(held - resident())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what is given back is the C library's")
+def test_free_memory_is_given_back() -> None:
+    done = subprocess.run([sys.executable, "-c", FREES], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert float(done.stdout) > 100, "megabytes of the 200 that were freed"

@@ -58,6 +58,7 @@ class Experiment:
             folds. unit: what the folds are, in the plural.
         primary: the metric that decides which arm is better: "chosen" (the probe), or the name of another one.
         without_pair: for paired data, the arm with λ = 0, by whose modality gap the other gaps are divided.
+        whole: whether results without one of the arms are refused; else the arms that lack are named.
         quick: changes of every run in a smoke test.
     """
 
@@ -69,6 +70,7 @@ class Experiment:
     unit: str = "folds"
     primary: str = "chosen"
     without_pair: str | None = None
+    whole: bool = True
     quick: Changes = field(default_factory=lambda: QUICK)
 
     def configs(self) -> dict[str, RunConfig]:
@@ -134,6 +136,7 @@ def _negatives(name: str, kind: str, preset: str, folds: Mapping[str, Changes]) 
         f"What does each source and weight of negatives add to those of the batch, on {kind}?",
         _ablation(preset, _NEGATIVES),
         folds=folds,
+        whole=False,
     )
 
 

@@ -148,10 +148,15 @@ def _read(path: Path) -> Document:
         raise RunError(f"{path} holds no results of a known experiment")
     if document["quick"]:
         raise RunError(f"{path} is a smoke test (--quick), not a result")
-    missing = [arm.label for arm in EXPERIMENTS[name].arms if not document["summary"].get(arm.label)]
-    if missing:
+    experiment = EXPERIMENTS[name]
+    missing = _not_measured(experiment, document)
+    if missing and (experiment.whole or experiment.arms[0].label in missing):
         raise RunError(f"{path} lacks results of the arm {missing[0]!r}")
     return document
+
+
+def _not_measured(experiment: Experiment, document: Document) -> list[str]:
+    return [arm.label for arm in experiment.arms if not document["summary"].get(arm.label)]
 
 
 def _goals(documents: Mapping[str, Document]) -> Iterator[str]:
@@ -209,6 +214,8 @@ def _chapter(experiment: Experiment, document: Document | None, figures: Path) -
     trained = f", trained on {' and '.join(gpus(document))}" if gpus(document) else ""
     yield f"**What we measured.** Seeds {', '.join(map(str, document['seeds']))} (`{document['command']}`){trained}."
     yield _bullets(measured(document))
+    if missing := _not_measured(experiment, document):
+        yield f"Not measured yet: {', '.join(f'`{label}`' for label in missing)}."
     yield "**Where they agree and differ.**"
     yield _bullets(reading.judge(document))
     yield f"**Why.** {reading.why}"

@@ -60,7 +60,12 @@ def effects(documents: Mapping[str, Document]) -> Table:
     columns = [column for column in COLUMNS if column.experiment in documents]
     if not columns:
         return {}
-    first, *labels = dict.fromkeys(arm.label for column in columns for arm in EXPERIMENTS[column.experiment].arms)
+    first, *labels = dict.fromkeys(
+        arm.label
+        for column in columns
+        for arm in EXPERIMENTS[column.experiment].arms
+        if arm.label in documents[column.experiment]["summary"]
+    )
     table = {"negatives": [first, "untrained network", *labels]}
     for column in columns:
         document = documents[column.experiment]

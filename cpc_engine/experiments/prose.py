@@ -158,7 +158,7 @@ def _negatives(document: Document) -> Iterator[str]:
     elif harsh:
         yield f"Too harsh for these data: {', '.join(sorted(harsh))}."
     else:
-        yield "No arm is too harsh for these data."
+        yield "No arm is too harsh for these data for certain."
     for label, arm in document["summary"].items():
         for suffix in suffixes(arm):
             if verdict_of(document, label, "untrained", suffix)["outcome"] == "b":
@@ -182,8 +182,8 @@ def _against_the_first(document: Document, suffix: str) -> tuple[set[str], str]:
     worse = [f"`{label}`" for label, outcome in outcomes.items() if outcome == "a"]
     better = [f"`{label}`" for label, outcome in outcomes.items() if outcome == "b"]
     return set(worse), (
-        f"Against `{reference}`, features of {_WORDS[suffix]} get worse with {', '.join(worse) or 'no other arm'} "
-        f"and better with {', '.join(better) or 'no other arm'}."
+        f"Against `{reference}`, features of {_WORDS[suffix]} get worse for certain with "
+        f"{', '.join(worse) or 'no other arm'} and better with {', '.join(better) or 'no other arm'}."
     )
 
 

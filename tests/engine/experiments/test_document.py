@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cpc_engine.errors import RunError
 from cpc_engine.experiments.definitions import EXPERIMENTS
 from cpc_engine.experiments.document import main as write_document
 from cpc_engine.experiments.document import markdown
@@ -102,7 +103,7 @@ def test_the_document_is_generated_from_results(tmp_path: Path, monkeypatch: pyt
     assert "Items: a linear probe is right in 93.8 ± 1.0 % (`in-batch`) to 93.8 ± 1.0 %" in text
     assert "training beats the untrained network in 13 of 13 arms" in text
     assert "rank of contexts goes from 12.5 ± 0.01 (`in-batch`) to 12.5" in text
-    assert "No arm is too harsh for these data." in text
+    assert "No arm is too harsh for these data for certain." in text
     assert text.count("\n## Which negatives help\n") == 1
     assert "| untrained network | 86.2 ± 1.0 % |" in text
     assert text.count("one panel per arm, a color for each class.](experiments/tones-maps.png)") == 1
@@ -152,6 +153,21 @@ def test_smoke_tests_and_incomplete_results_are_refused(
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("error: ")
         assert message in line
+
+
+def test_an_ablation_may_lack_arms_and_names_them(tmp_path: Path) -> None:
+    document = invented("negatives_speech", 0.9, 0.8)
+    document["summary"] = {label: document["summary"][label] for label in ("in-batch", "queue")}
+    (tmp_path / "experiment-negatives_speech.json").write_text(json.dumps(document))
+    text = markdown(tmp_path, tmp_path / "figures")
+    assert "Not measured yet: `queue-ema`, `queue-few`, `noise-0.1`" in text
+    table = text.partition("## Which negatives help\n")[2].partition("\n## ")[0]
+    assert "| queue |" in table
+    assert "| queue-ema |" not in table
+    document["summary"] = {"queue": document["summary"]["queue"]}
+    (tmp_path / "experiment-negatives_speech.json").write_text(json.dumps(document))
+    with pytest.raises(RunError, match="arm 'in-batch'"):
+        markdown(tmp_path, tmp_path / "figures")
 
 
 def test_every_experiment_has_a_text_without_numbers() -> None:

@@ -8,7 +8,7 @@ import time
 from ctypes import CDLL
 from functools import cache
 
-EVERY = 15.0  # seconds; it takes 10 to 30 ms
+EVERY = 15.0  # seconds
 
 
 @cache
@@ -16,7 +16,7 @@ def give_back_memory() -> None:
     """Begin to return free memory from time to time; once per process.
 
     The C library of most Linux systems keeps what threads have freed for their next use. Every run of a page is a
-    thread of its own, and what they leave comes to 100 MB and more a page.
+    thread of its own.
     """
     trim = getattr(CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is None:

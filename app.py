@@ -30,9 +30,9 @@ st.set_page_config(page_title=f"{page.title} · CPC Lab" if page.url_path else "
 
 from ui.shell.address import current_address  # noqa: E402
 from ui.shell.errors import plain_errors  # noqa: E402
-from ui.shell.memory import give_back_memory  # noqa: E402
+from ui.shell.health.memory import give_back_memory  # noqa: E402
+from ui.shell.health.reload import reload_if_empty  # noqa: E402
 from ui.shell.presentation import presentation  # noqa: E402
-from ui.shell.reload import reload_if_empty  # noqa: E402
 from ui.shell.session import prepare  # noqa: E402
 from ui.shell.status import shows_runs, style, working_bar  # noqa: E402
 

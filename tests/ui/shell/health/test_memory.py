@@ -11,7 +11,7 @@ from tests.support.paths import REPOSITORY
 
 FREES = """
 import os, threading, time
-from ui.shell import memory
+from ui.shell.health import memory
 
 memory.EVERY = 0.05
 kept = []

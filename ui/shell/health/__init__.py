@@ -1,0 +1,1 @@
+"""What keeps a page and its server going."""

@@ -127,16 +127,17 @@ def test_one_click_trains_and_shows_the_map(lab: str, visit: Callable[..., Visit
 
 
 @pytest.mark.timed
-def test_the_first_page_paints_within_three_seconds(
-    serve: Callable[..., str], visit: Callable[..., Visit], tmp_path: Path
-) -> None:
+def test_the_first_page_paints_within_three_seconds(visit: Callable[..., Visit], tmp_path: Path) -> None:
     """From the address to the button one can press, on a server that has just come up; the best of five servers."""
+    from tests.support.browser import streamlit_server
+
     seconds: list[float] = []
     while len(seconds) < 5 and min(seconds, default=3) >= 3:
-        url = serve(APP, env={"CPC_RUNS": str(tmp_path / str(len(seconds)))}, fresh=True)
-        began = time.perf_counter()
-        visit(url).page.get_by_role("button", name="Train two runs").wait_for()
-        seconds.append(time.perf_counter() - began)
+        log = tmp_path / f"{len(seconds)}.log"
+        with streamlit_server(APP, log, env={"CPC_RUNS": str(tmp_path / "runs")}) as url:  # ends before the next
+            began = time.perf_counter()
+            visit(url).page.get_by_role("button", name="Train two runs").wait_for()
+            seconds.append(time.perf_counter() - began)
     assert min(seconds) < 3, seconds
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import wave
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,9 +72,3 @@ def sounds(folder: Path, classes: dict[str, int]) -> Path:
         for take in range(count):
             sound(folder / name / f"{take:02}.wav", 200 * (index + 1) + 5 * take)
     return folder
-
-
-def hear_signals() -> None:
-    """In a new process: hear Ctrl-C and SIGHUP, which it ignores where the tests run under nohup or in a background."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)

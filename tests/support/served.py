@@ -5,14 +5,13 @@ Its libraries take seconds to import, so most servers are forked from one proces
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.forks import Fork
 from tests.support.paths import REPOSITORY
 
 Ended = Callable[[], int | None]  # the exit code of a process, or None while it runs
@@ -21,32 +20,11 @@ Ended = Callable[[], int | None]  # the exit code of a process, or None while it
 @contextmanager
 def forked(arguments: list[str], environment: dict[str, str], log: Path) -> Iterator[Ended]:
     """A fork of a process that has imported what the app uses, which this process starts once."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.support.app_libraries"])
-    log.touch()
-    process = context.Process(target=_streamlit, args=(arguments, environment, log))
-    process.start()
+    process = Fork("streamlit", *arguments, place=REPOSITORY, out=log, err=log, environment=environment)
     try:
-        yield lambda: process.exitcode
+        yield process.poll
     finally:
-        process.terminate()
-        process.join(10)
-        process.kill()
-        process.join()
-
-
-def _streamlit(arguments: list[str], environment: dict[str, str], log: Path) -> None:
-    with log.open("wb") as stream:
-        for output in (1, 2):
-            os.dup2(stream.fileno(), output)
-    os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(REPOSITORY)
-    sys.argv = ["streamlit", *arguments]
-
-    from streamlit.web import cli
-
-    cli.main()
+        process.end()
 
 
 @contextmanager

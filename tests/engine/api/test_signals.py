@@ -16,22 +16,17 @@ from cpc_engine.config import RunConfig
 from cpc_engine.execution.execute import execute
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
-from tests.support.command_line import hear_signals
+from tests.support.forks import Fork
+from tests.support.paths import REPOSITORY
 from tests.support.tiny import tiny, wait_until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows has other signals")
 
 
-def start(config: RunConfig, root: Path, wrapper: str = "") -> subprocess.Popen[bytes]:
+def command(config: RunConfig, root: Path) -> list[str]:
     file = root / "config.json"
     file.write_text(json.dumps(config.to_dict()))
-    command = [*wrapper.split(), sys.executable, "-m", "cpc_engine", "train", "--config", str(file)]
-    return subprocess.Popen(
-        [*command, "--runs", str(root / "runs")],
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        preexec_fn=hear_signals,
-    )
+    return ["train", "--config", str(file), "--runs", str(root / "runs")]
 
 
 def begun(root: Path) -> RunFolder | None:
@@ -45,14 +40,13 @@ def begun(root: Path) -> RunFolder | None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_request_to_end_saves_at_the_step(number: signal.Signals, tmp_path: Path) -> None:
     config = tiny(optimizer__steps=2000, run__checkpoint_every=1_000_000)
-    process = start(config, tmp_path)
+    process = Fork("cpc_engine", *command(config, tmp_path), place=REPOSITORY, out=tmp_path / "out")
     try:
         folder = wait_until(lambda: begun(tmp_path), "the first steps", 400)
         process.send_signal(number)
         assert process.wait(400) == 0
     finally:
         process.kill()
-        process.wait()
     info = folder.info()
     assert info.status == "stopped"
     assert 3 <= info.steps_done < 2000
@@ -67,7 +61,8 @@ def test_a_request_to_end_saves_at_the_step(number: signal.Signals, tmp_path: Pa
 
 
 def test_a_run_under_nohup_goes_on(tmp_path: Path) -> None:
-    process = start(tiny(optimizer__steps=60), tmp_path, "nohup")
+    started = ["nohup", sys.executable, "-m", "cpc_engine", *command(tiny(optimizer__steps=60), tmp_path)]
+    process = subprocess.Popen(started, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         folder = wait_until(lambda: begun(tmp_path), "the first steps", 400)
         process.send_signal(signal.SIGHUP)

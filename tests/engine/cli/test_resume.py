@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,8 +12,8 @@ import pytest
 from cpc_engine.execution.execute import execute
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
-from tests.support.command_line import Cli, hear_signals, sets, sound
-from tests.support.paths import REPOSITORY
+from tests.support.command_line import Cli, sets, sound
+from tests.support.forks import Fork
 from tests.support.tiny import tiny, wait_until
 
 
@@ -41,17 +38,8 @@ def test_a_run_that_is_active_elsewhere_is_not_resumed(cli: Cli) -> None:
 
 
 def test_ctrl_c_leaves_a_stopped_run_that_resume_completes(cli: Cli, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "cpc_engine", "train", "--preset", "tones", *sets(optimizer__steps=600), "--json"]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    process = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=hear_signals,
-    )
+    command = ["train", "--preset", "tones", *sets(optimizer__steps=600), "--json"]
+    process = Fork("cpc_engine", *command, place=tmp_path, out=tmp_path / "out.json")
     try:
         checkpoints = tmp_path / "checkpoints"
         wait_until(lambda: [p for p in checkpoints.glob("*/metrics.jsonl") if p.stat().st_size], "the first step")
@@ -59,9 +47,8 @@ def test_ctrl_c_leaves_a_stopped_run_that_resume_completes(cli: Cli, tmp_path: P
         out, err = process.communicate(timeout=200)
     finally:
         process.kill()
-        process.wait()
     summary = json.loads(out)
-    assert (process.returncode, summary["status"]) == (0, "stopped"), err
+    assert (process.poll(), summary["status"]) == (0, "stopped"), err
     assert "Traceback" not in err
     assert "stopping after this step" in err
     assert 1 <= summary["steps"] < 600

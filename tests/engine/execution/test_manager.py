@@ -5,9 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +17,7 @@ from cpc_engine.errors import ConfigError, CpcError, RunError, StorageError
 from cpc_engine.execution.manager import RunManager, manager_for
 from cpc_engine.execution.progress import RunProgress
 from cpc_engine.storage.folder import RunFolder
-from tests.support.paths import REPOSITORY
+from tests.support.forks import Fork
 from tests.support.tiny import CHANGES, tiny, wait_until
 from tests.support.watched import status, step
 
@@ -330,11 +327,8 @@ def test_closing_stops_active_and_queued_runs(tmp_path: Path) -> None:
 def test_a_run_whose_process_was_killed_is_interrupted_and_can_be_resumed(manager: RunManager, tmp_path: Path) -> None:
     changes = CHANGES | {"optimizer.steps": 120, "run.checkpoint_every": 5}
     (tmp_path / "config.json").write_text(tiny().replace(changes).to_json())
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-m", "cpc_engine", "train", "--config", "config.json", "--runs", "."]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    )
+    command = ["train", "--config", "config.json", "--runs", "."]
+    process = Fork("cpc_engine", *command, place=tmp_path, out=tmp_path / "out")
     try:
         (checkpoint,) = wait_until(lambda: list(tmp_path.glob("*/checkpoint.safetensors")), "a checkpoint")
         folder = RunFolder(checkpoint.parent)
@@ -342,8 +336,7 @@ def test_a_run_whose_process_was_killed_is_interrupted_and_can_be_resumed(manage
         with pytest.raises(CpcError, match="still going on"):
             manager.resume(folder.id)
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
     progress = manager.progress_of(folder.id)
     assert progress.status == "interrupted"
     assert "can be resumed" in progress.message

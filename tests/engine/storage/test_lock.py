@@ -19,6 +19,7 @@ from cpc_engine.storage.format import FORMAT
 from cpc_engine.storage.lock import at_work
 from cpc_engine.storage.process import started
 from cpc_engine.training.control import Control
+from tests.support.forks import Fork
 from tests.support.paths import REPOSITORY
 from tests.support.tiny import tiny, wait_until
 
@@ -32,27 +33,13 @@ with at_work(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
-TRAIN = """
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-from cpc_engine.execution.execute import execute
-from cpc_engine.storage.folder import RunFolder
-from cpc_engine.training.control import Control
-print(execute(RunFolder(Path(sys.argv[1])), Control(), resume=True).message, flush=True)
-"""
-
-
-def python(code: str, folder: RunFolder) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", code, folder.path], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
-    )
 
 
 @contextmanager
 def held(folder: RunFolder) -> Iterator[subprocess.Popen[str]]:
     """A process that holds the lock of a run, until the end of the block at most."""
-    with python(HOLD, folder) as process:
+    command = [sys.executable, "-c", HOLD, folder.path]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         yield process
@@ -79,8 +66,14 @@ def test_nobody_trains_or_evaluates_a_run_that_is_at_work(interrupted: RunFolder
 
 
 @pytest.mark.slow
-def test_of_two_processes_that_resume_a_run_at_once_one_says_who_is_at_work(interrupted: RunFolder) -> None:
-    both = [python(TRAIN, interrupted) for _ in range(2)]
+def test_of_two_processes_that_resume_a_run_at_once_one_says_who_is_at_work(
+    interrupted: RunFolder, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    said_in = tmp_path_factory.mktemp("said")  # not among the runs
+    both = [
+        Fork("tests.support.resumed", str(interrupted.path), place=REPOSITORY, out=said_in / name)
+        for name in ("one", "two")
+    ]
     said = [process.communicate(timeout=200)[0].strip() for process in both]
     assert sorted("is at work on it" in line for line in said) in (
         [False, True],

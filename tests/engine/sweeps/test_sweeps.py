@@ -24,6 +24,7 @@ from cpc_engine.sweeps.space import Space
 from cpc_engine.sweeps.study import Spec, open_study, slots, storage_url
 from cpc_engine.sweeps.worker import Worker
 from tests.support import postgres
+from tests.support.forks import Fork
 from tests.support.paths import REPOSITORY
 from tests.support.tiny import CHANGES, tiny, wait_until
 
@@ -297,16 +298,19 @@ def test_two_machines_share_a_sweep_and_a_killed_worker_loses_nothing(tmp_path: 
     changes = CHANGES | {"optimizer.steps": 120, "run.checkpoint_every": 20, "evaluation.every": 60}
     changes.pop("data.dataset")
     sets = [f"--set={path}={value if isinstance(value, str) else json.dumps(value)}" for path, value in changes.items()]
-    command = [sys.executable, "-m", "cpc_engine", "sweep", "shared", "--preset", "tones", *sets, *storage]
+    command = ["sweep", "shared", "--preset", "tones", *sets, *storage]
     command += ["--grid", "loss.temperature=0.1,0.2,0.3,0.4", "--metric", "spread", "--runs", str(tmp_path), "--json"]
     outputs = [tmp_path / name for name in ("one.json", "two.json")]
-    machines = []
-    for output in outputs:
-        with output.open("wb") as out:
-            machines.append(subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=REPOSITORY))
+
+    def said() -> str:
+        return "".join(
+            output.read_text() + machine.err.read_text() for output, machine in zip(outputs, machines, strict=True)
+        )
+
+    machines = [Fork("cpc_engine", *command, place=REPOSITORY, out=output) for output in outputs]
 
     def under_way() -> RunFolder | None:
-        assert all(machine.poll() is None for machine in machines), outputs[0].read_text() + outputs[1].read_text()
+        assert all(machine.poll() is None for machine in machines), said()
         for info in list_runs(tmp_path):
             folder = RunFolder(tmp_path / info.id)
             if info.status == "running" and len(folder.records()) > 25:
@@ -320,8 +324,7 @@ def test_two_machines_share_a_sweep_and_a_killed_worker_loses_nothing(tmp_path: 
     finally:
         for machine in machines:
             machine.kill()
-            machine.wait()
-    assert codes == [0, 0], outputs[0].read_text() + outputs[1].read_text()
+    assert codes == [0, 0], said()
     for output in outputs:
         text = output.read_text()
         trials = json.loads(text[text.index("{\n") :])["trials"]  # notes on what has ended come first

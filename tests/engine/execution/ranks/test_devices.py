@@ -29,6 +29,7 @@ from cpc_engine.storage.folder import RunFolder, check_resumable
 from cpc_engine.storage.process import started
 from cpc_engine.training.control import Control
 from cpc_engine.training.trainer import Trainer
+from tests.support.forks import Fork
 from tests.support.paths import REPOSITORY
 from tests.support.tiny import tiny, wait_until
 
@@ -147,17 +148,16 @@ def test_a_lost_device_ends_the_run_which_goes_on_without_it(
 
 
 def test_the_others_end_when_the_first_is_killed(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "cpc_engine", "train", "--config", "config.json", "--runs", str(tmp_path)]
+    command = ["train", "--config", "config.json", "--runs", str(tmp_path), "--devices", "2"]
     (tmp_path / "config.json").write_text(json.dumps(tiny(optimizer__steps=100_000).to_dict()))
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    with subprocess.Popen(
-        [*command, "--devices", "2"], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL
-    ) as first:
+    first = Fork("cpc_engine", *command, place=tmp_path, out=tmp_path / "out")
+    try:
         [metrics] = wait_until(lambda: list(tmp_path.glob("*/metrics.jsonl")), "a first step")
         [other] = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
         since = started(int(other))
         assert since
-        first.send_signal(signal.SIGKILL)
+    finally:
+        first.kill()
     wait_until(lambda: started(int(other)) != since, "the end of the other")
     folder = RunFolder(metrics.parent)
     assert folder.info().status == "interrupted"

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +16,8 @@ from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.remote.mirrors import VARIABLE, local_root
 from cpc_engine.storage.remote.refresh import refresh
 from cpc_engine.training.control import Control
-from tests.support.command_line import hear_signals, sets
-from tests.support.paths import REPOSITORY
+from tests.support.command_line import sets
+from tests.support.forks import Fork
 from tests.support.s3 import BUCKET, S3, s3_server
 from tests.support.stored import without_seconds
 from tests.support.tiny import tiny, wait_until
@@ -43,39 +40,28 @@ class Machine:
     def __init__(self, place: Path, s3: S3) -> None:
         self.place = place
         self._environment = {
-            **os.environ,
             **s3.environment(),
             VARIABLE: str(place),
             "CPC_RUNS": URL,
-            "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": str(REPOSITORY),
         }
-        self._started: list[subprocess.Popen[str]] = []
+        self._started: list[Fork] = []
         place.mkdir()
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cpc_engine", *arguments, "--json"],
-            cwd=self.place,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=hear_signals,
-        )
+    def start(self, *arguments: str) -> Fork:
+        out = self.place.with_name(f"{self.place.name}-{len(self._started)}.json")
+        process = Fork("cpc_engine", *arguments, "--json", place=self.place, out=out, environment=self._environment)
         self._started.append(process)
         return process
 
     def switch_off(self) -> None:
         for process in self._started:
             process.kill()
-            process.communicate()
 
     def cpc(self, *arguments: str) -> Any:
         return answer(self.start(*arguments))
 
 
-def answer(process: subprocess.Popen[str]) -> Any:
+def answer(process: Fork) -> Any:
     out, _ = process.communicate(timeout=240)
     return json.loads(out)
 
@@ -149,8 +135,7 @@ def test_a_killed_run_goes_on_elsewhere_and_a_second_is_refused(machines: tuple[
     assert folder.info().status == "running"
     first.send_signal(signal.SIGSTOP)  # it does not end while the other one begins
     assert two.cpc("resume", run)["error"].endswith("is still going on")
-    first.send_signal(signal.SIGKILL)
-    first.communicate()
+    first.kill()
     refresh(here, run)
     assert folder.info().status == "interrupted"
     both = [machine.start("resume", run) for machine in (two, one)]

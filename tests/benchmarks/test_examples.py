@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from benchmarks.examples import EXAMPLES, LARGEST
 from cpc_engine.cli.parser import parse
@@ -16,7 +18,7 @@ from cpc_engine.config import RunConfig
 from cpc_engine.data.signals import synthesize
 from cpc_engine.evaluation.geometry import effective_rank
 from cpc_engine.maps.stored import load_map
-from cpc_engine.media import Sound
+from cpc_engine.media import Sound, decode
 from cpc_engine.placing import Placer
 from cpc_engine.presets import PRESETS
 from cpc_engine.storage.folder import PARTS, RunFolder
@@ -112,6 +114,19 @@ def test_synthesized_sounds_are_typical_and_of_the_right_class(name: str, sound:
     placement = placer.place(Sound(synthesize(**sound, rate=16000, seconds=1.0, noise=0.002), 16000))
     assert placement.predicted == expected
     assert placement.verdict in ("typical", "borderline")
+
+
+@pytest.mark.parametrize(("name", "sound", "expected"), KEYS + PITCHES)
+def test_what_a_browser_would_send_of_them_lands_among_its_kind(
+    name: str, sound: dict[str, Any], expected: str
+) -> None:
+    file = io.BytesIO()
+    samples = synthesize(**sound, noise=0.002, rate=48_000, seconds=1.6)
+    soundfile.write(file, samples, 48_000, format="WAV", subtype="PCM_16")
+    placement = placers(name).place(decode(file.getvalue(), "recording.wav"))
+    assert placement.predicted == expected
+    alike = [near.label == expected for near in placement.neighbors]
+    assert sum(alike) > len(alike) / 2
 
 
 @pytest.mark.parametrize("name", ["keypad", "tones", "spoken-digits"])

@@ -28,8 +28,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ROOT = REPOSITORY
 MAP = "[class*='st-key-place-'] .cpc-scatter"
 STARS = f"document.querySelector({MAP!r})?._fullData?.find((trace) => trace.name === 'lit')?.x.length"
-KEYS = "0123456789"
-TONES = (220, 440, 880, 1760)
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +55,12 @@ def heard(page: Page) -> str:
     return card.inner_text()
 
 
-@pytest.mark.parametrize(
+@pytest.mark.parametrize(  # every key and every tone is placed without a browser, in the tests of the examples
     ("run", "sound", "expected"),
     [
-        *(("example-keypad", {"kind": "dtmf", "key": key}, key) for key in KEYS),
-        *(("example-tones", {"kind": "tone", "frequency": float(pitch)}, f"{pitch} Hz") for pitch in TONES),
+        ("example-keypad", {"kind": "dtmf", "key": "0"}, "0"),
+        ("example-keypad", {"kind": "dtmf", "key": "7"}, "7"),
+        ("example-tones", {"kind": "tone", "frequency": 880.0}, "880 Hz"),
     ],
 )
 def test_a_recording_at_48_khz_lands_among_its_kind(

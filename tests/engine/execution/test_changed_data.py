@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +67,30 @@ def rename(data: Path) -> None:
         (data / "b" / f"{number}.png").rename(data / "b" / f"x{number}.png")
 
 
-@pytest.mark.parametrize("change", [add, remove, rename])
-def test_what_measures_items_refuses_other_items(change: Callable[[Path], None], tmp_path: Path) -> None:
-    folder, data = trained(tmp_path)
-    learned = set(load_dataset(folder.config()).train.names)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, Path]:
+    folder, data = trained(tmp_path_factory.mktemp("measured"))
     for measure in MEASURE.values():
         measure(folder)
+    return folder, data
+
+
+@pytest.fixture
+def measured(made: tuple[RunFolder, Path], tmp_path: Path) -> Iterator[tuple[RunFolder, Path]]:
+    """A run that everything has measured, and its pictures, which are put back after the test."""
+    folder, data = made
+    kept = shutil.copytree(data, tmp_path / "kept")
+    yield folder, data
+    shutil.rmtree(data)
+    shutil.copytree(kept, data)
+
+
+@pytest.mark.parametrize("change", [add, remove, rename])
+def test_what_measures_items_refuses_other_items(
+    change: Callable[[Path], None], measured: tuple[RunFolder, Path]
+) -> None:
+    folder, data = measured
+    learned = set(load_dataset(folder.config()).train.names)
     change(data)
     if change is add:
         assert learned & set(load_dataset(folder.config()).test.names), "no leak would have been found"

@@ -14,7 +14,6 @@ from cpc_engine.config import RunConfig, all_settings
 from cpc_engine.data import Dataset, load_dataset
 from cpc_engine.execution.evaluate import evaluate_run
 from cpc_engine.execution.execute import execute
-from cpc_engine.maps.stored import load_map
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
 from cpc_engine.training.fabric import Fabric
@@ -97,7 +96,6 @@ OTHER: dict[str, Any] = {
     "evaluation.items": 20,
     "evaluation.map_items": 40,
     "evaluation.perplexity": 4.0,
-    "evaluation.neighbors": 4,
     "evaluation.probe_items": 32,
     "evaluation.strengths": [0.001],
     "run.name": "another",
@@ -190,20 +188,11 @@ def base_run(tmp_path_factory: pytest.TempPathFactory) -> str:
 STORED = [s.path for s in SETTINGS if s.path.startswith(WHOLE_RUN)]
 
 
+# What neighbors change is tested with the maps, where UMAP is compiled anyway.
 @pytest.mark.parametrize("path", sorted({*STORED} - {"run.seed", "run.checkpoint_every", "evaluation.neighbors"}))
 def test_a_setting_changes_what_a_run_stores(path: str, base_run: str, tmp_path: Path) -> None:
     changed = RunConfig().replace(SOUNDS | {path: OTHER[path]})
     assert whole_run(changed, tmp_path) != base_run
-
-
-@pytest.mark.slow  # UMAP compiles for seconds
-def test_neighbors_change_a_umap(tmp_path: Path) -> None:
-    layouts = []
-    for neighbors in (15, OTHER["evaluation.neighbors"]):
-        folder = RunFolder.create(tmp_path, RunConfig().replace(SOUNDS | {"evaluation.neighbors": neighbors}))
-        execute(folder, Control())
-        layouts.append(load_map(folder, "umap").maps["umap"].layout)
-    assert (layouts[0] != layouts[1]).any()
 
 
 @pytest.mark.parametrize(("every", "checkpoints"), [(100, 1), (2, 2)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,12 @@ from sklearn.manifold import trustworthiness
 from sklearn.neighbors import NearestNeighbors
 
 from cpc_engine.errors import DataError
+from cpc_engine.execution.execute import execute
 from cpc_engine.maps.projection import Map, Method, _affinities, fit_map, map_quality, neighbors, rotation_onto
+from cpc_engine.maps.stored import load_map
+from cpc_engine.storage.folder import RunFolder
+from cpc_engine.training.control import Control
+from tests.support.tiny import tiny
 
 Floats = NDArray[np.float32]
 METHODS: tuple[Method, ...] = ("pca", "tsne", "umap")
@@ -138,6 +144,18 @@ def test_tsne_does_not_wait_for_a_compiler() -> None:
         "assert 'openTSNE' in sys.modules and not {'pynndescent', 'numba'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_setting_of_neighbors_changes_a_umap(tmp_path: Path) -> None:
+    """Here, where UMAP has been compiled, which takes most of a minute in another process."""
+    layouts = []
+    for number in (15, 4):
+        folder = RunFolder.create(
+            tmp_path, tiny(data__train_items=192, data__test_items=48, evaluation__neighbors=number)
+        )
+        execute(folder, Control())
+        layouts.append(load_map(folder, "umap").maps["umap"].layout)
+    assert (layouts[0] != layouts[1]).any()
 
 
 def test_pca_is_the_best_plane_and_keeps_its_signs() -> None:

@@ -27,8 +27,8 @@ WATCH = (
     "lie close together, where the true next latent hardly differs from the others.",
 )
 ANY_TWO = (
-    "**Spread.** How evenly the latents use all directions. Near 0 all are at one place; below the alarm that is called "
-    "collapse.",
+    "**Spread.** How evenly the latents use all directions. Near 0 all are at one place; below the alarm that is "
+    "called collapse.",
     f"**{SHARE}.** Which source of negatives does the work, at each step.",
     "**Map** (one scale for both). Each dot is an item that was not trained on.",
 )

@@ -81,7 +81,7 @@ def running(root: Path) -> Iterator[str]:
     """The id of a run of two modalities and four sources that trains meanwhile; it is deleted afterwards."""
     sources = {"sampler.perturbed": True, "sampler.queue_size": 1024, "sampler.cross_modal": True}
     config = preset("keypad").config().replace({**SMALL, **sources, "run.name": "Four sources", "run.threads": 1})
-    folder = RunFolder.create(root, config.replace({"optimizer.steps": 20_000}))
+    folder = RunFolder.create(root, config.replace({"optimizer.steps": 2000}))
     control = Control()
     thread = threading.Thread(target=execute, args=(folder, control))
     thread.start()

@@ -215,6 +215,7 @@ def _one_entry_a_class(figure: Figure) -> Figure:
             trace |= {"name": trace["legendgroup"], "showlegend": groups.index(trace["legendgroup"]) == index}
         figure["layout"]["legend"]["groupclick"] = "togglegroup"
         figure["layout"]["title"]["subtitle"] = {"text": "● sounds  ○ pictures", "font": {"size": 13}}
+        figure["layout"]["margin"]["t"] += 16
     figure["layout"]["title"]["font"] = {"size": 14}
     return figure
 

@@ -43,7 +43,15 @@ _mount = st.components.v2.component(
     "cpc_scatter",
     html='<div class="cpc-scatter"></div>',
     css=CSS,
-    js=script("near.js", "scatter_card.js", "scatter_drag.js", "scatter_lasso.js", "scatter_pan.js", "scatter.js"),
+    js=script(
+        "near.js",
+        "scatter_card.js",
+        "scatter_drag.js",
+        "scatter_lasso.js",
+        "scatter_pan.js",
+        "scatter_points.js",
+        "scatter.js",
+    ),
     # Plotly puts its styles into the document's head and listens for drags on the document: no shadow root around it.
     isolate_styles=False,
 )

@@ -2,14 +2,14 @@
 
     python -m benchmarks.screenshots [--out DIR] [--runs DIR] [--whole] [PAGE …]
 
-Shows the shipped examples beside ten short runs (two settings, five seeds), which it trains first; `--runs` keeps them
-there for the next time. `--whole` makes each picture as high as its page, to look for what is ugly. Needs Chromium.
+Shows the shipped examples beside short runs (two settings with five seeds, those of the first lesson, a sweep), which
+it trains first, and one that trains meanwhile; `--runs` keeps the finished ones there for the next time. `--whole`
+makes each picture as high as its page, to look for what is ugly. Needs Chromium.
 """
 
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -18,13 +18,8 @@ from typing import TYPE_CHECKING, Literal
 if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from benchmarks.shown_runs import compared_runs, lesson_runs, running, sweep_runs
 from benchmarks.timing import ROOT
-from cpc_engine import preset
-from cpc_engine.comparison.arms import MIN_SEEDS
-from cpc_engine.execution.evaluate import evaluate_run
-from cpc_engine.execution.execute import execute
-from cpc_engine.storage.folder import RunFolder
-from cpc_engine.training.control import Control
 from tests.support.browser import FLAGS, chromium_path, streamlit_server
 
 if TYPE_CHECKING:
@@ -33,25 +28,14 @@ if TYPE_CHECKING:
 SIZES = {"desk": (1440, 900), "phone": (390, 844)}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 HIGHEST = 6000  # pixels of a whole page
-RUNS = "screenshot-"
-SMALL = {
-    "data.train_items": 512,
-    "data.test_items": 120,
-    "audio.width": 16,
-    "image.width": 16,
-    "context.hidden_dim": 64,
-    "optimizer.batch_size": 16,
-    "optimizer.steps": 60,
-    "evaluation.every": 10,
-    "evaluation.items": 60,
-    "evaluation.map_items": 120,
-    "run.device": "cpu",
-}
 # What to press, and what to wait for, before a page is as it should be seen.
 PRESS = {"place": ".st-key-sample button"}
 READY = {
     "start": "[class*='st-key-picture'] svg",
+    "lesson": ".cpc-scatter .main-svg",
     "train": "[class*='st-key-loss-'] .main-svg",
+    "running": ".cpc-scatter .main-svg",
+    "sweeps": ".st-key-parallel",
     "runs": ".st-key-with-ticked",
     "compare": ".st-key-report button",
     "explore": ".cpc-scatter .main-svg",
@@ -61,39 +45,21 @@ READY = {
 }
 
 
-def make_runs(root: Path) -> list[str]:
-    """Ids of two settings with the seeds that a verdict needs, trained unless they are there; examples are copied."""
-    ids = []
-    for seed in range(MIN_SEEDS):
-        for name, perturbed in (("Keypad", False), ("Keypad with perturbed negatives", True)):
-            ids.append(f"{RUNS}{'noisy' if perturbed else 'plain'}-{seed}")
-            if (root / ids[-1]).is_dir():
-                continue
-            print(f"training {ids[-1]} …", file=sys.stderr, flush=True)
-            changes = {"run.name": name, "run.seed": seed, "sampler.perturbed": perturbed, "sampler.sigma": 0.2}
-            folder = RunFolder.create(root, preset("keypad").config().replace(changes | SMALL))
-            ended = execute(folder, Control())
-            if ended.status != "finished":
-                raise SystemExit(f"{ids[-1]}: {ended.message}")
-            evaluate_run(folder)
-            folder.path.rename(root / ids[-1])
-    for example in sorted((ROOT / "checkpoints").glob("example-*")):
-        shutil.copytree(example, root / example.name, dirs_exist_ok=True)
-    return ids
-
-
-def addresses(ids: list[str]) -> dict[str, str]:
-    """{page: its address below the app's} of every page that the app has; the shown example needs no data set."""
+def addresses(ids: list[str], lesson: list[str], sweep: str, active: str) -> dict[str, str]:
+    """{name of a picture: its address below the app's} of every page that the app has, and of what Start and Train
+    show of the runs of the lesson and of one that trains; the shown example needs no data set."""
     shown = "example-keypad"
     return {
         "start": "",
+        "lesson": f"?runs={','.join(lesson)}",
         "train": f"train?run={shown}",
+        "running": f"train?run={active}",
         "runs": "runs",
         "compare": f"compare?runs={','.join(ids)}",
         "explore": f"explore?run={shown}",
         "negatives": f"negatives?run={shown}",
         "break_it": "break_it?recipe=plain_queue&measured=true",
-        "sweeps": "sweeps",
+        "sweeps": f"sweeps?sweep={sweep}",
         "place": f"place?run={shown}&way=Samples",
     }
 
@@ -147,14 +113,16 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         root = given.runs or Path(folder) / "runs"
-        pages = addresses(make_runs(root))
-        if unknown := set(given.pages) - set(pages):
-            parser.error(f"no page {', '.join(sorted(unknown))}; there are {', '.join(pages)}")
-        wanted = {name: address for name, address in pages.items() if name in (given.pages or pages)}
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
-        with streamlit_server(ROOT / "app.py", Path(folder) / "log", env={"CPC_RUNS": str(root)}) as url:
-            take(browser, url, wanted, given.out, given.whole)
-        browser.close()
+        made = compared_runs(root), lesson_runs(root), sweep_runs(root)
+        with running(root) as active:
+            pages = addresses(*made, active)
+            if unknown := set(given.pages) - set(pages):
+                parser.error(f"no page {', '.join(sorted(unknown))}; there are {', '.join(pages)}")
+            wanted = {name: address for name, address in pages.items() if name in (given.pages or pages)}
+            browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
+            with streamlit_server(ROOT / "app.py", Path(folder) / "log", env={"CPC_RUNS": str(root)}) as url:
+                take(browser, url, wanted, given.out, given.whole)
+            browser.close()
 
 
 if __name__ == "__main__":

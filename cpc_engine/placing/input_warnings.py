@@ -12,14 +12,22 @@ _CLIPPED_SHARE = 0.001
 _SMALL = 0.5  # of a picture's or clip's needed size
 
 
+def nothing_in_it(item: Sound | Picture) -> str:
+    """Why there is nothing to hear or see in an item; empty where there is something."""
+    if isinstance(item, Picture):
+        flat = np.ptp(item.pixels.reshape(-1, 3), axis=0).max() == 0
+        return "a single flat color: there is nothing to see in it" if flat else ""
+    peak = float(np.abs(item.samples).max())
+    if peak == 0:
+        return "this is silence: every sample is zero"
+    if peak < _QUIET:
+        return f"nearly silent: its loudest moment is {-20 * np.log10(peak):.0f} dB below full scale"
+    return ""
+
+
 def sound_warnings(sound: Sound, clip_seconds: float) -> list[str]:
     """On a sound that is placed by windows of `clip_seconds`."""
     notes = []
-    peak = float(np.abs(sound.samples).max())
-    if peak == 0:
-        notes.append("this is silence: every sample is zero")
-    elif peak < _QUIET:
-        notes.append(f"nearly silent: its loudest moment is {-20 * np.log10(peak):.0f} dB below full scale")
     if _clipped_share(sound.samples) > _CLIPPED_SHARE:
         notes.append("clipped: its loudest parts are cut off flat, so it was recorded too loud")
     if sound.seconds < _SMALL * clip_seconds:
@@ -39,8 +47,6 @@ def picture_warnings(picture: Picture, side: int) -> list[str]:
     """On a picture that is placed as a square of `side` px."""
     notes = []
     height, width = picture.pixels.shape[:2]
-    if np.ptp(picture.pixels.reshape(-1, 3), axis=0).max() == 0:
-        notes.append("a single flat color: there is nothing to see in it")
     if min(height, width) < _SMALL * side:
         notes.append(f"very small: {width}×{height} pixels, enlarged to {side}×{side}")
     if max(height, width) > 1.05 * min(height, width):

@@ -68,7 +68,8 @@ class Placement:
             run's n validation items; at least 100 / (n + 1). None where the run never measured it.
         validation_items: n; None where the run never measured typicality.
         windows: the path of a clip longer than one window; empty otherwise.
-        notes: what was done to the input on the way in, and what is odd about it.
+        nothing: why there is nothing to hear or see in it, as in silence; empty where there is something.
+        notes: what was done to the input on the way in, and what is odd about it, `nothing` among it.
         embedding: (h,) float32 mean context.
     """
 
@@ -84,6 +85,7 @@ class Placement:
     verdict: Verdict | None
     stability: Stability
     windows: list[Window]
+    nothing: str
     notes: tuple[str, ...]
     embedding: np.ndarray
 

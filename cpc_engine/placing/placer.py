@@ -32,7 +32,7 @@ from ..model import MultiModalCPC
 from ..storage.artifacts import load_model, load_ood_reference, load_probes
 from ..storage.folder import RunFolder
 from ..terms import ITEM_NOUNS, Modality
-from .input_warnings import long_sound_warning, picture_warnings, sound_warnings
+from .input_warnings import long_sound_warning, nothing_in_it, picture_warnings, sound_warnings
 from .perturbations import PERTURBED_COPIES, perturbed_clips, perturbed_pictures
 from .placement import Neighbor, Placed, Placement, Positions, Stability, Window
 from .preview import HeardSound, SeenPicture, preview_clip, preview_square
@@ -136,6 +136,7 @@ class Placer:
             known, new = ITEM_NOUNS[self.modalities[0]][1], ITEM_NOUNS[modality][1]
             raise DataError(f"this run learned from {known}, it cannot place {new}")
         starts, split, notes = self._clips(item) if isinstance(item, Sound) else self._pictures(item)
+        nothing = nothing_in_it(item)
         features = embed(self.model, split)[modality]
         # The item, then its windows; of the perturbed copies only contexts and classes are asked.
         contexts = features.mean_context.numpy()
@@ -168,7 +169,8 @@ class Placer:
                 features.mean_context[0], features.mean_context[shown:], predicted[0], predicted[shown:]
             ),
             windows=windows,
-            notes=(*item.notes, *notes, *self.damaged),
+            nothing=nothing,
+            notes=(*item.notes, *([nothing] if nothing else []), *notes, *self.damaged),
             embedding=contexts[0],
         )
 

@@ -205,8 +205,9 @@ def test_a_readme_without_markers_is_refused() -> None:
 
 def test_pictures_are_taken_of_every_page() -> None:
     names = {path.stem for path in (ROOT / "pages").glob("*.py")} - {"watch"}  # which leads to another page
-    assert set(addresses([f"run-{number}" for number in range(4)])) == names
-    assert set(READY) <= names
-    assert set(PRESS) <= names
+    pictures = set(addresses([f"run-{number}" for number in range(4)], ["left", "right"], "sweep", "active"))
+    assert pictures == names | {"lesson", "running"}
+    assert set(READY) <= pictures
+    assert set(PRESS) <= pictures
     shown = re.findall(r"\$\(foreach page,([a-z ]+),", (ROOT / "Makefile").read_text())
     assert set(shown[0].split()) <= names

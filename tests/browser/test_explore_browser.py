@@ -132,6 +132,21 @@ def test_hover_click_and_lasso(keypad: Path, serve: Callable[..., str], visit: C
     page.wait_for_function(f"{marked} === 2")  # a sound and its picture
     assert page.evaluate(f"document.querySelector({MAP!r}).mark") == "same", "the map stays where it is"
     assert max(sizes) < 200_000, "hover, click and lasso do not send the map again"
+
+    page.get_by_label("Find").fill("")
+    page.get_by_label("Find").press("Enter")
+    page.wait_for_function(f"{marked} === {count}")
+    page.reload()
+    page.wait_for_selector(f"{MAP} .nsewdrag")
+    page.wait_for_function(f"{marked} === {count}")
+    assert heading.inner_text() == f"{count} items chosen", "the address holds what the lasso held"
+    page.locator(MAP).first.focus()
+    page.keyboard.press("Escape")
+    heading.wait_for(state="detached")
+    assert "chosen=" not in page.url
+    page.go_back()
+    page.wait_for_function(f"{marked} === {count}")
+    assert "chosen=" in page.url
     assert seen.foreign == []
     assert seen.errors == []
 

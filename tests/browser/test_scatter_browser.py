@@ -140,7 +140,8 @@ def test_a_click_in_lasso_mode(address: str, visit: Callable[..., Visit]) -> Non
     assert seen.errors == []
 
 
-def test_a_click_whose_answer_is_lost(address: str, visit: Callable[..., Visit]) -> None:
+@pytest.mark.parametrize("what", ["click", "lasso"])
+def test_what_is_told_again_when_the_answer_is_lost(what: str, address: str, visit: Callable[..., Visit]) -> None:
     """Streamlit drops a fragment's answer now and then, mostly on a busy machine."""
     seen = visit("data:text/html,")
     page = seen.page
@@ -153,20 +154,29 @@ def test_a_click_whose_answer_is_lost(address: str, visit: Callable[..., Visit])
 
     page.route_web_socket("**", hand_on)
     page.goto(address)
-    ready(page)
+    box = ready(page)
     id, *spot = page.evaluate(DOTS, MAP)[7]
+    inside = within(page, corners(box))
     losing = True
-    page.mouse.click(*spot)
+    if what == "click":
+        page.mouse.click(*spot)
+        answer = f"point {id}"
+    else:
+        draw(page, corners(box))
+        answer = f"{len(inside)} chosen"
     for _ in range(200):
         page.wait_for_timeout(50)
-        if any(f"point {id}".encode() in message for message in heard):
+        if any(answer.encode() in message for message in heard):
             break
     else:
-        pytest.fail("Python gave no answer to a click")
+        pytest.fail(f"Python gave no answer to a {what}")
     page.wait_for_timeout(500)  # the rest of that run
     losing = False
-    page.locator(".cpc-card", has_text=f"point {id}").wait_for()
-    page.get_by_text(f"clicked {id}", exact=True).wait_for()
+    if what == "click":
+        page.locator(".cpc-card", has_text=answer).wait_for()
+        page.get_by_text(f"clicked {id}", exact=True).wait_for()
+    else:
+        assert chosen(page, len(inside)) == inside
     assert seen.errors == []
 
 

@@ -214,7 +214,8 @@ def _one_entry_a_class(figure: Figure) -> Figure:
         for index, trace in enumerate(figure["data"]):
             trace |= {"name": trace["legendgroup"], "showlegend": groups.index(trace["legendgroup"]) == index}
         figure["layout"]["legend"]["groupclick"] = "togglegroup"
-        figure["layout"]["title"]["text"] += ": ● sounds ○ pictures"
+        figure["layout"]["title"]["subtitle"] = {"text": "● sounds  ○ pictures", "font": {"size": 13}}
+        figure["layout"]["margin"]["t"] += 16
     figure["layout"]["title"]["font"] = {"size": 14}
     return figure
 

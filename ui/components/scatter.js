@@ -9,6 +9,7 @@ const MANY = 5000; // points, above which plotly's own way of moving them is too
 const maps = new Map(); // link → {node, data, drawing, …}
 const ports = new Map(); // element → {link, hears, tell, data, element}
 const marks = new Map(); // group → {ids: Set, n}, the points marked last
+const heard = new Map(); // group → number of the newest lasso that Python has heard of
 const lit = new Map(); // element of a port → {link, traces}
 const answers = new Map(); // "link id" → item, of cards seen before
 let hovered = null; // {link, id, at, pressed}: the point under the pointer
@@ -54,6 +55,13 @@ function pick(link, id) {
   if (picking?.link !== link || picking.id !== id) return;
   picking = null;
   tell(groupOf(link), "clicked", { id, n: ++count });
+}
+
+// Told again, too, until Python has named it or there is a newer one.
+function sayLasso(group, lasso, times) {
+  if (times === 0 || heard.get(group) >= lasso.n || marks.get(group)?.n !== lasso.n) return;
+  tell(group, "lassoed", lasso);
+  setTimeout(() => sayLasso(group, lasso, times - 1), PATIENCE);
 }
 
 function answered(port) {
@@ -119,7 +127,7 @@ function listen(link, chart) {
   const choose = (ids) => {
     const group = groupOf(link);
     mark(group, ids, ++count);
-    tell(group, "lassoed", { ids, n: count });
+    sayLasso(group, { ids, n: count }, 3);
   };
   const clear = () => marks.get(groupOf(link))?.ids.size && choose([]);
   const tools = { lasso: lassoOn(node, (inside) => choose(idsInside(node, inside)), clear) };
@@ -138,36 +146,6 @@ function listen(link, chart) {
     const { xaxis, yaxis } = node._fullLayout;
     chart.view = xaxis.autorange ? null : { xaxis: [...xaxis.range], yaxis: [...yaxis.range] };
   });
-}
-
-function eachShown(node, look) {
-  for (const trace of node._fullData) {
-    if (trace.visible !== true || !trace.customdata) continue;
-    const { x, y, customdata } = trace;
-    for (let row = 0; row < x.length; row++) look(x[row], y[row], customdata[row], trace);
-  }
-}
-
-// The ids of the shown points for which `inside(x, y)`, in the map's own coordinates, is true.
-function idsInside(node, inside) {
-  const ids = [];
-  eachShown(node, (x, y, id) => inside(x, y) && ids.push(id));
-  return ids;
-}
-
-// The shown point nearest to a place in pixels of the node, as near as plotly's own hovering asks for; the one drawn on
-// top where several lie at one place.
-function nearest(node, [left, top]) {
-  const { xaxis, yaxis, hoverdistance } = node._fullLayout;
-  let point = null;
-  let least = hoverdistance;
-  eachShown(node, (x, y, customdata, data) => {
-    const away = Math.hypot(xaxis._offset + xaxis.d2p(x) - left, yaxis._offset + yaxis.d2p(y) - top);
-    if (away > least) return;
-    least = away;
-    point = { customdata, data };
-  });
-  return point;
 }
 
 // The ids of a trace's points, decoded once: they come as base64 of int32.
@@ -268,6 +246,7 @@ function forgetMarks(group) {
 // Python's word on which points are marked, unless the reader has drawn another lasso since.
 function marked({ link, data }) {
   const { ids, n } = data.mark;
+  heard.set(link, n);
   const now = marks.get(link);
   if (now ? n < now.n : !ids.length) return;
   if (now?.ids.size === ids.length && ids.every((id) => now.ids.has(id))) return;

@@ -43,7 +43,15 @@ _mount = st.components.v2.component(
     "cpc_scatter",
     html='<div class="cpc-scatter"></div>',
     css=CSS,
-    js=script("near.js", "scatter_card.js", "scatter_drag.js", "scatter_lasso.js", "scatter_pan.js", "scatter.js"),
+    js=script(
+        "near.js",
+        "scatter_card.js",
+        "scatter_drag.js",
+        "scatter_lasso.js",
+        "scatter_pan.js",
+        "scatter_points.js",
+        "scatter.js",
+    ),
     # Plotly puts its styles into the document's head and listens for drags on the document: no shadow root around it.
     isolate_styles=False,
 )
@@ -93,6 +101,12 @@ def lassoed(link: str) -> list[int]:
     return [int(point) for point in lasso["ids"]]
 
 
+def lasso_number(link: str) -> int:
+    """The number of the newest lasso, which rises with each; 0 before the first."""
+    lasso = _state(f"{link}-choice", "lassoed")
+    return int(lasso["n"]) if lasso else 0
+
+
 def clicked(link: str) -> int | None:
     """The point that was clicked last on the map or group of maps `link`, by id."""
     click = _state(f"{link}-choice", "clicked")
@@ -103,8 +117,7 @@ def choice(
     link: str, ids: Sequence[int], on_lasso: Callable[[], None], on_click: Callable[[], None] | None = None
 ) -> None:
     """Mark points on the map or group of maps `link` and hear of `lassoed` and `clicked`. Call it inside a fragment."""
-    last = _state(f"{link}-choice", "lassoed")
-    mark = {"ids": list(ids), "n": last["n"] if last else 0}
+    mark = {"ids": list(ids), "n": lasso_number(link)}
     hears = ["lassoed", "clicked"] if on_click else ["lassoed"]
     data = {"role": "port", "link": link, "hears": hears, "mark": mark}
     _mount(key=f"{link}-choice", data=data, on_lassoed_change=on_lasso, on_clicked_change=on_click or (lambda: None))

@@ -168,7 +168,7 @@ def _shares(records: Sequence[Record], modality: str, shown: Sequence[str], plan
         trace |= {"stackgroup": modality, "hovertemplate": "%{fullData.name} %{y:.1f} %<extra></extra>"}
     if len(present) < 2:
         figure["layout"]["yaxis"] |= {"tickvals": [0, 100]}
-    title = f"<b>{SHARE}</b> by source (%{f', {ITEM_NOUNS[modality][1]}' if len(shown) > 1 else ''})"
+    title = f"<b>{SHARE}</b> (%{f', {ITEM_NOUNS[modality][1]}' if len(shown) > 1 else ''})"
     if modality == shown[0]:
         names = [f"{_mark(SOURCE_STYLES[name].color)} {SOURCES[name].label.partition(' (')[0]}" for name in present]
         title += f'<br><span style="font-size:{KEYS}px">{"  ".join(names)}</span>'

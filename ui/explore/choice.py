@@ -11,11 +11,12 @@ from cpc_engine.csv_text import columns_csv
 from cpc_engine.terms import ITEM_NOUNS
 
 from ..components.items import SPLITS, label_of, looks, tiles
-from ..components.scatter import choice, clicked, lassoed, light
+from ..components.scatter import choice, clicked, light
 from ..drawing.map_figure import lit_traces
 from ..drawing.text import plain_name
 from ..shell.errors import literal, plain_errors
 from ..shell.links import negatives_of
+from .lasso import chosen_by_lasso
 from .view import View
 
 if TYPE_CHECKING:
@@ -74,8 +75,9 @@ def _chosen(view: View, exploration: Exploration) -> list[int]:
             width=300,
         )
         query = st.text_input("Find", placeholder="name or class", key="find", bind="query-params", width=200)
-    ids = search(exploration, classes, query) if classes or query else lassoed(view.key)
-    ids = [index for index in ids if index < len(exploration.items)]
+    ids = chosen_by_lasso(view.key, view.run, len(exploration.items))
+    if classes or query:
+        ids = search(exploration, classes, query)
     choice(view.key, ids, drop_search, follow_click)
     if (classes or query) and not ids:
         st.info("No item fits.", icon=":material/search_off:")

@@ -13,7 +13,7 @@ from ..components.items import Stamp, card
 from ..components.run_map import HINTS, METHODS, quality_words, show_map
 from ..components.scatter import light
 from ..drawing.map_figure import class_figure, lit_traces, map_columns
-from ..shell.errors import literal
+from ..shell.errors import literal, sentence
 from .card import COLORS
 from .items import Place, Result
 
@@ -56,10 +56,14 @@ def say_verdicts(results: Sequence[Result]) -> None:
     """What the numbers on the map are and whether their places mean anything, newest first, in sight of the map."""
     for result in reversed(results):
         placement = result.placement
-        if placement and placement.verdict:
+        if placement and (placement.verdict or placement.nothing):
             star = "☆" if placement.is_unlike else "★"
-            color = COLORS[placement.verdict]
-            st.markdown(f"{star} **{result.item.number}** {literal(result.item.name)}  \n:{color}[{placement.verdict}]")
+            lines = [f"{star} **{result.item.number}** {literal(result.item.name)}"]
+            if placement.verdict:
+                lines.append(f":{COLORS[placement.verdict]}[{placement.verdict}]")
+            if placement.nothing:  # a muted microphone is noticed here, not below the map
+                lines.append(sentence(placement.nothing))
+            st.markdown("  \n".join(lines))
 
 
 def compare_table(results: Sequence[Result]) -> None:

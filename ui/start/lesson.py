@@ -1,4 +1,4 @@
-"""Two runs side by side that differ in one thing, what to watch on them, and one click that mends the worse one."""
+"""Two runs side by side: those of the lesson, with what to watch and one click that mends the worse one, or any two."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ WATCH = (
     "**3. Map** (one scale for both). Each dot is a sound that was not trained on. Left they spread out; right they "
     "lie close together, where the true next latent hardly differs from the others.",
 )
+ANY_TWO = (
+    "**Spread.** How evenly the latents use all directions. Near 0 all are at one place; below the alarm that is "
+    "called collapse.",
+    f"**{SHARE}.** Which source of negatives does the work, at each step.",
+    "**Map** (one scale for both). Each dot is an item that was not trained on.",
+)
+DIFFER = {"run.name", "sampler.queue_size", *MOMENTUM}  # in which the runs of the lesson differ, at most
 NEARLY = 0.9  # of the other spread; a smaller difference is not worth a word
 SHOWN = ("spread", "share", "loss")  # in the order in which they are talked about
 CSS = f"""{two_runs.CSS}
@@ -37,11 +44,22 @@ CSS = f"""{two_runs.CSS}
 def show_lesson(runs: list[str]) -> None:
     """Draw the runs; this part refreshes itself while one of them is active."""
     st.html(f"<style>{CSS}</style>")
+    teaches = _teaches(runs)
     with st.container(key="watch"):
-        for column, words in zip(st.columns(len(WATCH)), WATCH, strict=True):
+        for column, words in zip(st.columns(len(WATCH)), WATCH if teaches else ANY_TWO, strict=True):
             with column:
                 st.markdown(words)
-    two_runs.show_two(runs, SHOWN, _mend)
+    two_runs.show_two(runs, SHOWN, _mend if teaches else _compare)
+
+
+def _teaches(runs: list[str]) -> bool:
+    """Whether the runs are like those of the lesson: without a queue, and the same with one."""
+    configs = [open_run(run).config for run in runs]
+    return (
+        len(configs) == 2
+        and configs[0].sampler.queue_size == 0 < configs[1].sampler.queue_size
+        and set(configs[1].differences(configs[0])) <= DIFFER
+    )
 
 
 def _mend(runs: Sequence[RunProgress], active: bool) -> None:
@@ -69,9 +87,14 @@ def _mend(runs: Sequence[RunProgress], active: bool) -> None:
             st.markdown("**With a momentum encoder** keys of all ages fit together.")
             if not active:
                 st.caption(outcome(*map(_spread, runs)), width="stretch")
-        if not active:
-            compared = {"runs": join_ids(run.id for run in runs)}
-            st.page_link("pages/compare.py", label="Compare", icon=":material/balance:", query_params=compared)
+        _compare(runs, active)
+
+
+def _compare(runs: Sequence[RunProgress], active: bool) -> None:
+    """Once both have ended, a link to all that can be said of them."""
+    if not active:
+        compared = {"runs": join_ids(run.id for run in runs)}
+        st.page_link("pages/compare.py", label="Compare", icon=":material/balance:", query_params=compared)
 
 
 def outcome(left: float | None, right: float | None) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from cpc_engine.comparison.arms import MIN_SEEDS
 from cpc_engine.config import in_words, label_of
 from cpc_engine.evaluation.metric_info import describe_metric
 from cpc_engine.storage.folder import RunFolder
@@ -118,10 +119,11 @@ def _best(best: Best | None, table: Sequence[Row], metric: str) -> None:
     if best is None:
         st.info("No setting has all its runs yet.", icon=":material/hourglass_empty:")
     elif best.of > 1 and not best.tied:
-        st.success(
-            f"Best by {metric.lower()}: **{in_words(_rounded(best.settings))}**, {best.sentence()}.",
-            icon=":material/trophy:",
-        )
+        few = best.seeds < MIN_SEEDS
+        words = f"Best mean of {metric.lower()}: **{in_words(_rounded(best.settings))}**, {best.sentence()}."
+        if few:
+            words += f" No verdict below {MIN_SEEDS} seeds."
+        (st.info if few else st.success)(words, icon=":material/leaderboard:" if few else ":material/trophy:")
     else:
         st.info(f"{metric} of **{in_words(_rounded(best.settings))}**: {best.sentence()}.", icon=":material/balance:")
     runs = [row.run for row in table if row.run is not None]

@@ -53,7 +53,7 @@ def show_notice(progress: RunProgress, run: Run) -> None:
             _proof(raised[0], run)
         for changes in _fixes(raised, run)[:1]:
             _fix(run, changes, progress)
-        if len(raised) + len(lines) > 1 or (progress.message and raised):
+        if raised or lines:  # an alarm and its advice are often longer than the line
             with st.popover("All notices", icon=":material/list:", type="tertiary", key="notices"):
                 for alarm in raised:
                     st.warning(f"**{sentence(alarm.message)}** {sentence(alarm.advice)}", icon=":material/warning:")

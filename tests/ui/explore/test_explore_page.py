@@ -7,9 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from cpc_engine.storage.folder import RunFolder
+from ui.explore.lasso import join_numbers, split_numbers
 from ui.shell.errors import BROKE
 
 pytest_plugins = ["tests.support.explored"]
@@ -183,3 +186,35 @@ def test_an_address_has_classes_and_an_item(page: Page, run: Path) -> None:
     sound(test)
     assert test.multiselect(key="classes").value == []
     assert test.selectbox(key="item").value is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "count"),
+    [("0-2,5", 4), ("5,5,4-5", 2), ("7-3", 0), ("0-999999999", None), ("x,-1,²,1e3,0x1", 0), ("", 0)],
+)
+def test_the_items_in_the_address_are_chosen_and_nonsense_is_passed_over(
+    page: Page, run: Path, asked: str, count: int | None
+) -> None:
+    test = page(EXPLORE, chosen=asked)
+    sound(test)
+    said = [one.value for one in test.subheader]
+    items = len(test.selectbox(key="item").options)
+    expected = items if count is None else count
+    assert (f"{expected} items chosen" in said) == bool(expected)
+    if not expected:
+        assert not any("chosen" in words for words in said)
+
+
+def test_of_another_run_no_items_are_chosen(page: Page, run: Path, runs: Path) -> None:
+    shutil.copytree(run, runs / "other")
+    test = page(EXPLORE, run=run.name, chosen="1-3")
+    assert "3 items chosen" in [one.value for one in test.subheader]
+    test.selectbox(key="explored-run").set_value("other").run()
+    sound(test)
+    assert not any("chosen" in one.value for one in test.subheader)
+    assert "chosen" not in test.query_params
+
+
+@given(numbers=st.sets(st.integers(0, 60)), below=st.integers(0, 70))
+def test_numbers_survive_the_address(numbers: set[int], below: int) -> None:
+    assert split_numbers(join_numbers(numbers), below) == sorted(one for one in numbers if one < below)

@@ -11,7 +11,7 @@ from cpc_engine.presets import PRESETS
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.listing import list_runs
 from cpc_engine.sweeps.background import begin, is_going, stop
-from cpc_engine.sweeps.results import Row, rows
+from cpc_engine.sweeps.results import Best, Row, rows
 from cpc_engine.sweeps.space import Space
 from cpc_engine.sweeps.study import Spec, open_study, storage_url
 from cpc_engine.sweeps.worker import Worker
@@ -30,7 +30,10 @@ def test_an_ended_sweep_is_told_and_drawn(runs: Path) -> None:
     Worker(url, "mine", runs).work()
     test = open_page("pages/sweeps.py")
     assert not test.exception
-    assert "best of 4 equally good settings" in test.success[0].value
+    [told] = [one.value for one in test.info if "Best mean" in one.value]
+    assert "best of 4 equally good settings" in told
+    assert "No verdict below 5 seeds" in told
+    assert not test.success
     table = test.dataframe[0].value
     assert table["Status"].tolist() == ["finished"] * 8
     assert set(table["Run"]) == {f"/train?run={info.id}" for info in list_runs(runs)}
@@ -38,6 +41,17 @@ def test_an_ended_sweep_is_told_and_drawn(runs: Path) -> None:
     test.selectbox(key="across").set_value("sampler.shuffled").run()
     assert not test.exception
     assert test.selectbox(key="up").value == "loss.temperature"
+
+
+def test_a_setting_of_five_seeds_is_named_the_best(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = storage_url(runs, "mine", None)
+    open_study(url, "mine", Spec(tiny(), GRID, 4, 5, "spread"))
+    best = Best(0, {"loss.temperature": 0.1}, ["one"], 0.7, 0.1, seeds=5, of=4, tied=0, optimism=0.05, test=None)
+    monkeypatch.setattr("cpc_engine.sweeps.results.best_setting", lambda *_: best)
+    test = open_page("pages/sweeps.py")
+    assert not test.exception
+    assert "Temperature τ 0.1" in test.success[0].value
+    assert "No verdict" not in test.success[0].value
 
 
 def test_a_sweep_of_a_command_line_that_goes_on_is_not_called_stopped(

@@ -19,7 +19,8 @@ run: $(RUN_READY)
 	$(BIN)/streamlit run app.py
 
 # In processes of one thread each; one more than there are cores, since tests in a browser mostly wait. What limits a time
-# runs alone afterwards.
+# runs alone afterwards. Compiled files are kept even where an environment forbids it: hundreds of processes start.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(DEV_READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not timed" --numprocesses $$(( $(WORKERS) + 1 )) --dist worksteal; \
 	rest=$$?; $(BIN)/python -m pytest -m timed && exit $$rest

@@ -124,6 +124,30 @@ def test_a_lost_connection_comes_back_by_itself(lab: str, visit: Callable[..., V
     assert not broke(page)
 
 
+def test_a_page_goes_on_with_another_server(runs: Path, visit: Callable[..., Visit], tmp_path: Path) -> None:
+    """Streamlit forgets a session two minutes after its connection was lost; a server that begins again knows none."""
+    from tests.support.browser import free_port, streamlit_server
+
+    options = {"server.port": str(free_port())}
+    with streamlit_server(APP, tmp_path / "first.log", options, {"CPC_RUNS": str(runs)}, fresh=False) as url:
+        seen = visit(f"{url}/train?preset=tones")
+        page = seen.page
+        page.get_by_text("anchors per step").first.wait_for()
+        seen.settle()
+        steps = page.get_by_role("spinbutton", name="Steps")
+        steps.fill("77")
+        steps.press("Enter")
+        page.wait_for_function("location.search.includes('77')")
+    page.get_by_test_id("stConnectionStatus").or_(page.get_by_text("Connecting")).first.wait_for()
+    with streamlit_server(APP, tmp_path / "second.log", options, {"CPC_RUNS": str(runs)}, fresh=False):
+        page.locator("[data-testid=stApp][data-test-connection-state=CONNECTED]").wait_for()
+        seen.settle()
+        assert page.get_by_role("spinbutton", name="Steps").input_value() == "77"
+        page.get_by_role("link", name="Runs").first.click()
+        page.get_by_role("heading", name="Runs").wait_for()
+        assert not broke(page)
+
+
 def test_a_page_that_lost_a_part_is_loaded_again(lab: str, visit: Callable[..., Visit]) -> None:
     seen = visit("about:blank")
     page, told = seen.page, -1  # messages since the click; none is counted before it

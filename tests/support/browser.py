@@ -135,12 +135,11 @@ def streamlit_server(
 
     `fresh`: by a new process, which imports by itself what it uses; else by a fork of one that has imported it.
     """
-    port = free_port()
-    options = options or {}
-    settings = {"server.port": str(port), "server.headless": "true", "server.fileWatcherType": "none"} | options
+    options = {"server.port": str(free_port())} | (options or {})
+    settings = {"server.headless": "true", "server.fileWatcherType": "none"} | options
     arguments = ["run", str(script), *(f"--{name}={value}" for name, value in settings.items())]
     prefix = options.get("server.baseUrlPath", "")
-    url = f"http://127.0.0.1:{port}/{prefix}".rstrip("/")
+    url = f"http://127.0.0.1:{options['server.port']}/{prefix}".rstrip("/")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | (env or {})
     with (served.new if fresh else served.forked)(arguments, environment, log) as ended:
         _wait_until_healthy(ended, url, log)

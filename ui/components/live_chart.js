@@ -14,6 +14,9 @@ function draw(node) {
   layout.template = themed(node);
   layout.width = node.clientWidth;
   layout.height = node.clientHeight;
+  if (layout.xaxis?.automargin === false) {
+    for (const side in layout.margin) layout.margin[side] *= letters(); // plotly keeps no room by itself
+  }
   roomForButtons(layout);
   for (const note of layout.annotations ?? []) {
     if (note.font?.size) note.font.size *= letters();

@@ -244,6 +244,6 @@ def _layout(dimensions: int, title: str, legend: bool) -> Figure:
         layout["scene"] = {"xaxis": box, "yaxis": box, "zaxis": box, "aspectmode": "data", "dragmode": "orbit"}
         layout["scene"]["camera"] = {"eye": {"x": 1.0, "y": 1.0, "z": 0.7}}
         return layout
-    bare |= {"showgrid": False, "constrain": "domain"}
+    bare |= {"showgrid": False, "constrain": "domain", "automargin": False}
     layout |= {"xaxis": bare, "yaxis": bare | {"scaleanchor": "x", "scaleratio": 1}, "dragmode": "pan"}
     return layout

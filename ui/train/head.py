@@ -115,7 +115,10 @@ def show_begin(name: str, changes: Changes, config: RunConfig, ready: bool, run:
 
 def show_export(name: str, changes: Changes, config: RunConfig) -> None:
     """The same run from the command line, and its settings as a file."""
-    with st.expander("The same from the command line"):
+    place = st.expander("The same from the command line", key="command-line", on_change="rerun")
+    if not place.open:  # what colors the command takes a browser as long as a chart
+        return
+    with place:
         st.code(train_command(name, assignments(changes)), language="bash", wrap_lines=True)
         st.download_button("Settings (JSON)", config.to_json, "config.json", "application/json", on_click="ignore")
 

@@ -53,8 +53,10 @@ def show_notice(progress: RunProgress, run: Run) -> None:
             _proof(raised[0], run)
         for changes in _fixes(raised, run)[:1]:
             _fix(run, changes, progress)
-        if raised or lines:  # an alarm and its advice are often longer than the line
-            with st.popover("All notices", icon=":material/list:", type="tertiary", key="notices"):
+        if raised or lines:
+            # One alarm with its advice is often longer than the line; on a phone, which shows it whole, that is enough.
+            key = "notices" if len(raised) + len(lines) > 1 or progress.message else "whole-notice"
+            with st.popover("All notices", icon=":material/list:", type="tertiary", key=key):
                 for alarm in raised:
                     st.warning(f"**{sentence(alarm.message)}** {sentence(alarm.advice)}", icon=":material/warning:")
                     _proof(alarm, run)

@@ -77,6 +77,9 @@ def test_an_old_address_of_the_train_page_is_understood(runs: Path) -> None:
     changes = {"optimizer.steps": 5, "audio.center": True, "sampler.sigma": 0.2}
     assert test.session_state["draft"] == {"preset": "reference_tones", "changes": changes}
     assert test.selectbox(key="preset").value == "reference_tones"
+    assert not test.code, "a closed part is not drawn"
+    test.session_state["command-line"] = True
+    test.run()
     assert "--preset reference_tones --set" in test.code[0].value
     assert "optimizer.steps=5" in test.code[0].value
     test.query_params["preset"], test.query_params["set"] = "tones", "sampler.mode=seed"

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 
 
 class Fork:
@@ -35,9 +36,18 @@ class Fork:
             path.touch()
         values = {**os.environ, **(environment or {})}
         self._process = context.Process(target=_run, args=(module, arguments, place, values, self.out, self.err))
-        self._process.start()
+        self._start()
         assert self._process.pid is not None
         self.pid = self._process.pid
+
+    def _start(self) -> None:
+        # A new process runs the main script of this one first: under AppTest that is the page of an earlier test.
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            self._process.start()
+        finally:
+            sys.modules["__main__"] = main
 
     def poll(self) -> int | None:
         return self._process.exitcode

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from benchmarks.timing import ROOT
 from cpc_engine import RunConfig, preset
@@ -23,8 +22,7 @@ from cpc_engine.sweeps.space import Space
 from cpc_engine.sweeps.study import Spec, open_study, storage_url
 from cpc_engine.sweeps.worker import Worker
 from cpc_engine.training.control import Control
-from ui.shell.first_run import QUEUE, STEPS
-from ui.shell.first_run import SMALL as FIRST
+from ui.shell.first_run import STEPS, pair
 
 RUNS = "screenshot-"
 SWEEP = "temperature-and-queue"
@@ -58,17 +56,12 @@ def compared_runs(root: Path) -> list[str]:
 
 def lesson_runs(root: Path) -> list[str]:
     """Ids of the two runs that one click on Start trains."""
-    config = preset("chirps").config().replace({**FIRST, "optimizer.steps": STEPS})
-    arms: dict[str, tuple[str, dict[str, Any]]] = {
-        "in-batch": ("In-batch", {}),
-        "queue": ("Queue, no momentum", QUEUE),
-    }
-    return [_trained(root, key, config.replace({"run.name": name, **changes})) for key, (name, changes) in arms.items()]
+    return [_trained(root, name, config) for name, config in zip(("in-batch", "queue"), pair(), strict=True)]
 
 
 def sweep_runs(root: Path) -> str:
     """The name of a sweep of two settings with two seeds each; what is there of it is not trained again."""
-    config = preset("chirps").config().replace({**FIRST, "optimizer.steps": STEPS // 2})
+    config = pair(STEPS // 2)[0]
     space = Space.of_grid(["loss.temperature=0.05,0.1,0.3", "sampler.queue_size=0,1024"])
     url = storage_url(root, SWEEP, None)
     open_study(url, SWEEP, Spec(config, space, trials=6, seeds=2, metric="spread"))

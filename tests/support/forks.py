@@ -36,11 +36,6 @@ class Fork:
             path.touch()
         values = {**os.environ, **(environment or {})}
         self._process = context.Process(target=_run, args=(module, arguments, place, values, self.out, self.err))
-        self._start()
-        assert self._process.pid is not None
-        self.pid = self._process.pid
-
-    def _start(self) -> None:
         # A new process runs the main script of this one first: under AppTest that is the page of an earlier test.
         main = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
@@ -48,6 +43,8 @@ class Fork:
             self._process.start()
         finally:
             sys.modules["__main__"] = main
+        assert self._process.pid is not None
+        self.pid = self._process.pid
 
     def poll(self) -> int | None:
         return self._process.exitcode

@@ -6,7 +6,6 @@ engine's aliases.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import unquote
 
@@ -46,32 +45,6 @@ def join_ids(runs: Iterable[str]) -> str:
 def split_ids(value: str) -> list[str]:
     """The ids of `join_ids`."""
     return [unquote(part) for part in value.split(",") if part]
-
-
-def join_numbers(numbers: Iterable[int]) -> str:
-    """Whole numbers as one value of an address, ascending, with ranges where they follow one another.
-
-    Example:
-        >>> join_numbers([7, 3, 4, 5]), split_numbers("3-5,7", below=7)
-        ('3-5,7', [3, 4, 5])
-    """
-    parts: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1] = [parts[-1][0], number]
-        else:
-            parts.append([number])
-    return ",".join("-".join(map(str, part)) for part in parts)
-
-
-def split_numbers(value: str, below: int) -> list[int]:
-    """The numbers of `join_numbers` that are less than `below`; what is no number is passed over."""
-    found: set[int] = set()
-    for part in value.split(","):
-        if known := re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part, re.ASCII):
-            first, last = int(known[1]), int(known[2] or known[1])
-            found |= set(range(first, min(last + 1, below)))
-    return sorted(found)
 
 
 def put(name: str, value: str | None) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from .address import join_ids
 from .session import manager
+
+if TYPE_CHECKING:
+    from cpc_engine.config import RunConfig
 
 STEPS = 40
 QUEUE = {"sampler.queue_size": 4096}
@@ -32,13 +35,18 @@ SMALL: dict[str, Any] = {
 }
 
 
+def pair(steps: int = STEPS) -> list[RunConfig]:
+    """The configurations of two runs that differ in the queue alone."""
+    return [_config(steps, "In-batch", {}), _config(steps, "Queue, no momentum", QUEUE)]
+
+
 def begin(steps: int = STEPS) -> list[str]:
-    """Train two runs that differ in the queue alone, at the same time, and give their ids.
+    """Train the two runs at the same time, and give their ids.
 
     Raises:
         StorageError: the folder of runs cannot be written.
     """
-    return manager().start_together([_config(steps, "In-batch", {}), _config(steps, "Queue, no momentum", QUEUE)])
+    return manager().start_together(pair(steps))
 
 
 def mend(steps: int) -> str:
@@ -58,7 +66,7 @@ def nothing_yet() -> None:
         st.switch_page("pages/start.py", query_params={"runs": join_ids(begin())})
 
 
-def _config(steps: int, name: str, changes: dict[str, Any]) -> Any:
+def _config(steps: int, name: str, changes: dict[str, Any]) -> RunConfig:
     from cpc_engine import preset
 
     return preset("chirps").config().replace({**SMALL, "optimizer.steps": steps, "run.name": name, **changes})

@@ -138,7 +138,8 @@ def _between(samples: np.ndarray, shortest: int, longest: int) -> np.ndarray:
 
 def _resample(clips: Tensor, rate: int, target_rate: int) -> Tensor:
     """Resample clips (n, L) at `rate` to (n, ≈ L · target_rate / rate)."""
-    from torchaudio.functional import resample
+    # The whole of it: a part, imported while another thread imports the whole, would leave one with half a module.
+    import torchaudio
 
     if rate == target_rate:
         return clips
@@ -149,7 +150,7 @@ def _resample(clips: Tensor, rate: int, target_rate: int) -> Tensor:
     ratio = Fraction(small, large).limit_denominator(1000)
     terms = (ratio.numerator, ratio.denominator)
     old, new = terms if rate < target_rate else terms[::-1]
-    result: Tensor = resample(clips, old, new, **_FILTER)
+    result: Tensor = torchaudio.functional.resample(clips, old, new, **_FILTER)
     return result
 
 

@@ -46,14 +46,14 @@ class AudioFeatures(nn.Module):
 
     def __init__(self, config: AudioConfig) -> None:
         super().__init__()
-        from torchaudio.transforms import MelSpectrogram
+        import torchaudio  # the whole of it: see media.resample
 
         self.config = config
         window = round(config.window_ms * config.sample_rate / 1000)
         hop = round(config.hop_ms * config.sample_rate / 1000)
         # at least twice the window (rounded up to a power of 2), so that no mel band falls between two frequency bins
         fft_size = 1 << (2 * window - 1).bit_length()
-        self.mel = MelSpectrogram(
+        self.mel = torchaudio.transforms.MelSpectrogram(
             sample_rate=config.sample_rate,
             n_fft=fft_size,
             win_length=window,

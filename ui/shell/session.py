@@ -10,6 +10,7 @@ import sys
 import threading
 from functools import cache
 from importlib import import_module
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,9 @@ def prepare() -> None:
 
     def load() -> None:
         for name in AHEAD:
-            import_module(name)
+            # Whole packages before their parts: else two threads may wait for one another, and one gets half a module.
+            for package in accumulate(name.split("."), "{}.{}".format):
+                import_module(package)
 
     threading.Thread(target=load, name="cpc-imports", daemon=True).start()
 

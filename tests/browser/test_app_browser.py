@@ -33,6 +33,8 @@ SMALL = (
     "evaluation.map_items=64",
     "evaluation.every=10",
 )
+# The tab's icon is the file of ours; an emoji, which stands there while the server imports, is not in base64.
+OWN_ICON = "document.querySelector(\"link[rel~='icon']\").href.startsWith('data:image/svg+xml;base64,')"
 # The map of a run that has ended; while it trains another one is there.
 MAP = ":is([class*='st-key-map-tones-'], [class*='st-key-map-chirps-']) .cpc-scatter"
 
@@ -110,6 +112,7 @@ def test_one_click_trains_and_shows_the_map(lab: str, visit: Callable[..., Visit
     seen = visit(f"{lab}/?steps=8")
     seen.page.get_by_role("button", name="Train two runs").click()
     wait_for_points(seen, 2)
+    seen.page.wait_for_function(OWN_ICON)
     assert len(seen.page.evaluate("new URL(location).searchParams.get('runs')").split(",")) == 2
     seen.come_to("[class*='st-key-evolving-'] .cpc-scatter")
     seen.page.get_by_role("button", name="Mend it").click()

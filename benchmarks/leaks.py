@@ -37,7 +37,7 @@ if not __package__:  # run as a file
 from benchmarks.timing import deliver, machine
 from cpc_engine.config import RunConfig
 from cpc_engine.data import load_dataset
-from cpc_engine.data.dataset import Split
+from cpc_engine.data.dataset import Dataset, Split
 from cpc_engine.data.splits import holdout
 from cpc_engine.experiments.recipe import recipe
 from cpc_engine.training.batches import BatchSampler
@@ -45,6 +45,13 @@ from cpc_engine.training.batches import BatchSampler
 SIDE, RATE, SECONDS = 32, 8000, 0.25
 BATCH = 64
 _SMALL = {"image.size": SIDE, "audio.sample_rate": RATE, "audio.clip_seconds": SECONDS, "data.test_items": 0}
+# Where the folders of pairs, pictures and sounds lie is given as they are read.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "paired_folders": {**_SMALL, "data.dataset": "paired_folders", "data.train_items": 0},
+    "keypad": {**_SMALL, "data.dataset": "keypad", "data.train_items": 4000, "data.test_items": 64},
+    "pictures": {**_SMALL, "data.dataset": "image_folder", "data.train_items": 0},
+    "sounds": {**_SMALL, "data.dataset": "audio_folder", "data.train_items": 0, "data.groups": "{group}-*"},
+}
 
 
 def picture(seed: int) -> Image.Image:
@@ -114,14 +121,13 @@ def accuracy(features: Tensor, labels: Tensor, groups: Sequence[str], seed: int)
     return float((labels[kept][nearest] == labels[held]).float().mean())
 
 
-def inflation(changes: dict[str, Any], spectrum: bool, repeats: int) -> dict[str, Any]:
+def inflation(data: Dataset, repeats: int) -> dict[str, Any]:
     """Accuracies over so many splits, with each file by itself and in the groups that the data set has."""
-    data = load_dataset(RunConfig().replace({**_SMALL, "data.train_items": 0, **changes}))
     splits = [split for _, split in data.splits()]
     (modality,) = data.modalities
     parts = [split.values(modality) for split in splits]
     values = torch.cat([part for part in parts if part is not None]).float().flatten(1)
-    if spectrum:
+    if modality == "audio":
         values = F.adaptive_avg_pool1d(torch.fft.rfft(values).abs()[:, None], 64)[:, 0]
     features = F.normalize(values - values.mean(0), dim=1)
     labels = torch.cat([split.labels for split in splits])
@@ -138,35 +144,37 @@ def inflation(changes: dict[str, Any], spectrum: bool, repeats: int) -> dict[str
     }
 
 
-def measure(repeats: int) -> dict[str, Any]:
-    """All three tasks."""
+def load() -> dict[str, Dataset]:
+    """The data sets of `SETTINGS`, of files that are made for it."""
     with tempfile.TemporaryDirectory() as folder:
         pairs, copied = Path(folder) / "pairs", Path(folder) / "copied"
         write(pairs, pictures=180, recordings=60, takes=1, copies=False)
         write(copied, pictures=120, recordings=30, takes=4, copies=True)
-        paths = {"data.path": str(pairs / "sounds"), "data.image_path": str(pairs / "pictures")}
-        sets = {
-            "paired_folders": {"data.dataset": "paired_folders", "data.train_items": 0, **paths},
-            "keypad": {"data.dataset": "keypad", "data.train_items": 4000, "data.test_items": 64},
+        places = {
+            "paired_folders": {"data.path": str(pairs / "sounds"), "data.image_path": str(pairs / "pictures")},
+            "pictures": {"data.path": str(copied / "pictures")},
+            "sounds": {"data.path": str(copied / "sounds")},
         }
-        loaded = {name: load_dataset(RunConfig().replace({**_SMALL, **given})) for name, given in sets.items()}
-        pictures = {"data.dataset": "image_folder", "data.path": str(copied / "pictures")}
-        sounds = {"data.dataset": "audio_folder", "data.path": str(copied / "sounds"), "data.groups": "{group}-*"}
         return {
-            "unmasked": {
-                name: {
-                    "items": len(data.train),
-                    "distinct": {m: len(data.train.distinct(m)) for m in data.modalities},
-                    "batch": BATCH,
-                    **unmasked(data.train),
-                }
-                for name, data in loaded.items()
-            },
-            "inflation": {
-                "pictures": inflation(pictures, False, repeats),
-                "sounds": inflation(sounds, True, repeats),
-            },
+            name: load_dataset(RunConfig().replace(given | places.get(name, {}))) for name, given in SETTINGS.items()
         }
+
+
+def measure(loaded: dict[str, Dataset], repeats: int) -> dict[str, Any]:
+    """All three tasks."""
+    return {
+        "unmasked": {
+            name: {
+                "items": len(data.train),
+                "distinct": {m: len(data.train.distinct(m)) for m in data.modalities},
+                "batch": BATCH,
+                **unmasked(data.train),
+            }
+            for name, data in loaded.items()
+            if len(data.modalities) == 2
+        },
+        "inflation": {name: inflation(data, repeats) for name, data in loaded.items() if len(data.modalities) == 1},
+    }
 
 
 def text(document: dict[str, Any]) -> str:
@@ -191,9 +199,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="also keep the document here")
     given = parser.parse_args(arguments)
     command = f"python -m benchmarks.leaks --repeats {given.repeats}"
-    document = {**measure(given.repeats), "machine": machine(torch.device("cpu")), "command": command}
-    parameters = {"repeats": given.repeats, "seeds": list(range(given.repeats))}
-    deliver(document, recipe(command, {}, {}, parameters), text(document), given.json, given.out)
+    loaded = load()
+    document = {**measure(loaded, given.repeats), "machine": machine(torch.device("cpu")), "command": command}
+    parameters = {
+        "repeats": given.repeats,
+        "seeds": list(range(given.repeats)),
+        "settings": {name: RunConfig().replace(changes).to_dict() for name, changes in SETTINGS.items()},
+    }
+    data = {name: one.fingerprint() for name, one in loaded.items()}
+    deliver(document, recipe(command, {}, data, parameters), text(document), given.json, given.out)
 
 
 if __name__ == "__main__":

@@ -67,10 +67,15 @@ def sorted_sounds(seed: int, takes: int) -> Split:
     return Split(clips, None, torch.from_numpy(labels), names, tuple(f"speaker {s}" for s in speakers.tolist()))
 
 
-def measure(seed: int, choose: Choice) -> dict[str, float]:
-    """One draw of the data with one way to choose."""
+def drawn(seed: int) -> Dataset:
+    """One draw of the data."""
     train, validation, test = (sorted_sounds(3 * seed + part, takes) for part, takes in enumerate((TAKES, 20, 20)))
-    data = Dataset("audio_folder", tuple("abcd"), train, validation, test, sample_rate=RATE)
+    return Dataset("audio_folder", tuple("abcd"), train, validation, test, sample_rate=RATE)
+
+
+def measure(data: Dataset, seed: int, choose: Choice) -> dict[str, float]:
+    """One draw of the data with one way to choose."""
+    train, validation, test = (split for _, split in data.splits())
     metric_rows = choose(validation, METRIC_ITEMS, seed)
     with patch.object(initial, "sample_rows", choose), patch.object(initial, "CALIBRATION_CLIPS", CALIBRATION):
         model = initial.new_model(CONFIG, data).eval()
@@ -110,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     choices = {}
     for name, choose in CHOICES.items():
-        rows = [measure(seed, choose) for seed in range(given.repeats)]
+        rows = [measure(drawn(seed), seed, choose) for seed in range(given.repeats)]
         choices[name] = {
             key: {
                 "mean": float(np.mean([row[key] for row in rows])),
@@ -127,8 +132,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "classes": CLASSES,
         "speakers": SPEAKERS,
         "takes": TAKES,
+        "settings": CONFIG.to_dict(),
     }
-    deliver(document, recipe(command, {}, {}, parameters), text(document), given.json, given.out)
+    data = {f"seed {seed}": drawn(seed).fingerprint() for seed in range(given.repeats)}
+    deliver(document, recipe(command, {}, data, parameters), text(document), given.json, given.out)
 
 
 if __name__ == "__main__":

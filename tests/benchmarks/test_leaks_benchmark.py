@@ -16,6 +16,8 @@ def test_numbers_by_content_meet_no_copies_and_groups_take_the_leak_away(tmp_pat
     leaks.main(["--repeats", "4", "--out", str(tmp_path / "leaks.json")])
     document = json.loads((tmp_path / "leaks.json").read_text())
     assert incomplete(document["recipe"]) == []
+    assert document["recipe"]["parameters"]["settings"]
+    assert {name for name, digest in document["recipe"]["data"].items() if len(digest) == 64} == set(leaks.SETTINGS)
     for row in document["unmasked"].values():
         assert row["by_content"] == 0
         assert row["by_row"] > 0.02

@@ -13,6 +13,8 @@ def test_a_drawn_sample_sees_every_speaker(tmp_path: Path) -> None:
     ordering.main(["--repeats", "1", "--out", str(tmp_path / "ordering.json")])
     document = json.loads((tmp_path / "ordering.json").read_text())
     assert incomplete(document["recipe"]) == []
+    assert document["recipe"]["parameters"]["settings"]
+    assert {name for name, digest in document["recipe"]["data"].items() if len(digest) == 64} == {"seed 0"}
     first, drawn = document["choices"]["first"], document["choices"]["drawn"]
     assert drawn["speakers"]["mean"] == ordering.SPEAKERS > first["speakers"]["mean"]
     assert drawn["offset"]["mean"] < 0.3 < first["offset"]["mean"]

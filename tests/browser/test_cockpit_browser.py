@@ -165,8 +165,9 @@ def test_a_phone_has_one_column_with_map_and_loss_first(lab: str, visit: Callabl
     stop(seen)
 
 
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 def test_nothing_moves_when_an_alarm_comes(
-    serve: Callable[..., str], visit: Callable[..., Visit], tmp_path: Path, finished: Path
+    serve: Callable[..., str], visit: Callable[..., Visit], tmp_path: Path, finished: Path, size: dict[str, int]
 ) -> None:
     """On an open page, as the records of a run that goes on say that it has collapsed; nothing is loaded again."""
     root = tmp_path / "runs"
@@ -179,7 +180,7 @@ def test_nothing_moves_when_an_alarm_comes(
     metrics = folder.path / "metrics.jsonl"
     metrics.write_text("".join(json.dumps(row) + "\n" for row in rows[:half]))
     folder.update(status="running")  # by the process of this test
-    seen = visit(f"{serve(APP, env={'CPC_RUNS': str(root)})}/train?run=one", viewport=DESK)
+    seen = visit(f"{serve(APP, env={'CPC_RUNS': str(root)})}/train?run=one", viewport=size)
     seen.page.wait_for_function(f"document.querySelector('{CURVES} .main-svg')", timeout=120_000)
     seen.page.wait_for_function(f"document.querySelector('{MAP} .main-svg')", timeout=120_000)
     seen.settle()  # columns of a page that loads beside other work come one after another
@@ -195,6 +196,12 @@ def test_nothing_moves_when_an_alarm_comes(
     for name, box in before.items():
         assert abs(box["y"] - after[name]["y"]) <= 8, name
         assert abs(box["x"] - after[name]["x"]) <= 8, name
+    for name in ("map", "loss"):
+        assert inside(after[name], size), (name, after[name])
+    seen.page.get_by_role("button", name="All notices").click()
+    notices = seen.page.get_by_test_id("stPopoverBody")
+    notices.get_by_text("have collapsed").wait_for()
+    notices.get_by_role("button", name="Train again with").first.wait_for()
 
 
 @pytest.mark.parametrize("presenting", [False, True])

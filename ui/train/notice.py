@@ -36,9 +36,9 @@ def show_notice(progress: RunProgress, run: Run) -> None:
     raised = _alarms(progress, run)
     lines = _remarks(run)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="notice"):
+        severe = progress.status in ("failed", "diverged")
         if progress.message:
-            color = "red" if progress.status in ("failed", "diverged") else "blue"
-            _line(color, "error" if color == "red" else "info", sentence(progress.message))
+            _line("red" if severe else "blue", "error" if severe else "info", sentence(progress.message))
         elif raised:
             _line("orange", "warning", f"**{sentence(raised[0].message)}** {sentence(raised[0].advice)}")
         elif not has_ended(progress.status):
@@ -52,14 +52,17 @@ def show_notice(progress: RunProgress, run: Run) -> None:
         if raised:
             _proof(raised[0], run)
         for changes in _fixes(raised, run)[:1]:
-            _fix(run, changes, progress)
-        if raised or lines:
-            # One alarm with its advice is often longer than the line; on a phone, which shows it whole, that is enough.
-            key = "notices" if len(raised) + len(lines) > 1 or progress.message else "whole-notice"
-            with st.popover("All notices", icon=":material/list:", type="tertiary", key=key):
+            _fix(run, changes, progress, f"fix-{run.id}")
+        if progress.message or raised or lines:
+            # The line ends in "…" where it is too short; a phone has the buttons behind this one alone.
+            with st.popover("All notices", icon=":material/list:", type="tertiary", key="notices"):
+                if progress.message:
+                    (st.error if severe else st.info)(sentence(progress.message))
                 for alarm in raised:
                     st.warning(f"**{sentence(alarm.message)}** {sentence(alarm.advice)}", icon=":material/warning:")
                     _proof(alarm, run)
+                for number, changes in enumerate(_fixes(raised, run)):
+                    _fix(run, changes, progress, f"fix-{run.id}-{number}")
                 for line in lines:
                     st.caption(sentence(line))
 
@@ -102,9 +105,9 @@ def _fixes(raised: list[Alarm], run: Run) -> list[dict[str, Any]]:
     return [changes for index, changes in enumerate(advised) if changes not in advised[:index]]
 
 
-def _fix(run: Run, changes: dict[str, Any], progress: RunProgress) -> None:
+def _fix(run: Run, changes: dict[str, Any], progress: RunProgress, key: str) -> None:
     """One click that ends this run and trains another one with what the alarm advises."""
-    if not st.button(f"Train again with {in_words(changes)}", icon=":material/build:", key=f"fix-{run.id}"):
+    if not st.button(f"Train again with {in_words(changes)}", icon=":material/build:", key=key):
         return
     with plain_errors():
         if progress.id in manager().active():

@@ -34,7 +34,7 @@ ENDED = "Turn a switch or a slider and press Start: the next run begins with the
 def show_notice(progress: RunProgress, run: Run) -> None:
     """The most important thing first; all of it behind one button, so that nothing below moves."""
     raised = _alarms(progress, run)
-    lines = _remarks(run)
+    fixes, lines = _fixes(raised, run), _remarks(run)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="notice"):
         severe = progress.status in ("failed", "diverged")
         if progress.message:
@@ -51,7 +51,7 @@ def show_notice(progress: RunProgress, run: Run) -> None:
             _line("gray", "tune", ENDED)
         if raised:
             _proof(raised[0], run)
-        for changes in _fixes(raised, run)[:1]:
+        for changes in fixes[:1]:
             _fix(run, changes, progress, f"fix-{run.id}")
         if progress.message or raised or lines:
             # The line ends in "…" where it is too short; a phone has the buttons behind this one alone.
@@ -61,7 +61,7 @@ def show_notice(progress: RunProgress, run: Run) -> None:
                 for alarm in raised:
                     st.warning(f"**{sentence(alarm.message)}** {sentence(alarm.advice)}", icon=":material/warning:")
                     _proof(alarm, run)
-                for number, changes in enumerate(_fixes(raised, run)):
+                for number, changes in enumerate(fixes):
                     _fix(run, changes, progress, f"fix-{run.id}-{number}")
                 for line in lines:
                     st.caption(sentence(line))

@@ -10,7 +10,8 @@ import streamlit as st
 # Before the menu: else Streamlit takes the icon of the page, from another host. For our own it imports NumPy, for which
 # the first page does not wait; an emoji, which the browser draws by itself, stands there until then.
 icon = str(Path(__file__).with_name("ui") / "icon.svg")
-st.set_page_config(page_icon=icon if "numpy" in sys.modules else "🔊", layout="wide")
+imported = "numpy" in sys.modules
+st.set_page_config(page_icon=icon if imported else "🔊", layout="wide")
 # First of all, before anything slow: until it is called, Streamlit lists the files of pages/ instead of this menu.
 page = st.navigation(
     [
@@ -46,6 +47,7 @@ if not shows_runs(page.url_path):
     working_bar()
 with plain_errors():
     page.run()
-st.set_page_config(page_icon=icon)
+if not imported:
+    st.set_page_config(page_icon=icon)
 prepare()  # last, so that the page is there first
 give_back_memory()

@@ -113,9 +113,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print the document instead of its text")
     parser.add_argument("--out", type=Path, help="also keep the document here")
     given = parser.parse_args(arguments)
+    draws = [drawn(seed) for seed in range(given.repeats)]
     choices = {}
     for name, choose in CHOICES.items():
-        rows = [measure(drawn(seed), seed, choose) for seed in range(given.repeats)]
+        rows = [measure(data, seed, choose) for seed, data in enumerate(draws)]
         choices[name] = {
             key: {
                 "mean": float(np.mean([row[key] for row in rows])),
@@ -134,8 +135,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "takes": TAKES,
         "settings": CONFIG.to_dict(),
     }
-    data = {f"seed {seed}": drawn(seed).fingerprint() for seed in range(given.repeats)}
-    deliver(document, recipe(command, {}, data, parameters), text(document), given.json, given.out)
+    fingerprints = {f"seed {seed}": data.fingerprint() for seed, data in enumerate(draws)}
+    deliver(document, recipe(command, {}, fingerprints, parameters), text(document), given.json, given.out)
 
 
 if __name__ == "__main__":

@@ -136,16 +136,27 @@ def test_a_muted_microphone_and_a_double_click_are_told(place: str, tmp_path: Pa
         page.wait_for_timeout(1000)
         stop.click()
         told = page.get_by_text("silence: every sample is zero")
-        told.first.wait_for()
+        told.nth(1).wait_for()
         assert told.count() == 2, "beside the verdict, in sight of the map, and on its card"
         assert page.evaluate(
             "element => element.getBoundingClientRect().bottom < innerHeight", told.first.element_handle()
         )
 
-        record.dblclick()  # begins one recording, which ends as any does
-        stop.click()
-        page.get_by_text("2 · recording").wait_for()
-        assert told.count() >= 2
+        # One recording begins; or it also ends at once, is empty, and the recorder offers its Reset.
+        record.dblclick()
+        page.wait_for_timeout(1000)
+        if stop.is_visible():
+            stop.click()
+        second, reset = page.get_by_text("2 · recording"), microphone.get_by_role("button", name="Reset")
+        second.or_(reset).first.wait_for()
+        if reset.is_visible():
+            assert "An error has occurred, please try again." in microphone.inner_text()
+            reset.click()
+            record.click()
+            page.wait_for_timeout(1000)
+            stop.click()
+        second.wait_for()
+        told.nth(1).wait_for()
         assert page.get_by_test_id("stException").count() == 0
 
 

@@ -126,6 +126,76 @@ def test_a_lasso_leaves_out_classes_that_are_hidden(address: str, visit: Callabl
     assert seen.errors == []
 
 
+# Each name over the map: [text, left, top, right, bottom], on the page.
+NAMES = """(map) => [...document.querySelectorAll(`${map} .cpc-names span`)].map((name) => {
+    const { left, top, right, bottom } = name.getBoundingClientRect();
+    return [name.textContent, left, top, right, bottom];
+})"""
+
+
+def test_names_lie_over_their_groups_and_over_no_other(address: str, visit: Callable[..., Visit]) -> None:
+    seen = visit(address)
+    page = seen.page
+    left, top, width, height = ready(page)
+    page.locator(f"{MAP} .cpc-names span").nth(4).wait_for()
+    names = page.evaluate(NAMES, MAP)
+    groups = page.evaluate(
+        "(map) => document.querySelector(map)._fullData.map((t) => [t.name, [...t.customdata]])", MAP
+    )
+    places = {id: (x, y) for id, x, y in page.evaluate(DOTS, MAP)}
+    for text, *(west, north, east, south) in names:
+        own = [places[id] for id in dict(groups)[text]]
+        near = sum(abs(x - (west + east) / 2) < 60 and abs(y - (north + south) / 2) < 60 for x, y in own)
+        assert near > len(own) / 4, f"{text} lies elsewhere"
+        assert left <= west < east <= left + width
+        assert top <= north < south <= top + height
+    for index, (_, west, north, east, south) in enumerate(names):
+        for _, west2, north2, east2, south2 in names[:index]:
+            assert east <= west2 or east2 <= west or south <= north2 or south2 <= north
+    assert len({text for text, *_ in names}) == len(names)
+
+    first = next(name for name, _ in groups if name in {text for text, *_ in names})
+    page.locator(f"{MAP} .legendtoggle").nth([name for name, _ in groups].index(first)).click()
+    page.locator(f"{MAP} .cpc-names").get_by_text(first, exact=True).wait_for(state="detached")
+    assert seen.errors == []
+
+
+def test_names_move_with_the_picture_of_many_points(
+    tmp_path: Path, serve: Callable[..., str], visit: Callable[..., Visit]
+) -> None:
+    publish(tmp_path / "static")
+    seen = visit(f"{serve(Path(shutil.copy(SCRIPT, tmp_path)))}/?points=6000")
+    page = seen.page
+    left, top, width, height = ready(page)
+    page.locator(f"{MAP} [data-val=pan]").click()
+    page.locator(f"{MAP} .cpc-names span").nth(2).wait_for()
+
+    def placed() -> dict[str, tuple[float, float]]:
+        return {text: (west, north) for text, west, north, *_ in page.evaluate(NAMES, MAP)}
+
+    before = placed()
+    page.mouse.move(left + width / 2, top + height / 2)
+    page.mouse.down()
+    page.mouse.move(left + width / 2 + 40, top + height / 2 + 20, steps=4)
+    page.wait_for_function(f"(map) => ({NAMES})(map)[0][1] !== {next(iter(before.values()))[0]}", arg=MAP)
+    page.wait_for_timeout(200)
+    for text, (west, north) in placed().items():
+        assert (west, north) == pytest.approx((before[text][0] + 40, before[text][1] + 20), abs=1)
+    page.mouse.up()
+    page.wait_for_timeout(1000)
+    after = placed()
+    kept = [text for text in after if text in before]
+    assert kept
+    inner = [
+        text for text in kept
+        if left + 60 < before[text][0] < left + width - 160 and top + 60 < before[text][1] < top + height - 60
+    ]  # fmt: skip
+    for text in inner:
+        assert after[text] == pytest.approx((before[text][0] + 40, before[text][1] + 20), abs=2)
+    assert inner
+    assert seen.errors == []
+
+
 def test_a_click_in_lasso_mode(address: str, visit: Callable[..., Visit]) -> None:
     seen = visit(address)
     page = seen.page

@@ -124,6 +124,9 @@ function listen(link, chart) {
   node.on("plotly_unhover", () => flat() || point(null));
   node.on("plotly_click", (event) => click(flat() ? under() : ours(event)));
   node.addEventListener("pointerleave", () => point(null));
+  const name = () => nameGroups(node, chart.data.figure.data);
+  node.on("plotly_afterplot", name);
+  node.on("plotly_relayouting", name);
   const choose = (ids) => {
     const group = groupOf(link);
     mark(group, ids, ++count);

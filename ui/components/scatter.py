@@ -25,6 +25,10 @@ CSS = """
 .cpc-lasso { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; }
 .cpc-lasso polygon { fill: var(--st-primary-color); fill-opacity: 0.12; stroke: var(--st-primary-color);
   stroke-width: 2px; stroke-dasharray: 4 3; }
+.cpc-names { position: absolute; inset: 0; pointer-events: none; }
+.cpc-names span { position: absolute; padding: 0 0.3em; border-radius: 0.3em; white-space: nowrap;
+  font: 600 0.8rem/1.3 var(--st-font); color: var(--st-text-color);
+  background: color-mix(in srgb, var(--st-background-color) 72%, transparent); }
 .cpc-card { position: fixed; inset: auto; margin: 0; max-width: 15rem; padding: 0.5rem; border-radius: 0.5rem;
   pointer-events: none; font: 0.85rem/1.35 var(--st-font); color: var(--st-text-color);
   background: var(--st-background-color); border: 1px solid var(--st-border-color);
@@ -48,6 +52,7 @@ _mount = st.components.v2.component(
         "scatter_card.js",
         "scatter_drag.js",
         "scatter_lasso.js",
+        "scatter_names.js",
         "scatter_pan.js",
         "scatter_points.js",
         "scatter.js",

@@ -3,8 +3,10 @@
 
 function panOn(node) {
   let from, by;
-  // The axes carry neither lines nor numbers, so the points are all that moves.
-  const shift = (way) => (node.querySelector(".gl-container").style.transform = way);
+  // The axes carry neither lines nor numbers, so the points and the names over them are all that moves.
+  const shift = (way) => {
+    for (const layer of node.querySelectorAll(".gl-container, .cpc-names")) layer.style.transform = way;
+  };
   return {
     begin(at) {
       from = at;

@@ -24,6 +24,7 @@ SYMBOLS_3D = ("circle", "square", "diamond", "cross", "x")  # filled ones that s
 CIVIDIS = ("#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838")
 LIT = "#ff2d95"  # in no palette of the lab: what is lit up is found at a glance
 NO_CLASS = "unlabeled"
+PLACES = 10  # squares along a group's extent, in which its densest place is looked for
 ONE_SIZE = 20_000  # points, above which dots are smaller
 
 
@@ -56,6 +57,7 @@ def groups_figure(
     *,
     names: Sequence[str] | None = None,
     ids: ArrayLike | None = None,
+    named: bool = True,
     gl: bool = True,
 ) -> Figure:
     """Points (N, 2 or 3) by group, a trace for each, so that the legend switches it on and off.
@@ -65,6 +67,7 @@ def groups_figure(
         modalities: "audio" (filled markers) or "image" (open markers) of each point; None where all have the same.
         names: shown with the group while hovering; None where the page shows a card of its own instead.
         ids: (N,) integers by which the browser knows the points; their row numbers by default.
+        named: say where on a plane each group is densest (`densest`), for its name there.
         gl: draw with WebGL. A few hundred points that change often are cheaper as SVG.
     """
     points, indices = np.asarray(layout, dtype=np.float32), np.asarray(codes, dtype=np.int64)
@@ -79,6 +82,8 @@ def groups_figure(
             trace |= {"name": f"{group} · {ITEM_NOUNS[modality][0]}" if modality else group, "legendgroup": group}
             trace["uid"] = trace["name"]  # what the reader hides stays hidden by name, whatever else is drawn
             trace["marker"]["color"] = style.color
+            if named and points.shape[1] == 2 and code < len(groups):
+                trace["meta"] = {"group": group, "count": len(rows), "densest": densest(points[rows])}
             if names is None:
                 trace["hoverinfo"] = "none"  # a card comes instead
             else:
@@ -115,6 +120,26 @@ def in_frame(figure: Figure, frame: ArrayLike) -> Figure:
     for axis, (low, high) in zip(("xaxis", "yaxis"), np.asarray(frame, dtype=np.float64).tolist(), strict=True):
         layout = layout | {axis: layout[axis] | {"range": [low, high], "autorange": False}}
     return figure | {"layout": layout}
+
+
+def densest(points: ArrayLike) -> list[float]:
+    """Where on a plane points (M, 2), M ≥ 1, lie closest together: the middle of those in the fullest place.
+
+    A place is a square of a tenth of their extent with the squares around it.
+
+    Example:
+        >>> densest([[0, 0], [0, 0.2], [9, 9]])
+        [0.0, 0.1]
+    """
+    xy = np.asarray(points, dtype=np.float64)
+    low, extent = xy.min(0), max(float(np.ptp(xy, axis=0).max()), 1e-12)
+    squares = np.minimum(((xy - low) / extent * PLACES).astype(int), PLACES - 1) + 1  # an empty rim around
+    counts = np.zeros((PLACES + 2, PLACES + 2))
+    np.add.at(counts, (squares[:, 0], squares[:, 1]), 1)
+    around = np.stack([np.roll(counts, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)]).sum(0)
+    fullest = np.unravel_index(np.argmax(np.where(counts > 0, around, 0)), counts.shape)
+    middle: list[float] = xy[(np.abs(squares - fullest) <= 1).all(1)].mean(0).tolist()
+    return middle
 
 
 def map_columns(items: MapItems, layout: ArrayLike, **more: Sequence[Any]) -> dict[str, list[Any]]:

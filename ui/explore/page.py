@@ -10,7 +10,12 @@ from ..shell.run_picker import choose_run
 
 # All that chooses the map stands in one line, buttons as high as lists, so that labels are at one height.
 WIDE = """.block-container { max-width: 96rem; }
-.st-key-tools [data-testid="stButtonGroup"] button { min-height: 2.5rem; }"""
+.st-key-tools [data-testid="stButtonGroup"] button { min-height: 2.5rem; }
+@media (max-width: 40rem) { /* two beside each other, so that the map is near */
+  .st-key-tools { gap: 0.5rem; }
+  .st-key-tools > * { width: auto !important; min-width: 8rem; flex: 1 1 40% !important; }
+  .st-key-tools > :has([data-testid="stButtonGroup"]) { flex: none !important; }
+}"""
 # The map stays in sight beside what is chosen on it, however long that is.
 STAYS = "@media (min-width: 64rem) { .st-key-explored-map { position: sticky; top: 4rem; } }"
 

@@ -128,4 +128,4 @@ def colored(view: View, exploration: Exploration, fitted: Map) -> Figure:
         codes = [kinds.index(modality) for modality in items.modalities]
     elif view.color == "split":
         groups, codes = list(SPLITS.values()), [list(SPLITS).index(split) for split in items.splits]
-    return groups_figure(fitted.layout, codes, groups, modalities, title)
+    return groups_figure(fitted.layout, codes, groups, modalities, title, named=view.color != "split")

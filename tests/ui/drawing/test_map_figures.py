@@ -10,9 +10,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from ui.drawing.map_figure import amounts_figure, class_figure, groups_figure, in_frame, lit_traces, map_columns
+from ui.drawing.map_figure import (
+    PLACES,
+    amounts_figure,
+    class_figure,
+    densest,
+    groups_figure,
+    in_frame,
+    lit_traces,
+    map_columns,
+)
 from ui.drawing.pictures import WAVE_HEIGHT, png, spectrogram_png, wave_svg
 from ui.explore.snapshots import frame_of
 
@@ -104,6 +116,33 @@ def test_a_map_is_valid_plotly() -> None:
     drawn = go.Figure(groups_figure(np.zeros((70, 2)), range(70), names, ["audio", "image"] * 35, "t", names=names))
     assert len(drawn.data) == 70
     go.Figure(amounts_figure(cloud(12), np.linspace(-1, 1, 12), "cosine"))
+
+
+@given(arrays(np.float64, st.tuples(st.integers(1, 40), st.just(2)), elements=st.floats(-1e3, 1e3, width=32)))
+def test_the_densest_place_is_that_of_a_slow_count(points: np.ndarray) -> None:
+    low, extent = points.min(0), max(np.ptp(points, axis=0).max(), 1e-12)
+    squares = [[min(int(value / extent * PLACES), PLACES - 1) for value in point - low] for point in points]
+    near = [
+        [row for row, other in enumerate(squares) if max(abs(a - b) for a, b in zip(square, other, strict=True)) <= 1]
+        for square in squares
+    ]
+    most = max(len(rows) for rows in near)
+    middles = [points[rows].mean(0) for rows in near if len(rows) == most]
+    found = np.array(densest(points))
+    assert min(np.abs(middle - found).max() for middle in middles) <= 1e-9 * (1 + np.abs(points).max())
+
+
+def test_a_group_on_a_plane_says_where_its_name_belongs() -> None:
+    layout = np.array([[0, 0], [0, 1], [50, 50], [9, 9], [9, 9], [-3, 0]])
+    codes, groups = [0, 0, 0, 1, 1, -1], ["a", "b"]
+    low, high, none = groups_figure(layout, codes, groups)["data"]
+    assert low["meta"] == {"group": "a", "count": 3, "densest": [0, 0.5]}, "where most are, not between the two ends"
+    assert high["meta"] == {"group": "b", "count": 2, "densest": [9, 9]}
+    assert "meta" not in none, "unlabeled is no name"
+    assert all("meta" not in trace for trace in groups_figure(layout, codes, groups, named=False)["data"])
+    assert all("meta" not in trace for trace in groups_figure(cloud(6, 3), codes, groups)["data"])
+    both = groups_figure(layout[:4], [0, 0, 0, 0], groups, ["audio", "image"] * 2)["data"]
+    assert [trace["meta"]["group"] for trace in both] == ["a", "a"], "without the modality"
 
 
 def test_amounts_are_shaded_on_a_scale_that_says_what_it_is() -> None:

@@ -96,6 +96,34 @@ def test_no_page_has_a_serious_fault(lab: str, visit: Callable[..., Visit], sche
     assert seen.errors == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_buttons_keep_their_contrast_while_they_are_used(lab: str, visit: Callable[..., Visit], scheme: str) -> None:
+    seen = visit(f"{lab}/train?run={RUN}", color_scheme=scheme, viewport={"width": 1440, "height": 900})
+    page = seen.page
+    settled(page, PAGES[f"train?run={RUN}"])
+    page.evaluate(AXE)
+    faint = """async (button) => {
+        const found = await axe.run(button, { runOnly: ["color-contrast"] });
+        const nodes = [...found.violations, ...found.incomplete].flatMap((one) => one.nodes);
+        return nodes.map((node) => node.failureSummary);
+    }"""
+    found = []
+    for name in ("Present", "More", "Numbers", "Table", "Figure"):
+        button = page.locator("button[kind=tertiary]", has_text=name).first
+        button.hover()
+        page.wait_for_timeout(500)  # colors pass over into each other
+        found += [f"{name}, pointed at: {fault}" for fault in button.evaluate(faint)]
+        if name == "Present":
+            continue
+        button.click()
+        page.locator("button[kind=tertiary][aria-expanded=true]", has_text=name).first.wait_for()
+        page.wait_for_timeout(500)
+        found += [f"{name}, open: {fault}" for fault in button.evaluate(faint)]
+        page.keyboard.press("Escape")
+    assert not found, "\n".join(found)
+    assert seen.errors == []
+
+
 def test_a_run_that_trains_has_no_serious_fault(lab: str, visit: Callable[..., Visit]) -> None:
     address = f"{lab}/train?preset=tones&set=optimizer.steps=20000&set=optimizer.batch_size=8&set=data.train_items=64"
     seen = visit(address, viewport={"width": 1440, "height": 900}, reduced_motion="reduce")

@@ -32,6 +32,9 @@ CSS = """
 .block-container { padding-top: 4.5rem; padding-bottom: 6rem; max-width: 84rem; }
 /* On a dark page the primary color has too little contrast for letters. */
 button[data-selected="true"], [data-testid="stSliderThumbValue"] { color: inherit !important; }
+/* So has a plain button that is pointed at, and hardly any while what it opens is there: a tint says it instead. */
+button[kind="tertiary"]:is(:hover, :active, [aria-expanded="true"]):enabled {
+  color: inherit !important; background: color-mix(in srgb, currentColor 10%, transparent) !important; }
 /* A clicked item takes the place of what is said of its map, which keeps the room it had. */
 [class*="st-key-said-"] { position: relative; }
 [class*="st-key-said-"]:has([class*="st-key-clicked-"]) > [data-testid="stElementContainer"] * { visibility: hidden; }

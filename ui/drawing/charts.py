@@ -129,13 +129,13 @@ def _curve(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def _averaged(xs: Floats, ys: Floats, limit: int = 150) -> tuple[Floats, Floats]:
-    """Means over equal stretches: stacked areas need common positions, which lows and highs do not have."""
+    """Means over equal stretches, each at its last x: stacked areas need common positions, unlike lows and highs."""
     size = math.ceil(len(xs) / limit)
     if size <= 1:
         return xs, ys
     starts = np.arange(0, len(xs), size)
-    counts = np.diff([*starts, len(xs)])
-    return np.add.reduceat(xs, starts) / counts, np.add.reduceat(np.nan_to_num(ys), starts) / counts
+    ends = np.array([*starts[1:], len(xs)])
+    return xs[ends - 1], np.add.reduceat(np.nan_to_num(ys), starts) / (ends - starts)
 
 
 def _line(curve: Series, xs: Floats, ys: Floats, faint: bool = False) -> Figure:

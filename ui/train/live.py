@@ -95,6 +95,7 @@ def _status(run: RunProgress, example: bool, figure: Figure) -> None:
 def _numbers(figure: Figure, run: str) -> None:
     """The drawn points as a table, as a figure for a paper, and what each chart shows."""
     columns = panels_table(figure)
+    st.caption("The curves as they are drawn, smoothed and thinned. Every recorded value: More, All numbers (CSV).")
     st.dataframe(columns, hide_index=True, height=220)
     st.download_button("Curves (CSV)", columns_csv(columns), "curves.csv", "text/csv", on_click="ignore")
     if st.toggle("Figure for a paper or a slide", key=f"paper-{run}"):

@@ -125,6 +125,20 @@ def test_charts_import_neither_plotly_nor_streamlit() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@given(st.integers(1, 1000))
+def test_long_areas_are_means_of_stretches_at_steps_that_were_recorded(count: int) -> None:
+    x = np.arange(1, count + 1)
+    y = np.random.default_rng(count).uniform(0, 100, count)
+    (trace,) = stacked_figure([Series("a", x, y, series_style(0))], "step", "share (%)")["data"]
+    assert len(trace["x"]) <= 150
+    assert trace["x"][-1] == count
+    before = 0
+    for step, share in zip(trace["x"], trace["y"], strict=True):
+        assert isinstance(step, int), "no step between two"
+        assert share == pytest.approx(y[before:step].mean(), rel=1e-5)
+        before = step
+
+
 def test_negative_shares_are_not_cut_off() -> None:
     ys = {"easy": [20.0, -12.5], "hard": [80.0, 112.5]}
     for order, expected in ((("hard", "easy"), [0, 112]), (("easy", "hard"), [-13, 100])):

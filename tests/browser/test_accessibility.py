@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -84,21 +84,31 @@ def marked_names(page: Page) -> list[str]:
     return [f"Markdown in the name {name!r}" for name in names if re.search(r"\*\*|:\w+\[|:material/|\]\(", name)]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_has_a_serious_fault(lab: str, visit: Callable[..., Visit], scheme: str) -> None:
-    seen = visit(lab, color_scheme=scheme, viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+def in_both_schemes(page: Page) -> Iterator[str]:
+    """The color schemes, one after the other on the same page; the app follows the browser's."""
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for scheme in schemes:
+        page.emulate_media(color_scheme=scheme)
+        app = "getComputedStyle(document.querySelector('[data-testid=stApp]'))"
+        page.wait_for_function(f"{app}.colorScheme === '{scheme}'")
+        page.wait_for_timeout(1000)  # charts are drawn anew
+        yield scheme
+
+
+def test_no_page_has_a_serious_fault(lab: str, visit: Callable[..., Visit]) -> None:
+    seen = visit(lab, viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
     found = []
     for address, there in PAGES.items():
         seen.page.goto(f"{lab}/{address}")
         settled(seen.page, there)
-        found += [f"/{address}: {fault}" for fault in faults(seen.page) + marked_names(seen.page)]
+        for scheme in in_both_schemes(seen.page):
+            found += [f"/{address}, {scheme}: {fault}" for fault in faults(seen.page) + marked_names(seen.page)]
     assert not found, "\n".join(found)
     assert seen.errors == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_buttons_keep_their_contrast_while_they_are_used(lab: str, visit: Callable[..., Visit], scheme: str) -> None:
-    seen = visit(f"{lab}/train?run={RUN}", color_scheme=scheme, viewport={"width": 1440, "height": 900})
+def test_buttons_keep_their_contrast_while_they_are_used(lab: str, visit: Callable[..., Visit]) -> None:
+    seen = visit(f"{lab}/train?run={RUN}", viewport={"width": 1440, "height": 900})
     page = seen.page
     settled(page, PAGES[f"train?run={RUN}"])
     page.evaluate(AXE)
@@ -108,18 +118,19 @@ def test_buttons_keep_their_contrast_while_they_are_used(lab: str, visit: Callab
         return nodes.map((node) => node.failureSummary);
     }"""
     found = []
-    for name in ("Present", "More", "Numbers", "Table", "Figure"):
-        button = page.locator("button[kind=tertiary]", has_text=name).first
-        button.hover()
-        page.wait_for_timeout(500)  # colors pass over into each other
-        found += [f"{name}, pointed at: {fault}" for fault in button.evaluate(faint)]
-        if name == "Present":
-            continue
-        button.click()
-        page.locator("button[kind=tertiary][aria-expanded=true]", has_text=name).first.wait_for()
-        page.wait_for_timeout(500)
-        found += [f"{name}, open: {fault}" for fault in button.evaluate(faint)]
-        page.keyboard.press("Escape")
+    for scheme in in_both_schemes(page):
+        for name in ("Present", "More", "Numbers", "Table", "Figure"):
+            button = page.locator("button[kind=tertiary]", has_text=name).first
+            button.hover()
+            page.wait_for_timeout(500)  # colors pass over into each other
+            found += [f"{name}, {scheme}, pointed at: {fault}" for fault in button.evaluate(faint)]
+            if name == "Present":
+                continue
+            button.click()
+            page.locator("button[kind=tertiary][aria-expanded=true]", has_text=name).first.wait_for()
+            page.wait_for_timeout(500)
+            found += [f"{name}, {scheme}, open: {fault}" for fault in button.evaluate(faint)]
+            page.keyboard.press("Escape")
     assert not found, "\n".join(found)
     assert seen.errors == []
 

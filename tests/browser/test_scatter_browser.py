@@ -153,6 +153,8 @@ def test_names_lie_over_their_groups_and_over_no_other(address: str, visit: Call
         for _, west2, north2, east2, south2 in names[:index]:
             assert east <= west2 or east2 <= west or south <= north2 or south2 <= north
     assert len({text for text, *_ in names}) == len(names)
+    above = "(map) => document.querySelector(map + ' .cpc-names').nextElementSibling.matches(':has(.hoverlayer)')"
+    assert page.evaluate(above, MAP), "what is pointed at is named over them"
 
     first = next(name for name, _ in groups if name in {text for text, *_ in names})
     page.locator(f"{MAP} .legendtoggle").nth([name for name, _ in groups].index(first)).click()

@@ -11,8 +11,9 @@ function nameGroups(node, traces) {
   if (!layer) {
     layer = Object.assign(document.createElement("div"), { className: "cpc-names" });
     layer.setAttribute("aria-hidden", "true"); // the legend says the same
-    node.append(layer);
   }
+  const labels = node.querySelector(".hoverlayer").ownerSVGElement; // of what is pointed at: they lie over the names
+  if (layer.nextElementSibling !== labels) labels.before(layer);
   layer.style.transform = "";
   layer.replaceChildren();
   const shown = new Set(node._fullData.filter((trace) => trace.visible === true).map((trace) => trace.uid));

@@ -1,11 +1,12 @@
 """Make the example runs that ship in `checkpoints/`, from nothing.
 
-    python -m benchmarks.examples [NAME …] [--data DIR] [--out DIR] [--runs DIR] [--replace]
+    python -m benchmarks.examples [NAME …] [--data DIR] [--out DIR] [--runs DIR] [--replace | --evaluate]
 
 Each is trained and evaluated as `python -m cpc_engine train` and `evaluate` would, with seed 0. Weights, metrics and
 maps of held-out items are kept, nothing of the data themselves and no optimizer state. cifar10 and fsdd look for their
 data as the other benchmarks do, in $CPC_SHARED/data or `shared/data` beside the repository. A finished run of the same
-settings below --runs, such as an experiment's, is taken from there.
+settings below --runs, such as an experiment's, is taken from there. --evaluate only evaluates those again that are
+there, after a change of the metrics.
 """
 
 from __future__ import annotations
@@ -108,6 +109,20 @@ def make(name: str, data: Path, out: Path, runs: Path | None, replace: bool) -> 
     print(f"{target.name}: {size / 2**20:.1f} MB")
 
 
+def evaluate_again(folder: RunFolder, path: str | None) -> None:
+    """Evaluate an example anew, which else stays as it is; only the results of its evaluation change.
+
+    Args:
+        path: where its data are; None where they are generated.
+    """
+    with tempfile.TemporaryDirectory() as work:
+        run = RunFolder(shutil.copytree(folder.path, Path(work) / folder.id))
+        run.update(data={name: value for name, value in run.info().data.items() if name != "example"})
+        evaluate_run(run, path)
+        for name in ("evaluation.json", "probe.safetensors"):
+            shutil.copyfile(run.path / name, folder.path / name)
+
+
 def _finished(config: RunConfig, work: Path, runs: Path | None) -> RunFolder:
     """A finished run of these settings below `work`: a copy of one below `runs`, or trained now."""
     known = find_run(runs, config) if runs else None
@@ -134,12 +149,18 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=shared_data())
     parser.add_argument("--out", type=Path, default=ROOT / "checkpoints")
     parser.add_argument("--runs", type=Path, help="runs that may be there already")
-    parser.add_argument("--replace", action="store_true", help="make those again that are there")
+    anew = parser.add_mutually_exclusive_group()
+    anew.add_argument("--replace", action="store_true", help="make those again that are there")
+    anew.add_argument("--evaluate", action="store_true", help="only evaluate those again that are there")
     options = parser.parse_args()
     try:
         for name in options.names or EXAMPLES:
             if name not in EXAMPLES:
                 raise unknown("example", name, EXAMPLES)
+            if options.evaluate:
+                path = EXAMPLES[name].config(options.data).data.path
+                evaluate_again(RunFolder.open(f"example-{name}", options.out), path)
+                continue
             make(name, options.data, options.out, options.runs, options.replace)
     except CpcError as error:
         print(f"examples: {error}", file=sys.stderr)

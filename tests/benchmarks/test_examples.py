@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shlex
 from functools import cache
 from pathlib import Path
@@ -12,18 +13,22 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmarks.examples import EXAMPLES, LARGEST
+from benchmarks.examples import EXAMPLES, LARGEST, evaluate_again
 from cpc_engine.cli.parser import parse
 from cpc_engine.config import RunConfig
 from cpc_engine.data.signals import synthesize
 from cpc_engine.evaluation.geometry import effective_rank
+from cpc_engine.execution.evaluate import evaluate_run
+from cpc_engine.execution.execute import execute
 from cpc_engine.maps.stored import load_map
 from cpc_engine.media import Sound, decode
 from cpc_engine.placing import Placer
 from cpc_engine.presets import PRESETS
 from cpc_engine.storage.folder import PARTS, RunFolder
 from cpc_engine.storage.listing import list_runs
+from cpc_engine.training.control import Control
 from tests.support.paths import REPOSITORY
+from tests.support.tiny import tiny
 
 ROOT = REPOSITORY / "checkpoints"
 NAMES = list(EXAMPLES)
@@ -48,6 +53,28 @@ def test_its_name_is_that_of_the_command_that_makes_it(name: str) -> None:
 def test_a_name_says_what_the_example_shows() -> None:
     assert len({run_of(name).info().name for name in NAMES}) == len(NAMES)
     assert "collapsed" in run_of("collapsed").info().name.lower()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_evaluation_has_what_one_of_today_has(name: str) -> None:
+    found = run_of(name).json("evaluation")
+    assert found is not None
+    assert set(found["item_digests"]) == set(found["chosen_feature"])
+    assert ("retrieval_class_reverse" in found) == ("retrieval_class" in found)
+
+
+def test_an_example_is_evaluated_again_and_nothing_else_of_it_changes(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, tiny(optimizer__steps=2))
+    assert execute(run, Control()).status == "finished"
+    evaluate_run(run)
+    run.mark_example("nothing", 1)
+    before = {file.name: file.read_bytes() for file in run.path.iterdir()}
+    run.save_json("evaluation", {"run": run.id})
+    evaluate_again(run, None)
+    after = {file.name: file.read_bytes() for file in run.path.iterdir()}
+    assert after == before
+    assert "item_digests" in json.loads(after["evaluation.json"])
+    assert run.info().is_example
 
 
 @cache

@@ -218,7 +218,6 @@ EXPERIMENTS: dict[str, Experiment] = {
             "Which negatives help: tones paired with digits",
             "What do negatives of the other modality add to those of the batch, where no term draws pairs together?",
             _ablation("keypad", _PAIR_NEGATIVES, _NO_PAIR),
-            whole=False,
         ),
     )
 }

@@ -34,10 +34,16 @@ MARKED = """(map) => document.querySelector(map)._fullData.flatMap(
 
 
 @pytest.fixture
-def address(tmp_path: Path, serve: Callable[..., str]) -> str:
-    """Address of a map of 400 points."""
+def served(tmp_path: Path, serve: Callable[..., str]) -> str:
+    """Address of a map of as many points as ?points= says."""
     publish(tmp_path / "static")
-    return f"{serve(Path(shutil.copy(SCRIPT, tmp_path)))}/?points=400"
+    return serve(Path(shutil.copy(SCRIPT, tmp_path)))
+
+
+@pytest.fixture
+def address(served: str) -> str:
+    """Address of a map of 400 points."""
+    return f"{served}/?points=400"
 
 
 def ready(page: Page) -> tuple[float, float, float, float]:
@@ -162,11 +168,8 @@ def test_names_lie_over_their_groups_and_over_no_other(address: str, visit: Call
     assert seen.errors == []
 
 
-def test_names_move_with_the_picture_of_many_points(
-    tmp_path: Path, serve: Callable[..., str], visit: Callable[..., Visit]
-) -> None:
-    publish(tmp_path / "static")
-    seen = visit(f"{serve(Path(shutil.copy(SCRIPT, tmp_path)))}/?points=6000")
+def test_names_move_with_the_picture_of_many_points(served: str, visit: Callable[..., Visit]) -> None:
+    seen = visit(f"{served}/?points=6000")
     page = seen.page
     left, top, width, height = ready(page)
     page.locator(f"{MAP} [data-val=pan]").click()
@@ -361,12 +364,9 @@ def test_a_map_that_moves_keeps_its_place_zoom_and_marks(
     assert seen.errors == []
 
 
-def test_a_click_opens_what_the_card_shows(
-    tmp_path: Path, serve: Callable[..., str], visit: Callable[..., Visit]
-) -> None:
+def test_a_click_opens_what_the_card_shows(served: str, visit: Callable[..., Visit]) -> None:
     """Among dots that overlap, and over what stands beside the map."""
-    publish(tmp_path / "static")
-    seen = visit(f"{serve(Path(shutil.copy(SCRIPT, tmp_path)))}/?points=6000")
+    seen = visit(f"{served}/?points=6000")
     page = seen.page
     left, top, width, height = ready(page)
     dots = page.evaluate(DOTS, MAP)

@@ -1,8 +1,9 @@
-// The name of each group over its densest place, so that nobody reads a map back and forth with its legend: the largest
+// The name of each group above its densest place, so that nobody reads a map back and forth with its legend: largest
 // groups first, and none that would lie over another. They are no part of the chart, so they stretch no axis.
 
 const GAP = 4; // px between two names, and to the edge
 const LONGEST = 20; // letters
+const ABOVE = 6; // px between a name and the place, for a group as small as its name would be hidden
 const APART = 80; // px between the two names of a group of sounds and pictures; where they lie together one is enough
 
 function nameGroups(node, traces) {
@@ -28,7 +29,8 @@ function nameGroups(node, traces) {
     layer.append(name);
     const [width, height] = [name.offsetWidth, name.offsetHeight];
     const within = (place, size, length) => Math.min(Math.max(place - size / 2, GAP), length - size - GAP);
-    const box = { left: within(x, width, xaxis._length), top: within(y, height, yaxis._length), width, height };
+    const [left, top] = [within(x, width, xaxis._length), within(y - height / 2 - ABOVE, height, yaxis._length)];
+    const box = { left, top, width, height };
     const meets = (other) =>
       (other.group === meta.group && Math.hypot(box.left - other.left, box.top - other.top) < APART) ||
       (box.left < other.left + other.width + GAP &&

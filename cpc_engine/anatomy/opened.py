@@ -12,9 +12,7 @@ import torch
 from torch import Tensor
 
 from ..config import RunConfig
-from ..data import load_dataset
 from ..data.dataset import Dataset, Split
-from ..data.relations.same_items import check_same_items
 from ..data.sharing import shared
 from ..data.splits import sample_rows
 from ..errors import DataError, RunError
@@ -22,7 +20,7 @@ from ..execution.device import pick_precision, precision_plugin
 from ..execution.weight_snapshots import kept_snapshots, load_state
 from ..model.frontends import waveform
 from ..negatives.sampler import HybridSampler
-from ..storage.artifacts import load_model
+from ..storage.artifacts import load_data, load_model
 from ..storage.folder import RunFolder
 from ..terms import Modality
 from ..training.batches import batch_order
@@ -41,7 +39,6 @@ class Opened:
 
     Args:
         folder: of the run.
-        data: where the data set is now, when it is not where it was.
 
     Attributes:
         trainer: at the step; its data's training split has the held-out items at its end.
@@ -56,14 +53,11 @@ class Opened:
         RunError: the run has no weights, or its files are damaged. DataError: its data set is not there.
     """
 
-    def __init__(self, folder: RunFolder, data: str | None = None) -> None:
+    def __init__(self, folder: RunFolder) -> None:
         info = folder.info()
         self.folder, self.step, self.drawing = folder, info.steps_done, _DRAWING
         self.config = config_at(folder, self.step)
-        if data is not None:
-            self.config = self.config.replace({"data.path": data})
-        found = load_dataset(self.config)
-        check_same_items(folder.id, folder.facts(), found)
+        found = load_data(folder, self.config)
         self.training_items = len(found.train)
         self.held_out = sample_rows(found.test, self.config.evaluation.map_items, self.config.data.seed)
         self._everything = replace(found, train=shared(joined(found.train, found.test.take(self.held_out))))
@@ -83,8 +77,7 @@ class Opened:
             raise RunError(f"{self.folder.id} keeps no weights of step {step}; it keeps {', '.join(map(str, kept))}")
         earlier = copy(self)
         earlier.__dict__.pop("past", None)
-        data = self.config.data.path
-        earlier.config = config_at(self.folder, step).replace({"data.path": data})
+        earlier.config = config_at(self.folder, step)
         earlier._open(kept[step])
         return earlier
 

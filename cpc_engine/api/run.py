@@ -161,6 +161,24 @@ class Run:
 
         return Evaluation(evaluate_run(self.folder, data, progress), self.id)
 
+    def locate_data(self, path: str | None = None, image_path: str | None = None, download: bool = False) -> None:
+        """Say where the data set is now, or fetch it; every run of this folder on the same data finds it from then on.
+
+        Args:
+            path, image_path: what `data.path` and `data.image_path` are now; None: as they were.
+            download: fetch what is known by name and not on this machine.
+
+        Raises:
+            DataError: it is not there, or not what the run learned from. StorageError: it cannot be kept.
+        """
+        from ..storage.artifacts import load_data, move_data
+
+        if download:
+            load_data(self.folder, self.config.replace({"data.download": True}))
+        given = {"data.path": path, "data.image_path": image_path}
+        if places := {setting: place for setting, place in given.items() if place}:
+            move_data(self.folder, places)
+
     def resume(
         self, progress: bool = True, cluster: str | None = None, devices: int | None = None, nodes: int = 1
     ) -> Run:

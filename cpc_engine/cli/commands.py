@@ -148,6 +148,16 @@ def evaluate(options: Options) -> int:
     return 0
 
 
+def locate(options: Options) -> int:
+    """Say where the data set of a run is now, or fetch it."""
+    if not (options.data or options.images or options.download):
+        raise ConfigError("say where the data are now: --data, --images, or --download")
+    run = api.open_run(options.run, options.runs)
+    run.locate_data(options.data, options.images, options.download)
+    _print(options, {"run": run.id, "data": options.data, "images": options.images}, [f"{run.id}: its data are found"])
+    return 0
+
+
 def embed(options: Options) -> int:
     """Place files on the map of a run; exit code 2 if none could be used."""
     run = api.open_run(options.run, options.runs)
@@ -241,6 +251,7 @@ COMMANDS: dict[str, Callable[[Options], int]] = {
     "fork": fork,
     "list": list_all,
     "evaluate": evaluate,
+    "locate": locate,
     "embed": embed,
     "compare": compare,
     "experiment": run_experiment,

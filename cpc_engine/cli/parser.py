@@ -91,6 +91,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     evaluate.add_argument("run", help=RUN_HELP)
     evaluate.add_argument("--data", metavar="PATH", help="where the data set is now")
 
+    locate = add("locate", "say where a run's data set is now, or fetch it, for all runs beside it on the same data")
+    locate.add_argument("run", help=RUN_HELP)
+    locate.add_argument("--data", metavar="PATH", help="where the data set is now")
+    locate.add_argument("--images", metavar="PATH", help="where the pictures of pairs are now")
+    locate.add_argument("--download", action="store_true", help="fetch a data set that is known by name")
+
     embed = add("embed", "place files on a run's map")
     embed.add_argument("run", help=RUN_HELP)
     embed.add_argument("files", nargs="+", type=Path, metavar="FILE", help="sounds or pictures")

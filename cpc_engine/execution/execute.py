@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..config import RunConfig
 from ..data import follow_data, load_dataset
 from ..data.dataset import Dataset, Split
 from ..data.relations.same_items import check_same_items, split_digests
@@ -15,7 +16,7 @@ from ..errors import ClusterError, CpcError, RunError, StorageError
 from ..evaluation.metrics import Encoded, encode, geometry_metrics, queue_drift
 from ..maps.snapshots import SnapshotRecorder
 from ..maps.stored import check_mappable, save_maps
-from ..storage.artifacts import save_ood_reference
+from ..storage.artifacts import data_now, save_ood_reference
 from ..storage.folder import RunFolder
 from ..storage.info import Status
 from ..storage.lock import at_work
@@ -128,8 +129,7 @@ class _Execution:
     def run(self, resume: bool) -> State:
         lower_priority()
         self._status("running")
-        trainer = self._trainer(resume)
-        made_from = self.config
+        trainer, made_from = self._trainer(resume)
         if resume:
             self._restore(trainer)
         self.team.begin(trainer, made_from)
@@ -175,8 +175,11 @@ class _Execution:
         self.loss = records[-1]["loss"] if records else None
         self._event(trainer, "resume")
 
-    def _trainer(self, resume: bool) -> Trainer:
+    def _trainer(self, resume: bool) -> tuple[Trainer, RunConfig]:
         """Load the data, create the trainer, and write the facts about both to run.json.
+
+        Returns:
+            The trainer, and the settings that other ranks make theirs from: where the data are now, in a resumed run.
 
         Raises:
             DataError: the data cannot be used, or they are not those that a resumed run has learned from so far.
@@ -188,7 +191,8 @@ class _Execution:
             self.folder.log(f"from the data: {', '.join(values)}")
             self.folder.settle(settled)
             self.config = settled
-        data = load_dataset(self.config, device, lambda text, share: self.observe(Phase(text, share)))
+        where = data_now(self.folder, self.config) if resume else self.config
+        data = load_dataset(where, device, lambda text, share: self.observe(Phase(text, share)))
         if resume and self.folder.has_tensors("checkpoint"):
             check_same_items(self.folder.id, self.folder.facts(), data)
         check_mappable(data)
@@ -210,7 +214,7 @@ class _Execution:
             data=data_facts(data),
             steps=self.config.optimizer.steps,
         )
-        return trainer
+        return trainer, where
 
     def _steps(self, trainer: Trainer) -> Status:
         """Train the remaining steps; end early on a stop request.

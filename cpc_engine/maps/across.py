@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..data import load_dataset
 from ..data.dataset import Split
 from ..errors import DataError
 from ..model import MultiModalCPC
 from ..model.frontends import waveform
+from ..storage.artifacts import load_data
 from ..storage.folder import RunFolder
 from ..terms import Modality
 from .snapshots import MapSnapshots
@@ -60,7 +60,7 @@ def shown_items(folder: RunFolder, snapshots: MapSnapshots) -> Split:
     Raises:
         DataError: the data set is not there, or another one.
     """
-    data = load_dataset(folder.config())
+    data = load_data(folder, folder.config())
     rows = snapshots.rows[: snapshots.modalities.count(snapshots.modalities[0])].tolist()
     names = snapshots.names[: len(rows)]
     if [data.validation.names[row] if row < len(data.validation) else None for row in rows] != names:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -16,6 +19,7 @@ from ..evaluation.ood import OODReference, fit_ood_reference, input_statistics
 from ..evaluation.probes.probe import Probe
 from ..model import MultiModalCPC
 from ..terms import Modality
+from .files import read_json, write_json
 from .folder import RunFolder
 from .schema import check_tensors
 
@@ -33,6 +37,9 @@ _OOD = {"known": "float m"} | {
         "spread": "positive",
     }.items()
 }
+
+MOVED = ".moved.json"  # beside the runs, whose lists skip it
+_PLACES = ("data.path", "data.image_path")
 
 # Of each network that is open: the two files that are checked against them are read one after the other.
 _BLANKS: WeakKeyDictionary[MultiModalCPC, dict[Modality, tuple[Features, torch.Tensor]]] = WeakKeyDictionary()
@@ -55,17 +62,64 @@ def load_model(folder: RunFolder) -> MultiModalCPC:
 
 
 def load_data(folder: RunFolder, config: RunConfig, device: torch.device | str = "cpu") -> Dataset:
-    """Load the data set that a run learned from.
+    """Load the data set that a run learned from, from where it is now.
 
     Args:
         config: the run's settings; `data.path` may be where the data set is now.
 
     Raises:
         DataError: it is missing, or it is not the one that the run learned from.
+        RunError: the file of what `move_data` was told is damaged.
     """
-    data = load_dataset(config, device)
+    data = load_dataset(data_now(folder, config), device)
     check_same_items(folder.id, folder.facts(), data)
     return data
+
+
+def data_now(folder: RunFolder, config: RunConfig) -> RunConfig:
+    """Return the settings with the places where their data are now, as far as `move_data` was told, and they are there.
+
+    Raises:
+        RunError: the file of what it was told is damaged.
+    """
+    told, was = _told(folder), config.flat()
+    places = {setting: told.get(_key(config, setting, was[setting]), "") for setting in _PLACES}
+    return config.replace({setting: place for setting, place in places.items() if place and Path(place).exists()})
+
+
+def move_data(folder: RunFolder, places: Mapping[str, str]) -> None:
+    """Remember where the data of a run are now, for all runs beside it that learned from the same place.
+
+    Args:
+        places: {"data.path" or "data.image_path": a file or folder of this machine}.
+
+    Raises:
+        DataError: what is there cannot be used, or is not what the run learned from.
+        StorageError: the folder of runs cannot be written.
+    """
+    config = folder.config()
+    found = {setting: str(Path(place).expanduser().absolute()) for setting, place in places.items()}
+    load_data(folder, config.replace(found))
+    told, was = _told(folder), config.flat()
+    write_json(_moved(folder), told | {_key(config, setting, was[setting]): place for setting, place in found.items()})
+
+
+def _key(config: RunConfig, setting: str, place: str | None) -> str:
+    return f"{config.data.dataset} {setting} {place or ''}"
+
+
+def _moved(folder: RunFolder) -> Path:
+    return folder.path.parent / MOVED
+
+
+def _told(folder: RunFolder) -> dict[str, str]:
+    path = _moved(folder)
+    if not path.exists():
+        return {}
+    told: Any = read_json(path)
+    if not isinstance(told, dict) or not all(isinstance(place, str) and "\0" not in place for place in told.values()):
+        raise RunError(f"{path} is damaged: delete it, and say again where data are that have moved")
+    return told
 
 
 def save_probes(folder: RunFolder, probes: dict[Modality, tuple[str, Probe]]) -> None:

@@ -113,8 +113,9 @@ class Visit:
 
 
 def chromium_path() -> str | None:
-    """The browser to drive: $CHROMIUM, else the system's."""
-    return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    """The browser to drive: $CHROMIUM, else the system's; that without a window takes two thirds of the time."""
+    names = ("chromium-headless-shell", "chromium", "chromium-browser")
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
 
 def free_port() -> int:
@@ -174,7 +175,9 @@ def chromium() -> Iterator[Browser]:
     """One headless browser for the whole session; without one the test is skipped, or fails where it must not be."""
     path = chromium_path()
     if path is None:
-        message = "no Chromium: install the system's package `chromium` or set CHROMIUM to its path"
+        message = (
+            "no Chromium: install the package `chromium-headless-shell` or `chromium`, or set CHROMIUM to its path"
+        )
         if os.environ.get("CPC_REQUIRE_BROWSER") == "1":
             pytest.fail(message)
         pytest.skip(message)

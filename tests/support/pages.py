@@ -80,3 +80,10 @@ def open_page(page: str = START, **address: str | list[str]) -> AppTest:
 def links(test: AppTest) -> dict[str, list[tuple[str, str]]]:
     """{label: what its address asks for} of the links to pages."""
     return {one.proto.label: parse_qsl(one.proto.query_string) for one in test.get("page_link")}
+
+
+def tell_data(test: AppTest, run: str, place: Path) -> None:
+    """Say on a page where the data of a run are now."""
+    test.text_input(key=f"path-{run}").set_value(str(place))
+    [use] = [button for button in test.button if button.label == "Use them"]
+    use.click().run()

@@ -1,15 +1,19 @@
-"""Runs opened for exploration, kept between reruns, and what one of their items looks and sounds like."""
+"""Runs opened for exploration, kept between reruns, what one of their items looks and sounds like, and where their data
+are when they are not where they were."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import streamlit as st
 
+from cpc_engine.datasets import DATASETS
+
 from ..drawing.map_figure import item_words
-from ..drawing.pictures import spectrogram_png
-from ..shell.errors import literal
+from ..drawing.pictures import data_address, spectrogram_png
+from ..shell.errors import literal, plain_errors
 from ..shell.session import open_run
 from .scatter import Card
 
@@ -19,12 +23,20 @@ if TYPE_CHECKING:
     from cpc_engine.maps.projection import Map, Method
 
 Stamp = tuple[int, ...]
+PLACES = "a folder or a file on this machine"
+LONG = 1 << 19  # bytes of a sound that is not sent with the page
 SPLITS = {"test": "held out", "train": "training"}
 
 
 def stamp(run: str) -> Stamp:
-    """Numbers that change with the files that an opened run is made from."""
-    return open_run(run).folder.stamp("config", "weights", "map", "probe", "ood")
+    """Numbers that change with the files that an opened run is made from, and when its data come or go."""
+    from cpc_engine.storage.artifacts import data_now
+
+    folder = open_run(run).folder
+    config = data_now(folder, folder.config())
+    places = [Path(place).expanduser() for place in (config.data.path, config.data.image_path) if place]
+    there = DATASETS[config.data.dataset].is_within_reach(config) and all(place.exists() for place in places)
+    return *folder.stamp("config", "weights", "map", "probe", "ood"), int(there)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -41,6 +53,31 @@ def opened(run: str, training: bool, stamp: Stamp) -> Exploration:
         CpcError: as `Exploration`.
     """
     return cached_run(run, stamp).explore(training)
+
+
+def ask_for_data(run: str, reason: str) -> None:
+    """Say why there are no data, and fetch them or take where they are now: then the page is drawn again.
+
+    Args:
+        reason: a sentence in Markdown.
+    """
+    config = open_run(run).config
+    spec = DATASETS[config.data.dataset]
+    st.warning(reason, icon=":material/folder_off:")
+    fetch = False
+    if spec.origin == "download" and spec.is_within_reach(config.replace({"data.download": True})):
+        fetch = st.button(f"Download ({spec.megabytes} MB)", icon=":material/download:", key="download-data")
+    with st.form("data-now", border=False):
+        places = {}
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            where = {"path": "Where its data are now", "image_path": "Where its pictures are now"}
+            for setting in ("path", "image_path") if config.data.image_path else ("path",):
+                places[setting] = st.text_input(where[setting], key=f"{setting}-{run}", placeholder=PLACES)
+            given = st.form_submit_button("Use them") and any(places.values())
+    if fetch or given:
+        with plain_errors(), st.spinner("Reading the data …"):
+            open_run(run).locate_data(**places, download=fetch)
+            st.rerun()
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
@@ -73,6 +110,13 @@ def looks(exploration: Exploration, index: int) -> tuple[bytes, bytes | None]:
     return spectrogram_png(exploration.log_mel(index)), preview_wav(split, row, rate)
 
 
+def show_look(picture: bytes, sound: bytes | None, alt: str, width: int = 120) -> None:
+    """What `looks` gives: the picture or the spectrogram, and the player of the sound."""
+    st.image(data_address(picture, "image/png"), width=width, alt=alt)
+    if sound:
+        st.audio(sound if len(sound) > LONG else data_address(sound, "audio/wav"), format="audio/wav")
+
+
 def card(exploration: Exploration, index: int) -> Card:
     """What the card beside a point shows; without the data set its label and name only."""
     items = exploration.items
@@ -96,7 +140,5 @@ def tiles(exploration: Exploration, ids: list[int], notes: list[str], key: str) 
         for index, note in zip(ids, notes, strict=False):
             with st.container(width=150, gap="xsmall", key=f"{key}-{index}"):
                 picture, sound = looks(exploration, index)
-                st.image(picture, width=120, alt=label_of(exploration, index))
-                if sound:
-                    st.audio(sound, format="audio/wav")
+                show_look(picture, sound, label_of(exploration, index))
                 st.caption(f"{literal(label_of(exploration, index))}{note}")

@@ -8,7 +8,6 @@ beside it.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import streamlit as st
 
 from ..drawing.charts import Figure
+from ..drawing.pictures import data_address
 from .live_chart import plotly_source, script
 
 CSS = """
@@ -140,4 +140,4 @@ def _state(key: str, kind: str) -> Any:
 
 
 def _address(content: bytes | None, kind: str) -> str | None:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}" if content else None
+    return data_address(content, kind) if content else None

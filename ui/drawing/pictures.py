@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 
 import numpy as np
@@ -31,6 +32,15 @@ def png(pixels: NDArray[np.uint8], size: tuple[int, int] | None = None) -> bytes
     buffer = io.BytesIO()
     (image.resize(size, Image.Resampling.BOX) if size else image).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def data_address(content: bytes, kind: str) -> str:
+    """The address of contents that a browser need not ask for: a file of the server is gone when its page is left.
+
+    Args:
+        kind: MIME type, such as "image/png".
+    """
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def wav(samples: np.ndarray, rate: int) -> bytes:

@@ -12,7 +12,7 @@ from cpc_engine.evaluation.metric_info import METRICS
 from cpc_engine.terms import ITEM_NOUNS, MODALITIES, Modality
 
 from ..components.chart import chart
-from ..components.items import cached_run
+from ..components.items import cached_run, show_look
 from ..components.items import stamp as files
 from ..components.scatter import choice, clicked, light
 from ..drawing.charts import Figure, Series, line_figure
@@ -130,9 +130,7 @@ def _tiles(run: str, snapshots: MapSnapshots, points: Sequence[tuple[int, str]])
                 modality = snapshots.modalities[index]
                 if items is not None:
                     picture, sound = _looks(run, stamp, modality, index % len(items))
-                    st.image(picture, width=120, alt=_name(snapshots, index))
-                    if sound:
-                        st.audio(sound, format="audio/wav")
+                    show_look(picture, sound, _name(snapshots, index))
                 fits = snapshots.labels[index] == snapshots.labels[points[0][0]]
                 mark = "" if index == points[0][0] else " :green[✓]" if fits else " :orange[✗]"
                 st.caption(f"{literal(plain_name(snapshots.classes[int(snapshots.labels[index])]))}{mark}{note}")

@@ -10,7 +10,7 @@ import streamlit as st
 from cpc_engine.csv_text import columns_csv
 from cpc_engine.terms import ITEM_NOUNS
 
-from ..components.items import SPLITS, label_of, looks, tiles
+from ..components.items import SPLITS, label_of, looks, show_look, tiles
 from ..components.scatter import choice, clicked, light
 from ..drawing.map_figure import lit_traces
 from ..drawing.text import plain_name
@@ -150,9 +150,7 @@ def _facts(exploration: Exploration, item: int) -> None:
     if exploration.data is not None:
         picture, sound = looks(exploration, item)
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.image(picture, width=120, alt=label_of(exploration, item))
-            if sound:
-                st.audio(sound, format="audio/wav", width="stretch")
+            show_look(picture, sound, label_of(exploration, item))
     st.markdown(f"**{literal(label_of(exploration, item))}**")
     items = exploration.items
     facts = [SPLITS[items.splits[item]]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ..shell.compat import inside_app
-from ..shell.errors import plain_errors
+from ..shell.errors import plain_errors, sentence
 from ..shell.run_picker import choose_run
 
 # All that chooses the map stands in one line, buttons as high as lists, so that labels are at one height.
@@ -35,7 +35,7 @@ def show() -> None:
 
 
 def _explore(run: str, tools: st.delta_generator.DeltaGenerator) -> None:
-    from ..components.items import opened, stamp
+    from ..components.items import ask_for_data, opened, stamp
     from .choice import show_choice
     from .snapshots import show_snapshots
     from .view import choose_view, show_view
@@ -44,11 +44,8 @@ def _explore(run: str, tools: st.delta_generator.DeltaGenerator) -> None:
     with st.spinner("Opening the run …"):
         exploration = opened(run, False, state)
     if exploration.data is None:
-        st.warning(
-            f"The data of this run are not here ({exploration.missing}). The map still shows labels and names; "
-            "pictures, sounds and other views need the data.",
-            icon=":material/folder_off:",
-        )
+        needed = "The map still shows labels and names; pictures, sounds and other views need the data."
+        ask_for_data(run, f"{sentence(exploration.missing)}. {needed}")
     elif tools.toggle("Training items too", key="training", bind="query-params"):
         with st.spinner("Embedding training items …"):
             exploration = opened(run, True, state)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from cpc_engine.terms import MODALITIES, READING_ORDERS, Modality
 
+from ..components.items import show_look
 from ..drawing.text import source_label
 from ..shell.errors import literal
 from .opened import class_of, looks, name_of
@@ -36,9 +37,7 @@ def show_anchor_card(chosen: Chosen, lineup: Lineup) -> None:
     frozen, row = chosen.frozen, lineup.item
     picture, sound = looks(chosen.opening, frozen.modality, row)
     st.markdown(f"**Anchor:** {literal(name_of(frozen, row))}, class “{literal(class_of(frozen, row))}”")
-    st.image(picture, width=180, alt=f"{name_of(frozen, row)}, class {class_of(frozen, row)}")
-    if sound:
-        st.audio(sound, format="audio/wav")
+    show_look(picture, sound, f"{name_of(frozen, row)}, class {class_of(frozen, row)}", 180)
     if lineup.part == "item":
         what = "One view of this item. Its positive: another view of it."
     elif lineup.part == "global":
@@ -87,9 +86,7 @@ def show_line_up(chosen: Chosen, lineup: Lineup, count: int) -> None:
 def _candidate(chosen: Chosen, lineup: Lineup, strip: Strip, index: int, pieces: int, share: float) -> None:
     frozen, row = chosen.frozen, int(strip.items[index])
     picture, sound = looks(chosen.opening, _modality(chosen, strip.source), row)
-    st.image(picture, width=96, alt=f"{name_of(frozen, row)}, class {class_of(frozen, row)}")
-    if sound:
-        st.audio(sound, format="audio/wav")
+    show_look(picture, sound, f"{name_of(frozen, row)}, class {class_of(frozen, row)}", 96)
     false = ":red[**✕ own class**]" if bool(strip.same_class[index]) else ""
     age = int(strip.ages[index])
     lines = [

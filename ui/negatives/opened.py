@@ -28,15 +28,10 @@ Stamp = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Opening:
-    """What a run is opened from: its files as they are at `stamp`, its data, and a step.
-
-    Attributes:
-        data: where its data are now; None: where they were. step: one that it keeps weights of; None: the present one.
-    """
+    """What a run is opened from: its files as they are at `stamp`, and a step that it keeps weights of (None: now)."""
 
     run: str
     stamp: Stamp
-    data: str | None
     step: int | None = None
 
 
@@ -56,7 +51,7 @@ def opened(opening: Opening) -> Opened:
 
     if opening.step is not None:
         return opened(replace(opening, step=None)).at(opening.step)
-    return Opened(open_run(opening.run).folder, opening.data)
+    return Opened(open_run(opening.run).folder)
 
 
 def at_step(opening: Opening, step: int) -> Opened:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from cpc_engine.errors import CpcError
+from cpc_engine.errors import CpcError, DataError
 from cpc_engine.sources import SOURCES
 
 from ..drawing.palette import SOURCE_STYLES
@@ -90,19 +90,22 @@ def _choose_run() -> str | None:
 
 
 def _show_run(run: str, controls: st.delta_generator.DeltaGenerator, slowly: bool) -> None:
+    from ..components.items import ask_for_data
     from .anchor import choose_anchor, choose_loss
     from .opened import Opening, opened, stamp
     from .over_time import show_over_time
     from .step.view import show_step
     from .view import show_anchor
 
-    opening = Opening(run, stamp(run), st.session_state.get(f"data-{run}") or None)
+    opening = Opening(run, stamp(run))
     try:
         with st.spinner("Rebuilding the run's next batch …"):
             now = opened(opening)
+    except DataError as error:
+        ask_for_data(run, f"{sentence(str(error))}.")
+        return
     except CpcError as error:
         st.warning(sentence(str(error)), icon=":material/folder_off:")
-        st.text_input("Where its data are now", key=f"data-{run}", placeholder="a folder or a file on this machine")
         return
     with controls:
         steps = _kept_steps(run, now.step)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from cpc_engine.terms import ITEM_NOUNS
 
-from ..components.items import label_of, tiles
+from ..components.items import label_of, show_look, tiles
 from ..components.run_map import METHODS
 from ..components.svg import show_svg
 from ..drawing.pictures import png, spectrogram_png, wav, wave_svg
@@ -72,15 +72,15 @@ def _preview(item: Item, place: Place) -> None:
     if isinstance(item.media, Sound):
         clip = place.placer.heard(item.media)
         show_svg(wave_svg(clip.samples), key=f"wave-{item.number}")
-        st.image(spectrogram_png(clip.log_mel, 320, 160), width=320, alt="Its spectrogram, as the network hears it.")
-        st.audio(wav(clip.samples, clip.rate), format="audio/wav")
+        spectrogram = spectrogram_png(clip.log_mel, 320, 160)
+        show_look(spectrogram, wav(clip.samples, clip.rate), "Its spectrogram, as the network hears it.", 320)
         level = "silence"
         if clip.rms_db > -200:
             level = f"peak {clip.peak_db:.0f} dB, mean {clip.rms_db:.0f} dB of full scale"
         st.caption(f"What it hears: {clip.seconds:g} s of {item.media.seconds:.2g} s · {level}")
     elif isinstance(item.media, Picture):
         pixels = place.placer.seen(cropped(item)).pixels
-        st.image(png(pixels), width=200, alt="The picture, as the network sees it.")
+        show_look(png(pixels), None, "The picture, as the network sees it.", 200)
         height, width = item.media.pixels.shape[:2]
         side = len(pixels)
         st.caption(f"What it sees: {side} × {side} pixels, from {width} × {height}")

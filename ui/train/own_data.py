@@ -16,6 +16,7 @@ from cpc_engine.config import RunConfig, all_settings
 from cpc_engine.datasets import DATASETS, DatasetSpec
 from cpc_engine.errors import CpcError
 
+from ..components.items import show_look
 from ..components.settings_form import Changes, draw_setting
 from ..drawing.pictures import spectrogram_png
 from ..drawing.text import plain_name
@@ -192,10 +193,10 @@ def _items(data: Dataset) -> None:
             name = plain_name(data.classes[labels[row]])
             with st.container(width=112, gap="xsmall"):
                 if split.image is not None:
-                    st.image(preview_png(split, row), width=112, alt=f"A picture of {name}.")
+                    show_look(preview_png(split, row), None, f"A picture of {name}.", 112)
                 if split.audio is not None:
-                    st.image(_spectrogram(split.recording(row).numpy()), width=112, alt=f"Spectrogram of {name}.")
-                    st.audio(preview_wav(split, row, data.sample_rate), format="audio/wav")
+                    spectrogram = _spectrogram(split.recording(row).numpy())
+                    show_look(spectrogram, preview_wav(split, row, data.sample_rate), f"Spectrogram of {name}.", 112)
                 st.caption(literal(name))
 
 

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from cpc_engine.storage.artifacts import MOVED
 from cpc_engine.storage.folder import RunFolder
 from tests.support.command_line import Answer, Cli, sets, sound, sounds
 
@@ -66,6 +67,41 @@ def test_a_run_can_be_resumed_and_evaluated_from_another_folder(
     assert cli("evaluate", tmp_path / summary["path"], "--data", "../moved", "--json").code == 0
     sounds(tmp_path / "other", {"cow": 20, "dog": 20})
     assert "these data have" in cli("evaluate", tmp_path / summary["path"], "--data", "../other", "--json").error
+
+
+def test_data_that_have_moved_are_found_by_all_runs_once_it_was_told(cli: Cli, tmp_path: Path) -> None:
+    sounds(tmp_path / "mine", {"cat": 20, "dog": 20})
+    first, second = (folder_run(cli, "--data", "mine", "--seed", seed).document["path"] for seed in (0, 1))
+    (tmp_path / "mine").rename(tmp_path / "moved")
+    assert "no such folder" in cli("evaluate", tmp_path / first, "--json").error
+    assert "say where the data are now" in cli("locate", tmp_path / first, "--json").error
+    sounds(tmp_path / "other", {"cow": 20, "dog": 20})
+    assert "these data have" in cli("locate", tmp_path / first, "--data", "other", "--json").error
+    assert "no such folder" in cli("evaluate", tmp_path / first, "--json").error, "what was refused is not kept"
+    assert cli("locate", tmp_path / first, "--data", "moved", "--json").code == 0
+    for run in (first, second):
+        assert cli("evaluate", tmp_path / run, "--json").code == 0
+    (tmp_path / "moved").rename(tmp_path / "mine")
+    assert cli("evaluate", tmp_path / first, "--json").code == 0, "they are where they were"
+    told = (tmp_path / second).parent / MOVED
+    told.write_text("[1]")
+    answer = cli("evaluate", tmp_path / first, "--json")
+    assert "is damaged: delete it" in answer.error
+    told.unlink()
+    assert cli("evaluate", tmp_path / first, "--json").code == 0
+
+
+def test_a_run_goes_on_where_its_data_are_now(cli: Cli, tmp_path: Path) -> None:
+    sounds(tmp_path / "mine", {"cat": 20, "dog": 20})
+    path = tmp_path / folder_run(cli, "--data", "mine", "--set", "run.checkpoint_every=1").document["path"]
+    RunFolder(path).update(status="interrupted")
+    (tmp_path / "mine").rename(tmp_path / "moved")
+    assert "no such folder" in cli("resume", path, "--json").error
+    assert cli("locate", path, "--data", "moved").out.endswith("its data are found\n")
+    answer = cli("resume", path, "--json")
+    assert answer.code == 0
+    assert answer.document["status"] == "finished"
+    assert RunFolder(path).config().data.path == str(tmp_path / "mine"), "what it learned from is not rewritten"
 
 
 def test_a_file_in_place_of_the_folder_of_runs(cli: Cli, tmp_path: Path) -> None:

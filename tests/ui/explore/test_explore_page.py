@@ -6,12 +6,18 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from cpc_engine.execution.execute import execute
 from cpc_engine.storage.folder import RunFolder
+from cpc_engine.training.control import Control
+from tests.support.pages import tell_data
+from tests.support.tiny import tiny
 from ui.explore.lasso import join_numbers, split_numbers
 from ui.shell.errors import BROKE
 
@@ -131,11 +137,36 @@ def test_without_the_data_labels_are_left(page: Page, run: Path) -> None:
     test = page(EXPLORE)
     assert not test.exception
     assert not test.error
-    assert "not here" in test.warning[0].value
+    assert "did not learn from these data" in test.warning[0].value
     assert len(test.selectbox(key="space").options) == 1
     test.selectbox(key="item").set_value(3).run()
     assert not test.exception
     assert "nothing to show or play" in captions(test)
+
+
+def test_data_that_have_moved_are_shown_once_it_was_told(page: Page, runs: Path, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (32, 32, 32, 3), dtype=np.uint8)
+    for number, one in enumerate(pixels):
+        place = tmp_path / "photos" / ("cats", "dogs")[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(one).save(place / f"{number}.png")
+    changes = {"data__dataset": "image_folder", "data__path": str(tmp_path / "photos"), "optimizer__batch_size": 8}
+    folder = RunFolder.create(runs, tiny(**changes))
+    assert execute(folder, Control()).status == "finished"
+
+    def pictures(test: AppTest) -> int:
+        assert not test.exception
+        test.selectbox(key="item").set_value(3).run()
+        return len(test.get("image"))
+
+    assert pictures(page(EXPLORE, run=folder.id)) > 0
+    (tmp_path / "photos").rename(tmp_path / "moved")
+    test = page(EXPLORE, run=folder.id)
+    assert pictures(test) == 0, "what was opened before is not taken for what is there"
+    assert "no such folder" in test.warning[0].value.replace("\\", "").lower()
+    tell_data(test, folder.id, tmp_path / "moved")
+    assert not test.warning
+    assert pictures(test) > 0
 
 
 @pytest.mark.parametrize("address", ["nothing-here", "../../etc/passwd", "<script>", "a" * 300])

@@ -17,7 +17,7 @@ from cpc_engine import RunConfig
 from cpc_engine.execution.execute import execute
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
-from tests.support.pages import links
+from tests.support.pages import links, tell_data
 from tests.support.tiny import tiny
 from ui.negatives.answer import warning
 
@@ -196,7 +196,9 @@ def test_a_run_of_ones_own_folder_and_its_data_moved_away(page: Page, photograph
     moved.run()
     assert not moved.exception
     assert moved.warning
-    moved.text_input(key=f"data-{photographs.id}").set_value(str(tmp_path / "moved")).run()
+    tell_data(moved, photographs.id, tmp_path / "elsewhere")
+    assert "No such folder" in moved.error[0].value
+    tell_data(moved, photographs.id, tmp_path / "moved")
     assert "pull hardest" in sound(moved)
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-
 import numpy as np
 from torch import Tensor
 
 from ...drawing.palette import BLUE, VERMILION
-from ...drawing.pictures import png, spectrogram_png
+from ...drawing.pictures import data_address, png, spectrogram_png
 
 WIDEST = 64  # numbers of a vector, and positions of an item, that are shown
 
@@ -17,9 +15,9 @@ def input_image(features: Tensor) -> str:
     """The address of a picture of features: a spectrogram (bands, frames), or a picture (3, height, width)."""
     values = features.numpy()
     if features.ndim == 2:
-        return _address(spectrogram_png(values, values.shape[1], values.shape[0]))
+        return data_address(spectrogram_png(values, values.shape[1], values.shape[0]), "image/png")
     pixels = (255 * (0.5 + 0.25 * values.transpose(1, 2, 0))).clip(0, 255)  # see docs/method.md#front-ends
-    return _address(png(pixels.round().astype(np.uint8)))
+    return data_address(png(pixels.round().astype(np.uint8)), "image/png")
 
 
 def signed_image(values: Tensor) -> str:
@@ -32,7 +30,7 @@ def signed_image(values: Tensor) -> str:
     strength = (np.abs(numbers) / largest).clip(0, 1)
     colors = np.array([[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in (VERMILION, BLUE)], dtype=np.uint8)
     pixels = np.concatenate([colors[(numbers > 0).astype(int)], (255 * strength).round()[..., None]], -1)
-    return _address(png(pixels.astype(np.uint8)))
+    return data_address(png(pixels.astype(np.uint8)), "image/png")
 
 
 def shown_positions(count: int, target: int | None) -> slice:
@@ -54,7 +52,3 @@ def by_position(values: Tensor, target: int | None) -> Tensor:
 def strip(vector: Tensor) -> Tensor:
     """The shown part of a vector (d,) as one row."""
     return vector[None, :WIDEST]
-
-
-def _address(picture: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(picture).decode()}"

@@ -4,7 +4,8 @@ CpcError                 base class
 ├── ClusterError         no cluster answers where runs are to execute
 ├── ConfigError          a setting, preset, or option that does not exist or does not fit
 ├── DataError            a data set that cannot be used (missing, empty, one class, too few items)
-│   └── MediaError       one file that cannot be decoded
+│   ├── MediaError       one file that cannot be decoded
+│   └── NotHereError     a data set that is known by name and not on this machine
 ├── OutOfMemoryError     a machine or a GPU has too little memory for a run
 ├── RunError             a run folder that is missing, broken, or in the wrong state
 └── StorageError         a full disk, a folder that cannot be written, or a URL of runs that does not answer
@@ -31,6 +32,23 @@ class DataError(CpcError):
 
 class MediaError(DataError):
     """One audio or image file that cannot be decoded; the message has its name and the reason."""
+
+
+class NotHereError(DataError):
+    """A data set that is known by name is not on this machine; the message says how the command line gets it.
+
+    Attributes:
+        problem: the message without that, for pages, which have buttons.
+
+    Example:
+        >>> error = NotHereError("no CIFAR-10 in /data", "fetch it with --set data.download=true")
+        >>> str(error), error.problem
+        ('no CIFAR-10 in /data; fetch it with --set data.download=true', 'no CIFAR-10 in /data')
+    """
+
+    def __init__(self, problem: str, advice: str = "") -> None:
+        super().__init__(f"{problem}; {advice}" if advice else problem)
+        self.problem = problem
 
 
 class OutOfMemoryError(CpcError):

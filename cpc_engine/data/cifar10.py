@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from ..config import RunConfig
-from ..errors import DataError
+from ..errors import DataError, NotHereError
 from ..media.archive import UNREADABLE
 from .dataset import Dataset, Split
 from .loading import Progress, check_memory
@@ -92,7 +92,7 @@ def _split(arrays: Arrays, part: str, classes: tuple[str, ...], names: tuple[str
 def _from_npz(path: Path) -> tuple[Arrays, tuple[str, ...]]:
     """Read and check an `.npz` file: (arrays, class names)."""
     if not path.is_file():
-        raise DataError(f"no such file: {path}; {_HOW}")
+        raise NotHereError(f"no such file: {path}", _HOW)
     try:
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             missing = [key for key in _KEYS if key not in file.files]
@@ -157,5 +157,5 @@ def _from_torchvision(path: Path, download: bool, progress: Progress | None) -> 
     except (OSError, RuntimeError) as error:
         if download:
             raise DataError(f"CIFAR-10 could not be fetched to {path}: {str(error).splitlines()[0]}") from None
-        raise DataError(f"no CIFAR-10 in {path}; {_HOW}") from None
+        raise NotHereError(f"no CIFAR-10 in {path}", _HOW) from None
     return arrays

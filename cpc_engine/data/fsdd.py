@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from ..config import RunConfig
-from ..errors import DataError, StorageError
+from ..errors import DataError, NotHereError, StorageError
 from ..settings import unknown
 from .dataset import Dataset, Split
 from .loading import Progress, load_sounds
@@ -125,7 +125,7 @@ def _recordings(config: RunConfig, progress: Progress | None) -> Path:
     if config.data.download:
         return _fetch(folder, progress)
     how = "fetch them with --set data.download=true, or name their folder with --data FOLDER"
-    raise DataError(f"no spoken digits (digit_speaker_index.wav) in {folder}; {how}")
+    raise NotHereError(f"no spoken digits (digit_speaker_index.wav) in {folder}", how)
 
 
 def _fetch(folder: Path, progress: Progress | None) -> Path:

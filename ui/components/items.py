@@ -64,19 +64,17 @@ def ask_for_data(run: str, reason: str) -> None:
     config = open_run(run).config
     spec = DATASETS[config.data.dataset]
     st.warning(reason, icon=":material/folder_off:")
-    fetch = False
-    if spec.origin == "download" and spec.is_within_reach(config.replace({"data.download": True})):
-        fetch = st.button(f"Download ({spec.megabytes} MB)", icon=":material/download:", key="download-data")
-    with st.form("data-now", border=False):
-        places = {}
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            where = {"path": "Where its data are now", "image_path": "Where its pictures are now"}
-            for setting in ("path", "image_path") if config.data.image_path else ("path",):
-                places[setting] = st.text_input(where[setting], key=f"{setting}-{run}", placeholder=PLACES)
-            given = st.form_submit_button("Use them") and any(places.values())
+    names = {"path": "Where its data are now", "image_path": "Where its pictures are now"}
+    places, fetch = {}, False
+    with st.form("data-now", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
+        for setting in names if config.data.image_path else ("path",):
+            places[setting] = st.text_input(names[setting], key=f"{setting}-{run}", placeholder=PLACES, width=420)
+        given = st.form_submit_button("Use them") and any(places.values())
+        if spec.origin == "download" and spec.is_within_reach(config.replace({"data.download": True})):
+            fetch = st.form_submit_button(f"Download ({spec.megabytes} MB)", icon=":material/download:")
     if fetch or given:
         with plain_errors(), st.spinner("Reading the data …"):
-            open_run(run).locate_data(**places, download=fetch)
+            open_run(run).locate_data(**{} if fetch else places, download=fetch)
             st.rerun()
 
 

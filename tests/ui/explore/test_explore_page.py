@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from cpc_engine.data import fsdd
 from cpc_engine.execution.execute import execute
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
+from tests.support import paths
 from tests.support.pages import tell_data
 from tests.support.tiny import tiny
 from ui.explore.lasso import join_numbers, split_numbers
@@ -167,6 +169,27 @@ def test_data_that_have_moved_are_shown_once_it_was_told(page: Page, runs: Path,
     tell_data(test, folder.id, tmp_path / "moved")
     assert not test.warning
     assert pictures(test) > 0
+
+
+def test_data_known_by_name_are_fetched_with_a_button(
+    page: Page, runs: Path, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network is the only thing that is played: the archive is that of the recordings at hand."""
+    monkeypatch.setattr(fsdd, "CACHE", tmp_path / "cache")
+    lying = shared / "data" / "fsdd"
+    monkeypatch.setattr(fsdd, "_fetch", lambda folder, _: Path(shutil.copytree(lying, folder)) / "recordings")
+    shutil.copytree(paths.REPOSITORY / "checkpoints" / "example-spoken-digits", runs / "example-spoken-digits")
+    test = page(EXPLORE, run="example-spoken-digits")
+    said = test.warning[0].value
+    assert "No spoken digits" in said
+    assert "--" not in said.replace("\\", ""), "a page has buttons"
+    [fetch] = [button for button in test.button if button.label == "Download (16 MB)"]
+    fetch.click().run()
+    assert not test.exception
+    assert not test.error
+    assert not test.warning
+    test.selectbox(key="item").set_value(3).run()
+    assert test.get("image")
 
 
 @pytest.mark.parametrize("address", ["nothing-here", "../../etc/passwd", "<script>", "a" * 300])

@@ -99,7 +99,10 @@ def move_data(folder: RunFolder, places: Mapping[str, str]) -> None:
     """
     config = folder.config()
     found = {setting: str(Path(place).expanduser().absolute()) for setting, place in places.items()}
-    load_data(folder, config.replace(found))
+    if folder.info().data:
+        load_data(folder, config.replace(found))
+    else:  # it never began, and takes any data of its settings
+        load_dataset(config.replace(found))
     told, was = _told(folder), config.flat()
     write_json(_moved(folder), told | {_key(config, setting, was[setting]): place for setting, place in found.items()})
 

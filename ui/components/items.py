@@ -30,13 +30,21 @@ SPLITS = {"test": "held out", "train": "training"}
 
 def stamp(run: str) -> Stamp:
     """Numbers that change with the files that an opened run is made from, and when its data come or go."""
+    return *open_run(run).folder.stamp("config", "weights", "map", "probe", "ood"), int(has_data(run))
+
+
+def has_data(run: str) -> bool:
+    """Whether something lies where a run looks for its data.
+
+    Raises:
+        RunError: the file of data that have moved is damaged.
+    """
     from cpc_engine.storage.artifacts import data_now
 
     folder = open_run(run).folder
     config = data_now(folder, folder.config())
     places = [Path(place).expanduser() for place in (config.data.path, config.data.image_path) if place]
-    there = DATASETS[config.data.dataset].is_within_reach(config) and all(place.exists() for place in places)
-    return *folder.stamp("config", "weights", "map", "probe", "ood"), int(there)
+    return DATASETS[config.data.dataset].is_within_reach(config) and all(place.exists() for place in places)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -66,7 +74,7 @@ def ask_for_data(run: str, reason: str) -> None:
     st.warning(reason, icon=":material/folder_off:")
     names = {"path": "Where its data are now", "image_path": "Where its pictures are now"}
     places, fetch = {}, False
-    with st.form("data-now", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.form(f"data-{run}", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
         for setting in names if config.data.image_path else ("path",):
             places[setting] = st.text_input(names[setting], key=f"{setting}-{run}", placeholder=PLACES, width=420)
         given = st.form_submit_button("Use them") and any(places.values())

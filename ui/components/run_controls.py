@@ -12,6 +12,7 @@ from cpc_engine.errors import CpcError
 from ..shell.address import join_ids
 from ..shell.errors import plain_errors, sentence
 from ..shell.session import has_ended, manager, open_run, root
+from .items import ask_for_data, has_data
 
 if TYPE_CHECKING:
     from cpc_engine.execution.fork import Forks
@@ -25,7 +26,7 @@ def controls(run: RunProgress) -> None:
     with st.container(horizontal=True, gap="small"):
         if has_ended(run.status):
             if can_resume(run.id):
-                _button("Resume", ":material/play_arrow:", "resume", run.id, manager().resume)
+                _resume(run.id)
             return
         if run.status == "paused":
             _button("Continue", ":material/play_arrow:", "unpause", run.id, manager().unpause)
@@ -74,6 +75,15 @@ def resume_all(runs: Sequence[str]) -> None:
     """Let runs that ended early go on, as a button's callback; one that cannot after all is told and keeps no other."""
     for run in runs:
         _act(manager().resume, run)
+
+
+def _resume(run: str) -> None:
+    icon = ":material/play_arrow:"
+    if has_data(run):
+        _button("Resume", icon, "resume", run, manager().resume)
+        return
+    with st.popover("Resume", icon=icon, key=f"resume-{run}"):
+        ask_for_data(run, "The data of this run are not here; it can go on once they are.")
 
 
 def _button(

@@ -9,7 +9,8 @@ from pathlib import Path
 from cpc_engine import manager_for
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.format import FORMAT
-from tests.support.pages import SMALL, START, links, open_page
+from tests.support.command_line import sounds
+from tests.support.pages import SMALL, START, links, open_page, tell_data
 from tests.support.tiny import tiny, wait_until
 
 pytest_plugins = ["tests.support.pages"]
@@ -53,6 +54,24 @@ def test_a_run_that_was_still_waiting_when_its_server_was_killed_can_go_on(runs:
     assert folder.info().status == "interrupted"
     test = open_page("pages/train.py", run=folder.id)
     assert not test.exception
+    test.button(key=f"resume-{folder.id}").click().run()
+    assert not test.exception
+    wait_until(lambda: folder.info().status == "finished", "the run to end")
+
+
+def test_a_run_whose_data_have_moved_goes_on_once_it_was_told(runs: Path, tmp_path: Path) -> None:
+    sounds(tmp_path / "mine", {"cat": 20, "dog": 20})
+    changes = {"data__dataset": "audio_folder", "data__path": str(tmp_path / "mine"), "data__train_items": 0}
+    folder = RunFolder.create(runs, tiny(**changes, data__test_items=0))
+    folder.update(status="interrupted")
+    (tmp_path / "mine").rename(tmp_path / "moved")
+    test = open_page("pages/train.py", run=folder.id)
+    assert not test.exception
+    assert f"resume-{folder.id}" not in [one.key for one in test.button]
+    assert "not here" in test.warning[0].value
+    tell_data(test, folder.id, tmp_path / "moved")
+    assert not test.exception
+    assert not test.error, test.error[0].value
     test.button(key=f"resume-{folder.id}").click().run()
     assert not test.exception
     wait_until(lambda: folder.info().status == "finished", "the run to end")

@@ -45,9 +45,9 @@ reload_if_empty()
 presentation()
 if not shows_runs(page.url_path):
     working_bar()
+give_back_memory()  # before threads of a page ask for any
 with plain_errors():
     page.run()
 if not imported:
     st.set_page_config(page_icon=icon)
 prepare()  # last, so that the page is there first
-give_back_memory()

@@ -17,6 +17,11 @@ from __future__ import annotations
 class CpcError(Exception):
     """Base class of all errors that the engine raises intentionally; `str(error)` is one line."""
 
+    @property
+    def problem(self) -> str:
+        """The message without what to do on the command line, for pages, which have buttons."""
+        return str(self)
+
 
 class ClusterError(CpcError):
     """No cluster answers where runs are to execute, or it has gone."""
@@ -37,9 +42,6 @@ class MediaError(DataError):
 class NotHereError(DataError):
     """A data set that is known by name is not on this machine; the message says how the command line gets it.
 
-    Attributes:
-        problem: the message without that, for pages, which have buttons.
-
     Example:
         >>> error = NotHereError("no CIFAR-10 in /data", "fetch it with --set data.download=true")
         >>> str(error), error.problem
@@ -48,7 +50,11 @@ class NotHereError(DataError):
 
     def __init__(self, problem: str, advice: str = "") -> None:
         super().__init__(f"{problem}; {advice}" if advice else problem)
-        self.problem = problem
+        self._problem = problem
+
+    @property
+    def problem(self) -> str:
+        return self._problem
 
 
 class OutOfMemoryError(CpcError):

@@ -170,14 +170,12 @@ class Run:
 
         Raises:
             DataError: it is not there, or not what the run learned from. StorageError: it cannot be kept.
+            RunError: the file of what was told before is damaged.
         """
-        from ..storage.artifacts import load_data, move_data
+        from ..storage.artifacts import move_data
 
-        if download:
-            load_data(self.folder, self.config.replace({"data.download": True}))
         given = {"data.path": path, "data.image_path": image_path}
-        if places := {setting: place for setting, place in given.items() if place}:
-            move_data(self.folder, places)
+        move_data(self.folder, {setting: place for setting, place in given.items() if place}, download)
 
     def resume(
         self, progress: bool = True, cluster: str | None = None, devices: int | None = None, nodes: int = 1

@@ -85,7 +85,7 @@ class Evaluations:
                 evaluate_run(folder, progress=lambda text, share, run=run: self._set(run, text=text, share=share))  # type: ignore[misc]
                 self._set(run, status="done", text="", share=1.0)
             except CpcError as error:
-                self._set(run, status="failed", text=str(error))
+                self._set(run, status="failed", text=error.problem)
             except Exception as error:  # the worker must survive for the next run
                 id, reason = RunFolder(self.root / run).log_error(error), str(error).partition("\n")[0]
                 text = f"unexpected {type(error).__name__}: {reason} ({id} in log.jsonl)"

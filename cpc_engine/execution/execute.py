@@ -16,7 +16,7 @@ from ..errors import ClusterError, CpcError, RunError, StorageError
 from ..evaluation.metrics import Encoded, encode, geometry_metrics, queue_drift
 from ..maps.snapshots import SnapshotRecorder
 from ..maps.stored import check_mappable, save_maps
-from ..storage.artifacts import data_now, save_ood_reference
+from ..storage.artifacts import save_ood_reference, where_data_are
 from ..storage.folder import RunFolder
 from ..storage.info import Status
 from ..storage.lock import at_work
@@ -179,22 +179,27 @@ class _Execution:
         """Load the data, create the trainer, and write the facts about both to run.json.
 
         Returns:
-            The trainer, and the settings that other ranks make theirs from: where the data are now, in a resumed run.
+            The trainer, and the settings that other ranks make theirs from, which say where the data are now.
 
         Raises:
             DataError: the data cannot be used, or they are not those that a resumed run has learned from so far.
         """
         device = self.team.device(self.config.run.device)
-        settled = follow_data(self.config)
+        own = {path: self.config.flat()[path] for path in ("data.path", "data.image_path")}
+        settled = where_data_are(self.folder, self.config, follow_data).replace(own)
         if settled != self.config:
             values = [f"{path} = {value}" for path, (value, _) in settled.differences(self.config).items()]
             self.folder.log(f"from the data: {', '.join(values)}")
             self.folder.settle(settled)
             self.config = settled
-        where = data_now(self.folder, self.config) if resume else self.config
-        data = load_dataset(where, device, lambda text, share: self.observe(Phase(text, share)))
-        if resume and self.folder.has_tensors("checkpoint"):
-            check_same_items(self.folder.id, self.folder.facts(), data)
+
+        def load(where: RunConfig) -> tuple[Dataset, RunConfig]:
+            data = load_dataset(where, device, lambda text, share: self.observe(Phase(text, share)))
+            if resume and self.folder.has_tensors("checkpoint"):
+                check_same_items(self.folder.id, self.folder.facts(), data)
+            return data, where
+
+        data, where = where_data_are(self.folder, self.config, load)
         check_mappable(data)
         for line in data.skipped:
             self.folder.log(f"skipped {line}")

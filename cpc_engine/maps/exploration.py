@@ -19,7 +19,7 @@ from ..data import item_media
 from ..data.dataset import Dataset, Split
 from ..data.splits import sample_rows
 from ..data.windows import mean_over_windows
-from ..errors import CpcError, DataError, NotHereError
+from ..errors import CpcError, DataError
 from ..evaluation.embed import Features, clips_of, embed
 from ..media import Picture, Sound
 from ..model import MultiModalCPC
@@ -85,7 +85,7 @@ class Exploration:
         except CpcError as error:
             if training:
                 raise
-            self.missing = error.problem if isinstance(error, NotHereError) else str(error)
+            self.missing = error.problem
         self.training = training
         self.items = self._items()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
@@ -12,8 +12,10 @@ import torch
 from ..config import RunConfig
 from ..data import load_dataset
 from ..data.dataset import Dataset, Split
+from ..data.listing.class_folders import typed_path
 from ..data.relations.same_items import check_same_items
-from ..errors import RunError
+from ..datasets import DATASETS
+from ..errors import DataError, RunError
 from ..evaluation.embed import Features, embed
 from ..evaluation.ood import OODReference, fit_ood_reference, input_statistics
 from ..evaluation.probes.probe import Probe
@@ -23,6 +25,7 @@ from .files import read_json, write_json
 from .folder import RunFolder
 from .schema import check_tensors
 
+T = TypeVar("T")
 _PROBE = {"temperature": "positive", "strength": "positive", "validation_accuracy": "float"}
 _OOD = {"known": "float m"} | {
     f"{view}.{name}": shape.format(*dimensions)
@@ -71,52 +74,89 @@ def load_data(folder: RunFolder, config: RunConfig, device: torch.device | str =
         DataError: it is missing, or it is not the one that the run learned from.
         RunError: the file of what `move_data` was told is damaged.
     """
-    data = load_dataset(data_now(folder, config), device)
-    check_same_items(folder.id, folder.facts(), data)
-    return data
+
+    def load(where: RunConfig) -> Dataset:
+        data = load_dataset(where, device)
+        check_same_items(folder.id, folder.facts(), data)
+        return data
+
+    return where_data_are(folder, config, load)
 
 
-def data_now(folder: RunFolder, config: RunConfig) -> RunConfig:
-    """Return the settings with the places where their data are now, as far as `move_data` was told, and they are there.
+def where_data_are(folder: RunFolder, config: RunConfig, read: Callable[[RunConfig], T]) -> T:
+    """Read a run's data where its settings say, or else where `move_data` was told that they are now.
+
+    Args:
+        read: reads them with the settings that it is given.
 
     Raises:
-        RunError: the file of what it was told is damaged.
+        DataError: of `read`, at the last of these places. RunError: the file of what was told is damaged.
     """
-    told, was = _told(folder), config.flat()
-    places = {setting: told.get(_key(config, setting, was[setting]), "") for setting in _PLACES}
-    return config.replace({setting: place for setting, place in places.items() if place and Path(place).exists()})
+    try:
+        return read(config)
+    except DataError:
+        now = _moved(folder, config)
+        if now == config:
+            raise
+    return read(now)
 
 
-def move_data(folder: RunFolder, places: Mapping[str, str]) -> None:
+def has_data(folder: RunFolder) -> bool:
+    """Whether something lies where a run would look for its data; what it is is not looked at.
+
+    Raises:
+        RunError: the file of what `move_data` was told is damaged.
+    """
+    own = folder.config()
+    return any(map(_is_there, (own, _moved(folder, own))))
+
+
+def move_data(folder: RunFolder, places: Mapping[str, str], download: bool = False) -> None:
     """Remember where the data of a run are now, for all runs beside it that learned from the same place.
 
     Args:
         places: {"data.path" or "data.image_path": a file or folder of this machine}.
+        download: fetch data that are known by name.
 
     Raises:
         DataError: what is there cannot be used, or is not what the run learned from.
-        StorageError: the folder of runs cannot be written.
+        RunError: the file of what was told before is damaged. StorageError: the folder of runs cannot be written.
     """
     config = folder.config()
-    found = {setting: str(Path(place).expanduser().absolute()) for setting, place in places.items()}
-    if folder.info().data:
-        load_data(folder, config.replace(found))
-    else:  # it never began, and takes any data of its settings
-        load_dataset(config.replace(found))
+    found = {setting: os.path.abspath(typed_path(place)) for setting, place in places.items()}
+    where = config.replace({"data.download": True}) if download else _moved(folder, config)
+    data = load_dataset(where.replace(found))
+    if folder.info().data:  # else it never began, and takes any data of its settings
+        check_same_items(folder.id, folder.facts(), data)
+    if found:
+        was = config.flat()
+        new = {_key(config, setting, was[setting]): place for setting, place in found.items()}
+        write_json(folder.path.parent / MOVED, _told(folder) | new)
+
+
+def _moved(folder: RunFolder, config: RunConfig) -> RunConfig:
+    """The settings with the places where their data are now, as far as that was told."""
     told, was = _told(folder), config.flat()
-    write_json(_moved(folder), told | {_key(config, setting, was[setting]): place for setting, place in found.items()})
+    places = {setting: told.get(_key(config, setting, was[setting])) for setting in _PLACES}
+    return config.replace({setting: place for setting, place in places.items() if place})
+
+
+def _is_there(config: RunConfig) -> bool:
+    spec, values = DATASETS[config.data.dataset], config.flat()
+    try:
+        there = spec.is_within_reach(config)
+    except OSError:  # a drive that is gone
+        return False
+    needed = [values[setting] for setting in _PLACES if setting in dict(spec.needs)]
+    return there and all(place and os.path.exists(typed_path(place)) for place in needed)
 
 
 def _key(config: RunConfig, setting: str, place: str | None) -> str:
     return f"{config.data.dataset} {setting} {place or ''}"
 
 
-def _moved(folder: RunFolder) -> Path:
-    return folder.path.parent / MOVED
-
-
 def _told(folder: RunFolder) -> dict[str, str]:
-    path = _moved(folder)
+    path = folder.path.parent / MOVED
     if not path.exists():
         return {}
     told: Any = read_json(path)

@@ -113,7 +113,7 @@ class Visit:
 
 
 def chromium_path() -> str | None:
-    """The browser to drive: $CHROMIUM, else the system's; that without a window takes two thirds of the time."""
+    """The browser to drive: $CHROMIUM, else the system's; that without a window is faster."""
     names = ("chromium-headless-shell", "chromium", "chromium-browser")
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 

@@ -3,7 +3,6 @@ are when they are not where they were."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -29,22 +28,8 @@ SPLITS = {"test": "held out", "train": "training"}
 
 
 def stamp(run: str) -> Stamp:
-    """Numbers that change with the files that an opened run is made from, and when its data come or go."""
-    return *open_run(run).folder.stamp("config", "weights", "map", "probe", "ood"), int(has_data(run))
-
-
-def has_data(run: str) -> bool:
-    """Whether something lies where a run looks for its data.
-
-    Raises:
-        RunError: the file of data that have moved is damaged.
-    """
-    from cpc_engine.storage.artifacts import data_now
-
-    folder = open_run(run).folder
-    config = data_now(folder, folder.config())
-    places = [Path(place).expanduser() for place in (config.data.path, config.data.image_path) if place]
-    return DATASETS[config.data.dataset].is_within_reach(config) and all(place.exists() for place in places)
+    """Numbers that change with the files that an opened run is made from."""
+    return open_run(run).folder.stamp("config", "weights", "map", "probe", "ood")
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -53,13 +38,20 @@ def cached_run(run: str, stamp: Stamp) -> Run:
     return open_run(run)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
 def opened(run: str, training: bool, stamp: Stamp) -> Exploration:
-    """A run's items as its files are at `stamp`.
+    """A run's items as its files are at `stamp`; not kept where the data are missing, which may come.
 
     Raises:
         CpcError: as `Exploration`.
     """
+    found = _opened(run, training, stamp)
+    if found.data is None:
+        _opened.clear(run, training, stamp)
+    return found
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _opened(run: str, training: bool, stamp: Stamp) -> Exploration:
     return cached_run(run, stamp).explore(training)
 
 
@@ -72,6 +64,8 @@ def ask_for_data(run: str, reason: str) -> None:
     config = open_run(run).config
     spec = DATASETS[config.data.dataset]
     st.warning(reason, icon=":material/folder_off:")
+    if spec.origin == "generated":  # no file of them is anywhere
+        return
     names = {"path": "Where its data are now", "image_path": "Where its pictures are now"}
     places, fetch = {}, False
     with st.form(f"data-{run}", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
@@ -120,7 +114,12 @@ def show_look(picture: bytes, sound: bytes | None, alt: str, width: int = 120) -
     """What `looks` gives: the picture or the spectrogram, and the player of the sound."""
     st.image(data_address(picture, "image/png"), width=width, alt=alt)
     if sound:
-        st.audio(sound if len(sound) > LONG else data_address(sound, "audio/wav"), format="audio/wav")
+        show_sound(sound)
+
+
+def show_sound(sound: bytes) -> None:
+    """The player of a WAV file, which comes with the page unless it is long."""
+    st.audio(sound if len(sound) > LONG else data_address(sound, "audio/wav"), format="audio/wav")
 
 
 def card(exploration: Exploration, index: int) -> Card:

@@ -12,7 +12,7 @@ from cpc_engine.errors import CpcError
 from ..shell.address import join_ids
 from ..shell.errors import plain_errors, sentence
 from ..shell.session import has_ended, manager, open_run, root
-from .items import ask_for_data, has_data
+from .items import ask_for_data
 
 if TYPE_CHECKING:
     from cpc_engine.execution.fork import Forks
@@ -78,8 +78,11 @@ def resume_all(runs: Sequence[str]) -> None:
 
 
 def _resume(run: str) -> None:
+    from cpc_engine.execution.place import place_of
+    from cpc_engine.storage.artifacts import has_data
+
     icon = ":material/play_arrow:"
-    if has_data(run):
+    if place_of() is not None or has_data(open_run(run).folder):  # on a cluster the data lie elsewhere
         _button("Resume", icon, "resume", run, manager().resume)
         return
     with st.popover("Resume", icon=icon, key=f"resume-{run}"):

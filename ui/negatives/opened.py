@@ -60,7 +60,7 @@ def at_step(opening: Opening, step: int) -> Opened:
     return now if step == now.step else opened(replace(opening, step=step))
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)  # some 10 MB each
+@st.cache_resource(max_entries=8, show_spinner=False)
 def batch(opening: Opening, row: int | None) -> Batch:
     """The run's next batch, with the item at `row` in it."""
     from cpc_engine.anatomy.frozen import Batch

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from cpc_engine.errors import CpcError, DataError, NotHereError
+from cpc_engine.errors import CpcError, DataError
 from cpc_engine.sources import SOURCES
 
 from ..drawing.palette import SOURCE_STYLES
@@ -102,7 +102,7 @@ def _show_run(run: str, controls: st.delta_generator.DeltaGenerator, slowly: boo
         with st.spinner("Rebuilding the run's next batch …"):
             now = opened(opening)
     except DataError as error:
-        ask_for_data(run, f"{sentence(error.problem if isinstance(error, NotHereError) else str(error))}.")
+        ask_for_data(run, f"{sentence(error.problem)}.")
         return
     except CpcError as error:
         st.warning(sentence(str(error)), icon=":material/folder_off:")

@@ -11,7 +11,8 @@ import streamlit as st
 from cpc_engine.terms import ITEM_NOUNS, Modality
 
 from ..components.draw import drawing
-from ..drawing.pictures import data_address, wav
+from ..components.items import show_sound
+from ..drawing.pictures import wav
 from ..drawing.text import plain_name
 from .items import Place, add, take
 
@@ -141,7 +142,7 @@ def _synthesizer(rate: int, seconds: float) -> None:
         key = samples[pressed]
         samples = synthesize("tone", noise=noise, seed=seed, seconds=seconds, rate=rate, level_db=-math.inf)
         samples[pressed] = key
-    st.audio(data_address(wav(samples, rate), "audio/wav"))
+    show_sound(wav(samples, rate))
     if st.button("Place this sound", type="primary", icon=":material/my_location:", key="synth-place"):
         add(name, Sound(samples, rate))
 

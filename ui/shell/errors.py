@@ -26,7 +26,7 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except CpcError as error:
-        st.error(sentence(str(error)), icon=":material/error:")
+        st.error(sentence(error.problem), icon=":material/error:")
     except Exception as error:  # the last place before a stack trace would reach the reader
         where = f"error {report(error)} in {NAME} in the folder of runs"
         st.error(sentence(f"{BROKE} ({type(error).__name__}; {where})."), icon=":material/error:")

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from cpc_engine.presets import preset
 from cpc_engine.storage.artifacts import MOVED
 from cpc_engine.storage.folder import RunFolder
 from tests.support.command_line import Answer, Cli, sets, sound, sounds
@@ -81,20 +82,39 @@ def test_data_that_have_moved_are_found_by_all_runs_once_it_was_told(cli: Cli, t
     assert cli("locate", tmp_path / first, "--data", "moved", "--json").code == 0
     for run in (first, second):
         assert cli("evaluate", tmp_path / run, "--json").code == 0
-    (tmp_path / "moved").rename(tmp_path / "mine")
+    (tmp_path / "moved").rename(tmp_path / "again")
+    assert "no such folder" in cli("evaluate", tmp_path / first, "--json").error
+    assert cli("locate", tmp_path / second, "--data", " 'again' ", "--json").code == 0, "as people paste it"
+    shutil.copytree(tmp_path / "other", tmp_path / "mine")
+    assert cli("evaluate", tmp_path / first, "--json").code == 0, "others lie where they were"
+    third = folder_run(cli, "--data", "mine").document["path"]
+    assert cli("evaluate", tmp_path / third, "--json").code == 0, "what was told is of the others"
+    assert "these data have" in cli("locate", tmp_path / first, "--data", "mine", "--json").error
+    shutil.rmtree(tmp_path / "mine")
+    (tmp_path / "again").rename(tmp_path / "mine")
     assert cli("evaluate", tmp_path / first, "--json").code == 0, "they are where they were"
+    shutil.copytree(tmp_path / "mine", tmp_path / "again")
+    assert cli("locate", tmp_path / first, "--data", "mine", "--json").code == 0, "and may be told so"
+    (tmp_path / "mine").rename(tmp_path / "lost")
+    (tmp_path / "again").rename(tmp_path / "mine")
     told = (tmp_path / second).parent / MOVED
     told.write_text("[1]")
+    (tmp_path / "mine").rename(tmp_path / "elsewhere")
     answer = cli("evaluate", tmp_path / first, "--json")
     assert "is damaged: delete it" in answer.error
     told.unlink()
-    assert cli("evaluate", tmp_path / first, "--json").code == 0
+    assert cli("locate", tmp_path / first, "--data", "elsewhere", "--json").code == 0
 
 
 def test_a_run_goes_on_where_its_data_are_now(cli: Cli, tmp_path: Path) -> None:
     sounds(tmp_path / "mine", {"cat": 20, "dog": 20})
     path = tmp_path / folder_run(cli, "--data", "mine", "--set", "run.checkpoint_every=1").document["path"]
     RunFolder(path).update(status="interrupted")
+    waiting = RunFolder.create(
+        path.parent, preset("audio_folder").config().replace({"data.path": str(tmp_path / "mine")})
+    )
+    waiting.save_json("config", waiting.config().replace({"optimizer.steps": 2, "audio.width": 8}).to_dict())
+    waiting.update(status="interrupted")
     (tmp_path / "mine").rename(tmp_path / "moved")
     assert "no such folder" in cli("resume", path, "--json").error
     assert cli("locate", path, "--data", "moved").out.endswith("its data are found\n")
@@ -102,6 +122,9 @@ def test_a_run_goes_on_where_its_data_are_now(cli: Cli, tmp_path: Path) -> None:
     assert answer.code == 0
     assert answer.document["status"] == "finished"
     assert RunFolder(path).config().data.path == str(tmp_path / "mine"), "what it learned from is not rewritten"
+    answer = cli("resume", waiting.path, "--json")
+    assert answer.code == 0, "one that never began, whose length of clips follows from the data"
+    assert RunFolder(waiting.path).config().data.path == str(tmp_path / "mine")
 
 
 def test_a_file_in_place_of_the_folder_of_runs(cli: Cli, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -140,6 +141,7 @@ def test_without_the_data_labels_are_left(page: Page, run: Path) -> None:
     assert not test.exception
     assert not test.error
     assert "did not learn from these data" in test.warning[0].value
+    assert "Use them" not in [button.label for button in test.button], "they are made, and lie nowhere"
     assert len(test.selectbox(key="space").options) == 1
     test.selectbox(key="item").set_value(3).run()
     assert not test.exception
@@ -163,10 +165,20 @@ def test_data_that_have_moved_are_shown_once_it_was_told(page: Page, runs: Path,
 
     assert pictures(page(EXPLORE, run=folder.id)) > 0
     (tmp_path / "photos").rename(tmp_path / "moved")
+    streamlit.cache_resource.clear()
     test = page(EXPLORE, run=folder.id)
-    assert pictures(test) == 0, "what was opened before is not taken for what is there"
+    assert pictures(test) == 0
     assert "no such folder" in test.warning[0].value.replace("\\", "").lower()
     tell_data(test, folder.id, tmp_path / "moved")
+    assert not test.warning
+    assert pictures(test) > 0
+    shutil.copytree(tmp_path / "moved", tmp_path / "photos")
+    next((tmp_path / "photos" / "cats").iterdir()).unlink()
+    (tmp_path / "moved").rename(tmp_path / "again")
+    streamlit.cache_resource.clear()
+    test = page(EXPLORE, run=folder.id)
+    assert test.warning, "something else lies where they were"
+    tell_data(test, folder.id, tmp_path / "again")
     assert not test.warning
     assert pictures(test) > 0
 

@@ -14,6 +14,7 @@ from cpc_engine.presets import preset
 from cpc_engine.storage.artifacts import MOVED
 from cpc_engine.storage.folder import RunFolder
 from tests.support.command_line import Answer, Cli, sets, sound, sounds
+from tests.support.data_files import write_image
 
 
 def folder_run(cli: Cli, *more: object) -> Answer:
@@ -104,6 +105,20 @@ def test_data_that_have_moved_are_found_by_all_runs_once_it_was_told(cli: Cli, t
     assert "is damaged: delete it" in answer.error
     told.unlink()
     assert cli("locate", tmp_path / first, "--data", "elsewhere", "--json").code == 0
+
+
+def test_sounds_and_pictures_of_pairs_may_move_one_after_the_other(cli: Cli, tmp_path: Path) -> None:
+    sounds(tmp_path / "heard", {"cat": 20, "dog": 20})
+    for number in range(40):
+        write_image(tmp_path / "seen" / ("cat", "dog")[number % 2] / f"{number}.png", 5 * number)
+    both = ["--data", "heard", "--set", f"data.image_path={tmp_path / 'seen'}"]
+    small = sets(data__train_items=0, data__test_items=0)
+    path = tmp_path / cli("train", "--preset", "paired_folders", *small, *both, "--json").document["path"]
+    for old, new, option in (("heard", "sounds", "--data"), ("seen", "pictures", "--images")):
+        (tmp_path / old).rename(tmp_path / new)
+        assert f"no such folder: {tmp_path / old}" in cli("evaluate", path, "--json").error
+        assert cli("locate", path, option, new, "--json").code == 0
+    assert cli("evaluate", path, "--json").code == 0
 
 
 def test_a_run_goes_on_where_its_data_are_now(cli: Cli, tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ class Run:
         return Evaluation(evaluate_run(self.folder, data, progress), self.id)
 
     def locate_data(self, path: str | None = None, image_path: str | None = None, download: bool = False) -> None:
-        """Say where the data set is now, or fetch it; every run of this folder on the same data finds it from then on.
+        """Say where the data set is now, or fetch it, for all runs of this folder that name the same place.
 
         Args:
             path, image_path: what `data.path` and `data.image_path` are now; None: as they were.

@@ -91,7 +91,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     evaluate.add_argument("run", help=RUN_HELP)
     evaluate.add_argument("--data", metavar="PATH", help="where the data set is now")
 
-    locate = add("locate", "say where a run's data set is now, or fetch it, for all runs beside it on the same data")
+    locate = add("locate", "say where a run's data set is now, or fetch it, for all runs beside it that name the same")
     locate.add_argument("run", help=RUN_HELP)
     locate.add_argument("--data", metavar="PATH", help="where the data set is now")
     locate.add_argument("--images", metavar="PATH", help="where the pictures of pairs are now")

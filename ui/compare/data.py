@@ -11,13 +11,12 @@ from cpc_engine.errors import CpcError
 
 from ..shell.address import join_ids, split_ids
 from ..shell.errors import literal
-from ..shell.names import names_of
+from ..shell.names import arm_of, names_of
 from ..shell.session import has_ended, manager, open_run, root
 from ..shell.status import WORDS
 
 if TYPE_CHECKING:
     from cpc_engine.comparison.arms import Arm, ComparedRun
-    from cpc_engine.storage.folder import RunFolder
     from cpc_engine.storage.info import RunInfo
 
 Known = dict[tuple[str, int], str]  # {(arm's key, seed): id}
@@ -41,7 +40,10 @@ def choose(infos: list[RunInfo]) -> list[str]:
     if lost := [run for run in dict.fromkeys(chosen) if run not in known]:
         them = "1 chosen run is" if len(lost) == 1 else f"{len(lost)} chosen runs are"
         st.warning(f"{them} not in the folder of runs, or broken, and left out here.", icon=":material/link_off:")
-    state[KEY] = [run for run in dict.fromkeys(chosen) if run in known][:MOST]
+    found = [run for run in dict.fromkeys(chosen) if run in known]
+    if len(found) > MOST:
+        st.warning(f"Of {len(found)} runs the first {MOST} are compared: more are not.", icon=":material/content_cut:")
+    state[KEY] = found[:MOST]
 
     def label(run: str) -> str:
         info = known[run]
@@ -106,18 +108,10 @@ def load(runs: Iterable[str]) -> list[ComparedRun]:
 
 def known_arms(infos: Iterable[RunInfo]) -> Known:
     """{(arm, seed): id} of all runs that are complete or active; the newest where there are several."""
-    from cpc_engine.storage.folder import RunFolder
-
     known: Known = {}
-    folder_of_runs, read = root(), _arms_read(str(root()))
     for info in infos:
-        if info.status == "finished" or not has_ended(info.status):
-            folder = RunFolder(folder_of_runs / info.id)
-            stamp = folder.stamp("config", "events", "fork")
-            if info.id not in read or read[info.id][0] != stamp:
-                read[info.id] = stamp, _arm(folder)
-            if (arm := read[info.id][1]) is not None:
-                known.setdefault(arm, info.id)
+        if (info.status == "finished" or not has_ended(info.status)) and (arm := arm_of(info)) is not None:
+            known.setdefault(arm, info.id)
     return known
 
 
@@ -161,21 +155,3 @@ def _load(run: str, root: str, stamp: tuple[int, ...]) -> ComparedRun:
     from cpc_engine.comparison.collect import load_compared
 
     return load_compared(open_run(run).folder)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _arms_read(root: str) -> dict[str, tuple[tuple[int, ...], tuple[str, int] | None]]:
-    """{id: (stamp, (arm's key, seed))} of what was read: one look-up a run, since there may be thousands."""
-    return {}
-
-
-def _arm(folder: RunFolder) -> tuple[str, int] | None:
-    """(arm's key, seed); None of a run that cannot be read."""
-    from cpc_engine.comparison.arms import arm_key
-    from cpc_engine.comparison.collect import branch_of, changes_of
-
-    try:
-        config, branch = folder.config(), branch_of(folder)
-        return arm_key(config, changes_of(folder), branch.step if branch else 0), config.run.seed
-    except CpcError:
-        return None

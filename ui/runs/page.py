@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
@@ -16,11 +16,13 @@ from ..shell.first_run import nothing_yet
 from ..shell.names import name_of
 from ..shell.session import root
 from .bring import bring_and_take
-from .table import show_table
+from .groups import NO_GROUPS, choices, grouped
+from .table import show_groups, show_table
 
 if TYPE_CHECKING:
     from cpc_engine.storage.info import RunInfo
 
+Row = TypeVar("Row")
 AT_ONCE = {"Table": 50, "Cards": 12}  # runs on the page
 MOST_LISTED = 20  # deleted runs, or broken folders
 
@@ -46,17 +48,39 @@ def show() -> None:
         look = st.segmented_control(
             "As", list(AT_ONCE), default="Table", required=True, key="look", bind="query-params"
         )
-    at_once = AT_ONCE[look]
-    pages = -(-len(matching) // at_once)
-    page = st.pagination(pages, key=f"page-{look}-{pages}") if pages > 1 else 1
-    shown = matching[(page - 1) * at_once : page * at_once]
-    if matching and look == "Table":
-        show_table(shown)
-    elif matching:
-        show_cards(shown)
-    else:
+        by = _group_by(matching) if look == "Table" else NO_GROUPS
+    if not matching:
         st.info("No run fits.", icon=":material/search_off:")
         st.button("Show all runs", icon=":material/restart_alt:", key="all", on_click=_clear_search)
+    elif by != NO_GROUPS:
+        show_groups(_part(grouped(matching, by), look))
+    elif look == "Table":
+        show_table(_part(matching, look))
+    else:
+        show_cards(_part(matching, look))
+
+
+def _group_by(runs: list[RunInfo]) -> str:
+    """What the reader groups runs by."""
+    known = choices(runs)
+    return st.selectbox(
+        "Group by",
+        list(known),
+        format_func=known.__getitem__,
+        key="group",
+        bind="query-params",
+        width=260,
+        help="One row for all runs that have a setting in common, with the means of their numbers. Offered are "
+        "settings in which the newest runs differ.",
+    )
+
+
+def _part(rows: list[Row], look: str) -> list[Row]:
+    """The rows that are on the page, which is chosen where there are several."""
+    at_once = AT_ONCE[look]
+    pages = -(-len(rows) // at_once)
+    page = st.pagination(pages, key=f"page-{look}-{pages}") if pages > 1 else 1
+    return rows[(page - 1) * at_once : page * at_once]
 
 
 def _searched_text(info: RunInfo) -> str:

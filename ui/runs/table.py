@@ -1,4 +1,4 @@
-"""Runs as a table: metrics to sort by, rows to tick, and what can be done with those that are ticked."""
+"""Runs or groups of them as a table: metrics to sort by, rows to tick, and what can be done with those ticked."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from ..shell.status import WORDS
 if TYPE_CHECKING:
     from cpc_engine.storage.info import RunInfo
 
+    from .groups import Group
+
 COLLAPSED = "collapsed"
 # Column → (metric, what it is multiplied by, how it is written).
 METRICS = {
@@ -34,34 +36,64 @@ METRICS = {
 }
 COLORS = {"finished": "green", "training": "blue", "paused": "orange", "waiting": "gray", "stopped": "gray"}
 ROW, MOST = 35, 620  # pixels of a row, and of the table at most
+MOST_RUNS = 50  # of ticked groups in their table
 
 
 def show_table(runs: list[RunInfo]) -> None:
     """The table; ticked rows can be opened, compared, resumed and deleted together."""
     columns = columns_of(runs)
+    ticked = _table(columns, f"table-{len(runs)}-{runs[0].id}")
+    _actions([runs[row] for row in ticked], columns)
+
+
+def show_groups(groups: list[Group]) -> None:
+    """A row for each group with the means of its runs; a tick on a group is one on each of its runs, which follow."""
+    columns = group_columns(groups)
+    ticked = _table(columns, f"groups-{len(groups)}-{groups[0].runs[0].id}")
+    chosen = [info for row in ticked for info in groups[row].runs]
+    _actions(chosen, columns)
+    st.caption(
+        "Means over the runs of a group that have the number; none where a group has runs on several data sets. "
+        "Compare says whether groups differ for certain."
+    )
+    if chosen:
+        shown = chosen[:MOST_RUNS]
+        title = "Runs of the ticked groups" + (f" (the first {len(shown)})" if len(shown) < len(chosen) else "")
+        st.subheader(title, anchor=False)
+        _show(columns_of(shown), "in-groups")
+
+
+def _table(columns: dict[str, list[Any]], key: str) -> list[int]:
+    """A table with boxes to tick: the rows that are."""
+    rows = len(next(iter(columns.values())))
+    event = _show(columns, key, on_select="rerun", selection_mode="multi-row")
+    return [row for row in event["selection"]["rows"] if row < rows]
+
+
+def _show(columns: dict[str, list[Any]], key: str, **selection: Any) -> Any:
     words = [*WORDS.values(), COLLAPSED]
     formats: dict[str, Any] = {
         name: st.column_config.NumberColumn(format=look) for name, (_, _, look) in METRICS.items()
     }
-    event = st.dataframe(
+    return st.dataframe(
         columns,
         hide_index=True,
         placeholder="–",
-        height=min(ROW * (len(runs) + 1) + 3, MOST),
-        key=f"table-{len(runs)}-{runs[0].id}",
-        on_select="rerun",
-        selection_mode="multi-row",
+        height=min(ROW * (len(next(iter(columns.values()))) + 1) + 3, MOST),
+        key=key,
         column_config=formats
         | {
             "Run": st.column_config.TextColumn(width=270),
+            "Group": st.column_config.TextColumn(width=270),
             "Status": st.column_config.MultiselectColumn(
                 options=words, color=[COLORS.get(word, "red") for word in words], width=175
             ),
             "Beside the preset": st.column_config.TextColumn(width=260),
             "Begun": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
+            "Newest": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
         },
+        **selection,
     )
-    _actions([runs[row] for row in event["selection"]["rows"] if row < len(runs)], columns)
 
 
 def columns_of(runs: list[RunInfo]) -> dict[str, list[Any]]:
@@ -85,6 +117,26 @@ def columns_of(runs: list[RunInfo]) -> dict[str, list[Any]]:
         "Begun": [datetime.fromtimestamp(info.created) for info in runs],
         "Id": [info.id for info in runs],
     }
+
+
+def group_columns(groups: list[Group]) -> dict[str, list[Any]]:
+    """A row for each group: how many runs, and the means of those that have a metric; none over several data sets."""
+    members = [columns_of(list(group.runs)) for group in groups]
+    columns: dict[str, list[Any]] = {
+        "Group": [group.name for group in groups],
+        "Runs": [len(group.runs) for group in groups],
+        "Seeds": [len({info.seed for info in group.runs}) for group in groups],
+        "Collapsed": [sum(COLLAPSED in words for words in runs["Status"]) for runs in members],
+    }
+    data = [sorted(set(filter(None, runs["Data"]))) for runs in members]
+    for name in METRICS:
+        known = [
+            [value for value in runs[name] if value is not None] if len(sets) < 2 else []
+            for runs, sets in zip(members, data, strict=True)
+        ]
+        columns[name] = [sum(values) / len(values) if values else None for values in known]
+    columns["Data"] = [", ".join(sets) for sets in data]
+    return columns | {"Newest": [max(runs["Begun"]) for runs in members]}
 
 
 def _scaled(metrics: dict[str, float | None], metric: str, factor: int) -> float | None:
@@ -130,13 +182,19 @@ def _actions(chosen: list[RunInfo], columns: dict[str, list[Any]]) -> None:
                     discard(info.id, root())
                 st.session_state.discarded = own[-1].id
                 st.rerun()
-        plain = columns | {"Status": [", ".join(words) for words in columns["Status"]]}
         st.download_button(
             "CSV",
-            columns_csv(plain),
+            columns_csv(_in_text(columns)),
             "runs.csv",
             "text/csv",
             icon=":material/table:",
             type="tertiary",
             on_click="ignore",
         )
+
+
+def _in_text(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Columns whose cells are one text each, as a file has them."""
+    if "Status" not in columns:
+        return columns
+    return columns | {"Status": [", ".join(words) for words in columns["Status"]]}

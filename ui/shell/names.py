@@ -1,4 +1,4 @@
-"""The names under which pages show runs: the same on every page."""
+"""What pages call runs, and which of them repeat each other: the same on every page."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from cpc_engine.errors import CpcError
 from .session import open_run, root
 
 if TYPE_CHECKING:
+    from cpc_engine.storage.folder import RunFolder
     from cpc_engine.storage.info import RunInfo
 
 
@@ -54,6 +55,22 @@ def beside_preset(info: RunInfo) -> str:
     return _told(info).beside_preset
 
 
+def settings_of(info: RunInfo) -> Mapping[str, Any]:
+    """{"section.setting": value} of a run; empty where it cannot be read."""
+    return _told(info).settings
+
+
+def arm_of(info: RunInfo) -> tuple[str, int] | None:
+    """(arm's key, seed) of a run: runs of one key repeat each other; None of a run that cannot be read."""
+    from cpc_engine.storage.folder import RunFolder
+
+    folder, read = RunFolder(root() / info.id), _arms_read(str(root()))
+    stamp = folder.stamp("config", "events", "fork")
+    if info.id not in read or read[info.id][0] != stamp:
+        read[info.id] = stamp, _arm(folder)
+    return read[info.id][1]
+
+
 def _told(info: RunInfo) -> _Told:
     """Kept until the run is written again: there may be thousands."""
     kept = _kept(str(root()))
@@ -75,3 +92,20 @@ def _read(info: RunInfo) -> _Told:
     except CpcError:  # damaged: the page that opens it says why
         return _Told(info.updated, info.name or info.id, "", {})
     return _Told(info.updated, names.shown_name(config), names.beside_preset(config), config.flat())
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _arms_read(root: str) -> dict[str, tuple[tuple[int, ...], tuple[str, int] | None]]:
+    """{id: (stamp, arm)} of what was read: one look-up a run, since there may be thousands."""
+    return {}
+
+
+def _arm(folder: RunFolder) -> tuple[str, int] | None:
+    from cpc_engine.comparison.arms import arm_key
+    from cpc_engine.comparison.collect import branch_of, changes_of
+
+    try:
+        config, branch = folder.config(), branch_of(folder)
+        return arm_key(config, changes_of(folder), branch.step if branch else 0), config.run.seed
+    except CpcError:
+        return None

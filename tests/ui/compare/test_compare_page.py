@@ -90,6 +90,15 @@ def test_examples_are_shown_until_there_are_runs_of_ones_own(runs: Path, finishe
     assert shown(page())[0] == mine
 
 
+def test_more_runs_than_it_takes_are_told(runs: Path, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(finished, runs)
+    monkeypatch.setattr("ui.compare.data.MOST", 2)
+    test = page(runs=",".join(ids(runs)[:3]))
+    assert not test.exception
+    assert "Of 3 runs the first 2 are compared" in test.warning[0].value
+    assert shown(test) == ids(runs)[:2]
+
+
 def test_two_settings_are_held_against_each_other(runs: Path, finished: Path) -> None:
     shutil.copytree(finished, runs)
     test = page(runs=",".join(ids(runs)))

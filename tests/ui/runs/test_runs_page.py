@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -127,3 +128,60 @@ def test_ticked_runs_that_were_interrupted_go_on_by_one_click(runs: Path, finish
         wait_until(lambda folder=folder: folder.info().status == "finished", "the run to end")  # type: ignore[misc]
     assert lost.info().status == "interrupted"
     assert test.button(key="resume-ticked").disabled or test.run().button(key="resume-ticked").disabled
+
+
+def stored(runs: Path, name: str, loss: float | None = None, **settings: Any) -> RunFolder:
+    """A finished run, without the files that no table reads."""
+    folder = RunFolder.create(runs, tiny(run__name=name, **settings))
+    folder.update(status="finished", steps_done=4, loss_last=loss)
+    return folder
+
+
+def test_runs_are_grouped_by_a_setting_and_a_tick_on_a_group_is_one_on_its_runs(runs: Path) -> None:
+    for seed, loss in ((0, 1.0), (1, 3.0)):
+        small = stored(runs, "small", loss, run__seed=seed, sampler__queue_size=64)
+    stored(runs, "large", 5.0, sampler__queue_size=128)
+    stored(runs, "large without a number", None, sampler__queue_size=128)
+    test = open_page("pages/runs.py")
+    assert test.selectbox(key="group").options[:2] == ["No groups", "All settings but the seed"]
+    assert "Queue size" in test.selectbox(key="group").options
+    assert not {"Seed", "Name", "Note"} & set(test.selectbox(key="group").options), "they tell nothing of a run"
+    test.selectbox(key="group").select("sampler.queue_size").run()
+    assert not test.exception
+    shown = test.dataframe[0].value.set_index("Group")
+    assert shown.loc["Queue size 64", ["Runs", "Seeds", "Loss"]].tolist() == [2, 2, 2.0]
+    assert shown.loc["Queue size 128", ["Runs", "Seeds", "Loss"]].tolist() == [2, 1, 5.0]
+    assert list(shown.index) == ["Queue size 64", "Queue size 128"], "by size"
+    assert test.button(key="compare-ticked").disabled
+    ticked = {"rows": [list(shown.index).index("Queue size 64")], "columns": [], "cells": []}
+    test.session_state[f"groups-2-{small.id}"] = {"selection": ticked}
+    test.run()
+    assert not test.exception
+    assert not test.button(key="compare-ticked").disabled
+    assert len(test.dataframe[1].value) == 2
+    assert {name.partition(" · ")[0] for name in test.dataframe[1].value["Run"]} == {"small"}
+
+
+def test_repetitions_of_a_run_are_one_group_whatever_they_are_called(runs: Path) -> None:
+    for seed, name in ((0, "first"), (1, "again")):
+        stored(runs, name, 1.0, run__seed=seed)
+    other = stored(runs, "changed while it trained", 1.0, run__seed=2)
+    other.append_event({"kind": "change", "step": 1, "setting": "sampler.sigma", "value": 0.5})
+    stored(runs, "whose fork cannot be read", 1.0, run__seed=3).path.joinpath("fork.json").write_text("{")
+    test = open_page("pages/runs.py", group="All settings but the seed")
+    assert not test.exception
+    shown = test.dataframe[0].value
+    assert sorted(shown["Runs"]) == [1, 1, 2]
+    assert shown["Group"].tolist()[-1] == "cannot be read"
+    cards = open_page("pages/runs.py", group="All settings but the seed", look="Cards")
+    assert not cards.exception
+    assert not cards.dataframe
+
+
+def test_no_mean_is_taken_over_several_data_sets(runs: Path) -> None:
+    for data in ("tones", "bars"):
+        stored(runs, data, 1.0, data__dataset=data).update(data={"name": data.title()})
+    stored(runs, "other", 3.0, sampler__queue_size=64).update(data={"name": "Tones"})
+    shown = open_page("pages/runs.py", group="Queue size").dataframe[0].value.set_index("Group")
+    assert shown["Data"].tolist() == ["Bars, Tones", "Tones"]
+    assert shown["Loss"].isna().tolist() == [True, False]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
 import pytest
 
@@ -161,6 +162,14 @@ def test_names_lie_over_their_groups_and_over_no_other(address: str, visit: Call
     assert len({text for text, *_ in names}) == len(names)
     above = "(map) => document.querySelector(map + ' .cpc-names').nextElementSibling.matches(':has(.hoverlayer)')"
     assert page.evaluate(above, MAP), "what is pointed at is named over them"
+
+    page.locator(MAP).hover()
+    with page.expect_download() as saved:
+        page.locator(f"{MAP} .modebar-btn[data-title='Download as SVG']").click()
+    drawn = ElementTree.parse(saved.value.path()).iterfind(".//{http://www.w3.org/2000/svg}text")
+    assert {text for text, *_ in names} <= {
+        "".join(one.itertext()) for one in drawn if "annotation" in one.get("class", "")
+    }
 
     first = next(name for name, _ in groups if name in {text for text, *_ in names})
     page.locator(f"{MAP} .legendtoggle").nth([name for name, _ in groups].index(first)).click()

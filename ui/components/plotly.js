@@ -130,13 +130,34 @@ function oneStop(node) {
   };
 }
 
+// The names that lie over a map, as a part of the chart: a saved picture has nothing of what lies over it.
+function namesOver(node, paper) {
+  const { xaxis, yaxis } = node._fullLayout;
+  return [...node.querySelectorAll(".cpc-names span")].map((name) => {
+    const { color, fontFamily, fontSize, fontWeight } = getComputedStyle(name);
+    return {
+      text: name.textContent.replace(/[&<>]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[sign]),
+      xref: "paper",
+      yref: "paper",
+      x: (name.offsetLeft + name.offsetWidth / 2 - xaxis._offset) / xaxis._length,
+      y: 1 - (name.offsetTop + name.offsetHeight / 2 - yaxis._offset) / yaxis._length,
+      showarrow: false,
+      font: { color, family: fontFamily, size: parseFloat(fontSize), weight: Number(fontWeight) },
+      bgcolor: /^#\w{6}$/.test(paper) ? `${paper}b8` : paper, // dots show through, as on the page
+    };
+  });
+}
+
 // A picture on the page's own background: a transparent one is unreadable elsewhere.
 function save(node, format) {
   const style = getComputedStyle(node);
-  const layout = { ...node.layout, paper_bgcolor: style.getPropertyValue("--st-background-color").trim() || "#fff" };
-  const filename = (node.layout.title?.text ?? "chart").replace(/[^\w]+/g, "-").toLowerCase();
+  const paper = style.getPropertyValue("--st-background-color").trim() || "#fff";
+  const annotations = [...(node.layout.annotations ?? []), ...namesOver(node, paper)];
+  const layout = { ...node.layout, paper_bgcolor: paper, annotations };
+  const data = node.data.map(({ uid, ...trace }) => trace); // plotly looks for a color bar by it, and fails at a space
+  const filename = (node.layout.title?.text || "chart").replace(/[^\w]+/g, "-").toLowerCase();
   const { clientWidth: width, clientHeight: height } = node;
-  return Plotly.downloadImage({ data: node.data, layout }, { format, filename, width, height, scale: 2 });
+  return Plotly.downloadImage({ data, layout }, { format, filename, width, height, scale: 2 });
 }
 
 // Made once: Plotly takes new functions for a new configuration and draws everything again, without the zoom.

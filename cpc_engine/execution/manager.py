@@ -14,7 +14,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import RunConfig
 from ..errors import CpcError, RunError
@@ -25,8 +25,11 @@ from ..storage.thinning import ThinnedRecords
 from ..training.control import Control
 from .channel import NAME, Channel
 from .execute import Phase, Record, State
-from .place import Executor, executor, place_of
+from .place import executor, place_of
 from .progress import RunProgress, run_progress, stored_records
+
+if TYPE_CHECKING:
+    from .place import Executor
 
 HERE = "in this app"  # where a run executes that is in a thread
 AT_ONCE = 1  # runs that train at the same time; the others wait in the queue

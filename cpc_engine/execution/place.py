@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
 from ..extras import extra
-from ..storage.folder import RunFolder
-from ..training.control import Control
-from .execute import Observer, State, execute
 from .ranks.layout import layout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..storage.folder import RunFolder
+    from ..training.control import Control
+    from .execute import Observer, State
+
+    Executor = Callable[[RunFolder, Control, Observer, bool], State]  # as `execute.execute`
 
 VARIABLE = "CPC_CLUSTER"
 THREADS = "threads"
-Executor = Callable[[RunFolder, Control, Observer, bool], State]  # as `execute`
 
 
 def place_of(cluster: str | None = None) -> str | None:
@@ -66,6 +71,8 @@ def executor(cluster: str | None = None, connect: bool = True, devices: int | No
 
         return partial(execute_on, place=place)
     if address is None:
+        from .execute import execute  # torch, which a process that has others train does not need
+
         return execute
     extra("distributed", "cluster")
     from .cluster.client import client_for

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -45,14 +43,3 @@ def test_a_resumed_run_replaces_what_it_repeats(tmp_path: Path) -> None:
     assert execute(folder, control, stop).status == "stopped"
     assert execute(folder, Control(), resume=True).status == "finished"
     assert sorted(read(folder, "loss")) == [1, 2, 3, 4, 5, 6]
-
-
-def test_nothing_of_it_is_imported_without_the_setting(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from tests.support.exported import trained\n"
-        f"folder = trained(Path({str(tmp_path)!r}), optimizer__steps=1)\n"
-        "names = ('tensorboard', 'onnx', 'onnxscript', 'onnxruntime', 'optuna', 'dask', 'distributed')\n"
-        "assert not [name for name in names if name in sys.modules]\n"
-        "assert not (folder.path / 'tensorboard').exists()"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

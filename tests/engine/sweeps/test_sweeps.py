@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import statistics
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -272,15 +270,6 @@ def test_optimism_is_what_equal_settings_show() -> None:
     assert np.mean(told) == pytest.approx(np.mean(gains), rel=0.03)  # type: ignore[arg-type]
 
 
-def test_nothing_of_optuna_is_imported_by_those_who_do_not_sweep() -> None:
-    code = (
-        "import sys; from cpc_engine.cli import main; import cpc_engine.sweeps.worker, cpc_engine.sweeps.results\n"
-        "main(['presets']); main(['sweep'])\n"
-        "assert not {'optuna', 'sqlalchemy', 'psycopg', 'dask', 'distributed'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-
-
 @pytest.fixture(params=["file", "postgresql"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[str]]:
     if request.param == "file":
@@ -295,7 +284,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[str
 @pytest.mark.timeout(900)  # three processes import torch, one after the other
 def test_two_machines_share_a_sweep_and_a_killed_worker_loses_nothing(tmp_path: Path, storage: list[str]) -> None:
     """Two command lines with one storage; the worker of one is killed in the middle of a run."""
-    changes = CHANGES | {"optimizer.steps": 120, "run.checkpoint_every": 20, "evaluation.every": 60}
+    changes = CHANGES | {"optimizer.steps": 50, "run.checkpoint_every": 10, "evaluation.every": 25}
     changes.pop("data.dataset")
     sets = [f"--set={path}={value if isinstance(value, str) else json.dumps(value)}" for path, value in changes.items()]
     command = ["sweep", "shared", "--preset", "tones", *sets, *storage]
@@ -313,7 +302,7 @@ def test_two_machines_share_a_sweep_and_a_killed_worker_loses_nothing(tmp_path: 
         assert all(machine.poll() is None for machine in machines), said()
         for info in list_runs(tmp_path):
             folder = RunFolder(tmp_path / info.id)
-            if info.status == "running" and len(folder.records()) > 25:
+            if info.status == "running" and len(folder.records()) > 15:
                 return folder
         return None
 
@@ -333,4 +322,4 @@ def test_two_machines_share_a_sweep_and_a_killed_worker_loses_nothing(tmp_path: 
     assert len(list_runs(tmp_path)) == 4
     assert victim.info().status == "finished"
     assert "resume" in [event["kind"] for event in victim.events()]
-    assert [record["step"] for record in victim.records()] == list(range(1, 121))
+    assert [record["step"] for record in victim.records()] == list(range(1, 51))

@@ -129,13 +129,13 @@ def test_the_form_tells_what_other_values_make_idle(runs: Path) -> None:
 
 @pytest.mark.slow
 def test_a_sweep_of_the_app_goes_on_in_a_process_of_its_own(tmp_path: Path) -> None:
-    spec = Spec(tiny(optimizer__steps=150), Space.of_grid(["loss.temperature=0.1,0.3"]), 2, 1, "spread")
+    spec = Spec(tiny(optimizer__steps=60), Space.of_grid(["loss.temperature=0.1,0.3"]), 2, 1, "spread")
     begin(tmp_path, "s", spec, 1)
     assert is_going(tmp_path, "s")
     wait_until(lambda: any(info.status == "running" for info in list_runs(tmp_path)), "a run", 120)
     stop(tmp_path, "s")
     wait_until(lambda: not is_going(tmp_path, "s"), "its end", 120)
-    begin(tmp_path, "s", None, 2)
+    begin(tmp_path, "s", None, 1)
     wait_until(lambda: not is_going(tmp_path, "s"), "its end", 200)
     study, _ = open_study(storage_url(tmp_path, "s", None), "s")
     assert [row.status for row in rows(study, spec, tmp_path)] == ["finished"] * 2

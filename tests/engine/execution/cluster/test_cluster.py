@@ -23,7 +23,6 @@ from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.listing import list_runs
 from cpc_engine.storage.lock import at_work
 from cpc_engine.training.control import Control
-from tests.support.paths import REPOSITORY
 from tests.support.tiny import CHANGES, tiny
 from tests.support.watched import patiently as wait_until
 from tests.support.watched import status, step
@@ -298,26 +297,3 @@ def test_without_dask_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch, 
         manager.start(tiny())
     assert list(tmp_path.iterdir()) == []
     manager.close()
-
-
-def test_who_does_not_ask_gets_nothing_of_dask(tmp_path: Path) -> None:
-    """Nothing is imported for a run in threads, nor with the commands."""
-    code = f"""
-import sys, time
-from pathlib import Path
-import cpc_engine.sweeps.worker
-from cpc_engine.cli import commands
-from cpc_engine.execution.manager import manager_for
-from tests.support.tiny import tiny
-manager = manager_for(Path({str(tmp_path)!r}))
-run = manager.start(tiny())
-while manager.progress_of(run).status in ("queued", "running"):
-    time.sleep(0.2)
-assert manager.progress_of(run).where == ""
-found = {{name.partition(".")[0] for name in sys.modules}} & {{"dask", "distributed", "tornado"}}
-assert not found, found
-assert "cpc_engine.execution.cluster" not in sys.modules
-"""
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    environment.pop("CPC_CLUSTER", None)
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment, capture_output=True, cwd=tmp_path)

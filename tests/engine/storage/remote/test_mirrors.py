@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from cpc_engine.errors import ConfigError, StorageError
 from cpc_engine.storage.folder import default_root
 from cpc_engine.storage.listing import scan_runs
 from cpc_engine.storage.remote.mirrors import MARKER, VARIABLE, local_root, url_of
-from tests.support.paths import REPOSITORY
 
 
 def test_a_url_has_one_mirror_and_a_folder_is_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,23 +60,3 @@ def test_without_s3fs_one_line_names_the_extra(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(ConfigError, match=r'pip install "cpc-lab\[remote\]"'):
         scan_runs(local_root("s3://no-such-bucket-of-mine/runs"))
-
-
-def test_who_does_not_ask_gets_nothing_of_it(tmp_path: Path) -> None:
-    """A run in a folder is trained, listed, and opened without what URLs need."""
-    code = f"""
-import sys
-from pathlib import Path
-import cpc_engine as cpc
-from cpc_engine.execution.manager import manager_for
-from tests.support.tiny import tiny
-run = cpc.train(tiny(), root=Path({str(tmp_path)!r}), progress=False)
-assert [one.id for one in cpc.runs({str(tmp_path)!r})] == [cpc.open(run.id, {str(tmp_path)!r}).id]
-manager_for(Path({str(tmp_path)!r}))
-modules = {{name.partition(".")[0] for name in sys.modules}}
-assert not modules & {{"s3fs", "aiobotocore", "botocore"}}, modules
-loaded = {{name for name in sys.modules if name.startswith("cpc_engine.storage.remote.")}}
-assert not {{name.rpartition(".")[2] for name in loaded}} & {{"work", "refresh", "lease", "copies"}}, loaded
-"""
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=REPOSITORY)
-    assert not list(tmp_path.glob(".*"))

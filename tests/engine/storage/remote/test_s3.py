@@ -24,7 +24,7 @@ from tests.support.tiny import tiny, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 URL = f"s3://{BUCKET}/group/runs"
-STEPS = 600  # more than are made until another process has begun and looked
+STEPS = 400  # more than are made until another process has begun and looked
 LONG = {"optimizer__steps": STEPS, "run__checkpoint_every": 20}
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,12 +41,25 @@ def extended(tmp_path: Path, name: str) -> Path:
     return tmp_path
 
 
-def cpc(engine: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "cpc_engine", *arguments]
+# Of every program: a command's answer, as a document.
+CPC = """
+import contextlib, io, json
+from cpc_engine.cli import main
+def cpc(*words):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert main([*words, "--json"]) == 0, out.getvalue()
+    return json.loads(out.getvalue())
+"""
+
+
+def output(engine: Path, program: str) -> Any:
+    """The document that a program prints which knows this engine alone."""
     environment = os.environ | {"PYTHONPATH": str(engine)}
+    command = [sys.executable, "-c", CPC + program]
     done = subprocess.run(command, capture_output=True, text=True, cwd=engine, env=environment)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return json.loads(done.stdout)
 
 
 def sets(*more: str) -> list[str]:
@@ -59,27 +73,31 @@ def test_there_is_an_example_of_each() -> None:
 @pytest.mark.slow
 def test_a_data_set_in_one_file(tmp_path: Path) -> None:
     engine = extended(tmp_path, "cpc_engine/datasets/beeps.py")
-    described = json.loads(cpc(engine, "settings", "--json"))
+    program = f"""
+run = cpc("train", "tones", *{sets("data.dataset=beeps")}, "--steps", "2")
+print(json.dumps([cpc("settings"), run, cpc("evaluate", run["run"])]))
+"""
+    described, run, evaluation = output(engine, program)
     assert "beeps" in next(row for row in described if row["path"] == "data.dataset")["choices"]
-    run = json.loads(cpc(engine, "train", "tones", *sets("data.dataset=beeps"), "--steps", "2", "--json"))
     assert (run["status"], run["data"]["classes"]) == ("finished", ["low", "high"])
-    assert json.loads(cpc(engine, "evaluate", run["run"], "--json"))["probe"]
+    assert evaluation["probe"]
 
 
 @pytest.mark.slow
 def test_a_source_in_one_file(tmp_path: Path) -> None:
     engine = extended(tmp_path, "cpc_engine/sources/opposite.py")
-    run = json.loads(cpc(engine, "train", "tones", *sets("sampler.opposite=true"), "--steps", "2", "--json"))
+    program = f"""
+from cpc_engine.config import RunConfig
+from cpc_engine.training.plan import plan
+from cpc_engine.comparison.recipes import SAMPLERS
+run = cpc("train", "tones", *{sets("sampler.opposite=true")}, "--steps", "2")
+counts = plan(RunConfig().replace({{"sampler.opposite": True}}))[0].candidates
+print(json.dumps([run, counts, SAMPLERS["opposite"]]))
+"""
+    run, counts, recipe = output(engine, program)
     [*_, last] = (engine / run["path"] / "metrics.jsonl").read_text().splitlines()
     sources = json.loads(last)["modalities"]["audio"]["sources"]
     assert set(sources) == {"in_batch", "opposite"}
     assert sum(source["share"] for source in sources.values()) == pytest.approx(1, abs=1e-3)
-    program = (
-        "from cpc_engine.config import RunConfig; from cpc_engine.training.plan import plan\n"
-        "from cpc_engine.comparison.recipes import SAMPLERS\n"
-        "counts = plan(RunConfig().replace({'sampler.opposite': True}))[0].candidates\n"
-        "assert counts['opposite'] == counts['in_batch'] and SAMPLERS['opposite']['sampler.opposite']"
-    )
-    subprocess.run(
-        [sys.executable, "-c", program], check=True, cwd=engine, env=os.environ | {"PYTHONPATH": str(engine)}
-    )
+    assert counts["opposite"] == counts["in_batch"]
+    assert recipe["sampler.opposite"]

@@ -1,9 +1,7 @@
-"""The shared demo of one run, started as people start it: a process of its own on a free port."""
+"""The shared demo of one run, in a process of its own on a free port."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -12,22 +10,22 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.forks import Fork
 from tests.support.paths import REPOSITORY
 
-ROOT = REPOSITORY
-SHARE = (sys.executable, str(ROOT / "share.py"))
+SHARE = (sys.executable, str(REPOSITORY / "share.py"))  # as people start it
 
 
 @contextmanager
-def demo(run: Path, log: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def demo(run: Path, log: Path, *options: str) -> Iterator[tuple[str, Fork]]:
     """(address, process) of a demo that ends with the block; its log explains a failure."""
     from tests.support.browser import free_port  # a plugin of some tests, which pytest wants to import itself
 
     port = str(free_port())
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "TMPDIR": str(log.parent)}
-    command = [*SHARE, str(run), "--port", port, *options]
-    with log.open("wb") as stream:  # from elsewhere: Gradio lets files of the folder it is started in be read
-        process = subprocess.Popen(command, cwd=log.parent, env=environment, stdout=stream, stderr=subprocess.STDOUT)
+    environment = {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1", "TMPDIR": str(log.parent)}
+    arguments = [str(run), "--port", port, *options]
+    # From elsewhere: Gradio lets files of the folder it is started in be read.
+    process = Fork("share", *arguments, place=log.parent, out=log, err=log, environment=environment)
     try:
         deadline = time.monotonic() + 200
         while "Ctrl-C ends it" not in log.read_text(errors="replace"):
@@ -36,9 +34,4 @@ def demo(run: Path, log: Path, *options: str) -> Iterator[tuple[str, subprocess.
             time.sleep(0.2)
         yield f"http://127.0.0.1:{port}", process
     finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
@@ -69,7 +70,7 @@ def test_it_ends_clean_and_a_taken_port_is_one_line(tones: RunFolder, tmp_path: 
         assert (second.returncode, second.stdout) == (2, "")
         assert second.stderr.startswith(f"error: cannot listen on 127.0.0.1:{port}: ")
         assert second.stderr.count("\n") == 1
-        process.terminate()
+        process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     assert "stopped" in log.read_text()
     assert "Traceback" not in log.read_text()

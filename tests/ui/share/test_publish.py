@@ -68,12 +68,12 @@ def test_the_folder_runs_without_the_repository(tmp_path: Path) -> None:
     """Its code alone is used: the repository is on no path, and the process runs elsewhere."""
     out = tmp_path / "space"
     assert share.main([str(KEYPAD), "--export", str(out)]) == 0
-    where = (
-        "import cpc_engine, share, ui.share.page; print(cpc_engine.__file__, share.__file__, ui.share.page.__file__)"
-    )
+    names = ("cpc_engine", "share", "ui.share.page")
+    where = f"from importlib.util import find_spec; print(*(find_spec(name).origin for name in {names}))"
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH" and not key.startswith("CPC")}
     found = subprocess.run([sys.executable, "-c", where], cwd=out, env=environment, capture_output=True, text=True)
-    assert all(Path(name).is_relative_to(out) for name in found.stdout.split()), found.stderr
+    assert len(found.stdout.split()) == len(names), found.stderr
+    assert all(Path(name).is_relative_to(out) for name in found.stdout.split())
     port = str(free_port())
     environment |= {"GRADIO_SERVER_PORT": port, "PYTHONUNBUFFERED": "1"}
     log = tmp_path / "log"

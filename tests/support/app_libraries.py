@@ -10,3 +10,6 @@ import cpc_engine.execution.execute
 import cpc_engine.execution.manager
 import cpc_engine.maps
 import cpc_engine.placing  # noqa: F401
+import tests.support.installed
+
+tests.support.installed.components()

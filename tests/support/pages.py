@@ -19,7 +19,7 @@ from cpc_engine import RunConfig, manager_for
 from cpc_engine.execution.execute import execute
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
-from tests.support import paths
+from tests.support import installed, paths  # noqa: F401  (installed: before the first page)
 
 START = "pages/start.py"
 PAGES = (START, "pages/train.py", "pages/runs.py")

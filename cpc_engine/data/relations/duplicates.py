@@ -20,6 +20,7 @@ from ..dataset import Split, linked
 
 NEAREST = 3  # items with the most similar fingerprints that each item is compared with closely
 _CHUNK = 512  # rows compared at once
+_IN_CACHE = 64  # sounds whose spectra are computed at once; those of many more wait for memory
 # Sounds
 _BANDS, _FRAMES, _FLOOR_DB = 32, 32, 40.0
 _SOUND_PRINT = 0.93  # least correlation of two fingerprints
@@ -192,10 +193,11 @@ def _sound_prints(clips: Tensor) -> Tensor:
     size = 512
     hop, window = max(1, clips.shape[1] // (4 * _FRAMES)), torch.hann_window(size, device=clips.device)
     prints = []
-    for part in clips.split(_CHUNK):
+    for part in clips.split(_IN_CACHE):
         padded = F.pad(part.float(), (size // 2, size // 2))
-        power = torch.stft(padded, size, hop, window=window, center=False, return_complex=True).abs().square()
-        small = F.adaptive_avg_pool2d(power[:, None, 1:], (_BANDS, _FRAMES)).flatten(1)
+        spectra = torch.stft(padded, size, hop, window=window, center=False, return_complex=True)[:, 1:]
+        power = torch.view_as_real(spectra).square().sum(-1)
+        small = F.adaptive_avg_pool2d(power[:, None], (_BANDS, _FRAMES)).flatten(1)
         decibels = 10 * small.clamp(min=1e-6).log10()
         prints.append(_unit(decibels.clamp(min=decibels.amax(1, keepdim=True) - _FLOOR_DB)))
     return torch.cat(prints)

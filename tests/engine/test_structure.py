@@ -129,6 +129,7 @@ def test_importing_the_engine_is_quick_and_light() -> None:
         "from cpc_engine.cli import main; main(['settings'])",
         "from cpc_engine.cli import main; main(['list', '--runs', '/nowhere', '--json'])",
         "from cpc_engine.cli import main; main(['train', '--preset', 'tonse'])",
+        "import cpc_engine.cli.sweep, cpc_engine.sweeps.launch, cpc_engine.execution.place as p; p.place_of('threads')",
     ],
 )
 def test_what_does_not_compute_comes_without_torch(use: str) -> None:

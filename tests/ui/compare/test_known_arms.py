@@ -12,6 +12,7 @@ from cpc_engine.storage.info import RunInfo
 from cpc_engine.storage.listing import list_runs
 from tests.support.tiny import tiny
 from ui.compare import data
+from ui.shell import names
 
 
 def test_each_run_is_read_once_and_again_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,7 +21,7 @@ def test_each_run_is_read_once_and_again_when_it_has_changed(tmp_path: Path, mon
     for folder in folders:
         folder.update(status="finished")
     (folders[3].path / "config.json").write_text("{")
-    monkeypatch.setattr(data, "root", lambda: tmp_path)
+    monkeypatch.setattr(names, "root", lambda: tmp_path)
     read: list[str] = []
     config_of = RunFolder.config
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -16,7 +17,7 @@ from ..drawing.thumbnails import curve_svg, map_svg, side_by_side
 from ..shell.errors import literal
 from ..shell.links import look_into
 from ..shell.names import names_of
-from ..shell.session import open_run
+from ..shell.session import open_run, root
 from ..shell.status import badge, duration
 from .svg import show_svg
 
@@ -55,9 +56,21 @@ def _card(info: RunInfo, name: str) -> None:
         st.caption(literal(" · ".join(filter(None, facts))))
 
 
-@st.cache_data(max_entries=2000, show_spinner=False)
-def metrics_of(run: str, updated: float) -> dict[str, float | None]:
+def metrics_of(run: str, updated: float) -> Mapping[str, float | None]:
     """Final metrics of a run as it was at `updated`; none where its files are damaged."""
+    kept = _metrics_read(str(root()))
+    if run not in kept or kept[run][0] != updated:
+        kept[run] = updated, _metrics(run)
+    return kept[run][1]
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _metrics_read(root: str) -> dict[str, tuple[float, Mapping[str, float | None]]]:
+    """{id: (updated, metrics)} of what was read: one look-up a run, since there may be thousands."""
+    return {}
+
+
+def _metrics(run: str) -> Mapping[str, float | None]:
     from cpc_engine.comparison.collect import final_metrics
 
     try:

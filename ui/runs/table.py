@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -121,25 +123,27 @@ def columns_of(runs: list[RunInfo]) -> dict[str, list[Any]]:
 
 def group_columns(groups: list[Group]) -> dict[str, list[Any]]:
     """A row for each group: how many runs, and the means of those that have a metric; none over several data sets."""
-    members = [columns_of(list(group.runs)) for group in groups]
+    metrics = [[metrics_of(info.id, info.updated) for info in group.runs] for group in groups]
+    data = [sorted({str(info.data["name"]) for info in group.runs if info.data.get("name")}) for group in groups]
     columns: dict[str, list[Any]] = {
         "Group": [group.name for group in groups],
         "Runs": [len(group.runs) for group in groups],
         "Seeds": [len({info.seed for info in group.runs}) for group in groups],
-        "Collapsed": [sum(COLLAPSED in words for words in runs["Status"]) for runs in members],
+        "Collapsed": [sum(map(has_collapsed, found)) for found in metrics],
     }
-    data = [sorted(set(filter(None, runs["Data"]))) for runs in members]
-    for name in METRICS:
-        known = [
-            [value for value in runs[name] if value is not None] if len(sets) < 2 else []
-            for runs, sets in zip(members, data, strict=True)
+    for name, (metric, factor, _) in METRICS.items():
+        values = [
+            [value for one in found if (value := _scaled(one, metric, factor)) is not None] if len(sets) < 2 else []
+            for found, sets in zip(metrics, data, strict=True)
         ]
-        columns[name] = [sum(values) / len(values) if values else None for values in known]
-    columns["Data"] = [", ".join(sets) for sets in data]
-    return columns | {"Newest": [max(runs["Begun"]) for runs in members]}
+        columns[name] = [fmean(known) if known else None for known in values]
+    return columns | {
+        "Data": [", ".join(sets) for sets in data],
+        "Newest": [datetime.fromtimestamp(max(info.created for info in group.runs)) for group in groups],
+    }
 
 
-def _scaled(metrics: dict[str, float | None], metric: str, factor: int) -> float | None:
+def _scaled(metrics: Mapping[str, float | None], metric: str, factor: int) -> float | None:
     """A metric as the table shows it; of two modalities that have none together, the mean."""
     value = metrics.get(metric)
     if value is None:

@@ -137,10 +137,8 @@ function namesOver(node, paper) {
     const { color, fontFamily, fontSize, fontWeight } = getComputedStyle(name);
     return {
       text: name.textContent.replace(/[&<>]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[sign]),
-      xref: "paper",
-      yref: "paper",
-      x: (name.offsetLeft + name.offsetWidth / 2 - xaxis._offset) / xaxis._length,
-      y: 1 - (name.offsetTop + name.offsetHeight / 2 - yaxis._offset) / yaxis._length,
+      x: xaxis.p2d(name.offsetLeft + name.offsetWidth / 2 - xaxis._offset),
+      y: yaxis.p2d(name.offsetTop + name.offsetHeight / 2 - yaxis._offset),
       showarrow: false,
       font: { color, family: fontFamily, size: parseFloat(fontSize), weight: Number(fontWeight) },
       bgcolor: /^#\w{6}$/.test(paper) ? `${paper}b8` : paper, // dots show through, as on the page

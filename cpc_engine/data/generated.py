@@ -7,6 +7,7 @@ split), so a data set is reproducible and its splits are independent. Labels are
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import torch
@@ -92,7 +93,7 @@ def keypad(config: RunConfig, device: torch.device | str, progress: Progress | N
             drawn[keys == key] = np.concatenate(rounds)[:needed]
         splits[part] = Split(
             audio=_audio_tensor(_keypad_maker(config), keys, rng, config.audio.clip_length),
-            image=images[torch.from_numpy(drawn)],
+            image=images[torch.from_numpy(drawn)].expand(-1, 3, -1, -1).contiguous(),
             labels=labels_tensor(labels),
             names=tuple(f"keypad/{part}/{i}" for i in range(count)),
             groups=tuple(names[i] for i in drawn),
@@ -234,11 +235,12 @@ def _draw_bars(labels: np.ndarray, rng: Rng) -> np.ndarray:
     return result
 
 
+@cache
 def _handwritten() -> tuple[Tensor, np.ndarray]:
-    """Images (1797, 3, 32, 32) uint8 and digits (1797,) from scikit-learn's 8 × 8 px scans."""
+    """Gray images (1797, 1, 32, 32) uint8 and digits (1797,) from scikit-learn's 8 × 8 px scans; not to be changed."""
     from sklearn.datasets import load_digits  # imported here because the import is slow
 
     scans = load_digits()
     small = torch.from_numpy(scans.images).float()[:, None] * (255 / 16)
     large = F.interpolate(small, size=(DIGIT_SIDE, DIGIT_SIDE), mode="bicubic", align_corners=False)
-    return large.round().clamp(0, 255).to(torch.uint8).expand(-1, 3, -1, -1).contiguous(), scans.target
+    return large.round().clamp(0, 255).to(torch.uint8), scans.target

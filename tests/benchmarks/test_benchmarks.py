@@ -5,23 +5,27 @@ from __future__ import annotations
 import json
 import math
 import re
+import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from benchmarks import peers, tables, training
+from benchmarks import memory, peers, tables, training, utilization
 from benchmarks.problem import Problem, Shape, exact, make_problem
 from benchmarks.screenshots import PRESS, READY, addresses
 from benchmarks.surroundings import write
 from cpc_engine.data import load_dataset
 from cpc_engine.execution.device import fabric_on
 from cpc_engine.negatives.infonce import info_nce
+from cpc_engine.presets import PRESETS
 from cpc_engine.training.trainer import Trainer
 from tests.support.paths import REPOSITORY
+from tests.support.tiny import CHANGES
 
 ROOT = REPOSITORY
 KEYS = {
@@ -115,13 +119,20 @@ import benchmarks.
 
 
 @pytest.mark.slow
-def test_the_loss_benchmark_prints_and_keeps_one_document(tmp_path: Path) -> None:
+def test_the_loss_benchmark_prints_and_keeps_one_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     for module in ("info_nce", "lightly", "pytorch_metric_learning"):
         pytest.importorskip(module)
+    used = memory.measure("ours", Shape(3, 5, 8), torch.device("cpu"), candidates=64)
+    assert used >= 0
+    monkeypatch.setattr(memory, "measure", lambda *_, **__: used)  # a process of its own each time
+    monkeypatch.setattr(sys, "path", [*sys.path])
     out = tmp_path / "loss-cpu.json"
-    done = run("benchmarks/loss.py", "--quick", "--json", "--shape", "3,5,8", "--out", str(out))
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
+    file = "benchmarks/loss.py"
+    monkeypatch.setattr(sys, "argv", [file, "--quick", "--json", "--shape", "3,5,8", "--out", str(out)])
+    runpy.run_path(str(ROOT / file), run_name="__main__")
+    document = json.loads(capsys.readouterr().out)
     assert document.keys() >= KEYS
     assert document == json.loads(out.read_text())
     assert document["shape"] == {"B": 3, "T": 5, "d": 8, "N": 12, "M": 60}
@@ -145,11 +156,18 @@ def test_the_training_benchmark_takes_what_follows_from_the_data(
 
 
 @pytest.mark.slow
-def test_the_training_benchmark_times_presets_and_says_what_it_skipped(tmp_path: Path) -> None:
+def test_the_training_benchmark_times_presets_and_says_what_it_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = {path: value for path, value in CHANGES.items() if path != "data.dataset"}
+    whole = PRESETS["tones"]
+    monkeypatch.setitem(PRESETS, "tones", replace(whole, changes=whole.changes | small))
+    monkeypatch.setattr(utilization, "SIDE", 64)
+    monkeypatch.setenv("CPC_SHARED", str(tmp_path))
     out = tmp_path / "training-cpu.json"
-    done = run("-m", "benchmarks.training", "--quick", "--presets", "tones,image_folder", "--out", str(out))
-    assert done.returncode == 0, done.stderr
-    assert "image_folder: skipped" in done.stdout
+    monkeypatch.setattr(sys, "argv", ["training", "--quick", "--presets", "tones,image_folder", "--out", str(out)])
+    training.main()
+    assert "image_folder: skipped" in capsys.readouterr().out
     document = json.loads(out.read_text())
     found = document["presets"]["tones"]["records_on"]
     assert {"data and features", "encoders", "context", "loss", "optimizer"} <= found["sections_ms"].keys()

@@ -160,11 +160,13 @@ def _near_sounds(clips: Tensor) -> Tensor:
     """(2, n) rows of clips that are near copies."""
     from scipy.fft import next_fast_len
 
-    links = _nearest(_sound_prints(clips), _SOUND_PRINT)
-    length = next_fast_len(2 * clips.shape[1], real=True)  # so that no delay wraps around
+    links, ends = _nearest(_sound_prints(clips), _SOUND_PRINT), _ends(clips)
+    links = links[:, ends[links].amax(0).argsort()]  # most sounds are far shorter than the longest, and soon compared
 
     def alike(first: Tensor, second: Tensor) -> Tensor:
-        a, b = clips[first].float(), clips[second].float()
+        width = int(torch.maximum(ends[first], ends[second]).max())
+        length = next_fast_len(2 * width, real=True)  # so that no delay wraps around
+        a, b = clips[first, :width].float(), clips[second, :width].float()
         spectra = torch.fft.rfft(a, length), torch.fft.rfft(b, length)
         products = torch.fft.irfft(spectra[0] * spectra[1].conj(), length)
         close: Tensor = products.amax(1) >= _SOUND * a.norm(dim=1) * b.norm(dim=1)
@@ -173,6 +175,12 @@ def _near_sounds(clips: Tensor) -> Tensor:
         return close
 
     return _kept(links, alike)
+
+
+def _ends(clips: Tensor) -> Tensor:
+    """(N,) samples of each clip without the zeros after its last one; all samples where there is nothing else."""
+    after = [part.ne(0).flip(1).byte().argmax(1) for part in clips.split(_CHUNK)]
+    return clips.shape[1] - torch.cat(after)
 
 
 def _periodicity(spectra: Tensor, length: int) -> Tensor:

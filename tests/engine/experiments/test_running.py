@@ -20,6 +20,12 @@ from cpc_engine.storage.folder import RunFolder
 from tests.support.tiny_experiment import TINY, Run, read_csv
 
 
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that write several reports, whose figures take longer than the rest of them."""
+    monkeypatch.setattr("cpc_engine.experiments.report.all_figures", lambda *_: [])
+
+
 def test_a_tiny_experiment_from_nothing_to_its_report(run: Run, tmp_path: Path) -> None:
     code, out, err = run("keypad", "--seeds", "2", "--json")
     assert code == 0, err
@@ -76,6 +82,7 @@ def test_a_tiny_experiment_from_nothing_to_its_report(run: Run, tmp_path: Path) 
             assert len(np.unique(np.asarray(picture.convert("L")))) > 10  # something is drawn
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_existing_runs_are_not_trained_again(run: Run, tmp_path: Path) -> None:
     assert run("keypad", "--arms", "pair", "--out", "report", "--seeds", "1")[0] == 0
     runs = tmp_path / "report" / "runs"
@@ -107,10 +114,11 @@ def test_an_interrupted_run_is_resumed(run: Run, tmp_path: Path) -> None:
     assert [event["kind"] for event in folder.events()] == ["resume"]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_accuracies_cover_test_items_where_the_evaluations_keep_them(run: Run, tmp_path: Path) -> None:
     """Evaluations and baselines of earlier versions keep accuracies alone; their intervals are named as over seeds."""
     folder = tmp_path / "report"
-    arguments = ("keypad", "--out", "report", "--seeds", "3", "--arms", "pair")
+    arguments = ("keypad", "--out", "report", "--seeds", "2", "--arms", "pair")
     assert run(*arguments)[0] == 0
     for path in (folder / "runs").glob("*/evaluation.json"):
         evaluation = json.loads(path.read_text())

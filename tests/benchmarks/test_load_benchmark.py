@@ -40,7 +40,7 @@ def test_the_table_compares_the_second_quarter_with_the_last() -> None:
 
 @pytest.mark.browser
 def test_two_sessions_see_their_own_runs(chromium: object) -> None:
-    command = [sys.executable, "-m", "benchmarks.load", "--sessions", "2", "--minutes", "0.15", "--queued", "0"]
+    command = [sys.executable, "-m", "benchmarks.load", "--sessions", "2", "--minutes", "0.1", "--queued", "0"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=800)
     assert done.returncode == 0, done.stderr
     assert "| pages that were wrong | 0 |" in done.stdout

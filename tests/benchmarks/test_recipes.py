@@ -30,6 +30,7 @@ from benchmarks import (
     training,
     typicality,
     ui,
+    utilization,
     weight_snapshots,
 )
 from benchmarks.learning import __main__ as learning
@@ -70,6 +71,7 @@ def test_simulations_keep_their_parameters(kept: Main) -> None:
 
 def test_the_speed_of_training_keeps_presets_and_data(kept: Main, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "configuration", lambda name: PRESETS[name].config().replace(SMALL))
+    monkeypatch.setattr(utilization, "SIDE", 64)
     monkeypatch.setattr(training, "_shares", lambda *_, **__: {"sections_ms": {}, "loss_share": 0, "encoder_share": 0})
     found = kept(training.main, "--quick", "--presets", "tones,tones_bars")
     assert found["command"] == "python -m benchmarks.training --device cpu --quick --presets tones,tones_bars"

@@ -38,7 +38,7 @@ def test_a_run_that_is_active_elsewhere_is_not_resumed(cli: Cli) -> None:
 
 
 def test_ctrl_c_leaves_a_stopped_run_that_resume_completes(cli: Cli, tmp_path: Path) -> None:
-    command = ["train", "--preset", "tones", *sets(optimizer__steps=600), "--json"]
+    command = ["train", "--preset", "tones", *sets(optimizer__steps=300), "--json"]
     process = Fork("cpc_engine", *command, place=tmp_path, out=tmp_path / "out.json")
     try:
         checkpoints = tmp_path / "checkpoints"
@@ -51,11 +51,11 @@ def test_ctrl_c_leaves_a_stopped_run_that_resume_completes(cli: Cli, tmp_path: P
     assert (process.poll(), summary["status"]) == (0, "stopped"), err
     assert "Traceback" not in err
     assert "stopping after this step" in err
-    assert 1 <= summary["steps"] < 600
+    assert 1 <= summary["steps"] < 300
     assert cli("embed", summary["run"], sound(tmp_path / "good.wav", 440), "--json").code == 0
     resumed = cli("resume", summary["run"], "--json").document
-    assert (resumed["status"], resumed["steps"]) == ("finished", 600)
-    assert [record["step"] for record in RunFolder(Path(resumed["path"])).records()] == list(range(1, 601))
+    assert (resumed["status"], resumed["steps"]) == ("finished", 300)
+    assert [record["step"] for record in RunFolder(Path(resumed["path"])).records()] == list(range(1, 301))
 
 
 def test_ctrl_c_outside_training_ends_quietly(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

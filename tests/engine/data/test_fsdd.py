@@ -32,8 +32,8 @@ def test_fsdd_speaker_split(shared: Path) -> None:
     assert len(set(data.validation.groups)) == 1
     assert len(set(data.train.groups)) == 4
     assert not set(data.validation.groups) & set(data.train.groups)
-    speakers = {load("fsdd", path=path, **changes, seed=seed).validation.groups[0] for seed in range(1, 5)}
-    assert len(speakers) > 1
+    others = (load("fsdd", path=path, **changes, seed=seed).validation.groups[0] for seed in range(1, 5))
+    assert any(speaker != data.validation.groups[0] for speaker in others)
     with pytest.raises(ConfigError, match="unknown speaker 'teo'"):
         load("fsdd", path=path, split="speaker", held_out="teo")
 
@@ -67,7 +67,7 @@ def test_fsdd_archive_is_checked(shared: Path, tmp_path: Path, monkeypatch: pyte
             fsdd_module.unpack(bad)
 
     monkeypatch.setattr(fsdd_module, "_download", lambda progress: packed)
-    data = load("fsdd", path=str(tmp_path / "new"), download=True, train_items=40, test_items=20)
+    data = load("fsdd", path=str(tmp_path / "new"), download=True, classes=["3", "7"], train_items=40, test_items=20)
     assert len(data.test) == 20
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["recordings"]
     assert not list(tmp_path.rglob("evil*"))

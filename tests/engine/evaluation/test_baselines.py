@@ -134,8 +134,8 @@ def test_baselines_of_photographs_reach_published_accuracies(shared: Path) -> No
         {
             "data.dataset": "cifar10",
             "data.path": str(shared / "data" / "cifar10_two_class.npz"),
-            "data.train_items": 2000,
-            "data.test_items": 0,
+            "data.train_items": 1200,
+            "data.test_items": 500,
         }
     )
     data = load_dataset(config)

@@ -50,7 +50,8 @@ def torch_says(model: MultiModalCPC, modality: Modality, values: torch.Tensor) -
 @pytest.mark.parametrize("dataset", ["tones", "bars"])
 def test_onnx_and_pt2_equal_torch(dataset: str, encoder: str, tmp_path: Path) -> None:
     modality: Modality = "audio" if dataset == "tones" else "image"
-    changes = {f"{modality}__encoder": encoder, "optimizer__steps": 2}
+    # A GRU is written out step by step, so that few positions are soon exported.
+    changes = {f"{modality}__encoder": encoder, "optimizer__steps": 1, "audio__clip_seconds": 0.25, "image__grid": 2}
     changes |= {"context__orders": "four_ways"} if encoder == "patches" else {}
     folder = trained(tmp_path, data__dataset=dataset, **changes)
     model = load_model(folder)

@@ -41,51 +41,45 @@ def unit(x: Floats) -> Floats:
     return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
-@pytest.fixture(scope="module")
-def maps() -> dict[str, Map]:
-    return {method: fit_map(method, clusters(90, 0)[0], seed=3) for method in METHODS}
+@pytest.fixture(scope="module", params=METHODS)
+def known(request: pytest.FixtureRequest) -> Map:
+    """A map by each method; what tests those by UMAP stands together, since UMAP is compiled once in a process."""
+    return fit_map(request.param, clusters(90, 0)[0], seed=3)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_same_seed_same_layout(method: Method, maps: dict[str, Map]) -> None:
-    again = fit_map(method, clusters(90, 0)[0], seed=3)
-    np.testing.assert_array_equal(again.layout, maps[method].layout)
+def test_same_seed_same_layout(known: Map) -> None:
+    again = fit_map(known.method, clusters(90, 0)[0], seed=3)
+    np.testing.assert_array_equal(again.layout, known.layout)
     assert again.layout.dtype == np.float32
     assert again.layout.shape == (90, 2)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_point_lands_alone_where_it_lands_in_a_batch(method: Method, maps: dict[str, Map]) -> None:
+def test_a_point_lands_alone_where_it_lands_in_a_batch(known: Map) -> None:
     new, _ = clusters(40, 1)
-    before = maps[method].layout.copy()
-    placed = maps[method].place(new)
-    alone = np.concatenate([maps[method].place(row[None]) for row in new])
+    before = known.layout.copy()
+    placed = known.place(new)
+    alone = np.concatenate([known.place(row[None]) for row in new])
     np.testing.assert_allclose(alone, placed, atol=1e-4)
-    np.testing.assert_allclose(maps[method].place(new[::-1])[::-1], placed, atol=1e-4)
-    np.testing.assert_array_equal(maps[method].layout, before)
+    np.testing.assert_allclose(known.place(new[::-1])[::-1], placed, atol=1e-4)
+    np.testing.assert_array_equal(known.layout, before)
     assert placed.dtype == np.float32
-    assert maps[method].place(new[:0]).shape == (0, 2)
+    assert known.place(new[:0]).shape == (0, 2)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_new_points_land_in_their_own_cluster(method: Method, maps: dict[str, Map]) -> None:
+def test_new_points_land_in_their_own_cluster(known: Map) -> None:
     _, y = clusters(90, 0)
     new, new_y = clusters(60, 2)
-    centers = np.stack([maps[method].layout[y == c].mean(0) for c in range(3)])
-    away = np.linalg.norm(maps[method].place(new)[:, None] - centers, axis=2)
+    centers = np.stack([known.layout[y == c].mean(0) for c in range(3)])
+    away = np.linalg.norm(known.place(new)[:, None] - centers, axis=2)
     assert (away.argmin(1) == new_y).mean() > 0.95
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_known_points_land_on_themselves(method: Method, maps: dict[str, Map]) -> None:
-    known = maps[method]
+def test_known_points_land_on_themselves(known: Map) -> None:
     moved = np.linalg.norm(known.place(known.features) - known.layout, axis=1)
     assert moved.max() < 0.02 * np.ptp(known.layout, axis=0).max()
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_map_survives_safetensors_and_json(method: Method, maps: dict[str, Map]) -> None:
-    known = maps[method]
+def test_a_map_survives_safetensors_and_json(known: Map) -> None:
     again = Map.from_tensors(load(save(known.to_tensors())), json.loads(json.dumps(known.meta())))
     assert again.meta() == known.meta()
     np.testing.assert_array_equal(again.layout, known.layout)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.paths import REPOSITORY
+from tests.support.forks import Fork
 from tests.support.stored import same_weights, train, without_seconds
 from tests.support.tiny import tiny
 
@@ -31,13 +28,6 @@ CASES: dict[str, dict[str, Any]] = {
     "pairs": {"data__dataset": "tones_bars", "sampler__cross_modal": True, "loss__pair_weight": 1.0, **QUEUE},
     "reference": {"data__dataset": "tones", "sampler__mode": "reference", "audio__encoder": "convnet"},
 }
-TRAIN = """
-import json, sys
-from pathlib import Path
-from tests.support.stored import train
-from tests.support.tiny import tiny
-train(Path(sys.argv[1]), tiny(**json.loads(sys.argv[2])))
-"""
 
 
 def settings(case: str, threads: int = 1) -> dict[str, Any]:
@@ -68,9 +58,11 @@ def test_other_numbers_of_threads_only_round_differently(case: str, tmp_path: Pa
 
 @pytest.mark.slow
 def test_another_process_trains_the_same_run_bit_for_bit(tmp_path: Path) -> None:
-    here = train(tmp_path / "here", tiny(**settings("pairs")))
-    command = [sys.executable, "-c", TRAIN, str(tmp_path / "there"), json.dumps(settings("pairs"))]
-    subprocess.run(command, check=True, cwd=REPOSITORY, timeout=240, env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
+    config = tiny(**settings("pairs"))
+    here = train(tmp_path / "here", config)
+    (tmp_path / "config.json").write_text(config.to_json())
+    command = ["train", "--config", "config.json", "--runs", "there"]
+    assert Fork("cpc_engine", *command, place=tmp_path, out=tmp_path / "out").wait(240) == 0
     [path] = (tmp_path / "there").glob("*/run.json")
     there = type(here)(path.parent)
     assert without_seconds(there) == without_seconds(here)

@@ -10,6 +10,9 @@ DEV_READY := $(VENV)/.ready-dev
 # Pictures that the README shows; the others are only looked at.
 SHOWN := $(foreach page,start compare explore,$(foreach scheme,light dark,screenshots/$(page)-desk-$(scheme).png))
 
+# Reading all test files takes longer than these few.
+TIMED := $(shell grep -rl --include='test_*.py' 'mark.timed' tests)
+
 .PHONY: setup run test check screenshots
 .DELETE_ON_ERROR:
 
@@ -23,7 +26,7 @@ run: $(RUN_READY)
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(DEV_READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not timed" --numprocesses $$(( $(WORKERS) + 1 )) --dist worksteal; \
-	rest=$$?; $(BIN)/python -m pytest -m timed && exit $$rest
+	rest=$$?; $(BIN)/python -m pytest -m timed $(TIMED) && exit $$rest
 
 check: $(DEV_READY)
 	$(BIN)/ruff format --check .
@@ -33,7 +36,7 @@ check: $(DEV_READY)
 	    --disable-plugin HexHighEntropyString --disable-plugin Base64HighEntropyString
 	$(BIN)/pip-audit --local --skip-editable --progress-spinner off
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not browser and not timed" --numprocesses $(WORKERS) --dist worksteal
-	$(BIN)/python -m pytest -m "timed and not slow and not browser"
+	$(BIN)/python -m pytest -m "timed and not slow and not browser" $(TIMED)
 
 screenshots: $(DEV_READY)
 	$(BIN)/python -m benchmarks.screenshots --out screenshots

@@ -190,7 +190,7 @@ def test_a_setting_of_another_group_changes_all_that_follows_from_it(lab: str, v
 
 def test_a_run_is_set_up_steered_left_and_found_again(lab: str, visit: Callable[..., Visit]) -> None:
     # The first address that the fresh server hears of is not its start page.
-    seen = visit(f"{lab}/train?preset=tones{asked(evaluation__every=10)}")
+    seen = visit(f"{lab}/train?preset=tones{asked()}")
     seen.page.set_default_timeout(120_000)  # where other work goes on beside
     seen.page.get_by_role("button", name="Start training").click()
     wait_for_points(seen, 30)

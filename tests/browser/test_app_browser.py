@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.going_on import asked
 from tests.support.paths import APP
 
 if TYPE_CHECKING:
@@ -20,19 +21,6 @@ pytestmark = pytest.mark.browser
 
 CHART = "[class*='st-key-loss-'] .cpc-live-chart"
 END = f'document.querySelector("{CHART}")?.data?.[0]?.x.at(-1)'
-SMALL = (
-    "data.train_items=128",
-    "data.test_items=64",
-    "audio.sample_rate=4000",
-    "audio.mel_bands=16",
-    "audio.width=8",
-    "context.hidden_dim=32",
-    "optimizer.batch_size=8",
-    "optimizer.steps=20000",
-    "evaluation.items=32",
-    "evaluation.map_items=64",
-    "evaluation.every=10",
-)
 # The tab's icon is the file of ours; an emoji, which stands there while the server imports, is not in base64.
 OWN_ICON = "document.querySelector(\"link[rel~='icon']\").href.startsWith('data:image/svg+xml;base64,')"
 # The map of a run that has ended; while it trains another one is there.
@@ -202,8 +190,7 @@ def test_a_setting_of_another_group_changes_all_that_follows_from_it(lab: str, v
 
 def test_a_run_is_set_up_steered_left_and_found_again(lab: str, visit: Callable[..., Visit]) -> None:
     # The first address that the fresh server hears of is not its start page.
-    settings = "&".join(f"set={setting}" for setting in SMALL)
-    seen = visit(f"{lab}/train?preset=tones&{settings}")
+    seen = visit(f"{lab}/train?preset=tones{asked()}")
     seen.page.set_default_timeout(120_000)  # where other work goes on beside
     seen.page.get_by_role("button", name="Start training").click()
     wait_for_points(seen, 30)
@@ -226,9 +213,9 @@ def test_a_run_is_set_up_steered_left_and_found_again(lab: str, visit: Callable[
     seen.page.wait_for_function(f"{marks}?.some(mark => mark.text.includes('τ 0.3'))")
 
     seen.page.get_by_text("Hold still").click()
-    seen.rest(6000)  # longer than from one refresh to the next
+    seen.rest(5000)  # longer than from one refresh to the next
     held = drawn_to(seen)
-    seen.page.wait_for_timeout(9000)
+    seen.page.wait_for_timeout(5000)
     assert drawn_to(seen) == held, "nothing moves"
     seen.page.get_by_text("Hold still").click()
     wait_until_drawn_to(seen, held + 1)

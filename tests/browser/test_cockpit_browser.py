@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cpc_engine.storage.folder import RunFolder
+from tests.support.going_on import asked
 from tests.support.paths import APP, REPOSITORY
 
 if TYPE_CHECKING:
@@ -20,28 +21,13 @@ pytest_plugins = ["tests.support.browser", "tests.support.pages"]
 pytestmark = pytest.mark.browser
 
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-SMALL = {
-    "data.train_items": 128,
-    "data.test_items": 64,
-    "audio.sample_rate": 4000,
-    "audio.mel_bands": 16,
-    "audio.width": 8,
-    "image.size": 32,
-    "image.width": 8,
-    "context.hidden_dim": 16,
-    "optimizer.batch_size": 8,
-    "optimizer.steps": 20000,
-    "evaluation.items": 32,
-    "evaluation.map_items": 64,
-    "evaluation.every": 5,
-}
 # Every source that the data allow.
-ALL = {
-    "sampler.queue_size": 256,
-    "sampler.key_momentum": 0.98,
-    "sampler.perturbed": "true",
-    "sampler.shuffled": "input",
-    "sampler.mixed": 8,
+ALL: dict[str, Any] = {
+    "sampler__queue_size": 256,
+    "sampler__key_momentum": 0.98,
+    "sampler__perturbed": "true",
+    "sampler__shuffled": "input",
+    "sampler__mixed": 8,
 }
 CURVES, MAP = ".st-key-curves .cpc-live-chart", ".st-key-map-place .cpc-scatter"
 # {panel: its plot's box in the window}; a panel is named by its traces' meta.
@@ -69,18 +55,22 @@ TEXTS = """() => Object.fromEntries([...document.querySelectorAll(".st-key-curve
 Box = dict[str, float]
 
 
-@pytest.fixture
-def lab(serve: Callable[..., str], tmp_path: Path) -> str:
-    """Address of the app over an empty folder of runs."""
-    return serve(APP, env={"CPC_RUNS": str(tmp_path / "runs")})
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the app over a folder of runs, none of which goes on."""
+    from tests.support.browser import streamlit_server
+
+    root = tmp_path_factory.mktemp("lab")
+    with streamlit_server(APP, root / "server.log", env={"CPC_RUNS": str(root / "runs")}, fresh=False) as url:
+        yield url
 
 
 def started(
     lab: str, visit: Callable[..., Visit], preset: str, settings: dict[str, Any], size: dict[str, int]
 ) -> Visit:
     """A page on which a run has taken a few steps and was measured."""
-    asked = "".join(f"&set={path}={value}" for path, value in (SMALL | settings).items())
-    seen = visit(f"{lab}/train?preset={preset}{asked}", viewport=size)
+    wanted = asked(image__size=32, image__width=8, evaluation__every=25, **settings)
+    seen = visit(f"{lab}/train?preset={preset}{wanted}", viewport=size)
     seen.page.get_by_role("button", name="Start training").click(timeout=120_000)
     measured = f"document.querySelector('{CURVES}')?.data?.some((t) => t.meta === 'alignment' && t.x.length)"
     seen.page.wait_for_function(measured, timeout=180_000)
@@ -122,7 +112,7 @@ def overlapping(boxes: dict[str, Box]) -> list[tuple[str, str]]:
         ("tones", {}),
         ("tones", ALL),
         ("tones_bars", {}),
-        ("tones_bars", ALL | {"sampler.cross_modal": "true"}),
+        ("tones_bars", ALL | {"sampler__cross_modal": "true"}),
     ],
 )
 def test_all_that_matters_is_in_sight_while_a_run_goes_on(

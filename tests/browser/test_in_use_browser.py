@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.going_on import asked
 from tests.support.paths import APP, REPOSITORY
 
 if TYPE_CHECKING:
@@ -22,18 +23,6 @@ pytestmark = pytest.mark.browser
 RUN = "example-keypad"
 PLACED = "[class*='st-key-place-'] .cpc-scatter .nsewdrag"
 LIVE = "document.querySelector(\"[class*='st-key-loss-'] .cpc-live-chart\")?.data?.[0]?.x.length"
-SETTINGS = (
-    "data.train_items=64",
-    "data.test_items=32",
-    "audio.sample_rate=4000",
-    "audio.mel_bands=16",
-    "audio.width=8",
-    "context.hidden_dim=32",
-    "optimizer.batch_size=8",
-    "optimizer.steps=20000",
-    "evaluation.items=32",
-    "evaluation.map_items=64",
-)
 
 
 @pytest.fixture(scope="module")
@@ -176,8 +165,7 @@ def test_a_page_that_lost_a_part_is_loaded_again(lab: str, visit: Callable[..., 
 
 
 def test_back_and_forward_lead_across_a_page_that_is_live(lab: str, visit: Callable[..., Visit]) -> None:
-    settings = "".join(f"&set={setting}" for setting in SETTINGS)
-    seen = visit(f"{lab}/train?preset=tones{settings}")
+    seen = visit(f"{lab}/train?preset=tones{asked()}")
     page = seen.page
     page.get_by_role("button", name="Start training").click()
     page.wait_for_function(f"{LIVE} >= 3", timeout=120_000)

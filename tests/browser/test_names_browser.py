@@ -29,6 +29,7 @@ def test_a_name_is_shown_letter_by_letter(
     folder = RunFolder.create(tmp_path / "runs", tiny(run__name=NAME, run__note=NAME))
     assert execute(folder, Control()).status == "finished"
     url = serve(APP, env={"CPC_RUNS": str(tmp_path / "runs")})
+    seen = visit(f"{url}/_stcore/health")  # of the same host, without the app
     for page in (
         "runs",
         "runs?look=Cards",
@@ -40,11 +41,12 @@ def test_a_name_is_shown_letter_by_letter(
         "break_it",
         "sweeps",
     ):
-        seen = visit(f"{url}/{page}")
+        seen.page.goto(f"{url}/{page}")
         if page.startswith(("runs?", "watch")):  # elsewhere it stands in a list of choices, or in a table that is drawn
             seen.page.get_by_text("![t](http").first.wait_for()
             shown = seen.page.evaluate("document.body.innerText").replace("\u2060", "")
             assert NAME in shown
-        seen.page.wait_for_timeout(1500)
+        seen.page.locator("h1").first.wait_for()
+        seen.settle()
         assert seen.foreign == []
         assert seen.page.locator("a[href*='example.invalid'], img[src*='example.invalid']").count() == 0

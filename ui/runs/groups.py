@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 NO_GROUPS, REPETITIONS = "runs", "repetitions"
 UNREAD = "cannot be read"
-ASKED = 200  # newest runs whose settings are read before anyone asks for groups
+ASKED = 50  # newest runs whose settings are read before anyone asks for groups: as many as a page names
 
 
 @dataclass(frozen=True)

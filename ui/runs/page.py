@@ -53,7 +53,7 @@ def show() -> None:
         st.info("No run fits.", icon=":material/search_off:")
         st.button("Show all runs", icon=":material/restart_alt:", key="all", on_click=_clear_search)
     elif by != NO_GROUPS:
-        show_groups(_part(grouped(matching, by), look))
+        show_groups(_part(grouped(matching, by), look), by)
     elif look == "Table":
         show_table(_part(matching, look))
     else:

@@ -48,10 +48,10 @@ def show_table(runs: list[RunInfo]) -> None:
     _actions([runs[row] for row in ticked], columns)
 
 
-def show_groups(groups: list[Group]) -> None:
+def show_groups(groups: list[Group], by: str) -> None:
     """A row for each group with the means of its runs; a tick on a group is one on each of its runs, which follow."""
     columns = group_columns(groups)
-    ticked = _table(columns, f"groups-{len(groups)}-{groups[0].runs[0].id}")
+    ticked = _table(columns, f"groups-{by}-{len(groups)}-{groups[0].runs[0].id}")
     chosen = [info for row in ticked for info in groups[row].runs]
     _actions(chosen, columns)
     st.caption(

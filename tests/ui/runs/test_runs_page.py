@@ -154,7 +154,7 @@ def test_runs_are_grouped_by_a_setting_and_a_tick_on_a_group_is_one_on_its_runs(
     assert list(shown.index) == ["Queue size 64", "Queue size 128"], "by size"
     assert test.button(key="compare-ticked").disabled
     ticked = {"rows": [list(shown.index).index("Queue size 64")], "columns": [], "cells": []}
-    test.session_state[f"groups-2-{small.id}"] = {"selection": ticked}
+    test.session_state[f"groups-sampler.queue_size-2-{small.id}"] = {"selection": ticked}
     test.run()
     assert not test.exception
     assert not test.button(key="compare-ticked").disabled

@@ -78,9 +78,9 @@ class Visit:
         A press that begins on a link and ends beside it, because the page grew in between, is no click. `refreshing`:
         a part of the page is computed again and again, so only what moves counts.
         """
-        self.page.evaluate("delete window.placesBefore")
+        # One function from the first look on: it outlives a page that is loaded again meanwhile.
         self.page.wait_for_function(
-            """(refreshing) => {
+            """([refreshing, call]) => {
                 const busy = "[data-testid=stStatusWidget]"; // its button comes and goes with the computing
                 const nodes = [...document.querySelectorAll("a, button, input")].filter((node) => !node.closest(busy));
                 const places = nodes.map((node) => {
@@ -90,24 +90,24 @@ class Visit:
                 const state = document.querySelector("[data-testid=stApp]")?.dataset.testScriptState;
                 const rests = refreshing || (state === "notRunning" && !document.querySelector(busy));
                 const before = window.placesBefore;
-                window.placesBefore = JSON.stringify([rests, places]);
+                window.placesBefore = JSON.stringify([call, rests, places]);
                 return rests && window.placesBefore === before;
             }""",
-            arg=refreshing,
+            arg=[refreshing, time.monotonic()],
             timeout=1000 * seconds,
             polling=500,
         )
 
     def rest(self, milliseconds: int, seconds: float = 120) -> None:
         """Wait until nothing has been computed for so long."""
-        self.page.evaluate("window.computedLast = performance.now()")
         self.page.wait_for_function(
-            """(milliseconds) => {
+            """([milliseconds, call]) => {
                 const state = document.querySelector("[data-testid=stApp]")?.dataset.testScriptState;
-                if (state !== "notRunning") window.computedLast = performance.now();
-                return performance.now() - window.computedLast > milliseconds;
+                if (state !== "notRunning" || window.restedSince?.call !== call)
+                    window.restedSince = { call, at: performance.now() };
+                return performance.now() - window.restedSince.at > milliseconds;
             }""",
-            arg=milliseconds,
+            arg=[milliseconds, time.monotonic()],
             timeout=1000 * seconds,
         )
 

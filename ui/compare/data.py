@@ -42,7 +42,8 @@ def choose(infos: list[RunInfo]) -> list[str]:
         st.warning(f"{them} not in the folder of runs, or broken, and left out here.", icon=":material/link_off:")
     found = [run for run in dict.fromkeys(chosen) if run in known]
     if len(found) > MOST:
-        st.warning(f"Of {len(found)} runs the first {MOST} are compared: more are not.", icon=":material/content_cut:")
+        told = f"Of {len(found)} runs the first {MOST} are compared; this page takes no more."
+        st.warning(told, icon=":material/content_cut:")
     state[KEY] = found[:MOST]
 
     def label(run: str) -> str:

@@ -186,19 +186,13 @@ def _actions(chosen: list[RunInfo], columns: dict[str, list[Any]]) -> None:
                     discard(info.id, root())
                 st.session_state.discarded = own[-1].id
                 st.rerun()
+        texts = {"Status": [", ".join(words) for words in columns["Status"]]} if "Status" in columns else {}
         st.download_button(
             "CSV",
-            columns_csv(_in_text(columns)),
+            columns_csv(columns | texts),
             "runs.csv",
             "text/csv",
             icon=":material/table:",
             type="tertiary",
             on_click="ignore",
         )
-
-
-def _in_text(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Columns whose cells are one text each, as a file has them."""
-    if "Status" not in columns:
-        return columns
-    return columns | {"Status": [", ".join(words) for words in columns["Status"]]}

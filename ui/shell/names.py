@@ -64,7 +64,8 @@ def arm_of(info: RunInfo) -> tuple[str, int] | None:
     """(arm's key, seed) of a run: runs of one key repeat each other; None of a run that cannot be read."""
     from cpc_engine.storage.folder import RunFolder
 
-    folder, read = RunFolder(root() / info.id), _arms_read(str(root()))
+    where = root()
+    folder, read = RunFolder(where / info.id), _arms_read(str(where))
     stamp = folder.stamp("config", "events", "fork")
     if info.id not in read or read[info.id][0] != stamp:
         read[info.id] = stamp, _arm(folder)

@@ -64,13 +64,13 @@ def _take_part(line: Line, place: Layout) -> None:
         data = load_dataset(config, device)
         fabric = fabric_on(device, pick_precision(config.run.precision, device))
         trainer = Trainer(config, data, fabric, ranks=ManyRanks(place.rank, place.count))
+        line.check_data(data.fingerprint())
         while word is not Word.END:
             word, content = line.hear()
             if word is Word.CHANGE:
                 trainer.change(RunConfig.from_dict(json.loads(content)))
             elif word is Word.STATE:
                 trainer.load(load(content))
-                line.check_same(data.fingerprint(), "data")
             elif word is not Word.END:
                 trainer.step(word is Word.RECORDED_STEP)
 

@@ -105,11 +105,11 @@ class Lead(Team):
             raise ConfigError(f"a batch of {items} items cannot be shared by {self._place.count} devices")
         start = {"version": version(), "threads": self._threads, "config": config.to_dict()}
         self._say(Word.BEGIN, json.dumps(start).encode())
+        assert self._line is not None
+        self._line.check_data(trainer.data.fingerprint())
         self.change(trainer.config)
         state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in trainer.state().items()}
         self._say(Word.STATE, save(state))
-        assert self._line is not None
-        self._line.check_same(trainer.data.fingerprint(), "data")
 
     def change(self, config: RunConfig) -> None:
         self._say(Word.CHANGE, json.dumps(config.to_dict()).encode())

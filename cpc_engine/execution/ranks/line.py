@@ -15,9 +15,10 @@ from torch import distributed
 from ...errors import ClusterError
 from ...training.ranks import peers
 
-PATIENCE = timedelta(minutes=3)  # for an answer of another rank within a step
+PATIENCE = timedelta(minutes=3)  # for an answer of another rank, within a step and between two
+LOADING = timedelta(hours=3)  # for the data of the slowest rank
 LEFT = 3  # exit code of a rank that another one has left
-_PAUSE = timedelta(days=365)  # between two steps: pauses, and metrics of rank 0
+_PAUSE = timedelta(days=365)  # for the next word of rank 0: pauses, and its metrics
 
 
 class Word(IntEnum):
@@ -43,7 +44,9 @@ def leave() -> None:
 
 
 class Line:
-    """Messages from rank 0 to all others, in a group of their own that is as patient as a pause is long.
+    """Messages from rank 0 to all others, which wait for the next one as long as a pause may be.
+
+    Rank 0 does not wait for them as long: a message goes out when it is taken, not when it is sent.
 
     Args:
         rank: 0 … W − 1. count: W.
@@ -63,7 +66,8 @@ class Line:
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         with peers():
             distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
-            self._group: Any = distributed.new_group(backend="gloo", timeout=_PAUSE)
+            self._words: Any = distributed.new_group(backend="gloo", timeout=_PAUSE if rank else PATIENCE)
+            self._loaded: Any = distributed.new_group(backend="gloo", timeout=LOADING)
         self._count = count
 
     def say(self, word: Word, content: bytes = b"") -> None:
@@ -89,11 +93,11 @@ class Line:
     def _pass_on(self, tensor: torch.Tensor) -> torch.Tensor:
         """Fill the tensor of every rank with that of rank 0."""
         with peers():
-            distributed.broadcast(tensor, 0, group=self._group)
+            distributed.broadcast(tensor, 0, group=self._words)
         return tensor
 
-    def check_same(self, digest: str, what: str) -> None:
-        """Wait until every rank has come here.
+    def check_data(self, digest: str) -> None:
+        """Wait until every rank has loaded its data.
 
         Args:
             digest: hexadecimal digits that must be the same on all.
@@ -104,7 +108,7 @@ class Line:
         mine = torch.tensor([int(digest[:15], 16)])
         found = [torch.zeros_like(mine) for _ in range(self._count)]
         with peers():
-            distributed.all_gather(found, mine, group=self._group)
+            distributed.all_gather(found, mine, group=self._loaded)
         for rank, value in enumerate(found):
             if not value.equal(found[0]):
-                raise ClusterError(f"rank {rank} has other {what} than rank 0")
+                raise ClusterError(f"rank {rank} has other data than rank 0")

@@ -19,7 +19,7 @@ import torch
 from cpc_engine.cli import main
 from cpc_engine.config import RunConfig
 from cpc_engine.data import load_dataset
-from cpc_engine.errors import ConfigError
+from cpc_engine.errors import ClusterError, ConfigError
 from cpc_engine.execution.device import fabric_on
 from cpc_engine.execution.execute import State, execute
 from cpc_engine.execution.place import executor
@@ -196,6 +196,34 @@ def test_a_device_that_hangs_does_not_hang_the_run(tmp_path: Path, monkeypatch: 
     assert end.status == "interrupted"
     assert end.message.startswith("another rank of the run has gone, or does not answer (Timed out")
     assert others[0].poll() is not None
+
+
+def test_a_device_that_hangs_before_it_listens_does_not_hang_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = f"""
+import time
+from pathlib import Path
+from cpc_engine.execution.ranks.line import Line
+Path("here").touch()
+print(Line(1, 2, Path({str(tmp_path)!r})).hear(), flush=True)
+time.sleep(600)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    with (tmp_path / "out").open("wb") as out:
+        other = subprocess.Popen([sys.executable, "-c", command], cwd=tmp_path, env=environment, stdout=out)
+    try:
+        wait_until((tmp_path / "here").exists, "the other rank")
+        monkeypatch.setattr(line, "PATIENCE", timedelta(seconds=10))
+        words = line.Line(0, 2, tmp_path)
+        words.say(line.Word.BEGIN, b"configuration")
+        assert wait_until((tmp_path / "out").read_text, "the first word") == "(<Word.BEGIN: 1>, b'configuration')\n"
+        with pytest.raises(ClusterError, match=r"does not answer \(Timed out"):
+            words.say(line.Word.STEP)
+    finally:
+        other.kill()
+        other.wait()
+        line.leave()
 
 
 def test_what_cannot_be_shared_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,6 +39,7 @@ from ui.shell.presentation import presentation  # noqa: E402
 from ui.shell.session import prepare  # noqa: E402
 from ui.shell.status import shows_runs, style, working_bar  # noqa: E402
 
+prepare()  # beside the page, which needs next to nothing of it
 current_address()
 style()
 reload_if_empty()
@@ -50,4 +51,3 @@ with plain_errors():
     page.run()
 if not imported:
     st.set_page_config(page_icon=icon)
-prepare()  # last, so that the page is there first

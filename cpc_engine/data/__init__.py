@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import torch
 
 from ..config import RunConfig
 from ..datasets import DATASETS
+from ..datasets.spec import DatasetSpec
 from ..errors import DataError
 from .dataset import Dataset, Split
 from .follow import follow_data, require_paths
 from .loading import Progress
 from .preview import item_media, preview_png, preview_wav
-from .sharing import shared_data
+from .sharing import made_once, shared_data
 from .splits import check_enough
 
 __all__ = [
@@ -53,6 +56,14 @@ def load_dataset(config: RunConfig, device: torch.device | str = "cpu", progress
     """
     spec = DATASETS[config.data.dataset]
     require_paths(config)
+    if spec.origin != "generated":
+        return _load(spec, config, device, progress)
+    # Two runs that begin together, or a run and the page that has shown its data, need not make them twice.
+    decide = [config.to_dict()[section] for section in ("data", "audio", "image")]
+    return made_once(json.dumps([decide, str(device)]), lambda: _load(spec, config, device, progress))
+
+
+def _load(spec: DatasetSpec, config: RunConfig, device: torch.device | str, progress: Progress | None) -> Dataset:
     try:
         config = follow_data(config)
         data: Dataset = spec.loader(config, device, progress)

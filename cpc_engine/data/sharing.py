@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from weakref import WeakValueDictionary
 
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from .dataset import Dataset, Split
 
+_made: WeakValueDictionary[str, Dataset] = WeakValueDictionary()
+_making: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
 _alive: WeakValueDictionary[tuple[str, tuple[int, ...], bytes], Tensor] = WeakValueDictionary()
 _changing = threading.Lock()
 
@@ -32,6 +35,29 @@ def shared(split: Split) -> Split:
 def shared_data(data: Dataset) -> Dataset:
     """Return the data set with `shared` splits."""
     return replace(data, train=shared(data.train), validation=shared(data.validation), test=shared(data.test))
+
+
+def made_once(settings: str, make: Callable[[], Dataset]) -> Dataset:
+    """Return the data set of these settings: the one that somebody here holds, or is just making, or a new one.
+
+    Args:
+        settings: that decide all of it. Nothing else may, such as files.
+        make: raises what it likes.
+
+    Example:
+        >>> import torch
+        >>> one = Split(torch.zeros(1, 8, dtype=torch.int16), None, torch.zeros(1), ("a",), ("a",))
+        >>> first = made_once("a", lambda: Dataset("a", ("b", "c"), one, one, one))
+        >>> made_once("a", lambda: Dataset("a", ("d", "e"), one, one, one)) is first
+        True
+    """
+    with _changing:
+        lock = _making.setdefault(settings, threading.Lock())
+    with lock:
+        data = _made.get(settings)
+        if data is None:
+            data = _made[settings] = make()
+        return data
 
 
 def _one_copy(tensor: Tensor | None) -> Tensor | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -45,9 +44,6 @@ class State:
     status: Status
     message: str = ""
     unexpected: bool = False
-
-
-_BUILDING = threading.Lock()  # first weights are drawn from a generator that torch keeps once per process
 
 
 class _Diverged(Exception):
@@ -209,8 +205,7 @@ class _Execution:
         devices = self.team.describe(device)
         self.folder.log(f"training on {devices}, {precision}")
         fabric = fabric_on(device, precision)
-        with _BUILDING:
-            trainer = Trainer(self.config, data, fabric, ranks=self.team.ranks)
+        trainer = Trainer(self.config, data, fabric, ranks=self.team.ranks)
         self.snapshots = SnapshotRecorder(self.folder, data, self.config)
         self.weight_snapshots = WeightSnapshots(self.folder, self.config)
         self.folder.update(

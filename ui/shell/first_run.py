@@ -49,6 +49,16 @@ def begin(steps: int = STEPS) -> list[str]:
     return manager().start_together(pair(steps))
 
 
+def warm_up() -> None:
+    """Take a step as the first runs do, and keep nothing: what libraries set up at first use is there from then on."""
+    from cpc_engine.data import load_dataset
+    from cpc_engine.execution.device import fabric_on
+    from cpc_engine.training.trainer import Trainer
+
+    config = pair()[0].replace({"data.train_items": 40, "data.test_items": 20})
+    Trainer(config, load_dataset(config), fabric_on("cpu", "32-true")).step()
+
+
 def mend(steps: int) -> str:
     """Train the second run again with a momentum encoder, and give its id.
 

@@ -5,6 +5,7 @@ Every function imports the engine by itself: a page must paint before the engine
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -58,13 +59,22 @@ def manager() -> RunManager:
 
 @cache
 def prepare() -> None:
-    """Import `AHEAD` in the background, before anybody asks for it; once per process."""
+    """Import `AHEAD` in the background and warm up, before anybody asks for it; once per process."""
 
     def load() -> None:
-        for name in AHEAD:
-            # Whole packages before their parts: else two threads may wait for one another, and one gets half a module.
-            for package in accumulate(name.split("."), "{}.{}".format):
-                import_module(package)
+        gc.disable()  # what is imported stays: looking through it for garbage would take a tenth of the time
+        try:
+            for name in AHEAD:
+                # Whole packages before their parts: else two threads may wait for one another, and one gets half a
+                # module.
+                for package in accumulate(name.split("."), "{}.{}".format):
+                    import_module(package)
+        finally:
+            gc.freeze()  # nor is it looked through later: a third of a second in which a training thread waits
+            gc.enable()
+        from .first_run import warm_up
+
+        warm_up()
 
     threading.Thread(target=load, name="cpc-imports", daemon=True).start()
 

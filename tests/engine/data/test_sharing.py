@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -14,9 +16,10 @@ from hypothesis import strategies as st
 
 from cpc_engine.anatomy.opened import Opened
 from cpc_engine.config import RunConfig
-from cpc_engine.data import load_dataset
-from cpc_engine.data.dataset import Split
+from cpc_engine.data import generated, load_dataset
+from cpc_engine.data.dataset import Dataset, Split
 from cpc_engine.data.sharing import shared
+from cpc_engine.errors import ConfigError
 from cpc_engine.storage.folder import RunFolder
 from tests.support.exported import trained
 
@@ -35,6 +38,36 @@ def test_a_data_set_that_is_loaded_again_takes_no_more_memory() -> None:
     other_data = load_dataset(config.replace({"data.seed": 1}))
     assert other_data.train.audio is not first.train.audio
     assert not torch.equal(other_data.train.audio, first.train.audio)
+
+
+def test_runs_that_begin_together_make_their_data_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[str, int]] = []
+    original = generated._dataset
+
+    def counted(config: RunConfig, name: str, *args: Any, **kwargs: Any) -> Dataset:
+        made.append((name, config.data.seed))
+        time.sleep(0.2)  # so that the others ask meanwhile
+        return original(config, name, *args, **kwargs)
+
+    monkeypatch.setattr(generated, "_dataset", counted)
+    config = RunConfig().replace(CHANGES | {"data.seed": 3})
+    with ThreadPoolExecutor(4) as pool:
+        found = list(
+            pool.map(lambda run: load_dataset(config.replace({"run.seed": run, "data.seed": run % 2})), range(4))
+        )
+    assert sorted(made) == [("tones_bars", 0), ("tones_bars", 1)]
+    assert found[0] is found[2]
+    assert found[0].fingerprint() != found[1].fingerprint()
+    del found
+    load_dataset(config.replace({"data.seed": 1}))
+    assert len(made) == 3, "held by nobody"
+
+
+def test_what_cannot_be_made_is_said_each_time() -> None:
+    config = RunConfig().replace(CHANGES | {"audio.sample_rate": 2000})
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="needs audio"):
+            load_dataset(config)
 
 
 def test_nothing_is_kept_that_nobody_holds() -> None:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
+from cpc_engine.config import RunConfig
+from cpc_engine.data import load_dataset
+from cpc_engine.execution.device import fabric_on
+from cpc_engine.training.trainer import Trainer
 from tests.support.forks import Fork
 from tests.support.stored import same_weights, train, without_seconds
 from tests.support.tiny import tiny
@@ -54,6 +61,21 @@ def test_other_numbers_of_threads_only_round_differently(case: str, tmp_path: Pa
     alone = losses(case, tmp_path / "1")
     for threads in (2, 3):
         assert losses(case, tmp_path / str(threads), threads) == pytest.approx(alone, rel=1e-4)
+
+
+def test_runs_that_begin_together_are_those_that_begin_alone() -> None:
+    """First weights come from a generator of which torch has one; threads take turns."""
+    configs = [tiny(**settings(case, threads=1), run__seed=seed) for case in CASES for seed in (0, 1)]
+
+    def begun(config: RunConfig) -> dict[str, Tensor]:
+        trainer = Trainer(config, load_dataset(config), fabric_on("cpu", "32-true"))
+        trainer.step()
+        return {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+
+    alone = [begun(config) for config in configs]
+    with ThreadPoolExecutor(len(configs)) as threads:
+        for one, other in zip(alone, threads.map(begun, configs), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,32 @@ assert execute(folder, Control(), look).status == "finished"
 assert folder.has("snapshots")
 print(*sorted(found - sys.stdlib_module_names - {"cpc_engine", "tests", "safetensors"}))
 """
+
+
+# What is left of the imports and of the step that warms up.
+PREPARED = """
+import gc
+import threading
+
+from ui.shell.session import prepare
+
+prepare()
+[thread] = [thread for thread in threading.enumerate() if thread.name == "cpc-imports"]
+thread.join()
+
+import torch
+
+state = torch.random.get_rng_state()
+torch.manual_seed(torch.initial_seed())
+print(gc.isenabled(), gc.get_freeze_count() > 100_000, torch.equal(state, torch.random.get_rng_state()))
+"""
+
+
+def test_what_is_prepared_leaves_no_trace(tmp_path: Path) -> None:
+    command, environment = [sys.executable, "-c", PREPARED], os.environ | {"CPC_RUNS": str(tmp_path / "runs")}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=240, env=environment)
+    assert (done.stdout.split(), done.stderr) == (["True"] * 3, "")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_steps_of_a_first_run_wait_for_no_library(tmp_path: Path) -> None:

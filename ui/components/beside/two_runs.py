@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 HEIGHT = 430
 # Seconds between two looks until both have a curve, and from then on: these runs are small, and end soon.
-FIRST, OFTEN = 0.4, 1.0
+FIRST, OFTEN = 0.1, 1.0
+WAIT = 1.0  # seconds within one of the first looks: to draw what has not changed takes time from what is waited for
 REACH = 1.4  # of the maps: a unit sphere and a little more, so that a collapsed run is seen to be small
 CSS = """
 .block-container { padding-top: 4.2rem; max-width: 96rem; }
@@ -49,7 +51,7 @@ def show_two(runs: list[str], shown: Sequence[str], above: Between, height: int 
         above: draws what stands above both, given their progress and whether one is active.
         height: of the curves, in pixels.
     """
-    progress = [manager().progress_of(run) for run in runs]
+    progress = _progress(runs)
     active = any(not has_ended(run.status) for run in progress)
     begins = active and not all(run.records for run in progress)
     every = (FIRST if begins else OFTEN) if active and not held() else None
@@ -60,7 +62,9 @@ def _side_by_side(
     runs: list[str], shown: Sequence[str], above: Between, height: int, was_active: bool, began: bool
 ) -> None:
     with plain_errors():
-        progress = [manager().progress_of(run) for run in runs]
+        drawn = st.session_state.get("beside") == runs  # else the frame comes first
+        progress = _first_records(runs) if began and drawn else _progress(runs)
+        st.session_state["beside"] = runs
         active = any(not has_ended(run.status) for run in progress)
         if was_active and not active:
             st.rerun()  # stop refreshing
@@ -73,6 +77,20 @@ def _side_by_side(
                 _run(run, names[run.id], of_run, height)
         if began and all(run.records for run in progress):
             st.rerun()  # look less often
+
+
+def _progress(runs: Sequence[str]) -> list[RunProgress]:
+    return [manager().progress_of(run) for run in runs]
+
+
+def _first_records(runs: Sequence[str]) -> list[RunProgress]:
+    """The progress of runs that begin, once each has a record, or after a moment."""
+    deadline = time.monotonic() + WAIT
+    while True:
+        progress = _progress(runs)
+        if all(run.records or has_ended(run.status) for run in progress) or time.monotonic() > deadline:
+            return progress
+        time.sleep(0.02)
 
 
 def _panels(run: RunProgress, shown: Sequence[str]) -> list[Panel]:

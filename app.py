@@ -39,7 +39,6 @@ from ui.shell.presentation import presentation  # noqa: E402
 from ui.shell.session import prepare  # noqa: E402
 from ui.shell.status import shows_runs, style, working_bar  # noqa: E402
 
-prepare()  # beside the page, which needs next to nothing of it
 current_address()
 style()
 reload_if_empty()
@@ -51,3 +50,5 @@ with plain_errors():
     page.run()
 if not imported:
     st.set_page_config(page_icon=icon)
+# Last: while the page imports, too, both could get half of a package (NumPy, as it happened).
+prepare()

@@ -63,7 +63,7 @@ function readTogether(node, word) {
   node.on("plotly_unhover", () => others().forEach((other) => Plotly.Fx.unhover(other)));
 }
 
-export default function ({ parentElement, data, key, setStateValue }) {
+export default function ({ parentElement, data: [data], key, setStateValue }) {
   const node = parentElement.querySelector(".cpc-live-chart");
   const chart = charts.get(node) ?? { drawing: drawNear(node, () => draw(node)) };
   charts.set(node, Object.assign(chart, { data, key }));

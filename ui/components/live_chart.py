@@ -77,7 +77,12 @@ def live_chart(
         **plotly_source(key),
     }
     # Without a callback Streamlit would not keep the state "plotly", by which the browser asks for the text.
-    _mount(key=key, data=data, on_plotly_change=lambda: None)
+    _mount(key=key, data=as_it_is(data), on_plotly_change=lambda: None)
+
+
+def as_it_is(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a component is given, as a list: in a dict Streamlit looks for data frames, and imports pandas for that."""
+    return [data]
 
 
 def load_ahead() -> None:

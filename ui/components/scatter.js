@@ -273,7 +273,7 @@ function port(element, { data, setStateValue }) {
   };
 }
 
-export default function (component) {
-  const element = component.parentElement.querySelector(".cpc-scatter");
-  return (component.data.role === "map" ? map : port)(element, component);
+export default function ({ parentElement, data: [data], setStateValue }) {
+  const element = parentElement.querySelector(".cpc-scatter");
+  return (data.role === "map" ? map : port)(element, { data, setStateValue });
 }

@@ -16,7 +16,7 @@ import streamlit as st
 
 from ..drawing.charts import Figure
 from ..drawing.pictures import data_address
-from .live_chart import plotly_source, script
+from .live_chart import as_it_is, plotly_source, script
 
 CSS = """
 .cpc-scatter { position: relative; width: 100%; overflow: hidden; }
@@ -85,7 +85,7 @@ def scatter(
         group: maps of one group mark the same points, by id; `choice`, `lassoed` and `clicked` then take its name.
     """
     data = {"role": "map", "link": key, "group": group, "lasso": lasso, "figure": figure, "height": height, "alt": alt}
-    _mount(key=key, data=data | plotly_source(key), on_plotly_change=lambda: None)
+    _mount(key=key, data=as_it_is(data | plotly_source(key)), on_plotly_change=lambda: None)
 
 
 def cards(link: str, answer: Callable[[int], Card]) -> None:
@@ -97,7 +97,7 @@ def cards(link: str, answer: Callable[[int], Card]) -> None:
         card = {"id": hovered["id"], "title": content.title, "lines": list(content.lines)}
         card |= {"picture": _address(content.picture, "image/png"), "sound": _address(content.sound, "audio/wav")}
     data = {"role": "port", "link": link, "hears": ["hovered"], "card": card}
-    _mount(key=f"{link}-cards", data=data, on_hovered_change=lambda: None)
+    _mount(key=f"{link}-cards", data=as_it_is(data), on_hovered_change=lambda: None)
 
 
 def lassoed(link: str) -> list[int]:
@@ -125,13 +125,18 @@ def choice(
     mark = {"ids": list(ids), "n": lasso_number(link)}
     hears = ["lassoed", "clicked"] if on_click else ["lassoed"]
     data = {"role": "port", "link": link, "hears": hears, "mark": mark}
-    _mount(key=f"{link}-choice", data=data, on_lassoed_change=on_lasso, on_clicked_change=on_click or (lambda: None))
+    _mount(
+        key=f"{link}-choice",
+        data=as_it_is(data),
+        on_lassoed_change=on_lasso,
+        on_clicked_change=on_click or (lambda: None),
+    )
 
 
 def light(link: str, traces: Sequence[Figure]) -> None:
     """Lay plotly traces over the map `link`, in its own coordinates; an empty list removes them."""
     data: dict[str, Any] = {"role": "port", "link": link, "hears": [], "lit": list(traces)}
-    _mount(key=f"{link}-lit", data=data)
+    _mount(key=f"{link}-lit", data=as_it_is(data))
 
 
 def _state(key: str, kind: str) -> Any:

@@ -9,6 +9,7 @@ import gc
 import os
 import sys
 import threading
+import time
 from functools import cache
 from importlib import import_module
 from itertools import accumulate
@@ -21,16 +22,16 @@ if TYPE_CHECKING:
     from cpc_engine import Run, RunManager
     from cpc_engine.storage.info import RunInfo
 
-# What the first charts and steps would wait for: Streamlit takes pandas to look at what a component is given, and the
-# engine imports the last two where it needs them. No more, because who clicks soon would wait for that, too.
+# What the first steps would wait for; the engine imports the last two where it needs them. No more, because who clicks
+# soon would wait for that, too.
 AHEAD = (
-    "pandas",
     "cpc_engine.execution.execute",
     "cpc_engine.execution.manager",
     "cpc_engine.training.fabric",
     "torchaudio",
     "scipy.sparse.csgraph",
 )
+AFTER = 10.0  # seconds from then until what the tables of other pages need: the first click may come meanwhile
 
 
 def root() -> Path:
@@ -69,12 +70,14 @@ def prepare() -> None:
                 # module.
                 for package in accumulate(name.split("."), "{}.{}".format):
                     import_module(package)
+            from .first_run import warm_up
+
+            warm_up()
         finally:
             gc.freeze()  # nor is it looked through later: a third of a second in which a training thread waits
             gc.enable()
-        from .first_run import warm_up
-
-        warm_up()
+        time.sleep(AFTER)
+        import_module("pandas")
 
     threading.Thread(target=load, name="cpc-imports", daemon=True).start()
 

@@ -46,9 +46,10 @@ PREPARED = """
 import gc
 import threading
 
-from ui.shell.session import prepare
+from ui.shell import session
 
-prepare()
+session.AFTER = 0.0
+session.prepare()
 [thread] = [thread for thread in threading.enumerate() if thread.name == "cpc-imports"]
 thread.join()
 

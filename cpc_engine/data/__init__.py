@@ -59,8 +59,9 @@ def load_dataset(config: RunConfig, device: torch.device | str = "cpu", progress
     if spec.origin != "generated":
         return _load(spec, config, device, progress)
     # Two runs that begin together, or a run and the page that has shown its data, need not make them twice.
-    decide = [config.to_dict()[section] for section in ("data", "audio", "image")]
-    return made_once(json.dumps([decide, str(device)]), lambda: _load(spec, config, device, progress))
+    sections = config.to_dict()
+    decisive = [sections["data"], sections["audio"], sections["image"], str(device)]
+    return made_once(json.dumps(decisive), lambda: _load(spec, config, device, progress))
 
 
 def _load(spec: DatasetSpec, config: RunConfig, device: torch.device | str, progress: Progress | None) -> Dataset:

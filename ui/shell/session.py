@@ -31,7 +31,7 @@ AHEAD = (
     "torchaudio",
     "scipy.sparse.csgraph",
 )
-AFTER = 10.0  # seconds from then until what the tables of other pages need: the first click may come meanwhile
+AFTER = 10.0  # seconds from then until pandas, for tables of other pages: the first click may come meanwhile
 
 
 def root() -> Path:

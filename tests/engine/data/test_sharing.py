@@ -50,7 +50,7 @@ def test_runs_that_begin_together_make_their_data_once(monkeypatch: pytest.Monke
         return original(config, name, *args, **kwargs)
 
     monkeypatch.setattr(generated, "_dataset", counted)
-    config = RunConfig().replace(CHANGES | {"data.seed": 3})
+    config = RunConfig().replace(CHANGES)
     with ThreadPoolExecutor(4) as pool:
         found = list(
             pool.map(lambda run: load_dataset(config.replace({"run.seed": run, "data.seed": run % 2})), range(4))

@@ -15,7 +15,7 @@ st.set_page_config(page_icon=icon if imported else "🔊", layout="wide")
 # First of all, before anything slow: until it is called, Streamlit lists the files of pages/ instead of this menu.
 page = st.navigation(
     [
-        st.Page("pages/start.py", title="Start", icon=":material/home:", url_path="start", default=True),
+        st.Page("pages/start.py", title="Start", icon=":material/home:", url_path="home", default=True),
         st.Page("pages/train.py", title="Train", icon=":material/tune:", url_path="train"),
         st.Page("pages/runs.py", title="Runs", icon=":material/folder_open:", url_path="runs"),
         st.Page("pages/compare.py", title="Compare", icon=":material/balance:", url_path="compare"),
@@ -24,6 +24,8 @@ page = st.navigation(
         st.Page("pages/negatives.py", title="Negatives", icon=":material/compress:", url_path="negatives"),
         st.Page("pages/break_it.py", title="Break it", icon=":material/bolt:", url_path="break_it"),
         st.Page("pages/place.py", title="Place", icon=":material/my_location:", url_path="place"),
+        # The first page is at "/" only, whatever its name.
+        st.Page("pages/start_by_name.py", title="Start", url_path="start", visibility="hidden"),
         st.Page("pages/watch.py", title="Train", url_path="watch", visibility="hidden"),
     ],
     position="top",

@@ -1,7 +1,7 @@
 """How long the probes of a run take, how far they are from converged, and what more k-means patches would give.
 
     python -m benchmarks.evaluate [--data DIR] [--steps 5] [--tasks A,B] [--json] [--out FILE]
-    python -m benchmarks.evaluate --centroids 128 512 [--tasks A,B] [--json] [--out FILE]
+    python -m benchmarks.evaluate --centroids 128 512 1600 [--seeds 5] [--tasks A,B] [--json] [--out FILE]
 
 - two classes: the preset `cifar10`, from the packed file.
 - four classes: the preset `image_folder` on 4 × 2500 PNG files, written to a temporary folder.
@@ -45,6 +45,7 @@ from cpc_engine.data.splits import sample_rows
 from cpc_engine.evaluation import baselines
 from cpc_engine.evaluation.baselines import baseline_rows, raw_features
 from cpc_engine.evaluation.embed import embed
+from cpc_engine.evaluation.intervals import Floats, from_digits, hierarchical_interval
 from cpc_engine.evaluation.probes.knn import nearest_neighbors
 from cpc_engine.evaluation.probes.probe import Probe, fit_probe
 from cpc_engine.experiments.recipe import recipe
@@ -182,18 +183,24 @@ def _converged(probe: Probe, x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -
     return float(model.score(test, y[2]))
 
 
-def measure_patches(config: RunConfig, counts: Sequence[int], note: Callable[[str], None]) -> dict[str, Any]:
-    """Accuracy and seconds of the image baselines by the number of centroids."""
+def measure_patches(
+    config: RunConfig, counts: Sequence[int], seeds: int, note: Callable[[str], None]
+) -> dict[str, Any]:
+    """Accuracy and seconds of the image baselines by the number of centroids; a seed draws patches and centroids."""
     data = load_dataset(config, torch.device("cpu"))
-    found = {}
+    rows = sample_rows(data.train, config.evaluation.probe_items, config.data.seed)
+    found: dict[str, dict[str, Any]] = {}
     for count in counts:
         began = time.perf_counter()
+        correct: dict[str, dict[int, list[Floats]]] = {}
         with patch.object(baselines, "CENTROIDS", count):
-            rows = baseline_rows(data, config, sample_rows(data.train, config.evaluation.probe_items, config.data.seed))
-        found[str(count)] = {
-            "seconds": time.perf_counter() - began,
-            **{name: row.accuracy for name, row in rows.items()},
-        }
+            for seed in range(seeds):
+                for name, row in baseline_rows(data, config.replace({"run.seed": seed}), rows).items():
+                    correct.setdefault(name, {})[seed] = [from_digits(row.correct)]
+        found[str(count)] = {"seconds": (time.perf_counter() - began) / seeds, "seeds": seeds}
+        for name, cells in correct.items():
+            interval = hierarchical_interval(cells)
+            found[str(count)][name] = {"mean": interval.mean, "half": interval.half, "covers": interval.covers}
         note(f"{count} centroids: {found[str(count)]}")
     return found
 
@@ -219,6 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--centroids", type=int, nargs="+", help="measure k-means patches with so many centroids")
+    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="of k-means patches")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
@@ -233,12 +241,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in given.tasks.split(","):
             config = TASKS[name](given.data, Path(work))
             configs[name], data[name] = (config.data.dataset, config), load_dataset(config).fingerprint()
-            measured = measure_patches(config, given.centroids, note) if given.centroids else None
+            measured = measure_patches(config, given.centroids, given.seeds, note) if given.centroids else None
             tasks[name] = measured or measure(config, given.steps, note)
-    what = f"--centroids {' '.join(map(str, given.centroids))}" if given.centroids else f"--steps {given.steps}"
+    counts = given.centroids and " ".join(map(str, given.centroids))
+    what = f"--centroids {counts} --seeds {given.seeds}" if counts else f"--steps {given.steps}"
     command = f"python -m benchmarks.evaluate {what} --tasks {shlex.quote(given.tasks)}"
     document = {"machine": machine(torch.device("cpu")), "tasks": tasks, "command": command}
-    made = recipe(command, configs, data, {"centroids": given.centroids, "steps": given.steps})
+    made = recipe(command, configs, data, {"centroids": given.centroids, "seeds": given.seeds, "steps": given.steps})
     deliver(document, made, text(document), given.json, given.out)
 
 

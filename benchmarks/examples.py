@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +66,17 @@ class Example:
 _SMALL: Mapping[str, Any] = {"evaluation.map_items": 150}  # dots of each modality: twice as many as the others
 
 EXAMPLES: dict[str, Example] = {
-    "tones": Example("tones", "Four pitches, four groups: how a map looks when a run has learned what there is."),
+    "tones": Example("tones", "Four pitches, four groups: how a map looks where classes are easy to tell."),
     "tones-bars": Example(
         "tones_bars", "A tone finds pictures of its class; pairs are of one class, so the pairing is a label.", _SMALL
     ),
     "keypad": Example("keypad", "Press a telephone key into the microphone and find its handwritten digit.", _SMALL),
-    "spoken-digits": Example("fsdd", "Real speech of six people: digits part, voices mix."),
+    "spoken-digits": Example(
+        "fsdd", "Real speech of six people: which digit it is can be told almost always, and without training as well."
+    ),
     "airplane-automobile": Example(
-        "cifar10", "Photographs without labels: what two pieces of one picture share tells most of them apart."
+        "cifar10",
+        "Photographs without labels: what two pieces of a picture share tells more apart than no training does.",
     ),
     "collapsed": Example(
         "cifar10_patches",
@@ -101,6 +105,7 @@ def make(name: str, data: Path, out: Path, runs: Path | None, replace: bool) -> 
             (run.path / left_out).unlink(missing_ok=True)
         _forget_path(run)
         run.mark_example(example.teaches, list(EXAMPLES).index(name) + 1)
+        run.replace_info(replace_fields(run.info(), pid=0, pid_started=0, machine=""))  # of no use elsewhere
         size = sum(file.stat().st_size for file in run.path.iterdir())
         if size > LARGEST:
             raise RunError(f"{name}: {size / 2**20:.1f} MB, more than the {LARGEST / 2**20:.0f} of an example")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .table_cells import Document, megabytes, milliseconds, table, where
+from .table_cells import Document, megabytes, met, milliseconds, table, where
 
 
 def loss(d: Document) -> list[str]:
@@ -85,25 +85,46 @@ def app(d: Document) -> list[str]:
     sizes = payload["kb_by_recorded_steps"]
     kept = ", ".join(f"{kb:.0f} KB at {int(steps):,}" for steps, kb in sizes.items())
     waits = ", ".join(f"{page} {seconds:.2f} s" for page, seconds in paint["median_s"].items())
+    shown = f"first card with {paint['runs']} stored runs"
     rows = [
-        ["first page of a server that has just started", f"{page['median_s']:.2f} s", "≤ 2 s"],
-        ["first curve after the first click", f"{first['curve']:.2f} s", "≤ 2 s"],
-        ["first map after it", f"{first['map']:.2f} s", "≤ 10 s"],
-        ["an edit of the form, median", milliseconds(edit["p50_ms"]), "≤ 300 ms"],
-        ["training speed with its page open, of that with it closed", f"{training['share']:.1%}", "≥ 95 %"],
-        ["click to paint while a run trains, median", milliseconds(click["p50_ms"]), "≤ 350 ms"],
-        ["the same, 9 of 10", milliseconds(click["p90_ms"]), "≤ 700 ms"],
-        ["one refresh of a run's page, by recorded steps", kept, "≤ 100 KB, flat"],
-        ["click on a dot to its neighbors, median", milliseconds(near["p50_ms"]), "≤ 800 ms"],
-        [f"first card with {paint['runs']} stored runs", waits, "≤ 1.5 s"],
-        [f"a map of {points['points']:,} points is drawn in", f"{points['drawn_s']:.1f} s", ""],
-        ["a frame while panning over it, rendered in software", milliseconds(points["frame_ms"]), "≤ 150 ms"],
+        ["first page of a server that has just started", *_seconds(page["median_s"], 2)],
+        ["first curve after the first click", *_seconds(first["curve"], 2)],
+        ["first map after it", *_seconds(first["map"], 10)],
+        ["an edit of the form, median", *_milliseconds(edit["p50_ms"], 300)],
+        [
+            "training speed with its page open, of that with it closed",
+            f"{training['share']:.1%}",
+            "≥ 95 %",
+            met(training["met"]),
+        ],
+        ["click to paint while a run trains, median", *_milliseconds(click["p50_ms"], 350)],
+        ["the same, 9 of 10", *_milliseconds(click["p90_ms"], 700)],
+        [
+            "one refresh of a run's page, by recorded steps",
+            kept,
+            "≤ 100 KB, growing by a fifth at most",
+            met(payload["met"]),
+        ],
+        ["click on a dot to its neighbors, median", *_milliseconds(near["p50_ms"], 800)],
+        [shown, waits, "≤ 1.5 s", met(paint["met"])],
+        [f"a map of {points['points']:,} points is drawn in", f"{points['drawn_s']:.1f} s", "", ""],
+        ["a frame while panning over it, rendered in software", *_milliseconds(points["frame_ms"], 150)],
     ]
+    with_bar = [row[3] for row in rows if row[3]]
     return [
         f"### The app, {where(d)}",
-        f"In Chromium on the same processor, which renders in software (`{d['command']}`).",
-        table(["what", "measured", "bar"], rows),
+        f"In Chromium on the same processor, which renders in software (`{d['command']}`): of {len(with_bar)} bars "
+        f"{with_bar.count(met(False)) or 'none'} missed.",
+        table(["what", "measured", "bar", "met"], rows),
     ]
+
+
+def _seconds(value: float, bar: float) -> list[str]:
+    return [f"{value:.2f} s", f"≤ {bar:g} s", met(value <= bar)]
+
+
+def _milliseconds(value: float, bar: float) -> list[str]:
+    return [milliseconds(value), f"≤ {milliseconds(bar)}", met(value <= bar)]
 
 
 def placing(d: Document) -> list[str]:
@@ -114,13 +135,14 @@ def placing(d: Document) -> list[str]:
             milliseconds(d["page"][state]["p50_ms"]),
             milliseconds(d["page"][state]["p90_ms"]),
             f"≤ {d['bars_p50_s'][state]:g} s",
+            met(d["page"][state]["met"]),
         ]
         for state, words in bars.items()
     ]
     return [
         "### From the end of a recording to the lit point",
         f"On the page Place with `{d['run']}`, {d['page']['idle']['recordings']} recordings each (`{d['command']}`).",
-        table(["while", "median", "9 of 10", "bar (median)"], rows),
+        table(["while", "median", "9 of 10", "bar (median)", "met"], rows),
         *_embedding(d),
     ]
 
@@ -130,8 +152,9 @@ def _embedding(d: Document) -> list[str]:
     if "command_line" not in d:
         return []
     embed, torch = d["command_line"]["embed"], d["command_line"]["import_torch"]
+    reached = [met(embed["cpu_s"] <= 2), met(embed["peak_mib"] <= 600)]
     return [
-        f"`cpc embed` with one file takes {embed['cpu_s']:.1f} s of processor time and {embed['peak_mib']:,.0f} MiB at "
-        f"most (bars: 2 s, 600 MiB). Importing torch alone takes {torch['cpu_s']:.1f} s and "
-        f"{torch['peak_mib']:,.0f} MiB."
+        f"`cpc embed` with one file takes {embed['cpu_s']:.1f} s of processor time (bar 2 s: {reached[0]}) and at most "
+        f"{embed['peak_mib']:,.0f} MiB (bar 600 MiB: {reached[1]}). Importing torch alone takes {torch['cpu_s']:.1f} s "
+        f"and {torch['peak_mib']:,.0f} MiB."
     ]

@@ -24,3 +24,13 @@ def milliseconds(ms: float) -> str:
 
 def megabytes(mb: float | None) -> str:
     return "" if mb is None else f"{mb:.0f} MB"
+
+
+def percent(found: Document) -> str:
+    """A mean with the half width of its interval, if one is known."""
+    return f"{found['mean']:.1%}" + ("" if found["half"] is None else f" ± {100 * found['half']:.1f}")
+
+
+def met(bar: bool) -> str:
+    """What stands beside a bar."""
+    return "met" if bar else "**missed**"

@@ -177,7 +177,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "fsdd": Preset(
         "Spoken digits",
-        "Real speech of six people: what is said, and not who says it.",
+        "Real speech of six people: which digit is spoken.",
         {
             "data.dataset": "fsdd",
             "data.train_items": 0,

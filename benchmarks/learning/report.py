@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.table_cells import Document, table
+from benchmarks.table_cells import Document, percent, table
 from cpc_engine.errors import RunError
 from cpc_engine.evaluation.intervals import Floats, from_digits, hierarchical_interval
 from cpc_engine.experiments.recipe import Recipe, recipe
@@ -207,8 +207,7 @@ def _accuracy(cell: Document) -> str:
 
 
 def _percent(row: dict[str, Any]) -> str:
-    half = "" if row["half"] is None else f" ± {100 * row['half']:.1f}"
-    return f"{row['mean']:.1%}{half} (n = {row['n']})"
+    return f"{percent(row)} (n = {row['n']})"
 
 
 def _seconds(value: float | None) -> str:

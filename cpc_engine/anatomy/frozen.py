@@ -242,7 +242,10 @@ def _resized(stored: LatentQueue, size: int, width: int, past: Past, which: tupl
     for step, keys in past:
         if (oldest is None or step < oldest) and which in keys:
             some = keys[which]
-            queue.push(some.vectors, some.ids, some.labels, step)
+            order = torch.randperm(
+                len(some.ids), generator=torch.Generator().manual_seed(step)
+            )  # a part of every class
+            queue.push(some.vectors[order], some.ids[order], some.labels[order], step)
     if len(stored):
         steps, counts = torch.unique_consecutive(state["steps"], return_counts=True)
         parts = [state[name].split(counts.tolist()) for name in ("vectors", "ids", "labels")]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,7 +44,7 @@ class Opened:
 
     Attributes:
         trainer: at the step; its data's training split has the held-out items at its end.
-        config: settings at the step, changes on the way included.
+        config: settings of the next step, changes on the way included.
         step: number of finished steps.
         training_items: rows from here on are held-out items.
         held_out: (n,) int64 rows in the test split of the held-out items.
@@ -106,6 +108,9 @@ class Opened:
             reason = str(error).partition("\n")[0]
             raise RunError(f"{folder.id}: {name}.safetensors does not fit this run ({reason})") from None
         self.step = self.trainer.steps_done
+        if changes := _changes(self.folder, lambda step: step == self.step):  # the next step has them
+            self.config = self.config.replace(changes)
+            self.trainer.change(self.config)
 
     def _without_checkpoint(self) -> None:
         """Stand in for what the run does not store: slow encoders are copies, and the queue is filled again."""
@@ -181,9 +186,13 @@ class Opened:
 
 def config_at(folder: RunFolder, step: int) -> RunConfig:
     """Settings of a run after `step` steps, with the changes that were made on the way."""
-    config = folder.config()
-    changes = {e["setting"]: e["value"] for e in folder.events() if e["kind"] == "change" and e["step"] < step}
+    config, changes = folder.config(), _changes(folder, lambda made: made < step)
     return config.replace(changes) if changes else config
+
+
+def _changes(folder: RunFolder, made: Callable[[int], bool]) -> dict[str, Any]:
+    """{"section.setting": value} of what was changed while a run trained, by the number of steps done before."""
+    return {e["setting"]: e["value"] for e in folder.events() if e["kind"] == "change" and made(e["step"])}
 
 
 def joined(first: Split, second: Split) -> Split:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from ..execution.fork import Forks
     from ..maps.exploration import Exploration
     from ..maps.projection import Method
     from ..maps.snapshots import MapSnapshots
@@ -225,11 +226,12 @@ class Run:
         Raises:
             ConfigError: a change would be other data, another network, or other random numbers; or no step is left.
             RunError: it has no checkpoint, or a fork failed.
+            KeyboardInterrupt: one of them was stopped; both are kept and can be resumed.
         """
         from ..execution.fork import fork
 
         forks = fork(self.folder, changes, self.path.parent if root is None else root, steps, pair)
-        return Run(forks.child).resume(progress, cluster), Run(forks.control).resume(progress, cluster)
+        return _both(forks, progress, cluster)
 
     def undo(
         self,
@@ -252,11 +254,12 @@ class Run:
 
         Raises:
             RunError: no setting was changed while it trained, or a fork failed.
+            KeyboardInterrupt: one of them was stopped; both are kept and can be resumed.
         """
         from ..execution.fork import undo
 
         forks = undo(self.folder, self.path.parent if root is None else root, steps, pair)
-        return Run(forks.child).resume(progress, cluster), Run(forks.control).resume(progress, cluster)
+        return _both(forks, progress, cluster)
 
     @property
     def model(self) -> MultiModalCPC:
@@ -437,3 +440,12 @@ class Run:
         loss = "" if info.loss_last is None else f", loss {info.loss_last:.3g}"
         name = f" {info.name!r}" if info.name else ""
         return f"<Run {self.id}{name}: {info.status}, {info.steps_done} of {info.steps} steps{loss}>"
+
+
+def _both(forks: Forks, progress: bool, cluster: str | None) -> tuple[Run, Run]:
+    """Train a fork and then its control; what stops one of them ends both."""
+    runs = Run(forks.child), Run(forks.control)
+    for run in runs:
+        if run.resume(progress, cluster).status == "stopped":
+            raise KeyboardInterrupt
+    return runs

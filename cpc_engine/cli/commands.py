@@ -44,12 +44,14 @@ def presets(options: Options) -> int:
 
 
 def list_settings(options: Options) -> int:
-    """List every setting with its default, unit, and description."""
+    """List every setting with its default, unit, range, and description."""
     rows = [asdict(setting) for setting in all_settings()]
     lines = []
     for row in rows:
         choices = f" one of {', '.join(row['choices'])}" if row["choices"] else ""
-        lines.append(f"{row['path']:32} {row['default']!s:18} {row['unit']:9} {row['help']}{choices}")
+        ends = ((row["minimum"], "from"), (row["maximum"], "up to"))
+        limits = "".join(f" {word} {end:g}" for end, word in ends if end is not None)
+        lines.append(f"{row['path']:32} {row['default']!s:18} {row['unit']:9} {row['help']}{choices}{limits}")
     _print(options, rows, lines)
     return 0
 
@@ -98,16 +100,18 @@ def fork(options: Options) -> int:
         for info in (run.info for run in runs)
     ]
     lines += [str(run.path) for run in runs]
-    [found] = paired(load_compared(run.folder) for run in runs)
     summaries = [
         {side: _summary(run.info, run.path) for side, run in zip(("fork", "control"), pair, strict=True)}
         for pair in pairs
     ]
     document = {"of": source.id, **summaries[0], "pairs": summaries}
-    sides, primary = found.arms, options.primary
-    document["comparison"] = _rows(metrics_csv_columns(sides, sides[0], primary))
-    lines += ["", *aligned(metrics_table(sides, sides[0], primary), skip=("Meaning", "Interval", "Role"))]
-    _print(options, document, lines)
+    primary = options.primary
+    comparison: list[Any] = []
+    for found in paired(load_compared(run.folder) for run in runs):  # several where one ended before a change was due
+        sides = found.arms
+        comparison += _rows(metrics_csv_columns(sides, sides[0], primary))
+        lines += ["", *aligned(metrics_table(sides, sides[0], primary), skip=("Meaning", "Interval", "Role"))]
+    _print(options, {**document, "comparison": comparison}, lines)
     return 1 if any(run.info.status == "diverged" for run in runs) else 0
 
 

@@ -13,7 +13,7 @@ from ..presets import preset
 from ..storage.folder import default_root
 from ..sweeps.results import document, rows
 from ..sweeps.space import Space
-from ..sweeps.study import Spec, open_study, storage_url
+from ..sweeps.study import Spec, open_study, storage_url, try_again
 from .assignments import changes_of
 from .text import aligned, note
 
@@ -29,6 +29,8 @@ def run_sweep(options: argparse.Namespace) -> int:
     url = storage_url(root, options.study, options.storage)
     wanted, cluster = _spec(options), place_of(options.cluster)
     study, spec = open_study(url, options.study, wanted)
+    if again := try_again(study):
+        note(f"{again} that failed before: tried again")
     if cluster is not None:
         from ..execution.cluster.client import client_for, scheduler_of
 

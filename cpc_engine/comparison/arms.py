@@ -30,11 +30,13 @@ class Branch:
     Attributes:
         of: id of the run that it goes on from. step: number of steps that it shares with it.
         control: of a child the id of its control; empty for a control.
+        seed: that its first weights were drawn with; None where they are its own.
     """
 
     of: str
     step: int
     control: str = ""
+    seed: int | None = None
 
 
 @dataclass(frozen=True)

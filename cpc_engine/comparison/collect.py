@@ -140,7 +140,9 @@ def branch_of(folder: RunFolder) -> Branch | None:
         RunError: fork.json is damaged.
     """
     values = folder.json("fork")
-    return None if values is None else Branch(values["of"], values["step"], values.get("control", ""))
+    if values is None:
+        return None
+    return Branch(values["of"], values["step"], values.get("control", ""), values.get("seed"))
 
 
 def changes_of(folder: RunFolder) -> tuple[tuple[int, str, str], ...]:

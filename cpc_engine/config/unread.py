@@ -69,6 +69,9 @@ def why_unread(config: RunConfig) -> dict[str, str]:
         add({"sampler.detach_synthetic"}, f"{says('sampler.key_momentum')}, and its latents have no gradient to stop")
     elif off >= {"perturbed", "shuffled"}:
         add({"sampler.detach_synthetic"}, says("sampler.perturbed", "sampler.shuffled"))
+    # Mixtures are made of masked parents, and whole items are masked, in every mode.
+    if config.sampler.mode == "reference" and "mixed" in off and config.loss.item_weight == 0:
+        add({"sampler.same_item", "sampler.same_class"}, says("sampler.mode"))
     if all(values[f"{modality}.encoder"] == "residual" for modality in spec.modalities):
         add({"context.batch_norm"}, says(*(f"{modality}.encoder" for modality in spec.modalities)))
     if not config.loss.learnable_temperature:

@@ -9,9 +9,8 @@ import torch
 from ..config import RunConfig
 from ..datasets import DATASETS
 from ..datasets.spec import DatasetSpec
-from ..errors import DataError
 from .dataset import Dataset, Split
-from .follow import follow_data, require_paths
+from .follow import follow_data, reading, require_paths
 from .loading import Progress
 from .preview import item_media, preview_png, preview_wav
 from .sharing import made_once, shared_data
@@ -65,10 +64,8 @@ def load_dataset(config: RunConfig, device: torch.device | str = "cpu", progress
 
 
 def _load(spec: DatasetSpec, config: RunConfig, device: torch.device | str, progress: Progress | None) -> Dataset:
-    try:
-        config = follow_data(config)
+    config = follow_data(config)
+    with reading(spec.name):
         data: Dataset = spec.loader(config, device, progress)
-    except OSError as error:  # for example no permission to list a folder, or a disconnected drive
-        raise DataError(f"{spec.name}: cannot read {error.filename or 'the data'}: {error.strerror or error}") from None
     check_enough(spec.name, data.classes, dict(data.splits()), data.skipped, data.remarks)
     return shared_data(data.to(device))

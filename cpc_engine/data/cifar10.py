@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import zipfile
 from pathlib import Path
 from typing import IO
@@ -75,7 +76,7 @@ def is_within_reach(config: RunConfig) -> bool:
 
 
 def _place(config: RunConfig) -> Path:
-    return Path(config.data.path or CACHE / "cifar10").expanduser()
+    return Path(os.path.expanduser(config.data.path or CACHE / "cifar10"))
 
 
 def _split(arrays: Arrays, part: str, classes: tuple[str, ...], names: tuple[str, ...]) -> Split:

@@ -7,7 +7,8 @@ clip is one that the encoder makes enough latents of.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from statistics import median
 from typing import Any, TypeVar
 
@@ -15,8 +16,9 @@ import numpy as np
 
 from ..config import RunConfig
 from ..datasets import DATASETS
-from ..errors import ConfigError, MediaError
+from ..errors import ConfigError, DataError, MediaError
 from ..media import decode_audio, decode_image, read_file
+from ..terms import Modality
 from .listing.class_folders import class_folders, split_parts, typed_path
 from .listing.class_level import class_level
 
@@ -39,11 +41,25 @@ def require_paths(config: RunConfig) -> None:
             raise ConfigError(f"{spec.name} needs {path}: {what}")
 
 
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn what the system says of the files of a data set into one line.
+
+    Raises:
+        DataError: for example one may not look into a folder, or a drive is gone.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{name}: cannot read {error.filename or 'the data'}: {error.strerror or error}") from None
+
+
 def follow_data(config: RunConfig) -> RunConfig:
     """Return the configuration with numbers for the settings that follow from the data.
 
     Raises:
-        ConfigError: the place of the data is not given. DataError: a folder does not exist or has no files.
+        ConfigError: the place of the data is not given. DataError: a folder does not exist, cannot be read, or has no
+            files.
 
     Example:
         >>> config = RunConfig().replace({"data.dataset": "fsdd", "audio.clip_seconds": 0})
@@ -57,15 +73,22 @@ def follow_data(config: RunConfig) -> RunConfig:
     require_paths(config)
     found = dict(spec.native)
     if spec.origin == "folder":
-        if "audio" in spec.modalities:
-            sounds = _sampled(config.data.path, decode_audio)
-            found |= sound_settings([sound.rate for sound in sounds], [sound.seconds for sound in sounds])
-        if "image" in spec.modalities:
-            path = config.data.image_path if len(spec.modalities) > 1 else config.data.path
-            pictures = _sampled(path, decode_image)
-            found |= picture_settings([min(picture.pixels.shape[:2]) for picture in pictures])
+        with reading(spec.name):
+            found |= _followed(config, spec.modalities)
     settled = config.replace({path: found[path] for path in missing})
     return _long_enough(settled) if "audio.clip_seconds" in missing else settled
+
+
+def _followed(config: RunConfig, modalities: Sequence[Modality]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if "audio" in modalities:
+        sounds = _sampled(config.data.path, decode_audio)
+        found |= sound_settings([sound.rate for sound in sounds], [sound.seconds for sound in sounds])
+    if "image" in modalities:
+        path = config.data.image_path if len(modalities) > 1 else config.data.path
+        pictures = _sampled(path, decode_image)
+        found |= picture_settings([min(picture.pixels.shape[:2]) for picture in pictures])
+    return found
 
 
 def _long_enough(config: RunConfig) -> RunConfig:

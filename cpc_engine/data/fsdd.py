@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import http.client
 import io
+import os
 import re
-import shutil
 import tarfile
+import tempfile
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
@@ -108,7 +109,7 @@ def is_within_reach(config: RunConfig) -> bool:
 
 
 def _place(config: RunConfig) -> Path:
-    return Path(config.data.path or CACHE).expanduser()
+    return Path(os.path.expanduser(config.data.path or CACHE))
 
 
 def _lying(folder: Path) -> Path | None:
@@ -129,16 +130,24 @@ def _recordings(config: RunConfig, progress: Progress | None) -> Path:
 
 
 def _fetch(folder: Path, progress: Progress | None) -> Path:
-    """Download the pinned archive and write its recordings to `folder`/recordings, either all of them or none."""
+    """Download the pinned archive and write its recordings to `folder`/recordings, either all of them or none.
+
+    Of several processes that do so at once the first one's recordings stay.
+    """
     recordings = unpack(_download(progress))
-    target, part = folder / "recordings", folder / "recordings.part"
+    target = folder / "recordings"
     try:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        for name, data in recordings.items():
-            (part / name).write_bytes(data)
-        part.rename(target)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".recordings-", dir=folder, ignore_cleanup_errors=True) as work:
+            part = Path(work) / "recordings"
+            part.mkdir()
+            for name, data in recordings.items():
+                (part / name).write_bytes(data)
+            if _lying(folder) != target:
+                part.rename(target)
     except OSError as error:
+        if _lying(folder) == target:  # another process was faster
+            return target
         raise StorageError(f"cannot write the spoken digits to {folder}: {error.strerror or error}") from None
     return target
 

@@ -189,7 +189,8 @@ def _falls(records: Sequence[dict[str, Any]], modality: str, source: str) -> tup
 
 
 def _false(modality: str, source: str, mass: float, number: float, config: RunConfig) -> Alarm:
-    own_item = config.sampler.same_item and not SOURCES[source].other_modality
+    sampler = config.sampler
+    own_item = sampler.mode != "reference" and sampler.same_item and not SOURCES[source].other_modality
     return Alarm(
         "false_negatives",
         f"{modality} {source}",
@@ -209,9 +210,12 @@ def ways_out(sources: Sequence[str], config: RunConfig) -> str:
         'Subtract false ones (sampler.class_prior) or make noise larger (sampler.sigma).'
     """
     sampler = config.sampler
-    own_item = sampler.same_item and any(not SOURCES[source].other_modality for source in sources)
-    ways = ["take negatives from other items only (sampler.same_item)"] if own_item else []
-    ways += ["leave out those of the same class (sampler.same_class; uses labels)"] if sampler.same_class else []
+    if sampler.mode == "reference":  # nothing is masked, whatever the settings of masks say
+        ways = ["mask what comes from the positive (sampler.mode)"]
+    else:
+        own_item = sampler.same_item and any(not SOURCES[source].other_modality for source in sources)
+        ways = ["take negatives from other items only (sampler.same_item)"] if own_item else []
+        ways += ["leave out those of the same class (sampler.same_class; uses labels)"] if sampler.same_class else []
     ways.append("subtract false ones (sampler.class_prior)" if not sampler.class_prior else "raise sampler.class_prior")
     ways += ["make noise larger (sampler.sigma)"] if "perturbed" in sources else []
     return _either(ways)

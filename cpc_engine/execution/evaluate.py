@@ -15,6 +15,7 @@ from ..evaluation.probes.report import Report, probe_report
 from ..model import MultiModalCPC
 from ..storage.artifacts import load_data, load_model, save_ood_reference, save_probes
 from ..storage.folder import RunFolder
+from ..storage.info import ACTIVE
 from ..storage.lock import at_work
 from ..training.initial import new_model
 from .device import enough_memory, pick_device
@@ -38,16 +39,19 @@ def evaluate_run(
             distinct test items, in the order of `ProbeRow.correct`).
 
     Raises:
-        RunError: the run has no weights, or another process is at work on it. DataError: the data set is missing or
-            is not the one that the run learned from. StorageError: the folder cannot be written, which is found before
-            all work. OutOfMemoryError: it takes more memory than there is.
+        RunError: the run has no weights or is still going on, or another process is at work on it. DataError: the data
+            set is missing or is not the one that the run learned from. StorageError: the folder cannot be written,
+            which is found before all work. OutOfMemoryError: it takes more memory than there is.
     """
     config = folder.config()
     if path is not None:
         config = config.replace({"data.path": path})
     if not folder.has_tensors("weights"):
         raise RunError(f"{folder.id} has no weights yet: it has not ended")
-    if folder.info().is_example:
+    info = folder.info()
+    if info.status in ACTIVE:  # also one that waits, and would meet this at work when its turn comes
+        raise RunError(f"{folder.id} is still going on")
+    if info.is_example:
         with enough_memory(config, trains=False):
             return _measured(folder, config, progress)[0]
     with at_work(folder.path), enough_memory(config, trains=False):
@@ -69,7 +73,10 @@ def _measured(
     device = pick_device(config.run.device)
     data = load_data(folder, config, device)
     model = load_model(folder).to(device)
-    report = probe_report(model, new_model(config, data), data, config, progress)
+    # The weights of a fork were drawn with the seed of the run that it branched off.
+    first = (folder.json("fork") or {}).get("seed")
+    untrained = new_model(config if first is None else config.replace({"run.seed": first}), data)
+    report = probe_report(model, untrained, data, config, progress)
     progress("measuring the geometry", 1.0)
     items = data.test.take(sample_rows(data.test, max(config.evaluation.items, 512), config.data.seed))
     evaluation: dict[str, Any] = {

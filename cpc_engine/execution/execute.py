@@ -39,11 +39,17 @@ class Phase:
 
 @dataclass(frozen=True)
 class State:
-    """Status of a run with its reason; `unexpected` marks an error of the engine itself (traceback in log.jsonl)."""
+    """Status of a run with its reason.
+
+    Attributes:
+        unexpected: whether an error of the engine itself ended it (traceback in log.jsonl).
+        refused: whether nothing was done, because another process is at work on it.
+    """
 
     status: Status
     message: str = ""
     unexpected: bool = False
+    refused: bool = False
 
 
 class _Diverged(Exception):
@@ -81,7 +87,7 @@ def execute(
         with at_work(folder.path, control.stop):
             return _execute(folder, control, observe, resume, threads, team or Team())
     except (RunError, StorageError) as error:
-        state = State("failed", str(error))
+        state = State("failed", str(error), refused=isinstance(error, RunError))
         observe(state)
         return state
 
@@ -162,9 +168,8 @@ class _Execution:
             except (KeyError, IndexError, ValueError, RuntimeError) as error:
                 reason = str(error).partition("\n")[0]
                 raise RunError(f"{self.folder.id}: checkpoint.safetensors does not fit this run ({reason})") from None
-        for event in changes:
-            if event["step"] >= trainer.steps_done:
-                self.due.setdefault(event["step"], {})[event["setting"]] = event["value"]
+        for event in self.folder.due_changes(trainer.steps_done):
+            self.due.setdefault(event["step"], {})[event["setting"]] = event["value"]
         records = self.folder.forget_after(trainer.steps_done)
         self.snapshots.go_on(trainer.steps_done)
         self.weight_snapshots.go_on(trainer.steps_done)
@@ -184,9 +189,9 @@ class _Execution:
         own = {path: self.config.flat()[path] for path in ("data.path", "data.image_path")}
         settled = where_data_are(self.folder, self.config, follow_data).replace(own)
         if settled != self.config:
-            values = [f"{path} = {value}" for path, (value, _) in settled.differences(self.config).items()]
-            self.folder.log(f"from the data: {', '.join(values)}")
-            self.folder.settle(settled)
+            values = {path: value for path, (value, _) in settled.differences(self.config).items()}
+            self.folder.log(f"from the data: {', '.join(f'{path} = {value}' for path, value in values.items())}")
+            self.folder.settle(values)
             self.config = settled
 
         def load(where: RunConfig) -> tuple[Dataset, RunConfig]:

@@ -111,7 +111,9 @@ def fork(folder: RunFolder, changes: Mapping[str, Any], root: Path, steps: int |
         )
         return run
 
-    return _paired(begin(changed, words or "no change"), begin(config, "control"), folder, done)
+    branch = branch_of(folder)
+    first = own.run.seed if branch is None or branch.seed is None else branch.seed
+    return _paired(begin(changed, words or "no change"), begin(config, "control"), folder, done, first)
 
 
 def undo(folder: RunFolder, root: Path, steps: int | None = None, pair: int = 0) -> Forks:
@@ -142,7 +144,7 @@ def undo(folder: RunFolder, root: Path, steps: int | None = None, pair: int = 0)
             run.append_event(event)
         run.update(status="stopped")
         runs.append(run)
-    return _paired(runs[0], runs[1], folder, 0)
+    return _paired(runs[0], runs[1], folder, 0, None)
 
 
 def _changes(folder: RunFolder) -> list[dict[str, Any]]:
@@ -159,9 +161,9 @@ def _create(folder: RunFolder, root: Path, settings: RunConfig, label: str, step
     return run
 
 
-def _paired(child: RunFolder, control: RunFolder, folder: RunFolder, step: int) -> Forks:
-    control.save_json("fork", asdict(Branch(folder.id, step)))
-    child.save_json("fork", asdict(Branch(folder.id, step, control.id)))
+def _paired(child: RunFolder, control: RunFolder, folder: RunFolder, step: int, seed: int | None) -> Forks:
+    control.save_json("fork", asdict(Branch(folder.id, step, seed=seed)))
+    child.save_json("fork", asdict(Branch(folder.id, step, control.id, seed)))
     return Forks(child, control, step)
 
 

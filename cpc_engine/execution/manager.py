@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import concurrent.futures.process  # noqa: F401  (the map's libraries need it, and `close` runs too late to load it)
 import contextlib
+import os
 import queue
 import threading
 from collections.abc import Sequence
@@ -330,12 +331,16 @@ class RunManager:
     def _release(self, job: _Job) -> None:
         """Drop the job of an ended run once run.json has its final state; from then on the folder is read.
 
-        If run.json cannot be written because the disk is full, the job is kept, and the next access tries again.
+        If run.json cannot be written because the disk is full, the job is kept, and the next access tries again. A run
+        that another process is at work on has not failed: what that writes stays, and else the run can be resumed.
         """
+        status = "interrupted" if job.state.refused else job.state.status
         with contextlib.suppress(CpcError), self._lock:
             if self._jobs.get(job.folder.id) is job:  # else the run was resumed or released in the meantime
-                if job.own and job.folder.info().status != job.state.status:
-                    job.folder.update(status=job.state.status, message=job.state.message)
+                info = job.folder.info()
+                elsewhere = info.status in ACTIVE and info.pid != os.getpid()
+                if job.own and info.status != status and not elsewhere:
+                    job.folder.update(status=status, message=job.state.message)
                 del self._jobs[job.folder.id]
 
 

@@ -108,8 +108,8 @@ def _tones(document: Document) -> Iterator[str]:
 def _cifar10(document: Document) -> Iterator[str]:
     for label in ("reference", "ours"):
         arm = document["summary"][label]
-        outcome = verdict_of(document, label, "untrained")["outcome"]
-        judgment = "agrees" if outcome == "a" else "differs" if outcome == "b" else "is open"
+        better = [verdict_of(document, label, other)["outcome"] for other in ("untrained", "best baseline")]
+        judgment = "agrees" if better == ["a", "a"] else "differs" if "b" in better else "is open"
         yield (
             f"Strong image representations, by `{label}`: {judgment}; trained {interval(arm, 'chosen')}, untrained "
             f"{interval(arm, 'untrained')}, best baseline {interval(arm, 'baseline')}."
@@ -158,7 +158,7 @@ def _negatives(document: Document) -> Iterator[str]:
     elif harsh:
         yield f"Too harsh for these data: {', '.join(sorted(harsh))}."
     else:
-        yield "No arm is too harsh for these data for certain."
+        yield "By the probe, the primary metric, no arm is too harsh for these data for certain."
     for label, arm in document["summary"].items():
         for suffix in suffixes(arm):
             if verdict_of(document, label, "untrained", suffix)["outcome"] == "b":
@@ -228,8 +228,9 @@ READINGS: dict[str, Reading] = {
         '"Multi-modal CPC with cross-modal negatives can encourage a shared, semantically meaningful context space": '
         '"audio and image points intermingle along the same semantic manifold".',
         _tones_bars,
-        "Latents of the other modality that serve only as negatives push the two modalities apart. Once apart, these "
-        "negatives are too easy to have an effect. A t-SNE map can show two distant sets side by side, so the map "
+        "Latents of the other modality that serve only as negatives may push the two modalities apart, and once apart "
+        "be too easy to have an effect; these arms differ in more than that ([a control](break-it.md)). "
+        "A t-SNE map can show two distant sets side by side, so the map "
         "alone does not answer the question; the modality gap, the retrieval, and the modality classifier do. A term "
         f"that attracts pairs brings them nearer, so that neighbors of the same class are found. {_PAIRED_BY_CLASS}",
     ),
@@ -243,8 +244,8 @@ READINGS: dict[str, Reading] = {
     "fsdd_speakers": Reading(
         _NO_CLAIM,
         _no_claim,
-        "With a new voice, only what all voices share helps: how the spectrum changes over time. Features that only "
-        "encode which bands were loud fail here. The validation items are of another speaker too, so that nothing is "
+        "With a new voice, only what all voices share helps: how the spectrum changes over time, and "
+        "less which bands were loud. The validation items are of another speaker too, so that nothing is "
         "tuned to the test speaker.",
     ),
     "keypad": Reading(
@@ -260,7 +261,8 @@ READINGS: dict[str, Reading] = {
             "negatives_photographs": "All six classes of both files of photographs, as many of each.",
             "negatives_sounds": "Recordings of other sources are held out.",
             "negatives_notes": "The instruments of the test notes are also among the training notes.",
-            "negatives_speech": "One speaker is held out, so the interval does not cover the choice of the speaker.",
+            "negatives_speech": "One speaker is held out, so the interval does not cover the choice of the speaker. "
+            "The kind of feature is chosen on one other speaker; the folded table of features says what each kind has.",
             "negatives_pairs": "The pair term is off, so that only the negatives join or part the two modalities.",
         }.items()
     },

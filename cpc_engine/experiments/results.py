@@ -32,7 +32,7 @@ from ..comparison.verdicts import Verdict, compare_cells
 from ..config import RunConfig
 from ..errors import RunError
 from ..evaluation.intervals import Cells, hierarchical_interval, single_values
-from ..evaluation.metric_info import Direction, describe_metric
+from ..evaluation.metric_info import SIZE_DEPENDENT, Direction, describe_metric
 from ..storage.folder import RunFolder
 from .definitions import Experiment, run_title
 from .items import Rows, accuracies, cells_of, pack
@@ -141,7 +141,12 @@ def _metrics(folder: RunFolder, baselines: Rows) -> tuple[dict[str, float], dict
     """
     metrics = {name: value for name, value in final_metrics(folder).items() if value is not None}
     evaluation = folder.json("evaluation") or {"probe": {}}
-    metrics |= {name: value for name, value in evaluation.items() if isinstance(value, float)}
+    counts = set(SIZE_DEPENDENT.values())  # of the same items as what they are counts for
+    metrics |= {
+        name: float(value)
+        for name, value in evaluation.items()
+        if isinstance(value, float) or (isinstance(value, int) and name.rpartition(".")[2] in counts)
+    }
     probes = evaluation["probe"]
     metrics |= {f"untrained.{name}": row["untrained"] for name, row in probes.items()}
     metrics |= {f"untrained_knn.{name}": row["untrained_knn"] for name, row in probes.items() if "knn" in row}

@@ -19,7 +19,7 @@ from ..maps.snapshots import load_snapshots
 from ..maps.stored import load_map
 from ..media.archive import UNREADABLE, safe_path
 from ..storage.artifacts import load_model, load_ood_reference, load_probes
-from ..storage.files import LIMITS, check_own_file
+from ..storage.files import LIMITS, check_own_file, storing
 from ..storage.folder import FILES, RunFolder
 from ..storage.info import ACTIVE, is_id
 from ..storage.leftovers import making
@@ -105,13 +105,15 @@ def _opened(path: Path) -> Iterator[tuple[Iterator[tuple[str, IO[bytes]]], list[
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turn what goes wrong in reading a zip file into a RunError."""
+    """Turn what goes wrong in reading a folder or a zip file into a RunError."""
     try:
         yield
     except UNREADABLE as error:
         raise RunError(f"{path.name} is neither a run's folder nor a zip file of one ({error})") from None
     except FileNotFoundError:
         raise RunError(f"there is no {path}") from None
+    except OSError as error:
+        raise RunError(f"{path.name} cannot be read: {error.strerror or error}") from None
     except MediaError as error:
         raise RunError(str(error)) from None
 
@@ -150,12 +152,19 @@ def _plain(path: PurePosixPath) -> bool:
 def _copy(stream: IO[bytes], target: Path, limit: int, left: int) -> int:
     """Copy at most `limit` bytes, whatever a header says, and return how many they are."""
     size = 0
-    with stream, target.open("wb") as out:
-        while block := stream.read(_BLOCK):
-            size += len(block)
-            if size > min(limit, left):
-                raise RunError(f"{target.name} is larger than any run needs")
-            out.write(block)
+    with stream:
+        with storing(target):
+            out = target.open("wb")
+        try:
+            while block := stream.read(_BLOCK):
+                size += len(block)
+                if size > min(limit, left):
+                    raise RunError(f"{target.name} is larger than any run needs")
+                with storing(target):
+                    out.write(block)
+        finally:
+            with storing(target):
+                out.close()
     return size
 
 

@@ -189,12 +189,15 @@ class ImageFeatures(nn.Module):
         super().__init__()
         self.config = config
 
-    def forward(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def forward(
+        self, images: Tensor, generator: torch.Generator | None = None, mirrored: Tensor | None = None
+    ) -> Tensor:
         """Compute features, with augmentation if a random generator is given.
 
         Args:
             images: (B, 3, H, W) uint8.
             generator: source of all random draws.
+            mirrored: (B,) bool, which images an augmentation mirrors; drawn too if not given.
 
         Returns:
             (B, 3, S, S).
@@ -202,7 +205,7 @@ class ImageFeatures(nn.Module):
         if generator is None:
             pixels = self.resized(images)
         else:
-            pixels = self._recolor(self._crop_and_flip(images.float() / 255, generator), generator)
+            pixels = self._recolor(self._crop_and_flip(images.float() / 255, generator, mirrored), generator)
         return (pixels - 0.5) / 0.25
 
     def resized(self, images: Tensor) -> Tensor:
@@ -216,8 +219,8 @@ class ImageFeatures(nn.Module):
             pixels = F.interpolate(pixels, (side, side), mode="bilinear", antialias=pixels.shape[-1] > side)
         return pixels
 
-    def _crop_and_flip(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
-        """Crop a random square window, flip half of the images horizontally, and resize.
+    def _crop_and_flip(self, pixels: Tensor, generator: torch.Generator, mirrored: Tensor | None) -> Tensor:
+        """Crop a random square window, flip half of the images horizontally (or those that are `mirrored`), and resize.
 
         An image that has to shrink keeps its own side here, and then shrinks as it does in evaluation.
         """
@@ -233,7 +236,8 @@ class ImageFeatures(nn.Module):
         if not whole:  # at whole pixels, so that a view that is not enlarged keeps its pixels as they are
             cells = room * side
             place = (place * (cells.floor() + 1)).floor() / cells.clamp(min=1)
-        flip = torch.where(draw[3] < 0.5, -1.0, 1.0) if self.config.flip else torch.ones_like(shown)
+        flipped = draw[3] < 0.5 if mirrored is None else mirrored
+        flip = torch.where(flipped, -1.0, 1.0) if self.config.flip else torch.ones_like(shown)
         zero = torch.zeros_like(shown)
         rows = [shown * flip, zero, room * (2 * place[0] - 1), zero, shown, room * (2 * place[1] - 1)]
         grid = F.affine_grid(torch.stack(rows, 1).view(batch, 2, 3), [batch, 3, out, out], align_corners=False)

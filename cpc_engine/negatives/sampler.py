@@ -128,19 +128,23 @@ class HybridSampler:
         """Add this step's positives to the queue: all of them, or `queue_per_item` of each item, drawn at random.
 
         Args:
-            futures: keys of all positions that are the positive of some anchor.
+            futures: keys of all positions that are the positive of some anchor, item by item.
             step: of the run, from 0.
         """
-        limit = self.config.queue_per_item
         if self.queue.size == 0:
             return
-        if limit == 0 or limit >= futures.length:
-            self.queue.push(futures.vectors, futures.ids, futures.labels, step)
-            return
-        items = len(futures.ids) // futures.length
-        draw = torch.rand(items, futures.length, generator=self.generator, device=self.generator.device)
-        columns = draw.argsort(1)[:, :limit]
-        rows = (torch.arange(items, device=columns.device)[:, None] * futures.length + columns).reshape(-1)
+        items, limit, device = len(futures.ids) // futures.length, self.config.queue_per_item, futures.ids.device
+        columns = torch.arange(futures.length, device=device).expand(items, -1)
+        if 0 < limit < futures.length:
+            draw = torch.rand(items, futures.length, generator=self.generator, device=self.generator.device)
+            columns = draw.argsort(1)[:, :limit]
+        rows = torch.arange(items, device=device)[:, None] * futures.length + columns
+        if self.queue.size % rows.numel():
+            # Of one batch only a part is kept, its last rows. Items come sorted by class, so without another order that
+            # part would be of the last classes, and labels would decide what is learned.
+            order = torch.randperm(items, generator=torch.Generator().manual_seed(step))
+            rows = rows[order.to(device)]
+        rows = rows.reshape(-1)
         self.queue.push(futures.vectors[rows], futures.ids[rows], futures.labels[rows], step)
 
 

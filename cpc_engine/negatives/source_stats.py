@@ -227,27 +227,28 @@ class StatsCollector:
             torch.stack([positive_p, positive_score, correct]).mean(1).tolist()
         )
         counts = self.candidates.counts()
-        whole_push = 1.0 - positive_mass if self._weighed is None else table[:, 0].sum().item() / n
+        # Not 1 − p₊: where p₊ rounds to 1, the difference would be noise.
+        whole_push = table[:, 0].sum().item() / n
         sources = {
             name: _source_stats(counts[name], n, whole_push, *row)
             for name, row in zip(self.names, table.tolist(), strict=True)
         }
-        return LossStats(sources, positive_mass, positive_similarity, accuracy, self._hardest(positive_p, scale))
+        return LossStats(sources, positive_mass, positive_similarity, accuracy, self._hardest(push.sum(0), scale))
 
-    def _hardest(self, positive_p: Tensor, scale: Tensor) -> list[HardNegative]:
-        """The hardest negatives of every watched anchor; `positive_p` (N,) is p₊."""
+    def _hardest(self, push: Tensor, scale: Tensor) -> list[HardNegative]:
+        """The hardest negatives of every watched anchor; `push` (N,) is the gradient on the logits of all negatives."""
         assert self._watched is not None
         logits, ids, sources = (torch.cat(parts, 1) for parts in zip(*self._hard, strict=True))
         logits, best = logits.topk(min(HARDEST, logits.shape[1]), dim=1)
         if self._watched_weights is None:
-            positive, log_total = positive_p[self._watched, None], self._positive[1][self._watched, None]
-            share = (logits - log_total).exp() / (1 - positive).clamp(min=1e-12)
+            log_total = self._positive[1][self._watched, None]
+            share = (logits - log_total).exp() / push[self._watched, None].clamp(min=1e-38)
         else:
-            slopes, shift, push = self._watched_weights
+            slopes, shift, watched_push = self._watched_weights
             assert self.candidates.weighting is not None
             powers = torch.tensor(self.candidates.weighting.powers, device=logits.device)[:, None, None]
             exponentials = (powers * (logits - shift[:, None])).exp()
-            share = (slopes[:, :, None] * exponentials).sum(0) / push[:, None].clamp(min=1e-12)
+            share = (slopes[:, :, None] * exponentials).sum(0) / watched_push[:, None].clamp(min=1e-12)
         rows = self._watched[:, None].expand_as(logits)
         columns = (rows, sources.gather(1, best), ids.gather(1, best), logits / scale, share)
         return [
@@ -322,7 +323,7 @@ def _source_stats(
         count=count,
         masked=count - cells / anchors,
         mass=mass / anchors,
-        share=push / anchors / max(whole_push, 1e-12),
+        share=push / anchors / whole_push if whole_push > 0 else 0.0,
         similarity=mean,
         spread=max(squares / max(cells, 1.0) - mean * mean, 0.0) ** 0.5,
         hardest=hardest / max(with_negatives, 1.0),

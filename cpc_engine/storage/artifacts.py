@@ -143,11 +143,11 @@ def _moved(folder: RunFolder, config: RunConfig) -> RunConfig:
 
 def _is_there(config: RunConfig) -> bool:
     spec, values = DATASETS[config.data.dataset], config.flat()
+    needed = [values[setting] for setting in _PLACES if setting in dict(spec.needs)]
     try:
         there = spec.is_within_reach(config)
-    except OSError:  # a drive that is gone
+    except OSError:  # a drive that is gone, a folder that one may not look into
         return False
-    needed = [values[setting] for setting in _PLACES if setting in dict(spec.needs)]
     return there and all(place and os.path.exists(typed_path(place)) for place in needed)
 
 

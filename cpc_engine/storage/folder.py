@@ -3,7 +3,7 @@
 config.json                              every setting
 run.json                                 status, progress, and facts about the data (see `info.RunInfo`)
 metrics.jsonl                            one StepRecord per line, flushed after each
-events.jsonl                             pauses, resumes, changed settings: {"step", "kind", …}
+events.jsonl                             pauses, resumes, settings changed or due to be: {"step", "kind", …}
 weights.safetensors                      the network
 checkpoint.safetensors                   everything that a resumed run needs
 snapshot-1.safetensors, …                the same in brief after a few earlier steps (see `execution.weight_snapshots`)
@@ -24,6 +24,7 @@ import secrets
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -146,7 +147,8 @@ class RunFolder:
             raise RunError(f"{self.id}: config.json does not fit this version: {error}") from None
 
     def info(self) -> RunInfo:
-        """Read run.json. An active run whose process no longer exists has the status "interrupted".
+        """Read run.json. An active run whose process no longer exists, or works on the folder that this one is a copy
+        of, has the status "interrupted".
 
         A process of another machine counts as gone after 60 s without a sign of life.
 
@@ -166,10 +168,11 @@ class RunFolder:
         except (TypeError, ValueError):
             raise RunError(f"{self.id}: run.json is damaged (no JSON object)") from None
         check_facts(info.data, self.id)
+        copied = info.id not in ("", self.id)
         info = replace(info, id=self.id)
-        if info.status in ACTIVE and not self._has_process(info):
-            message = f"the process that trained it has gone; {self.way_on(info)}"
-            return replace(info, status="interrupted", message=message)
+        if info.status in ACTIVE and (copied or not self._has_process(info)):
+            what = "it was copied while it trained" if copied else "the process that trained it has gone"
+            return replace(info, status="interrupted", message=f"{what}; {self.way_on(info)}")
         return info
 
     def way_on(self, info: RunInfo) -> str:
@@ -246,13 +249,14 @@ class RunFolder:
         """
         self._write_info(info)
 
-    def settle(self, config: RunConfig) -> None:
-        """Replace the configuration by one in which the settings that follow from the data have their numbers.
+    def settle(self, values: Mapping[str, Any]) -> None:
+        """Give settings that follow from the data their numbers, {"section.setting": value}.
 
         Raises:
             StorageError: config.json cannot be written.
         """
-        self._write_config(config)
+        with _UPDATING:  # as where a name is given meanwhile
+            self._write_config(self.config().replace(values))
 
     def mark_example(self, teaches: str, place: int) -> RunInfo:
         """Mark an ended run as an example; `examples` sorts by `place`."""
@@ -279,6 +283,25 @@ class RunFolder:
         Raises:
             RunError: there are some, and config.json is missing or damaged, or events.jsonl cannot be read.
         """
+        return [event for event in self._events() if event["kind"] != "due"]
+
+    def due_changes(self, step: int) -> list[dict[str, Any]]:
+        """Read the changes of settings that a run resumed at `step` makes again: those of `step` and later.
+
+        They stay due until they are made, however often the run is resumed before.
+
+        Returns:
+            {"step", "kind", "setting", "value"}; of two for one step and setting the last counts.
+
+        Raises:
+            RunError: see `events`.
+        """
+        rows = self._events()
+        # What was made counts more than what was due before.
+        changes = [row for kind in ("due", "change") for row in rows if row["kind"] == kind]
+        return [row for row in changes if row["step"] >= step]
+
+    def _events(self) -> list[dict[str, Any]]:
         rows = read_lines(self.path / "events.jsonl", _fits_event)
         if not rows:
             return []
@@ -286,7 +309,7 @@ class RunFolder:
         live = {setting.path for setting in all_settings() if setting.live}
         events = []
         for event in map(current_event, rows):
-            if event["kind"] == "change":
+            if event["kind"] in ("change", "due"):
                 if event["setting"] not in live:
                     continue
                 try:
@@ -308,8 +331,8 @@ class RunFolder:
     def forget_after(self, step: int) -> list[dict[str, Any]]:
         """Delete everything newer than a checkpoint at `step`, because the resumed run produces it again.
 
-        Deletes later records and events, changes of settings at `step` itself (a change takes effect with the next
-        step), and the maps and probes of the later weights. Returns the records that are left.
+        Deletes later records and events, and the maps and probes of the later weights. Changes of settings at `step` (a
+        change takes effect with the next step) and later are due again. Returns the records that are left.
 
         Raises:
             StorageError: a file cannot be written or deleted.
@@ -318,7 +341,7 @@ class RunFolder:
         events = [row for row in self.events() if row.get("step", 0) <= step - (row.get("kind") == "change")]
         if not has_lines(self.path / "metrics.jsonl", len(records)):  # writing 100 000 again takes seconds
             write_lines(self.path / "metrics.jsonl", records)
-        write_lines(self.path / "events.jsonl", events)
+        write_lines(self.path / "events.jsonl", events + [row | {"kind": "due"} for row in self.due_changes(step)])
         for name in (name for part in ("map", "evaluation", "probe", "ood") for name in PARTS[part]):
             with storing(self.path / name):
                 (self.path / name).unlink(missing_ok=True)

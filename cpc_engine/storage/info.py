@@ -74,9 +74,11 @@ def is_id(name: str) -> bool:
         >>> is_id("Anna's tones, 2"), is_id("../secret"), is_id(".trash"), is_id("a\\nb")
         (True, False, False, False)
     """
-    control = any(unicodedata.category(character) == "Cc" for character in name)
+    # Control characters, and what stands for the bytes of a name that is no UTF-8.
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        return False
     hidden = not name or name.startswith(".")
-    return not (control or hidden or len(name.encode()) > 255 or "\\" in name or name != Path(name).name)
+    return not (hidden or len(name.encode()) > 255 or "\\" in name or name != Path(name).name)
 
 
 def examples(runs: Iterable[RunInfo]) -> list[RunInfo]:

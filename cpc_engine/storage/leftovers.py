@@ -1,7 +1,8 @@
 """Folders that come and go as one: a process that is killed meanwhile leaves nothing that is listed or stays.
 
 A folder is made under a hidden name and then renamed, and renamed to a hidden name before it is deleted. What a killed
-process has left under such a name is deleted by the next one.
+process has left under such a name is deleted by the next one of its machine, or a day later by one of another machine
+that shares the folder.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ import contextlib
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from .files import storing
-from .process import is_alive, started
+from .process import is_alive, machine, started
 
-HIDDEN = ".part-"  # then the process's id and start time, and some letters
+HIDDEN = ".part-"  # then the process's id and start time, some letters, and its machine
+_ABANDONED = (
+    24 * 3600
+)  # seconds after which what another machine has hidden is deleted, since its processes are not seen
 
 
 @contextlib.contextmanager
@@ -67,11 +72,13 @@ def sweep(root: Path) -> None:
     """Delete what processes that have gone have left half made or half deleted."""
     for path in root.glob(f"{HIDDEN}*"):
         with contextlib.suppress(OSError, ValueError):  # another process sweeps, too; a folder named like one of ours
-            pid, since = map(int, path.name.removeprefix(HIDDEN).split("-")[:2])
-            if not is_alive(pid, since, path.stat().st_mtime):
+            pid, since, _, *place = path.name.removeprefix(HIDDEN).split("-")
+            touched = path.stat().st_mtime
+            here = place == [machine()]
+            if time.time() - touched > _ABANDONED if not here else not is_alive(int(pid), int(since), touched):
                 shutil.rmtree(path)
 
 
 def hidden(root: Path) -> Path:
     """Return a new name below `root` for a folder that goes away with this process, at the latest."""
-    return root / f"{HIDDEN}{os.getpid()}-{started(os.getpid())}-{secrets.token_hex(3)}"
+    return root / f"{HIDDEN}{os.getpid()}-{started(os.getpid())}-{secrets.token_hex(3)}-{machine()}"

@@ -77,10 +77,10 @@ class Record(TypedDict):
 
 @with_config(OPEN)
 class Event(TypedDict):
-    """One line of events.jsonl. A change also has the "setting" and its "value"."""
+    """One line of events.jsonl. A change, made or due, also has the "setting" and its "value"."""
 
     step: Count
-    kind: Literal["pause", "continue", "resume", "change"]
+    kind: Literal["pause", "continue", "resume", "change", "due"]
     setting: NotRequired[Text]
     value: NotRequired[bool | int | Value | Text | None]
 
@@ -166,6 +166,7 @@ class _Branch(TypedDict):
     of: Text
     step: Count
     control: NotRequired[Text]
+    seed: NotRequired[Count | None]
 
 
 _DOCUMENTS: dict[str, Any] = {"evaluation": Evaluation, "map": MapNames, "evolution": _Points, "fork": _Branch}
@@ -212,7 +213,7 @@ def fits_event(row: Any) -> bool:
         >>> fits_event({"step": 3, "kind": "pause"}), fits_event({"step": 3, "kind": "change", "setting": 7})
         (True, False)
     """
-    return _fits(Event, row) and (row["kind"] != "change" or {"setting", "value"} <= row.keys())
+    return _fits(Event, row) and (row["kind"] not in ("change", "due") or {"setting", "value"} <= row.keys())
 
 
 def check_tensors(tensors: Mapping[str, Tensor], shapes: Mapping[str, str], file: str) -> dict[str, int]:

@@ -130,7 +130,7 @@ def open_study(url: str, name: str, spec: Spec | None = None) -> tuple[Study, Sp
 
 
 def requeue(study: Study, trial: FrozenTrial) -> None:
-    """Queue a trial again whose worker has stopped or gone, with its settings and runs."""
+    """Queue a trial again whose worker has stopped or gone, or whose run has failed, with its settings and runs."""
     from optuna.trial import TrialState, create_trial
 
     study.add_trial(
@@ -138,9 +138,23 @@ def requeue(study: Study, trial: FrozenTrial) -> None:
             state=TrialState.WAITING,
             params=trial.params,
             distributions=trial.distributions,
-            user_attrs=trial.user_attrs,
+            user_attrs={name: value for name, value in trial.user_attrs.items() if name != "failed"},
+            # A cell of a grid, of which the worker may have read nothing yet; else it would be drawn.
+            system_attrs={name: value for name, value in trial.system_attrs.items() if name == "fixed_params"},
         )
     )
+
+
+def try_again(study: Study) -> int:
+    """Queue again what has failed, since its cause may be gone (a disk that was full, data that were not there).
+
+    Returns:
+        How many settings.
+    """
+    failed = [t for t in slots(study).values() if t.state.name == "FAIL" and "failed" in t.user_attrs]
+    for trial in failed:
+        requeue(study, trial)
+    return len(failed)
 
 
 def abandoned(study: Study) -> list[FrozenTrial]:

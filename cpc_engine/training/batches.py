@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import torch
@@ -44,7 +45,7 @@ class BatchSampler:
         """Return the item indices (B,) int64 of a step, counted from 0."""
         epoch, batch = divmod(step, self.items // self.batch_size)
         if epoch != self._epoch:
-            generator = torch.Generator().manual_seed((self.seed << 20) + epoch)
+            generator = torch.Generator().manual_seed(_seed(self.seed, epoch))
             order = torch.randperm(self.items, generator=generator)
             self._batches = self._batched(order) if self._groups is None else self._by_group(order, generator)
             self._epoch = epoch
@@ -63,6 +64,13 @@ class BatchSampler:
         remainder = remainder[torch.randperm(len(remainder), generator=generator)]
         batches = torch.cat([*full, self._batched(remainder)])
         return batches[torch.randperm(len(batches), generator=generator)]
+
+
+def _seed(seed: int, epoch: int) -> int:
+    """A seed of its own for every seed of a run and epoch; PyTorch's generator on a CPU keeps 32 bits of it."""
+    if seed < 1 << 12:
+        return (seed << 20) + epoch
+    return int.from_bytes(hashlib.sha256(f"{seed} {epoch}".encode()).digest()[:4], "big")
 
 
 def batch_order(config: RunConfig, train: Split) -> BatchSampler:

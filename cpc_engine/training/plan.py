@@ -200,17 +200,19 @@ def _errors(config: RunConfig) -> Iterator[Diagnostic]:
 def _advice(config: RunConfig, items: int | None) -> Iterator[Diagnostic]:
     """Settings that make the run's result less useful."""
     sampler, spec = config.sampler, DATASETS[config.data.dataset]
-    if spec.stationary and sampler.same_item:
+    masks = sampler.mode != "reference"
+    if spec.stationary and (sampler.same_item or not masks):
         yield Diagnostic(
             "The positions of one item of these data are alike, so they are false negatives of each other.",
-            "Switch off sampler.same_item.",
-            changes={"sampler.same_item": False},
+            "Switch off sampler.same_item"
+            + ("." if masks else ", and choose `sampler.mode=exclude_positives` to mask."),
+            changes={"sampler.same_item": False, **({} if masks else {"sampler.mode": "exclude_positives"})},
         )
-    if sampler.mode == "reference":
-        masks = "That is the reference recipe; choose `sampler.mode=exclude_positives` to mask them."
+    if not masks:
+        way_out = "That is the reference recipe; choose `sampler.mode=exclude_positives` to mask them."
         text = "Nothing is masked: copies of the positive count as negatives"
         floor = ", so the loss cannot fall below log 2" if sampler.shuffled in ("batch", "time") else ""
-        yield Diagnostic(f"{text}{floor}.", masks, changes={"sampler.mode": "exclude_positives"})
+        yield Diagnostic(f"{text}{floor}.", way_out, changes={"sampler.mode": "exclude_positives"})
     cosine = perturbed_cosine(config)
     if sampler.perturbed and cosine is not None and cosine > NEAR_COPY:
         yield Diagnostic(

@@ -105,7 +105,8 @@ class Trainer:
         self.model = new_model(config, data) if model is None else model
         self.ema: nn.ModuleDict | None = None
         if config.sampler.key_momentum > 0:
-            self.ema = copy.deepcopy(self.model.encoders).requires_grad_(False)
+            # Keys are encoded as in training, also where a stored network, which evaluates, is trained on.
+            self.ema = copy.deepcopy(self.model.encoders).requires_grad_(False).train()
         self.generator = torch.Generator(device).manual_seed(config.run.seed)
         self.views = Views(config, self.model, data.train, self.generator)
         self.prediction = PredictionTerm(config, self.model, self.ema, self.generator, ranks)

@@ -23,11 +23,14 @@ class Window(NamedTuple):
         batch: the items, recordings cut to clips, or without them where spectra are computed once.
         rows: (B,) int64, their rows among the training items.
         places: (B,) int64 position of the first latent of each clip in its recording.
+        mirrored: (B,) bool, which pictures every view of the window mirrors; None where each view may draw it, since no
+            position in one is compared with one in another.
     """
 
     batch: Split
     rows: Tensor
     places: Tensor
+    mirrored: Tensor | None = None
 
 
 class Views:
@@ -40,6 +43,7 @@ class Views:
 
     def __init__(self, config: RunConfig, model: MultiModalCPC, train: Split, generator: torch.Generator) -> None:
         self._audio, self._model, self._train, self._generator = config.audio, model, train, generator
+        self._compared = config.context.other_view and "image" in model.modalities
         cached = config.audio.cached and train.audio is not None
         self._spectra = Spectra(train, model.audio_features) if cached else None
         self._silent = replace(train, audio=None)  # what is read where the spectra are there already
@@ -48,7 +52,10 @@ class Views:
         """Draw one window of each item at `rows` (B,); pictures and short clips are taken whole."""
         if self._spectra is None:
             batch, places = random_windows(self._train.take(rows), self._audio, self._generator)
-            return Window(batch, rows, places)
+            if not self._compared:
+                return Window(batch, rows, places)
+            draw = torch.rand(len(rows), generator=self._generator, device=self._generator.device)
+            return Window(batch, rows, places, draw < 0.5)
         batch = self._silent.take(rows)
         if batch.lengths is None:
             return Window(batch, rows, torch.zeros(len(rows), dtype=torch.int64, device=batch.labels.device))
@@ -61,7 +68,9 @@ class Views:
             if modality == "audio" and self._spectra is not None:
                 power = self._spectra.windows(window.rows.to(window.places.device), window.places)
                 features[modality] = self._model.audio_features.augmented(power, self._generator)
+            elif modality == "image":
+                images = window.batch.values(modality)
+                features[modality] = self._model.features[modality](images, self._generator, window.mirrored)
             else:
-                values = window.batch.values(modality)
-                features[modality] = self._model.features[modality](values, self._generator)
+                features[modality] = self._model.audio_features(window.batch.values(modality), self._generator)
         return features

@@ -33,7 +33,7 @@ def bars(data: Path, work: Path) -> RunConfig:
 def test_what_is_measured_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TASKS", {"bars": bars})
     module.main(["--tasks", "bars", "--steps", "1", "--out", str(tmp_path / "evaluate.json")])
-    module.main(["--tasks", "bars", "--centroids", "8", "--out", str(tmp_path / "patches.json")])
+    module.main(["--tasks", "bars", "--centroids", "8", "--seeds", "2", "--out", str(tmp_path / "patches.json")])
     found = json.loads((tmp_path / "evaluate.json").read_text())["tasks"]["bars"]
     for name in ("evaluate", "patches"):
         assert incomplete(json.loads((tmp_path / f"{name}.json").read_text())["recipe"]) == []
@@ -41,6 +41,9 @@ def test_what_is_measured_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert {name for name, row in found["features"].items() if "converged" in row} >= {"raw", "mean_context"}
     assert found["largest_gap"] <= 1 / found["items"][2]
     assert found["total_ratio"] > 0
+    eight = json.loads((tmp_path / "patches.json").read_text())["tasks"]["bars"]["8"]
+    assert (eight["seeds"], eight["kmeans_quarters"]["covers"]) == (2, "seeds × items")
+    assert eight["kmeans_quarters"]["half"] > 0
     written = section(tmp_path)
     assert "### Evaluation" in written
     assert "| bars | 8 |" in written

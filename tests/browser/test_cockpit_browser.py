@@ -282,6 +282,11 @@ def test_an_address_of_earlier_versions_leads_here_on_a_fresh_server(
     serve: Callable[..., str], visit: Callable[..., Visit], tmp_path: Path, finished: Path
 ) -> None:
     shutil.copytree(finished, tmp_path / "runs" / "one")
-    seen = visit(f"{serve(APP, env={'CPC_RUNS': str(tmp_path / 'runs')})}/watch?run=one", viewport=DESK)
+    url = serve(APP, env={"CPC_RUNS": str(tmp_path / "runs")})
+    seen = visit(f"{url}/watch?run=one", viewport=DESK)
     seen.page.wait_for_function(f"document.querySelector('{CURVES} .main-svg')", timeout=120_000)
     assert seen.page.evaluate("location.pathname + location.search") == "/train?run=one"
+    seen.page.goto(f"{url}/start?steps=40")
+    seen.page.get_by_role("button", name="Start training").wait_for()
+    assert seen.page.evaluate("location.pathname + location.search") == "/?steps=40"
+    assert seen.page.get_by_text("Page not found").count() == 0

@@ -11,7 +11,7 @@ from cpc_engine.evaluation.metric_info import describe_metric
 
 from ..components.beside.two_runs import CSS as BESIDE
 from ..components.beside.two_runs import show_two
-from ..shell.address import join_ids
+from ..shell.address import asks_anew, join_ids, put, remember
 from ..shell.compat import inside_app
 from ..shell.errors import plain_errors
 from ..shell.glossary import define
@@ -52,9 +52,8 @@ def show() -> None:
 
 def _choose() -> Recipe:
     """The recipe that the reader picks, or the address asks for."""
-    key = "chosen-recipe"
-    if key not in st.session_state:
-        asked = st.query_params.get("recipe", "")
+    key, asked = "chosen-recipe", st.query_params.get("recipe", "")
+    if key not in st.session_state or (asked in RECIPES and asks_anew(key, ("recipe",))):  # by a link, or Back
         st.session_state[key] = asked if asked in RECIPES else next(iter(RECIPES))
     chosen = st.pills(
         "Recipe",
@@ -65,7 +64,8 @@ def _choose() -> Recipe:
         label_visibility="collapsed",
     )
     name = chosen or next(iter(RECIPES))
-    st.query_params["recipe"] = name
+    put("recipe", name)
+    remember(key, ("recipe",))
     return RECIPES[name]
 
 

@@ -12,23 +12,27 @@ from cpc_engine.break_it.recipe import Recipe
 from cpc_engine.comparison.arms import arm_key
 from cpc_engine.comparison.collect import load_compared
 from cpc_engine.evaluation.metric_info import describe_metric
+from cpc_engine.storage.folder import RunFolder
 
 from ..components.beside.two_runs import Between, asked_runs
-from ..shell.address import join_ids
-from ..shell.session import open_run
+from ..shell.address import join_ids, put
+from ..shell.session import open_run, root
 
 if TYPE_CHECKING:
     from cpc_engine.execution.progress import RunProgress
 
 
 def pair_of(recipe: Recipe) -> list[str]:
-    """Control and broken run that the address names; empty where it names runs of another recipe, or none."""
-    runs = asked_runs()
+    """Control and broken run that the address names, or else those of this recipe that it named before; or none."""
     expected = [arm_key(config) for config in recipe.configs()]
-    if [arm_key(open_run(run).folder.config()) for run in runs] == expected:
-        return runs
-    if "runs" in st.query_params:
-        del st.query_params["runs"]
+    known = st.session_state.setdefault("broken", {})
+    for runs in (asked_runs(), known.get(recipe.name, [])):
+        here = [RunFolder(root() / run) for run in runs]
+        if all(run.has("config") for run in here) and [arm_key(run.config()) for run in here] == expected:
+            known[recipe.name] = runs
+            put("runs", join_ids(runs))
+            return list(runs)
+    put("runs", None)
     return []
 
 

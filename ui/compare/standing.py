@@ -29,6 +29,10 @@ def choose_standard(arms: Sequence[Arm]) -> tuple[Arm, str]:
     """The arm that the others are held against, and the metric that decides."""
     by_letter = {arm.letter: arm for arm in arms}
     names = dict(zip(by_letter, titles(arms), strict=True))
+    before, first = st.session_state.get("baseline", (names, ""))
+    if before != names:  # the list in the browser knows an arm by its title, which changes with what is compared
+        kept = [letter for letter, arm in by_letter.items() if first in [run.id for run in arm.runs]]
+        st.session_state["reference"] = kept[0] if kept else next(iter(by_letter))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         primary = st.selectbox(
             "Primary metric",
@@ -48,6 +52,7 @@ def choose_standard(arms: Sequence[Arm]) -> tuple[Arm, str]:
             width=320,
             help="The setting that the others are held against.",
         )
+    st.session_state["baseline"] = names, by_letter[letter].runs[0].id
     return by_letter[letter], primary
 
 

@@ -13,6 +13,8 @@ from .panels import MIDDLE, TALL, Panel
 
 GAP, LINE = 38, 16  # pixels between two panels: with a title of one line, and for each further line
 ABOVE = 8  # pixels from a panel to its title: half of the number at the top of its axis
+# Plotly draws no axes where nothing is on them, and puts notes that refer to them on the first panel's.
+NOTHING: Figure = {"type": "scatter", "name": "", "x": [0], "y": [None], "hoverinfo": "skip", "showlegend": False}
 UNUSED = ["toImage", "lasso2d", "select2d", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]
 
 
@@ -75,19 +77,20 @@ def panels_figure(panels: Sequence[Panel], steps: int, events: Iterable[Record] 
     for index, (panel, gap) in enumerate(zip(panels, [*gaps, 0.0], strict=True)):
         axis = f"y{index + 1}" if index else "y"
         bottom = max(top - unit * panel.height, 0.0)
+        drawn = panel.figure["data"]
         own = panel.figure["layout"]["yaxis"] | {
             "title": {"text": ""},
             "domain": [bottom, top],
             "nticks": 4 if panel.height >= MIDDLE else 3,
             "automargin": False,
-            "showticklabels": bool(panel.figure["data"]),  # without a curve they would mean nothing
+            **dict.fromkeys(("showticklabels", "showgrid", "zeroline"), bool(drawn)),  # of no curve they say nothing
         }
         layout[f"yaxis{index + 1}" if index else "yaxis"] = own | {"fixedrange": True}
-        traces += [trace | {"yaxis": axis, "xaxis": "x", "meta": panel.key} for trace in panel.figure["data"]]
+        traces += [trace | {"yaxis": axis, "xaxis": "x", "meta": panel.key} for trace in drawn or [NOTHING]]
         place = {"xref": "paper", "x": 0, "xanchor": "left", "yref": "paper", "y": top, "yanchor": "bottom"}
         place |= {"xshift": -46, "yshift": ABOVE}
         titles.append({"text": panel.title, "showarrow": False, "font": {"size": 12}, "align": "left"} | place)
-        if not panel.figure["data"]:  # by the axes, which plotly would leave out where nothing is on them
+        if not drawn:
             place = {"xref": "x domain", "x": 0.5, "yref": f"{axis} domain", "y": 0.5}
             titles.append({"text": panel.waits, "showarrow": False, "font": {"size": 12}} | place)
         top = bottom - gap

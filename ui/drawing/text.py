@@ -10,8 +10,12 @@ SAYS_LITTLE = "Out of distribution, so this says little."  # before the class of
 
 
 def plain_name(name: str) -> str:
-    """A name as plotly shows it letter by letter, where it would take <b> for bold; long ones are cut."""
-    name = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    """A name as plotly shows it letter by letter, where it would take <b> for bold; long ones are cut.
+
+    They are cut before their end, since names of files in one folder often differ there alone.
+    """
+    if len(name) > LONGEST:
+        name = f"{name[: LONGEST // 3]}…{name[len(name) - LONGEST + LONGEST // 3 + 1 :]}"
     return name.replace("<", "‹").replace(">", "›")
 
 

@@ -107,10 +107,13 @@ def _one_item(view: View, exploration: Exploration, fitted: Map, ids: list[int])
     """One item: what it is, how well the map shows it, its nearest in the original space, and its path."""
     st.subheader("One item", anchor=False)
     picked = st.session_state.get("item")
-    options = list(dict.fromkeys([*([picked] if picked is not None else []), *(ids or range(len(exploration.items)))]))
+    known = isinstance(picked, int) and picked < len(exploration.items)  # a text is a name of another run's item
+    if picked is not None and not known:
+        st.session_state["item"] = None
+    options = list(dict.fromkeys([*([picked] if known else []), *(ids or range(len(exploration.items)))]))
     item = st.selectbox(
         "Item",
-        [option for option in options if option < len(exploration.items)][:LISTED],
+        options[:LISTED],
         index=None,
         format_func=lambda index: label_of(exploration, index),
         placeholder="click a dot, or choose here",

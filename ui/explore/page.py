@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ..shell.address import put
 from ..shell.compat import inside_app
 from ..shell.errors import plain_errors, sentence
 from ..shell.run_picker import choose_run
@@ -29,9 +30,17 @@ def show() -> None:
     with plain_errors():
         tools = st.container(horizontal=True, vertical_alignment="bottom", key="tools")
         with tools:
-            run = choose_run()
+            run = choose_run(_forget)
         if run:
             _explore(run, tools)
+
+
+def _forget() -> None:
+    """Choose none of the items that had the numbers of another run's."""
+    from .lasso import NAME
+
+    put(NAME, None)
+    st.session_state["item"], st.session_state["classes"] = None, []
 
 
 def _explore(run: str, tools: st.delta_generator.DeltaGenerator) -> None:

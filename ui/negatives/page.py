@@ -69,19 +69,23 @@ def _choose_view() -> str:
 
 def _choose_run() -> str | None:
     """The run in the address, or the newest one; None where there is none yet."""
-    known = [info for info in runs() if open_run(info.id).folder.has("weights")]
-    chosen = chosen_run()
-    if not known:
+    listed = runs()
+    if not listed:
         nothing_yet()
         return None
-    ids = [info.id for info in known]
-    if chosen and chosen not in ids:
-        st.info("This run has no weights yet: it keeps them when it pauses or ends.", icon=":material/hourglass_empty:")
+    known = [info for info in listed if open_run(info.id).folder.has("weights")]
+    chosen, ids = chosen_run(), [info.id for info in known]
+    if not known or (chosen and chosen not in ids):
+        what = "This run has" if chosen else "No run has"
+        st.info(f"{what} no weights yet: they are kept when it pauses or ends.", icon=":material/hourglass_empty:")
+        address = {"run": chosen or listed[0].id}
+        st.page_link("pages/train.py", label="Look at it", icon=":material/monitoring:", query_params=address)
+    if not known:
         return None
     names = names_of(known)
     key = "negatives-run"
     if st.session_state.get(key) not in ids:
-        st.session_state[key] = chosen or ids[0]
+        st.session_state[key] = chosen if chosen in ids else ids[0]
     run = str(st.selectbox("Run", ids, format_func=names.__getitem__, key=key, width=220))
     put("run", run)
     if run != chosen:  # what was to be seen was of another run

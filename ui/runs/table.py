@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -44,14 +45,14 @@ MOST_RUNS = 50  # of ticked groups in their table
 def show_table(runs: list[RunInfo]) -> None:
     """The table; ticked rows can be opened, compared, resumed and deleted together."""
     columns = columns_of(runs)
-    ticked = _table(columns, f"table-{len(runs)}-{runs[0].id}")
+    ticked = _table(columns, _key("table", (info.id for info in runs)))
     _actions([runs[row] for row in ticked], columns)
 
 
 def show_groups(groups: list[Group], by: str) -> None:
     """A row for each group with the means of its runs; a tick on a group is one on each of its runs, which follow."""
     columns = group_columns(groups)
-    ticked = _table(columns, f"groups-{by}-{len(groups)}-{groups[0].runs[0].id}")
+    ticked = _table(columns, _key(f"groups-{by}", (",".join(info.id for info in one.runs) for one in groups)))
     chosen = [info for row in ticked for info in groups[row].runs]
     _actions(chosen, columns)
     st.caption(
@@ -63,6 +64,11 @@ def show_groups(groups: list[Group], by: str) -> None:
         title = "Runs of the ticked groups" + (f" (the first {len(shown)})" if len(shown) < len(chosen) else "")
         st.subheader(title, anchor=False)
         _show(columns_of(shown), "in-groups")
+
+
+def _key(what: str, rows: Iterable[str]) -> str:
+    """Names a table by its rows: Streamlit keeps ticks by their numbers, and they must not pass to other runs."""
+    return f"{what}-{hashlib.sha256(chr(10).join(rows).encode()).hexdigest()[:12]}"
 
 
 def _table(columns: dict[str, list[Any]], key: str) -> list[int]:

@@ -67,12 +67,12 @@ def publish(folder: RunFolder, out: Path) -> list[Path]:
 
 
 def _copy_run(folder: RunFolder, target: Path) -> None:
-    config = folder.config().replace({"data.path": None, "data.image_path": None})
     info = folder.info()
     data = {key: value for key, value in info.data.items() if key not in ("example", "skipped_files", "remarks")}
     target.mkdir()
     copy = RunFolder(target)
-    copy.settle(config)
+    shutil.copy(folder.path / "config.json", target)
+    copy.settle({"data.path": None, "data.image_path": None})
     copy.replace_info(replace(info, data=data, pid=0, pid_started=0, machine=""))
     for part in SHOWN:
         for name in PARTS[part]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from .address import asks_anew, put, remember
 from .first_run import nothing_yet
 from .names import names_of
 from .session import chosen_run, has_ended, has_map, runs
@@ -15,8 +16,16 @@ if TYPE_CHECKING:
     from cpc_engine.storage.info import RunInfo
 
 
-def choose_run() -> str | None:
-    """The id of a run with a map; None where there is none, which the page then has already said."""
+KEY = "explored-run"
+
+
+def choose_run(forget: Callable[[], None] = lambda: None) -> str | None:
+    """The id of a run with a map; None where there is none, which the page then has already said.
+
+    Args:
+        forget: called when another run is picked from the list, before the page is computed: what was chosen among the
+            items of the run before is not chosen among those of the next one.
+    """
     known = runs()
     if not known:
         nothing_yet()
@@ -32,10 +41,13 @@ def choose_run() -> str | None:
             st.info("No run has a map yet: a run draws it when it ends.", icon=":material/hourglass_empty:")
             _watch(known[0].id, "Look at the newest run")
         return None
-    index = ready.index(chosen) if chosen in ready else 0
-    run = st.selectbox("Run", ready, index, format_func=names.__getitem__, key="explored-run", width=280)
-    st.query_params["run"] = run
-    return str(run)
+    asked = chosen if chosen in ready and asks_anew(KEY, ("run",)) else None  # by a link, or Back
+    if asked or st.session_state.get(KEY) not in ready:
+        st.session_state[KEY] = asked or (chosen if chosen in ready else ready[0])
+    run = str(st.selectbox("Run", ready, format_func=names.__getitem__, key=KEY, on_change=forget, width=280))
+    put("run", run)
+    remember(KEY, ("run",))
+    return run
 
 
 def _why_no_map(run: str, known: Sequence[RunInfo]) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 import streamlit as st
 
 from .errors import literal, plain_errors
 from .names import names_of
-from .session import awake, manager, open_run
+from .session import awake, has_ended, manager, open_run
 
 WORDS = {
     "queued": "waiting",
@@ -92,7 +93,22 @@ def hold_switch(on_change: Callable[[], None] | None = None) -> None:
 
 def shows_runs(page: str) -> bool:
     """Whether the page of this address path tells of active runs itself, so that the bar would say it twice."""
-    return page == "train" or (page in ("", "break_it") and "runs" in st.query_params)
+    if page == "train":
+        return _goes_on(st.query_params.get("run", ""))
+    return page in ("", "break_it") and "runs" in st.query_params
+
+
+def _goes_on(run: str) -> bool:
+    """Whether this is the id of a run that waits or trains."""
+    if not run:
+        return False
+
+    from cpc_engine.errors import CpcError
+    from cpc_engine.storage.info import is_id
+
+    with suppress(CpcError):  # of a damaged run the page itself tells
+        return is_id(run) and not has_ended(open_run(run).info.status)
+    return False
 
 
 def working_bar() -> None:

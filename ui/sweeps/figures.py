@@ -15,6 +15,7 @@ Figure = dict[str, Any]
 Settings = Mapping[str, Any]
 LABEL = 18  # letters above an axis: on a phone the next one is close
 FEW = 8  # values of an axis that are all written beside it
+CELLS = 12  # values of a setting that have a row or column of their own
 SCALE = "Viridis"  # one scale of lightness, which color-vision deficiencies do not change
 
 
@@ -55,6 +56,48 @@ def importance_figure(shares: Mapping[str, float]) -> Figure:
     return {"data": [bars], "layout": layout}
 
 
+def two_figure(settings: Sequence[Settings], values: Sequence[float], across: str, up: str, metric: str) -> Figure:
+    """The metric by two settings: a cell for each pair, or a dot for each run where there are too many pairs."""
+    most = max(len({one[path] for one in settings}) for path in (across, up))
+    draw = heat_figure if most <= CELLS else dots_figure
+    return draw(settings, values, across, up, metric)
+
+
+def dots_figure(settings: Sequence[Settings], values: Sequence[float], across: str, up: str, metric: str) -> Figure:
+    """A dot for each run at its two settings, colored by the metric."""
+    (x, x_scale), (y, y_scale) = (_scaled([one[path] for one in settings]) for path in (across, up))
+    dots = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": metric,
+        "x": x,
+        "y": y,
+        "text": [f"{metric} {value:.3g}" for value in values],
+        "hovertemplate": "%{text}<br>%{x}, %{y}<extra></extra>",
+        "marker": {
+            "size": 11,
+            "color": list(values),
+            "colorscale": SCALE,
+            "showscale": len(set(values)) > 1,
+            "colorbar": {"title": {"text": metric, "side": "right"}, "thickness": 12, "outlinewidth": 0},
+        },
+    }
+    layout = {
+        "xaxis": {"title": {"text": label_of(across)}, "type": x_scale},
+        "yaxis": {"title": {"text": label_of(up)}, "type": y_scale, "automargin": True},
+        "margin": {"l": 64, "r": 16, "t": 16, "b": 48},
+        "title": {"text": ""},
+    }
+    return {"data": [dots], "layout": layout}
+
+
+def _scaled(values: Sequence[Any]) -> tuple[list[Any], str]:
+    """Values for an axis and its type: logarithmic where they span a factor of 20, words where they are no numbers."""
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return [as_text(value) for value in values], "category"
+    return list(values), "log" if min(values) > 0 and max(values) >= 20 * min(values) else "linear"
+
+
 def heat_figure(settings: Sequence[Settings], values: Sequence[float], across: str, up: str, metric: str) -> Figure:
     """Means of the metric over everything else, by two settings; cells without a run stay empty."""
     cells: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -86,9 +129,10 @@ def heat_figure(settings: Sequence[Settings], values: Sequence[float], across: s
     return {"data": [heat], "layout": layout}
 
 
-def heat_height(rows: int) -> int:
-    """Pixels of a heat map."""
-    return 110 + 64 * max(rows, 2)
+def two_height(figure: Figure) -> int:
+    """Pixels of a `two_figure`."""
+    trace = figure["data"][0]
+    return 110 + 64 * max(len(trace["y"]), 2) if trace["type"] == "heatmap" else 480
 
 
 def as_text(value: Any) -> str:

@@ -16,7 +16,7 @@ from ..shell.address import join_ids
 from ..shell.compat import inside_app
 from ..shell.errors import plain_errors
 from ..shell.session import has_ended, open_run, root
-from .figures import as_text, heat_figure, heat_height, importance_figure, parallel_figure
+from .figures import as_text, importance_figure, parallel_figure, two_figure, two_height
 from .start import new_sweep
 
 if TYPE_CHECKING:
@@ -93,10 +93,12 @@ def _head(name: str, going: bool, table: Sequence[Row]) -> None:
     from cpc_engine.sweeps.background import begin, stop
 
     left = sum(row.status in ("waiting", "running") for row in table)
+    failed = sum(row.status == "failed" for row in table)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         elsewhere = not going and _trains(table)
-        state = "going on" if going or elsewhere else "stopped" if left else "finished"
-        st.badge(state, color="blue" if going or elsewhere else "gray" if left else "green")
+        ended = f"{failed} failed" if failed else "finished"
+        state = "going on" if going or elsewhere else "stopped" if left else ended
+        st.badge(state, color="blue" if going or elsewhere else "gray" if left else "red" if failed else "green")
         st.progress(
             (len(table) - left) / len(table),
             text=f"{len(table) - left} of {len(table)} runs have ended{' · started outside of the app' * elsewhere}",
@@ -105,10 +107,11 @@ def _head(name: str, going: bool, table: Sequence[Row]) -> None:
         if going and st.button("Stop", icon=":material/stop:", key="stop-sweep"):
             stop(root(), name)
             st.rerun()
+        label = "Go on" if left else "Try what failed again"
         if (
             not (going or elsewhere)
-            and left
-            and st.button("Go on", icon=":material/play_arrow:", key="go-on", type="primary")
+            and (left or failed)
+            and st.button(label, icon=":material/play_arrow:", key="go-on", type="primary")
         ):
             begin(root(), name, None, workers=1)
             st.rerun()
@@ -187,7 +190,8 @@ def _charts(table: Sequence[Row], spec: Spec, shares: dict[str, float], metric: 
             across = st.selectbox("Across", paths, format_func=label_of, key="across", width=260)
             others = [path for path in paths if path != across]
             up = st.selectbox("Up", others, format_func=label_of, key="up", width=260)
-        alt = f"Mean {metric} by {label_of(across)} and {label_of(up)}"
-        figure = heat_figure(settings, values, across, up, metric)
-        live_chart(figure, key="heat", height=heat_height(len(figure["data"][0]["y"])), alt=alt)
-        st.caption("Means over seeds and over what else varies.")
+        alt = f"{metric} by {label_of(across)} and {label_of(up)}"
+        figure = two_figure(settings, values, across, up, metric)
+        live_chart(figure, key="heat", height=two_height(figure), alt=alt)
+        cells = figure["data"][0]["type"] == "heatmap"
+        st.caption("Means over seeds and over what else varies." if cells else "A dot a run, colored by the metric.")

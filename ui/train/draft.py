@@ -26,27 +26,37 @@ FIRST = "tones"
 MOST_SETTINGS = 200  # that are read from one address
 
 
-def draft(run: Run | None) -> tuple[str, Changes]:
+def draft(run: Run | None, steered: bool) -> tuple[str, Changes]:
     """(preset, changes) of this session.
 
-    An address with new contents replaces them, as far as it is valid, and so does another run that is shown.
+    An address with new contents replaces them, as far as it is valid, and so does another run that is shown. Of a run
+    that goes on they are its own settings, whatever was prepared before or stands in the address.
+
+    Args:
+        steered: whether `run` goes on, so that edits change it instead of preparing the next one.
     """
     address = (st.query_params.get("preset"), tuple(st.query_params.get_all("set")))
-    if address[0] and address != st.session_state.get("draft_address"):
+    shown = (run.id, steered) if run else None
+    if run is not None and steered:
+        if shown != st.session_state.get("draft_of"):
+            set_draft(run)
+            st.session_state.get("sent", {}).pop(run.id, None)
+        st.session_state.draft_address = address  # what was prepared; to take it out would be a step for Back
+    elif address[0] and address != st.session_state.get("draft_address"):
         name = ALIASES.get(address[0], address[0])
         if name not in PRESETS:
             st.toast("The address names a preset that does not exist.", icon=":material/link_off:")
             name = FIRST
         _set(name, _changes_in_address(name, st.query_params.get_all("set")))
         st.session_state.draft_address = address
-    elif run is not None and run.id != st.session_state.get("draft_run"):
+    elif run is not None and shown != st.session_state.get("draft_of"):
         set_draft(run)
         st.session_state.draft_address = (None, ())
     elif "draft" not in st.session_state:
         _set(FIRST, {})
-    elif run is None and not address[0] and draft_now()[1]:
+    elif run is None and not address[0] and draft_now() != (FIRST, {}):
         keep()  # back from another page: the address tells again what is on this one
-    st.session_state.draft_run = run.id if run else None
+    st.session_state.draft_of = shown
     return draft_now()
 
 

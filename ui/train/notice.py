@@ -9,7 +9,7 @@ import streamlit as st
 from cpc_engine.config import in_words
 
 from ..shell.errors import plain_errors, sentence
-from ..shell.session import has_ended, manager
+from ..shell.session import awake, has_ended, manager
 from .draft import run_now
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def show_notice(progress: RunProgress, run: Run) -> None:
             _line("red" if severe else "blue", "error" if severe else "info", sentence(progress.message))
         elif raised:
             _line("orange", "warning", f"**{sentence(raised[0].message)}** {sentence(raised[0].advice)}")
+        elif progress.status == "queued":
+            _line("gray", "hourglass_empty", _turn(run.id))
         elif not has_ended(progress.status):
             _line("gray", "bolt", TRAINS)
         elif not progress.records:
@@ -65,6 +67,14 @@ def show_notice(progress: RunProgress, run: Run) -> None:
                     _fix(run, changes, progress, f"fix-{run.id}-{number}")
                 for line in lines:
                     st.caption(sentence(line))
+
+
+def _turn(run: str) -> str:
+    """When a run that waits begins."""
+    active = manager().active() if awake() else []
+    ahead = active.index(run) if run in active else 0
+    others = f"{ahead} other runs have" if ahead > 1 else "another run has"
+    return f"Its turn comes when {others} ended." if ahead else "Its turn comes when a worker is free."
 
 
 def _line(color: str, icon: str, text: str) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -123,7 +123,8 @@ def checked(config: RunConfig) -> tuple[Dataset, bool, dict[str, Any]]:
     """
     parts = config.to_dict()
     folders = [config.data.path, config.data.image_path]
-    stamps = [Path(path).expanduser().stat().st_mtime_ns for path in folders if path and Path(path).is_dir()]
+    places = [os.path.expanduser(path) for path in folders if path]
+    stamps = [os.stat(place).st_mtime_ns for place in places if os.path.isdir(place)]
     return _checked(json.dumps([parts[name] for name in ("data", "audio", "image")]), tuple(stamps), config)
 
 

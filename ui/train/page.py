@@ -56,7 +56,7 @@ def _panel(run: Run | None, right: st.delta_generator.DeltaGenerator) -> None:
         show_run_head(run, reach)
     else:
         st.title("Train", anchor=False)
-    name, changes = draft(run)
+    name, changes = draft(run, steered=reach != "next")
     base = PRESETS[name].config()
     try:
         config, problem = configuration(name, changes), ""

@@ -20,11 +20,11 @@ def typed_path(path: str | None) -> Path:
         ('/my sounds', '/my sounds')
     """
     assert path is not None  # `follow.require_paths` has checked the required settings
-    found = Path(path).expanduser()
-    if not found.exists():
+    found = os.path.expanduser(path)  # which leaves "~nobody" as it is
+    if not os.path.exists(found):  # nor does this raise where one may not look
         text = path.strip().strip("'\"").strip()
-        found = Path(unquote(urlsplit(text).path) if text.startswith("file://") else text).expanduser()
-    return found
+        found = os.path.expanduser(unquote(urlsplit(text).path) if text.startswith("file://") else text)
+    return Path(found)
 
 
 def as_text(name: str) -> str:

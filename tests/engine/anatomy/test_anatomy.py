@@ -49,6 +49,7 @@ RUNS: dict[str, dict[str, object]] = {
         "sampler__detach_synthetic": True,
     },
     "orders": {**EVERYTHING, "context__orders": "four_ways", "sampler__queue_per_item": 2},
+    "batch_norm": {"context__batch_norm": True, "sampler__key_momentum": 0.9, "sampler__queue_size": 300},
     "items": {"sampler__queue_size": 40, "sampler__perturbed": True, "loss__item_weight": 1.0},
 }
 

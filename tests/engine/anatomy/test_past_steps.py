@@ -61,19 +61,20 @@ def test_an_earlier_step_gives_the_loss_that_was_recorded_there(
     assert opened.at(10) is opened
 
 
-def test_changes_on_the_way_are_those_of_the_step(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at", [3, 4])  # between two snapshots, and right after one: then the next step has it
+def test_changes_on_the_way_are_those_of_the_step(at: int, tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, tiny(optimizer__steps=10))
     control = Control()
 
     def change(observed: object) -> None:
-        if isinstance(observed, dict) and observed["step"] == 3:
+        if isinstance(observed, dict) and observed["step"] == at:
             control.change(folder.config(), "loss.temperature", 0.5)
 
     assert execute(folder, control, change).status == "finished"
     opened = Opened(folder)
     steps = list(kept_snapshots(folder))
     temperatures = {s: Batch(opened.at(s)).losses["prediction", "audio"].temperature for s in steps}
-    assert temperatures == pytest.approx({s: 0.2 if s <= 3 else 0.5 for s in steps})
+    assert temperatures == pytest.approx({s: 0.2 if s < at else 0.5 for s in steps})
     assert {s: opened.at(s).config.loss.temperature for s in steps} == pytest.approx(temperatures)
 
 

@@ -11,6 +11,7 @@ from tests.engine.config.test_every_setting_matters import ELSEWHERE, SOUNDS, WH
 
 BASES: dict[str, dict[str, Any]] = {
     "all sources off": {},
+    "nothing masked": {"sampler.mode": "reference", "sampler.perturbed": True, "sampler.sigma": 0.1},
     "a momentum encoder": {"sampler.perturbed": True, "sampler.key_momentum": 0.9},
     "horizons in seconds": {"context.horizon_seconds": [0.1], "audio.noise": 0.0},
     "a ConvNet": {"audio.encoder": "convnet"},
@@ -40,6 +41,8 @@ def test_what_is_not_read_changes_nothing(name: str, path: str) -> None:
         ({"sampler.perturbed": True}, "sampler.detach_synthetic"),
         ({"sampler.queue_size": 64}, "sampler.queue_max_age"),
         ({"sampler.mixed": 16}, "sampler.mixed_pool"),
+        ({"sampler.mode": "reference", "sampler.mixed": 16}, "sampler.same_item"),
+        ({"sampler.mode": "reference", "loss.item_weight": 1.0}, "sampler.same_class"),
         ({"loss.learnable_temperature": True}, "loss.temperature_max"),
         ({"loss.item_weight": 1.0}, "context.item_dim"),
         ({"audio.encoder": "residual"}, "audio.directions"),
@@ -51,7 +54,7 @@ def test_what_is_not_read_changes_nothing(name: str, path: str) -> None:
     ],
 )
 def test_a_switch_makes_its_settings_count(changes: dict[str, Any], read: str) -> None:
-    assert read in unread(RunConfig())
+    assert read in unread(RunConfig().replace({"sampler.mode": changes.get("sampler.mode", "exclude_positives")}))
     assert read not in unread(RunConfig().replace(changes))
 
 

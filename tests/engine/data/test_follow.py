@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ import soundfile
 from PIL import Image
 
 from cpc_engine.api.foreground import execute_here
+from cpc_engine.api.verbs import configured
 from cpc_engine.config import RunConfig
 from cpc_engine.data import follow_data, load_dataset
 from cpc_engine.data.follow import sound_settings
@@ -103,3 +107,21 @@ def test_a_clip_that_is_too_short_is_told(tmp_path: Path, encoder: str) -> None:
     data = load_dataset(config)
     with pytest.raises(ConfigError, match=r"audio gives [0-3] latents: no horizon of \(4,\) fits"):
         Trainer(config, data, Fabric(accelerator="cpu", devices=1))
+
+
+@pytest.mark.parametrize("place", ["~no_such_person/sounds", "/closed/sounds"])
+def test_a_place_that_may_not_be_looked_at_is_told_in_one_line(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = os.stat
+
+    def closed(path: Any, *others: Any, **named: Any) -> os.stat_result:
+        if str(path).startswith("/closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return look(path, *others, **named)
+
+    monkeypatch.setattr(os, "stat", closed)
+    config = RunConfig().replace({"data.dataset": "audio_folder", "data.path": place, **AUTO})
+    assert str(configured(config, {}).data.path).endswith("/sounds"), "before anything is read"
+    for read in (follow_data, load_dataset):
+        with pytest.raises(DataError) as told:
+            read(config)
+        assert "\n" not in str(told.value)

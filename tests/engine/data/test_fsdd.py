@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,3 +72,25 @@ def test_fsdd_archive_is_checked(shared: Path, tmp_path: Path, monkeypatch: pyte
     assert len(data.test) == 20
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["recordings"]
     assert not list(tmp_path.rglob("evil*"))
+
+
+def test_processes_that_fetch_at_once_leave_all_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recordings = {f"{digit}_ann_{take}.wav": bytes([digit, take]) for digit in range(10) for take in range(5)}
+    fetch = fsdd_module._fetch
+
+    class Meanwhile(dict[str, bytes]):
+        """Another process fetches and ends while this one writes."""
+
+        def items(self) -> Any:
+            for number, item in enumerate(super().items()):
+                if number == 20:
+                    answers.append(recordings)
+                    assert fetch(tmp_path / "new", None) == tmp_path / "new" / "recordings"
+                yield item
+
+    answers: list[dict[str, bytes]] = [Meanwhile(recordings)]
+    monkeypatch.setattr(fsdd_module, "_download", lambda progress: b"")
+    monkeypatch.setattr(fsdd_module, "unpack", lambda archive: answers.pop())
+    found = fetch(tmp_path / "new", None)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["recordings"]
+    assert {path.name: path.read_bytes() for path in found.iterdir()} == recordings

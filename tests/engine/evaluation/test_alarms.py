@@ -177,6 +177,12 @@ _OTHERS = {"sampler.same_item": False, "sampler.same_class": False}
             {},
         ),
         ("cross_modal", {"sampler.same_class": False}, "Subtract false ones (sampler.class_prior).", {}),
+        (
+            "in_batch",
+            {"sampler.mode": "reference"},  # which reads no other setting of masks
+            "Mask what comes from the positive (sampler.mode) or subtract false ones (sampler.class_prior).",
+            {},
+        ),
     ],
 )
 def test_advice_names_ways_out_that_apply_and_are_not_taken(

@@ -10,6 +10,7 @@ import torch
 
 import cpc_engine as cpc
 from cpc_engine.data import Dataset, load_dataset
+from cpc_engine.errors import RunError
 from cpc_engine.execution import evaluate as evaluation
 from cpc_engine.execution.execute import execute
 from cpc_engine.experiments import runner
@@ -45,6 +46,15 @@ def test_other_runs_store_their_evaluation(tmp_path: Path) -> None:
     assert run.evaluation is not None
     assert run.evaluation.document == evaluated.document
     assert "Evaluation of" in repr(evaluated)
+
+
+@pytest.mark.parametrize("status", ["queued", "running", "paused"])
+def test_a_run_that_waits_or_trains_is_not_evaluated(status: str, tmp_path: Path) -> None:
+    """It would meet the evaluation at work when its turn comes."""
+    folder = finished(tmp_path)
+    folder.update(status=status)
+    with pytest.raises(RunError, match="is still going on"):
+        evaluation.evaluate_run(folder)
 
 
 def test_the_data_are_loaded_on_the_device_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,15 @@ import torch
 
 import cpc_engine as cpc
 from cpc_engine.cli import main
+from cpc_engine.comparison.arms import ComparedRun
 from cpc_engine.comparison.collect import branch_of, load_compared
+from cpc_engine.comparison.forks import Fork as Paired
 from cpc_engine.comparison.forks import differences, judge_forks, paired
 from cpc_engine.errors import ConfigError, RunError
-from cpc_engine.execution.execute import execute
+from cpc_engine.execution.execute import State, execute
 from cpc_engine.execution.fork import _generator_state, fork, undo
 from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.listing import scan_runs
 from cpc_engine.training.control import Control
 from tests.support.tiny import tiny
 
@@ -146,6 +150,19 @@ def test_pairs_begin_alike_and_go_on_with_their_own_order_and_noise(finished: Ru
     assert {verdict.difference for name, verdict in verdicts.items() if name != "seconds" and verdict.p} == {0.0}
 
 
+def test_the_untrained_network_of_every_pair_is_the_one_that_all_began_as(finished: RunFolder, tmp_path: Path) -> None:
+    first, second = (fork(finished, {}, tmp_path, steps=1, pair=pair) for pair in (0, 1))
+    again = fork(second.child, {}, tmp_path, steps=1, pair=1)  # a fork of a fork
+    untrained = []
+    for folder in (first.child, second.child, again.control):
+        trained(folder)
+        probes = cpc.open(folder.id, tmp_path).evaluate().document["probe"]
+        untrained.append({name: (row["untrained"], row["untrained_validation"]) for name, row in probes.items()})
+    assert untrained[0] == untrained[1] == untrained[2]
+    seeds = {folder.config().run.seed for folder in (first.child, second.child, again.control)}
+    assert len(seeds) == 3
+
+
 def test_the_random_numbers_of_another_pair_fit_the_device() -> None:
     """A GPU's generator has 16 bytes, seed and offset; a CPU's those of the Mersenne twister."""
     assert _generator_state(7, 16).view(torch.int64).tolist() == [7, 0]
@@ -226,6 +243,38 @@ def test_the_command_trains_pairs_and_undoes(
     assert main([*begin, "--seeds", "0"]) == 2
     assert main([*begin, "--undo-changes", "--set", "sampler.sigma=0.7"]) == 2
     assert main([*begin, "--primary", "nonsense"]) == 2
+
+
+def test_what_stops_a_fork_ends_all_its_pairs(
+    finished: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As Ctrl-C and SIGTERM do: the run is kept, and nothing else begins."""
+    began = []
+
+    def stopped(folder: RunFolder, resume: bool, *_: object, **__: object) -> State:
+        began.append(folder.id)
+        control = Control()
+        control.stop()
+        return execute(folder, control, resume=resume)
+
+    monkeypatch.setattr("cpc_engine.api.foreground.execute_here", stopped)
+    command = ["fork", str(finished.path), "--set", "sampler.sigma=0.7", "--seeds", "3", "--runs", str(tmp_path)]
+    assert main(command) == 130
+    assert len(began) == 1
+    assert [run.status for run in scan_runs(tmp_path)[0]] == ["stopped", "stopped"], "both can be resumed"
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_pairs_that_ended_before_a_change_was_due_are_told_apart(
+    steered: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def each(runs: Iterable[ComparedRun]) -> list[Paired]:
+        return [Paired((pair,)) for found in paired(runs) for pair in found.pairs]
+
+    monkeypatch.setattr("cpc_engine.comparison.forks.paired", each)
+    begin = ["fork", str(steered.path), "--steps", "2", "--runs", str(tmp_path), "--undo-changes", "--seeds", "2"]
+    assert main(begin) == 0
+    assert capsys.readouterr().out.count("fork − control") == 2
 
 
 @pytest.mark.parametrize("steps", [0, -2])

@@ -17,6 +17,7 @@ from cpc_engine.errors import ConfigError, CpcError, RunError, StorageError
 from cpc_engine.execution.manager import RunManager, manager_for
 from cpc_engine.execution.progress import RunProgress
 from cpc_engine.storage.folder import RunFolder
+from cpc_engine.storage.lock import at_work
 from tests.support.forks import Fork
 from tests.support.tiny import CHANGES, tiny, wait_until
 from tests.support.watched import status, step
@@ -45,6 +46,26 @@ def test_a_run_from_the_queue_to_its_end(manager: RunManager, tmp_path: Path) ->
     assert ended.seconds > 0
     with pytest.raises(RunError, match="not going on"):
         manager.stop(run)
+
+
+def test_a_run_whose_turn_comes_while_another_is_at_work_on_it_has_not_failed(
+    manager: RunManager, tmp_path: Path
+) -> None:
+    """As where it is evaluated on the command line meanwhile."""
+    run = long_run(manager)
+    step(manager, run, 2)
+    manager.stop(run)
+    ended = status(manager, run, "stopped")
+    folder = RunFolder(tmp_path / run)
+    with at_work(folder.path):
+        manager.resume(run)
+        assert "at work on it" in status(manager, run, "interrupted").message
+        folder.update(status="running")
+    assert folder.info().status == "running", "what the other one writes stays"
+    folder.update(status="stopped")
+    manager.resume(run)
+    step(manager, run, ended.step + 1)
+    manager.stop(run)
 
 
 def test_pause_change_continue_stop(manager: RunManager, tmp_path: Path) -> None:

@@ -97,13 +97,13 @@ def test_the_document_is_generated_from_results(tmp_path: Path, monkeypatch: pyt
             not in json.loads((tmp_path / f"benchmarks/results/experiment-{name}.json").read_text())["runs"][0]
         )
     assert "93.8 ± 1.0 % of held-out cases, on the same network untrained in 86.2 ± 1.0 %" in text
-    assert "by `reference`: agrees; trained 93.8" in text
+    assert "by `reference`: is open; trained 93.8" in text
     assert "Sounds and pictures intermingle: differs" in text
     assert "Almost linearly separable (95% or more): differs" in text
     assert "Items: a linear probe is right in 93.8 ± 1.0 % (`in-batch`) to 93.8 ± 1.0 %" in text
     assert "training beats the untrained network in 13 of 13 arms" in text
     assert "rank of contexts goes from 12.5 ± 0.01 (`in-batch`) to 12.5" in text
-    assert "No arm is too harsh for these data for certain." in text
+    assert "no arm is too harsh for these data for certain." in text
     assert text.count("\n## Which negatives help\n") == 1
     assert "| untrained network | 86.2 ± 1.0 % |" in text
     assert text.count("one panel per arm, a color for each class.](experiments/tones-maps.png)") == 1
@@ -190,7 +190,7 @@ def test_a_goal_is_met_by_its_share_and_by_verdicts_alone(tmp_path: Path) -> Non
         (tmp_path / f"experiment-{experiment}.json").write_text(json.dumps(document))
         lines = markdown(tmp_path, tmp_path / "figures").splitlines()
         rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")]
-        return [row for row in rows if row[0] == EXPERIMENTS[experiment].title and len(row) == 9]
+        return [row for row in rows if row[0] == EXPERIMENTS[experiment].title and len(row) == 10]
 
     pairs = invented("tones_bars", 0.9, 0.8)
     first = next(iter(pairs["summary"].values()))
@@ -210,3 +210,24 @@ def test_a_goal_is_met_by_its_share_and_by_verdicts_alone(tmp_path: Path) -> Non
         "yes",
     ]
     assert [row[4] for row in told("cifar10", invented("cifar10", 0.96, 0.8))] == ["no"]
+    for seconds, said in ((600.0, "yes"), (601.0, "no")):
+        photographs["summary"]["ours"]["seconds"] = {"mean": seconds, "half": 1.0, "interval": "seeds"}
+        photographs["summary"]["ours"]["seconds"]["values"] = {"0": seconds}
+        [row] = told("cifar10", photographs)
+        assert row[6:8] == [f"{seconds:.0f}", said], "two cores have 10 minutes"
+
+
+def test_representations_are_strong_if_they_beat_no_training_and_the_best_baseline() -> None:
+    document = invented("cifar10", 0.98, 0.8)
+
+    def judged(against: str, outcome: str) -> str:
+        for verdict in document["verdicts"]:
+            if verdict["b"] == against:
+                verdict["outcome"] = outcome
+        said = next(iter(READINGS["cifar10"].judge(document)))
+        return said.removeprefix("Strong image representations, by `reference`: ").partition(";")[0]
+
+    assert judged("best baseline", "not_distinguishable") == "is open"
+    assert judged("best baseline", "b") == "differs"
+    assert judged("best baseline", "a") == "agrees"
+    assert judged("untrained", "b") == "differs"

@@ -51,6 +51,9 @@ def test_a_tiny_experiment_from_nothing_to_its_report(run: Run, tmp_path: Path) 
     for row in kept["runs"]:  # the report agrees with the evaluation of each run
         evaluation = RunFolder(folder / "runs" / row["run"]).json("evaluation")
         assert row["metrics"]["modality_gap"] == pytest.approx(evaluation["modality_gap"], rel=1e-5)
+        for count in ("rank_items", "audio.rank_items", "retrieval_items"):
+            assert row["metrics"][count] == evaluation[count], "not that of validation items, as in the records"
+        assert row["metrics"]["audio.effective_rank"] <= row["metrics"]["audio.rank_items"] - 1
         feature = evaluation["chosen_feature"]["audio"]
         probe = evaluation["probe"][f"audio.{feature}"]
         assert row["metrics"]["chosen.audio"] == pytest.approx(probe["trained"], rel=1e-5)

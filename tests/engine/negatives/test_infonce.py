@@ -232,6 +232,20 @@ def test_the_hardest_negatives_are_those_of_the_full_matrix() -> None:
         assert {n.source for n in hard} == {"in_batch" if i < 60 else "queue" for i in best.indices.tolist()}
 
 
+@pytest.mark.parametrize("scale", [5.0, 16.0, 20.0, 40.0])
+def test_shares_are_shares_where_positives_are_far_above_all_negatives(scale: float) -> None:
+    """p₊ rounds to 1 in float32, and what is left to 1 would be noise."""
+    keys, items = torch.eye(8), torch.arange(8)
+    queue = CandidateSet("queue", -torch.eye(8)[:4], 100 + items[:4], items[:4])
+    candidates = Candidates([CandidateSet("in_batch", keys, items, items), queue])
+    stats = info_nce(keys, items, candidates, torch.tensor(scale), labels=items).stats
+    assert stats is not None
+    assert sum(source.share for source in stats.sources.values()) == pytest.approx(1, rel=1e-5)
+    assert all(0 <= negative.share <= 1 + 1e-5 for negative in stats.hard)
+    first = [negative.share for negative in stats.hard if negative.anchor == 0]
+    assert sum(first) == pytest.approx(0.8, rel=1e-2), "the 8 shown of 10 that weigh alike"
+
+
 def test_gradient_shares_are_shares_of_the_gradient_on_similarities() -> None:
     """share(S) = Σ_{j∈S} |∂L/∂s_j| / Σ_negatives |∂L/∂s_j|, by autograd (docs/method.md#source-statistics)."""
     vectors, candidates, labels = one_source(12, 6)

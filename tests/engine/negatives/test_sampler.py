@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -167,6 +168,28 @@ def test_the_number_of_latents_per_item_in_the_queue_is_limited() -> None:
     assert len(items) == 10
     assert torch.equal(torch.bincount(items), torch.full((5,), 2))
     assert len(s.queue.entries(1).ids.unique()) == 10
+
+
+@pytest.mark.parametrize(("size", "per_item"), [(64, 0), (150, 0), (40, 2)])
+def test_the_part_of_a_batch_that_the_queue_keeps_is_of_all_classes(size: int, per_item: int) -> None:
+    """The items of a batch come sorted by class; what is kept of it is not chosen by class."""
+    s = sampler(queue_size=size, queue_per_item=per_item)
+    for step in range(3):
+        batch = keys(batch=32, length=5, first_item=100 * step)
+        s.enqueue(replace(batch, labels=(torch.arange(32) >= 16).long().repeat_interleave(5)).futures(1), step)
+        kept = s.queue.state()
+        assert len(kept["ids"].unique()) == len(kept["ids"])
+        for stored in kept["steps"].unique():
+            labels = kept["labels"][kept["steps"] == stored]
+            assert 0.1 < labels.float().mean() < 0.9, (int(stored), labels)
+
+
+def test_a_queue_of_whole_batches_keeps_their_order() -> None:
+    batches = [keys(first_item=10 * step).futures(1) for step in range(4)]
+    s = sampler(queue_size=2 * len(batches[0].ids))
+    for step, batch in enumerate(batches):
+        s.enqueue(batch, step)
+    assert s.queue.state()["ids"].tolist() == torch.cat([batch.ids for batch in batches[2:]]).tolist()
 
 
 def mixed_of(s: HybridSampler, futures: Keys, step: int = 1) -> tuple[Candidates, CandidateSet, Anchors]:

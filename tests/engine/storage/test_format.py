@@ -75,8 +75,9 @@ def test_a_resumed_run_equals_the_uninterrupted_one(root: Path) -> None:
     records = run.folder.records()
     assert [record["step"] for record in records] == list(range(1, 11))
     for record, other in zip(records, expected, strict=True):
-        # Not exactly: pictures that shrink are antialiased now. Lost moments or queues would show in the first digit.
-        assert record["loss"] == pytest.approx(other["loss"], rel=1e-3)
+        # Not exactly: pictures that shrink are antialiased now, and of a batch the queue keeps other items. Lost
+        # moments or queues would show in the first digit.
+        assert record["loss"] == pytest.approx(other["loss"], rel=5e-3)
         assert record["temperature"] == pytest.approx(other["temperature"])
         assert record["learning_rate"] == pytest.approx(other["learning_rate"])
     assert read_json(run.path / "run.json")["format"] == FORMAT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -29,14 +30,16 @@ def test_what_is_listed_opens(tmp_path: Path) -> None:
         assert RunFolder.open(info.id, tmp_path).path == (tmp_path / info.id).resolve()
 
 
-def test_what_cannot_be_opened_is_told_with_the_reason(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["two\nlines", os.fsdecode(b"caf\xe9")])
+def test_what_cannot_be_opened_is_told_with_the_reason(name: str, tmp_path: Path) -> None:
     first = RunFolder.create(tmp_path, tiny())
-    shutil.copytree(first.path, tmp_path / "two\nlines")
+    shutil.copytree(first.path, tmp_path / name)
     infos, broken = scan_runs(tmp_path)
     assert [info.id for info in infos] == [first.id]
     assert len(broken) == 1
     assert "rename the folder" in broken[0]
     assert "\n" not in broken[0]
+    assert broken[0].encode()  # can be printed
 
 
 @given(st.text(max_size=20))
@@ -47,7 +50,9 @@ def test_no_id_leads_out_of_the_folder(name: str) -> None:
         assert (root / name).name == name
 
 
-@pytest.mark.parametrize("name", ["..", ".", "", "../x", "a/b", "/etc", "a\\b", ".hidden", "nul\0", "x" * 300])
+@pytest.mark.parametrize(
+    "name", ["..", ".", "", "../x", "a/b", "/etc", "a\\b", ".hidden", "nul\0", "x" * 300, "caf\udce9"]
+)
 def test_paths_are_no_ids(tmp_path: Path, name: str) -> None:
     assert not is_id(name)
     with pytest.raises(RunError):

@@ -72,6 +72,17 @@ def test_a_run_killed_while_it_is_deleted_is_gone(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", [".part-999999-1-abcdef-fedcba987654", ".part-999999-1-abcdef"])
+def test_what_another_machine_makes_is_left_alone_for_a_day(name: str, tmp_path: Path) -> None:
+    """Its processes are not those of this machine; names of earlier versions do not say whose they are."""
+    (tmp_path / name).mkdir()
+    RunFolder.create(tmp_path, tiny()).remove()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    os.utime(tmp_path / name, (0, 0))
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_lies_in_the_trash_is_whole(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, tiny())
     run.update(status="stopped")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,6 +77,45 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(end: str, tmp_pa
     assert without_seconds(whole) == without_seconds(broken)
     assert [(e["step"], e["setting"], e["value"]) for e in broken.events() if e["kind"] == "change"] == changes
     assert [e["step"] for e in broken.events() if e["kind"] == "resume"] == [3]
+
+
+def test_changes_that_are_due_stay_so_however_often_the_run_ends_before_them(tmp_path: Path) -> None:
+    config = tiny(**HYBRID)
+    whole, control = RunFolder.create(tmp_path, config), Control()
+    execute(whole, control, changing(control, config))
+    broken, control = RunFolder.create(tmp_path, config), Control()
+    with pytest.raises(Crash):
+        execute(broken, control, changing(control, config, five=crash))
+    orphan(broken)  # changes at steps 3 and 4, the checkpoint at step 3
+    for _ in range(2):  # crashes again before any change, and stops before the second
+        with pytest.raises(Crash):
+            execute(broken, Control(), steering({4: crash}), resume=True)
+        orphan(broken)
+    control = Control()
+    assert execute(broken, control, steering({4: control.stop}), resume=True).status == "stopped"
+    assert [e["setting"] for e in broken.events() if e["kind"] == "change"] == ["loss.temperature", "loss.pair_weight"]
+    assert [e["setting"] for e in broken.due_changes(4)] == ["sampler.sigma"]
+    assert execute(broken, Control(), resume=True) == State("finished")
+    assert same_weights(whole, broken)
+    assert without_seconds(whole) == without_seconds(broken)
+
+
+def test_a_copy_of_a_run_that_trains_can_be_resumed(tmp_path: Path) -> None:
+    folder, control = RunFolder.create(tmp_path, tiny(optimizer__steps=6)), Control()
+    copy = tmp_path / "copy"
+
+    def look(observed: object) -> None:
+        if isinstance(observed, dict) and observed["step"] == 2:
+            shutil.copytree(folder.path, copy)
+            assert folder.info().status == "running"
+            info = RunFolder(copy).info()
+            assert (info.id, info.status) == ("copy", "interrupted")
+            assert info.message == "it was copied while it trained; it can begin again"
+            check_resumable(RunFolder(copy))
+
+    assert execute(folder, control, look).status == "finished"
+    assert execute(RunFolder(copy), Control(), resume=True).status == "finished"
+    assert same_weights(folder, RunFolder(copy))
 
 
 def test_a_change_shows_in_the_records(tmp_path: Path) -> None:

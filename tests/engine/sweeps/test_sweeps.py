@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cpc_engine.cli import main
 from cpc_engine.errors import ConfigError, StorageError
@@ -140,10 +141,12 @@ def test_a_trial_that_was_given_up_but_not_queued_again_is_taken_up(
     monkeypatch.setattr("cpc_engine.sweeps.worker.POLL", 0.05)
     spec = Spec(tiny(), Space.of_grid(["loss.temperature=0.1,0.3"]), 2, 1, "spread")
     study, _, url = begun(tmp_path, spec)
-    study.tell(study.ask(), state=TrialState.FAIL)
+    study.tell(study.ask(), state=TrialState.FAIL)  # before it has read what to try
     assert [trial.state.name for trial in slots(study).values()] == ["FAIL", "WAITING"]
     Worker(url, "s", tmp_path).work()
-    assert [row.status for row in rows(study, spec, tmp_path)] == ["finished", "finished"]
+    found = rows(study, spec, tmp_path)
+    assert [row.status for row in found] == ["finished", "finished"]
+    assert [row.settings["loss.temperature"] for row in found] == [0.1, 0.3], "no cell of the grid is drawn"
 
 
 def test_tpe_draws_as_many_settings_as_were_asked_for(tmp_path: Path) -> None:
@@ -184,6 +187,28 @@ def test_a_failed_run_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     good, bad = rows(study, spec, tmp_path)
     assert (good.status, bad.status) == ("finished", "failed")
     assert "no horizon" in bad.message
+
+
+def test_what_failed_is_tried_again_when_the_sweep_is_called_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where the data were on a disk that was not there."""
+    data, runs = tmp_path / "pictures", tmp_path / "runs"
+    config = tiny(data__dataset="image_folder", data__path=str(data), data__train_items=0, optimizer__steps=1)
+    spec = Spec(config, Space.of_grid(["loss.temperature=0.1,0.3"]), 2, 1, "spread")
+    study, _, url = begun(runs, spec)
+    Worker(url, "s", runs).work()
+    assert [row.status for row in rows(study, spec, runs)] == ["failed", "failed"]
+    rng = np.random.default_rng(0)
+    for number in range(48):
+        path = data / ("a" if number % 2 else "b") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(path)
+    assert main(["sweep", "s", "--runs", str(runs)]) == 0
+    assert "2 that failed before: tried again" in capsys.readouterr().err
+    found = rows(study, spec, runs)
+    assert [row.status for row in found] == ["finished", "finished"]
+    assert [row.settings["loss.temperature"] for row in found] == [0.1, 0.3]
 
 
 def test_a_sweep_is_made_once_and_joined_by_the_same_settings_only(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from cpc_engine import PRESETS, RunConfig
+from cpc_engine.config.unread import unread
 from cpc_engine.data import load_dataset
 from cpc_engine.datasets import DATASETS
 from cpc_engine.training.fabric import Fabric
@@ -155,7 +156,9 @@ def test_what_a_diagnostic_changes_takes_it_away(preset: str, changes: dict[str,
     mendable = [found for found in diagnostics(config) if found.changes]
     assert mendable
     for found in mendable:
-        assert found.text not in [left.text for left in diagnostics(config.replace(found.changes))]
+        taken = config.replace(found.changes)
+        assert found.text not in [left.text for left in diagnostics(taken)]
+        assert not unread(taken) & found.changes.keys(), "advice that does nothing"
 
 
 def test_the_loss_does_not_store_the_whole_matrix() -> None:

@@ -324,6 +324,13 @@ def test_every_epoch_uses_each_item_once_in_a_new_order() -> None:
     assert len(BatchSampler(5, 64, 0).rows(0)) == 5
 
 
+@pytest.mark.parametrize(("one", "other"), [(0, 4096), (1, 4097), (10_000, 1808), (2**31 - 1, 4095)])
+def test_seeds_that_are_alike_in_their_last_bits_have_orders_of_their_own(one: int, other: int) -> None:
+    """PyTorch's generator keeps 32 bits of a seed."""
+    orders = [BatchSampler(64, 64, seed) for seed in (one, other)]
+    assert not any(torch.equal(orders[0].rows(epoch), orders[1].rows(epoch)) for epoch in range(3))
+
+
 @settings(max_examples=50)
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=60), st.integers(2, 9), st.integers(0, 5))
 def test_batches_are_filled_from_one_group_as_far_as_its_items_suffice(

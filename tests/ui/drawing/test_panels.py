@@ -86,6 +86,18 @@ def test_a_panel_without_a_value_says_when_the_first_one_comes() -> None:
     assert last.waits == "first at step 200", "held-out items are always measured at the end"
 
 
+def test_every_panel_has_axes_from_before_the_first_record() -> None:
+    """Plotly draws those of traces only; notes without an axis would lie over one another in the first panel."""
+    begun = [{**record(1), "geometry": None}]
+    for records in ([], begun, RECORDS):
+        figure = panels_figure(panels_of(records, BOTH), 200)
+        axes = {"y" + name.removeprefix("yaxis") for name in figure["layout"] if name.startswith("yaxis")}
+        drawn = [trace["yaxis"] for trace in figure["data"] if "scatter" in trace["type"] and len(trace["x"])]
+        assert set(drawn) == axes
+        assert "" not in panels_table(figure)
+        assert all(trace["name"] or trace["showlegend"] is False for trace in figure["data"])
+
+
 def test_the_chance_lines_follow_the_number_of_negatives() -> None:
     traces = {trace["name"]: trace for trace in panels_figure(panels_of(RECORDS, BOTH), 30)["data"]}
     assert traces["loss by chance"]["y"][-1] == pytest.approx(math.log(2 * 99 + 1), rel=1e-4)

@@ -60,10 +60,28 @@ def test_a_run_is_deleted_and_comes_back(runs: Path, finished: Path) -> None:
 
 
 def tick(test: AppTest, *rows: int) -> AppTest:
-    """Tick rows of the table, as a click on their boxes does."""
-    ids = test.dataframe[0].value["Id"]
-    test.session_state[f"table-{len(ids)}-{ids[0]}"] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
+    """Tick rows of the first table, as a click on their boxes does."""
+    test.session_state[key_of_table(test)] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
     return test.run()
+
+
+def key_of_table(test: AppTest) -> str:
+    """The key of the first table, which is at the end of its id."""
+    return str(test.dataframe[0].proto.id.split("-", 2)[2])
+
+
+def test_ticks_stay_with_their_runs(runs: Path) -> None:
+    """Streamlit keeps numbers of rows: among other runs, as many and with the same first one, they are others."""
+    for name in ("red queue", "blue", "blue queue"):
+        stored(runs, name, 1.0)
+    test = open_page("pages/runs.py")
+    keys = {key_of_table(test)}
+    for words in ("blue", "queue"):
+        test.text_input(key="find").set_value(words).run()
+        assert len(test.dataframe[0].value) == 2
+        assert test.dataframe[0].value["Run"][0].startswith("blue queue")
+        keys.add(key_of_table(test))
+    assert len(keys) == 3
 
 
 def test_a_table_shows_metrics_what_differs_and_what_collapsed(runs: Path, finished: Path) -> None:
@@ -139,7 +157,7 @@ def stored(runs: Path, name: str, loss: float | None = None, **settings: Any) ->
 
 def test_runs_are_grouped_by_a_setting_and_a_tick_on_a_group_is_one_on_its_runs(runs: Path) -> None:
     for seed, loss in ((0, 1.0), (1, 3.0)):
-        small = stored(runs, "small", loss, run__seed=seed, sampler__queue_size=64)
+        stored(runs, "small", loss, run__seed=seed, sampler__queue_size=64)
     stored(runs, "large", 5.0, sampler__queue_size=128)
     stored(runs, "large without a number", None, sampler__queue_size=128)
     test = open_page("pages/runs.py")
@@ -153,9 +171,7 @@ def test_runs_are_grouped_by_a_setting_and_a_tick_on_a_group_is_one_on_its_runs(
     assert shown.loc["Queue size 128", ["Runs", "Seeds", "Loss"]].tolist() == [2, 1, 5.0]
     assert list(shown.index) == ["Queue size 64", "Queue size 128"], "by size"
     assert test.button(key="compare-ticked").disabled
-    ticked = {"rows": [list(shown.index).index("Queue size 64")], "columns": [], "cells": []}
-    test.session_state[f"groups-sampler.queue_size-2-{small.id}"] = {"selection": ticked}
-    test.run()
+    tick(test, list(shown.index).index("Queue size 64"))
     assert not test.exception
     assert not test.button(key="compare-ticked").disabled
     assert len(test.dataframe[1].value) == 2

@@ -42,7 +42,7 @@ def test_nothing_of_this_machine_goes_along(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(KEYPAD, copy)
     folder = RunFolder(copy)
-    folder.settle(folder.config().replace({"data.path": "/home/somebody/secret"}))
+    folder.settle({"data.path": "/home/somebody/secret"})
     folder.log("/home/somebody/secret")
     publish(folder, tmp_path / "out")
     for path in (tmp_path / "out").rglob("*"):

@@ -17,7 +17,7 @@ from cpc_engine.sweeps.study import Spec, open_study, storage_url
 from cpc_engine.sweeps.worker import Worker
 from tests.support.pages import open_page
 from tests.support.tiny import tiny, wait_until
-from ui.sweeps.figures import heat_figure, importance_figure, parallel_figure
+from ui.sweeps.figures import heat_figure, importance_figure, parallel_figure, two_figure, two_height
 
 pytest.importorskip("optuna")
 pytest_plugins = ["tests.support.pages"]
@@ -152,5 +152,12 @@ def test_figures_hold_what_they_are_given() -> None:
     assert heat["z"] == [[3.0, 2.0], [4.0, 2.0]]
     holes = heat_figure(settings[1:3], [2.0, 3.0], "a.x", "a.y", "spread")["data"][0]
     assert holes["z"] == [[3.0, None], [None, 2.0]]
+    few = two_figure(settings, [1.0, 2.0, 3.0, 4.0], "a.x", "a.y", "spread")
+    assert (few["data"][0]["type"], two_height(few)) == ("heatmap", 238)
+    drawn = [{"a.x": 0.001 * 1.02**draw, "a.y": ["no", "yes"][draw % 2]} for draw in range(500)]
+    many = two_figure(drawn, [float(draw) for draw in range(500)], "a.x", "a.y", "spread")
+    assert many["data"][0]["x"] == [one["a.x"] for one in drawn]
+    assert (many["layout"]["xaxis"]["type"], many["layout"]["yaxis"]["type"]) == ("log", "category")
+    assert two_height(many) < 600, "as high as a page, however many settings were drawn"
     bars = importance_figure({"a.x": 0.75, "a.y": 0.25})["data"][0]
     assert (bars["x"], bars["y"]) == ([25.0, 75.0], ["a.y", "a.x"])

@@ -17,7 +17,7 @@ from ...shell.address import split_ids
 from ...shell.errors import literal, plain_errors
 from ...shell.names import names_of
 from ...shell.session import has_ended, manager, open_run, root
-from ...shell.status import badge, held
+from ...shell.status import badge, held, hold_switch
 from ..live_chart import live_chart
 from ..run_map import show_map_of
 
@@ -56,6 +56,8 @@ def show_two(runs: list[str], shown: Sequence[str], above: Between, height: int 
     begins = active and not all(run.records for run in progress)
     every = (FIRST if begins else OFTEN) if active and not held() else None
     st.fragment(_side_by_side, run_every=every)(runs, shown, above, height, active, begins)
+    if active:
+        hold_switch()  # the bar below the page, which has it elsewhere, does not tell of runs that the page shows
 
 
 def _side_by_side(

@@ -179,8 +179,8 @@ def _gather(step: OneStep, config: RunConfig) -> str:
     left = f" {masked:,} {'is' if masked == 1 else 'are'} left out: {why}." if masked else ""
     count = len(step.outcome.lineup.strips)
     return (
-        f"Wrong answers come from {count} {'source' if count == 1 else 'sources'}: {step.negatives:,} negatives for "
-        f"this prediction.{left}"
+        f"Negatives come from {count} {'source' if count == 1 else 'sources'}: {step.negatives:,} for this "
+        f"prediction.{left}"
     )
 
 

@@ -287,6 +287,6 @@ def test_an_address_of_earlier_versions_leads_here_on_a_fresh_server(
     seen.page.wait_for_function(f"document.querySelector('{CURVES} .main-svg')", timeout=120_000)
     assert seen.page.evaluate("location.pathname + location.search") == "/train?run=one"
     seen.page.goto(f"{url}/start?steps=40")
-    seen.page.get_by_role("button", name="Start training").wait_for()
+    seen.page.get_by_role("button", name="Train two runs").wait_for()
     assert seen.page.evaluate("location.pathname + location.search") == "/?steps=40"
     assert seen.page.get_by_text("Page not found").count() == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 import statistics
 from collections.abc import Callable
@@ -244,3 +245,39 @@ def pan(page: Page, chart: str) -> tuple[list[float], list[float], float]:
     last = page.evaluate("cancelAnimationFrame(window.ticking), Math.max(...window.frames)")
     after = spot(page, chart, 0, 0)
     return [after[0] - before[0], after[1] - before[1]], frames, last
+
+
+def test_of_another_run_no_item_is_chosen_and_back_leads_to_the_run_before(
+    serve: Callable[..., str], visit: Callable[..., Visit], tmp_path: Path
+) -> None:
+    for example in ("example-tones", "example-keypad"):
+        shutil.copytree(APP.parent / "checkpoints" / example, tmp_path / "runs" / example)
+    seen = visit(f"{serve(APP, env={'CPC_RUNS': str(tmp_path / 'runs')})}/explore?run=example-tones")
+    page = seen.page
+
+    def choose(box: str, option: str) -> None:
+        page.locator(f".st-key-{box} input").click()
+        page.get_by_role("option", name=re.compile(option)).first.click()
+
+    def chosen(box: str) -> str:
+        return page.locator(f".st-key-{box} input").input_value()
+
+    near = page.get_by_text("Nearest in the original space")
+    page.locator(".st-key-item input").wait_for()
+    seen.settle()
+    choose("item", "Hz")
+    near.wait_for()
+    choose("explored-run", "Telephone keypad")
+    page.wait_for_selector("[class*='st-key-explore-example-keypad'] .cpc-scatter .nsewdrag")
+    near.wait_for(state="detached")
+    seen.settle()
+    assert chosen("item") == ""
+    choose("color", "neighbors of its own class")
+    seen.settle()
+    assert page.get_by_text("does not know how to handle").count() == 0
+    while "run=example-tones" not in page.url:
+        page.go_back()
+        seen.settle()
+    page.wait_for_selector("[class*='st-key-explore-example-tones'] .cpc-scatter .nsewdrag")
+    page.wait_for_function("location.search.includes('run=example-tones')")
+    assert seen.errors == []

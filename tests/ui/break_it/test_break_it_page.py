@@ -69,6 +69,16 @@ def test_one_click_trains_both_and_then_the_outcome_is_there(runs: Path) -> None
     assert addresses["Negatives: control"] == [("run", control)]
     assert addresses["Negatives: change"] == [("run", broken)]
 
+    for recipe_now, expected in (("temperature", ""), ("plain_queue", f"{control},{broken}")):
+        test.session_state["chosen-recipe"] = recipe_now
+        test.run()
+        assert not test.exception
+        runs_now = "".join(test.query_params["runs"]) if "runs" in test.query_params else ""
+        assert (runs_now, "".join(test.query_params["recipe"])) == (expected, recipe_now)
+    test.query_params["recipe"] = "temperature"  # as Back does
+    test.run()
+    assert test.session_state["chosen-recipe"] == "temperature"
+
     again = open_page(PAGE, recipe="plain_queue", runs=f"{control},{broken}")
     assert "These two**" in said(again)
     other = open_page(PAGE, recipe="temperature", runs=f"{control},{broken}")

@@ -66,6 +66,24 @@ def shown(test: AppTest) -> list[str]:
     return (value if isinstance(value, str) else value[0]).split(",")
 
 
+def test_the_baseline_stays_the_same_setting_when_letters_and_titles_change(runs: Path, finished: Path) -> None:
+    shutil.copytree(finished, runs)
+    other = RunFolder.create(runs, tiny(run__name="other", sampler__queue_size=64))
+    other.update(status="finished", steps_done=3)
+    old = [run for run in ids(runs) if run != other.id]
+    test = page(runs=",".join(old))
+    test.selectbox(key="reference").select_index(1).run()
+    assert not test.exception
+    _, kept = test.session_state["baseline"]
+    assert RunFolder(runs / kept).config().sampler.perturbed
+    test.query_params["runs"] = ",".join([other.id, *old])
+    test.run()
+    assert not test.exception
+    _, now = test.session_state["baseline"]
+    assert RunFolder(runs / now).config().sampler.perturbed
+    assert RunFolder(runs / now).config().sampler.queue_size == 0
+
+
 def test_without_runs_it_says_what_to_do(runs: Path) -> None:
     test = page()
     assert not test.exception

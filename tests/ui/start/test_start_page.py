@@ -11,7 +11,7 @@ from cpc_engine import manager_for
 from cpc_engine.storage.folder import RunFolder
 from tests.support.pages import open_page
 from tests.support.paths import REPOSITORY
-from tests.support.tiny import wait_until
+from tests.support.tiny import tiny, wait_until
 from ui.shell.address import split_ids
 from ui.start.lesson import outcome
 
@@ -51,6 +51,17 @@ def test_an_address_of_runs_that_are_not_there_is_the_plain_page(runs: Path, ask
     assert not test.exception
     assert not test.error
     assert test.button(key="go").label == "Train two runs"
+
+
+def test_two_runs_that_train_can_be_held_still_where_they_are_shown(runs: Path) -> None:
+    """The bar below the page, which has the switch elsewhere, is not there."""
+    folders = [RunFolder.create(runs, tiny()) for _ in range(2)]
+    for status in ("running", "stopped"):
+        for folder in folders:
+            folder.update(status=status)
+        test = open_page(runs=",".join(folder.id for folder in folders))
+        assert not test.exception
+        assert ("held" in [one.key for one in test.toggle]) == (status == "running")
 
 
 def test_an_address_may_name_any_two_runs(runs: Path) -> None:

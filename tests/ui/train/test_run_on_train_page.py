@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from cpc_engine import manager_for
+from cpc_engine import PRESETS, manager_for
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.format import FORMAT
 from tests.support.command_line import sounds
@@ -75,6 +75,23 @@ def test_a_run_whose_data_have_moved_goes_on_once_it_was_told(runs: Path, tmp_pa
     test.button(key=f"resume-{folder.id}").click().run()
     assert not test.exception
     wait_until(lambda: folder.info().status == "finished", "the run to end")
+
+
+def test_a_run_that_is_resumed_shows_its_own_settings_and_not_what_was_prepared(runs: Path) -> None:
+    """Else the next edit would send all of it to the run."""
+    folder = RunFolder.create(runs, tiny(optimizer__steps=100_000))
+    folder.update(status="stopped")
+    test = open_page("pages/train.py", run=folder.id, preset="tones", set=["sampler.perturbed=true"])
+    assert not test.exception
+    assert test.session_state["draft"]["changes"]["sampler.perturbed"] is True, "for the next run"
+    test.button(key=f"resume-{folder.id}").click().run()
+    assert not test.exception
+    assert manager_for(runs).active() == [folder.id]
+    draft = test.session_state["draft"]
+    assert "sampler.perturbed" not in draft["changes"]
+    assert PRESETS[draft["preset"]].config().replace(draft["changes"]) == folder.config()
+    manager_for(runs).stop(folder.id)
+    wait_until(lambda: not manager_for(runs).active(), "the run to end")
 
 
 def test_a_run_leads_to_one_like_it(runs: Path, finished: Path) -> None:

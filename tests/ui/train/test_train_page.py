@@ -57,6 +57,16 @@ def test_settings_are_kept_across_pages_and_the_address_tells_them_again(runs: P
     assert (test.query_params["preset"], test.query_params["set"]) == ("chirps", "sampler.sigma=0.25")
 
 
+def test_a_preset_without_changes_is_kept_across_pages_too(runs: Path) -> None:
+    test = open_page("pages/train.py", preset="chirps")
+    test.switch_page("pages/runs.py").run()
+    test.query_params.clear()
+    test.switch_page("pages/train.py").run()
+    assert not test.exception
+    assert test.session_state["draft"] == {"preset": "chirps", "changes": {}}
+    assert "".join(test.query_params["preset"]) == "chirps"
+
+
 def test_one_click_follows_the_advice_of_a_warning(runs: Path) -> None:
     test = open_page("pages/train.py", preset="tones", set=["sampler.queue_size=4096", "sampler.key_momentum=0"])
     [advised] = [button for button in test.button if button.label.startswith("Use ")]

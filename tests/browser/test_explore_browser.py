@@ -262,7 +262,7 @@ def test_of_another_run_no_item_is_chosen_and_back_leads_to_the_run_before(
     def chosen(box: str) -> str:
         return page.locator(f".st-key-{box} input").input_value()
 
-    near = page.get_by_text("Nearest in the original space")
+    near = page.get_by_text("Nearest in the original space", exact=True)
     page.locator(".st-key-item input").wait_for()
     seen.settle()
     choose("item", "Hz")

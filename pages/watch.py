@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ui.shell.address import lead_to
+import streamlit as st
 
-lead_to("pages/train.py")
+st.switch_page("pages/train.py", query_params={name: st.query_params.get_all(name) for name in st.query_params})

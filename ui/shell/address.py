@@ -7,7 +7,6 @@ engine's aliases.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NoReturn
 from urllib.parse import unquote
 
 import streamlit as st
@@ -31,11 +30,6 @@ def current_address() -> None:
         del st.query_params[name]
     if earlier:
         st.rerun()  # a bound widget takes its first value from the address that a run of the script begins with
-
-
-def lead_to(page: str) -> NoReturn:
-    """Show another page instead of this one, with the parameters of the address."""
-    st.switch_page(page, query_params={name: st.query_params.get_all(name) for name in st.query_params})
 
 
 def join_ids(runs: Iterable[str]) -> str:

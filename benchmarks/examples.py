@@ -17,7 +17,6 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +104,6 @@ def make(name: str, data: Path, out: Path, runs: Path | None, replace: bool) -> 
             (run.path / left_out).unlink(missing_ok=True)
         _forget_path(run)
         run.mark_example(example.teaches, list(EXAMPLES).index(name) + 1)
-        run.replace_info(replace_fields(run.info(), pid=0, pid_started=0, machine=""))  # of no use elsewhere
         size = sum(file.stat().st_size for file in run.path.iterdir())
         if size > LARGEST:
             raise RunError(f"{name}: {size / 2**20:.1f} MB, more than the {LARGEST / 2**20:.0f} of an example")

@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.learning.curves import draw
 from benchmarks.learning.jobs import Store, measure, plan
-from benchmarks.learning.methods import TITLES, fitting
+from benchmarks.learning.methods import TITLES, fitting, kind_of
 from benchmarks.learning.report import document, recipe_of, tables
 from benchmarks.learning.tasks import TASKS, Task, task_of
 from benchmarks.timing import deliver, machine, shared_data
@@ -49,6 +49,9 @@ def report(given: argparse.Namespace, tasks: Sequence[Task]) -> None:
     sets = ",".join(task.name if task.name in TASKS else f"{task.preset}={task.name}" for task in tasks)
     grid = {name: sorted({row[name] for row in rows}) for name in ("budget", "seed", "threads")}
     command = "python -m benchmarks.learning --rows FILE" + ("" if sets == ",".join(TASKS) else f" --sets {sets}")
+    measured = {row["method"] for row in rows}
+    if set().union(*(fitting(TITLES, task) for task in tasks)) - measured:
+        command += f" --methods {','.join(sorted(measured, key=lambda name: list(TITLES).index(kind_of(name))))}"
     command += f" --budgets {','.join(f'{budget:g}' for budget in grid['budget'] if budget)}"
     command += f" --seeds {grid['seed'][-1] + 1} --threads {grid['threads'][-1]}"
     found |= {"machine": machine(torch.device("cpu")), "command": command}

@@ -12,7 +12,7 @@ from ..errors import RunError
 from ..model.encoded import Encoded
 from ..negatives.candidates import Candidates
 from ..negatives.identity import NO_POSITION, item_index
-from ..negatives.queue import LatentQueue
+from ..negatives.queue import LatentQueue, mixed_order
 from ..negatives.sampler import HybridSampler
 from ..sources import Keys
 from ..terms import Modality
@@ -242,9 +242,7 @@ def _resized(stored: LatentQueue, size: int, width: int, past: Past, which: tupl
     for step, keys in past:
         if (oldest is None or step < oldest) and which in keys:
             some = keys[which]
-            order = torch.randperm(
-                len(some.ids), generator=torch.Generator().manual_seed(step)
-            )  # a part of every class
+            order = mixed_order(len(some.ids), step)
             queue.push(some.vectors[order], some.ids[order], some.labels[order], step)
     if len(stored):
         steps, counts = torch.unique_consecutive(state["steps"], return_counts=True)

@@ -189,16 +189,21 @@ def _falls(records: Sequence[dict[str, Any]], modality: str, source: str) -> tup
 
 
 def _false(modality: str, source: str, mass: float, number: float, config: RunConfig) -> Alarm:
-    sampler = config.sampler
-    own_item = sampler.mode != "reference" and sampler.same_item and not SOURCES[source].other_modality
     return Alarm(
         "false_negatives",
         f"{modality} {source}",
         f"{mass:.0%} of what the {SOURCES[source].label} negatives of {modality} do comes from the anchor's own class, "
         f"which {number:.0%} of them have.",
         ways_out([source], config),
-        {"sampler.same_item": False} if own_item else {},
+        {"sampler.same_item": False} if _own_items([source], config) else {},
     )
+
+
+def _own_items(sources: Sequence[str], config: RunConfig) -> bool:
+    """Whether sources have negatives of the anchor's own item that a setting leaves out."""
+    sampler = config.sampler  # in the mode "reference" nothing is masked, whatever the settings of masks say
+    others = all(SOURCES[source].other_modality for source in sources)
+    return sampler.mode != "reference" and sampler.same_item and not others
 
 
 def ways_out(sources: Sequence[str], config: RunConfig) -> str:
@@ -210,12 +215,11 @@ def ways_out(sources: Sequence[str], config: RunConfig) -> str:
         'Subtract false ones (sampler.class_prior) or make noise larger (sampler.sigma).'
     """
     sampler = config.sampler
-    if sampler.mode == "reference":  # nothing is masked, whatever the settings of masks say
+    ways = ["take negatives from other items only (sampler.same_item)"] if _own_items(sources, config) else []
+    if sampler.mode == "reference":
         ways = ["mask what comes from the positive (sampler.mode)"]
-    else:
-        own_item = sampler.same_item and any(not SOURCES[source].other_modality for source in sources)
-        ways = ["take negatives from other items only (sampler.same_item)"] if own_item else []
-        ways += ["leave out those of the same class (sampler.same_class; uses labels)"] if sampler.same_class else []
+    elif sampler.same_class:
+        ways += ["leave out those of the same class (sampler.same_class; uses labels)"]
     ways.append("subtract false ones (sampler.class_prior)" if not sampler.class_prior else "raise sampler.class_prior")
     ways += ["make noise larger (sampler.sigma)"] if "perturbed" in sources else []
     return _either(ways)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..comparison.collect import branch_of
 from ..config import RunConfig
 from ..data.dataset import Dataset
 from ..data.relations.same_items import names_digest
@@ -74,8 +75,9 @@ def _measured(
     data = load_data(folder, config, device)
     model = load_model(folder).to(device)
     # The weights of a fork were drawn with the seed of the run that it branched off.
-    first = (folder.json("fork") or {}).get("seed")
-    untrained = new_model(config if first is None else config.replace({"run.seed": first}), data)
+    branch = branch_of(folder)
+    first = config.run.seed if branch is None or branch.seed is None else branch.seed
+    untrained = new_model(config.replace({"run.seed": first}), data)
     report = probe_report(model, untrained, data, config, progress)
     progress("measuring the geometry", 1.0)
     items = data.test.take(sample_rows(data.test, max(config.evaluation.items, 512), config.data.seed))

@@ -24,6 +24,15 @@ class Entries(NamedTuple):
     labels: Tensor
 
 
+def mixed_order(count: int, step: int) -> Tensor:
+    """Return a random order (count,) int64 in which a step's latents enter a queue that keeps a part of them.
+
+    They come sorted by class, so without it that part would be of the last classes, and labels would decide what is
+    learned. The order follows from the step alone, so that a resumed run and every rank have the same.
+    """
+    return torch.randperm(count, generator=torch.Generator().manual_seed(step))
+
+
 class LatentQueue:
     """A ring buffer with the newest `size` latents, exact for any sequence of batch sizes.
 

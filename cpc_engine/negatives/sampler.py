@@ -14,7 +14,7 @@ from ..sources import SOURCES, Anchors, Keys, SourceInputs
 from ..terms import Modality
 from .candidates import Candidates
 from .identity import NO_POSITION, item_of, pack
-from .queue import LatentQueue
+from .queue import LatentQueue, mixed_order
 from .weighting import Weighting
 
 
@@ -139,11 +139,8 @@ class HybridSampler:
             draw = torch.rand(items, futures.length, generator=self.generator, device=self.generator.device)
             columns = draw.argsort(1)[:, :limit]
         rows = torch.arange(items, device=device)[:, None] * futures.length + columns
-        if self.queue.size % rows.numel():
-            # Of one batch only a part is kept, its last rows. Items come sorted by class, so without another order that
-            # part would be of the last classes, and labels would decide what is learned.
-            order = torch.randperm(items, generator=torch.Generator().manual_seed(step))
-            rows = rows[order.to(device)]
+        if self.queue.size % rows.numel():  # of one batch only a part is kept: some of its items
+            rows = rows[mixed_order(items, step).to(device)]
         rows = rows.reshape(-1)
         self.queue.push(futures.vectors[rows], futures.ids[rows], futures.labels[rows], step)
 

@@ -259,8 +259,11 @@ class RunFolder:
             self._write_config(self.config().replace(values))
 
     def mark_example(self, teaches: str, place: int) -> RunInfo:
-        """Mark an ended run as an example; `examples` sorts by `place`."""
-        return self.update(data=self.info().data | {"example": {"teaches": teaches, "place": place}})
+        """Mark an ended run as an example; `examples` sorts by `place`. The process that trained it is forgotten."""
+        info = self.update(data=self.info().data | {"example": {"teaches": teaches, "place": place}})
+        info = replace(info, pid=0, pid_started=0, machine="")
+        self.replace_info(info)
+        return info
 
     def records(self) -> list[dict[str, Any]]:
         """Read the recorded steps, oldest first (see `training.records.StepRecord`).

@@ -19,9 +19,7 @@ from .files import storing
 from .process import is_alive, machine, started
 
 HIDDEN = ".part-"  # then the process's id and start time, some letters, and its machine
-_ABANDONED = (
-    24 * 3600
-)  # seconds after which what another machine has hidden is deleted, since its processes are not seen
+_ABANDONED = 24 * 3600  # seconds after which what another machine has hidden is deleted: its processes are not seen
 
 
 @contextlib.contextmanager
@@ -74,8 +72,11 @@ def sweep(root: Path) -> None:
         with contextlib.suppress(OSError, ValueError):  # another process sweeps, too; a folder named like one of ours
             pid, since, _, *place = path.name.removeprefix(HIDDEN).split("-")
             touched = path.stat().st_mtime
-            here = place == [machine()]
-            if time.time() - touched > _ABANDONED if not here else not is_alive(int(pid), int(since), touched):
+            if place == [machine()]:
+                left = not is_alive(int(pid), int(since), touched)
+            else:
+                left = time.time() - touched > _ABANDONED
+            if left:
                 shutil.rmtree(path)
 
 

@@ -58,7 +58,7 @@ def importance_figure(shares: Mapping[str, float]) -> Figure:
 
 def two_figure(settings: Sequence[Settings], values: Sequence[float], across: str, up: str, metric: str) -> Figure:
     """The metric by two settings: a cell for each pair, or a dot for each run where there are too many pairs."""
-    most = max(len({one[path] for one in settings}) for path in (across, up))
+    most = max(len({as_text(one[path]) for one in settings}) for path in (across, up))
     draw = heat_figure if most <= CELLS else dots_figure
     return draw(settings, values, across, up, metric)
 

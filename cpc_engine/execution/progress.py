@@ -100,8 +100,11 @@ def stored_records(folder: RunFolder) -> tuple[dict[str, Any], ...]:
         RunError: the file cannot be read.
     """
     path = folder.path / "metrics.jsonl"
-    stamp = (path.stat().st_mtime_ns, path.stat().st_size) if path.exists() else (0, 0)
-    return _read(path.parent, stamp)
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return _read(path.parent, (0, 0))
+    return _read(path.parent, (found.st_mtime_ns, found.st_size))
 
 
 @lru_cache(maxsize=64)

@@ -120,6 +120,22 @@ def check_own_file(path: Path, limit: int) -> None:
         raise RunError(f"{path.parent.name}: {path.name} is too large ({size})")
 
 
+def modified(path: Path) -> int:
+    """Return when a file was last written, in ns; 0 if there is none, or none any more.
+
+    Asking `is_file` first is not enough: another process may delete the file before the next call.
+
+    Example:
+        >>> modified(Path("no such file"))
+        0
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return 0
+    return found.st_mtime_ns if stat.S_ISREG(found.st_mode) else 0
+
+
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
     """Replace a safetensors file atomically. The format holds no code and loads on any device.
 
@@ -208,6 +224,8 @@ def read_lines(path: Path, fits: Callable[[Any], bool]) -> list[dict[str, Any]]:
         RunError: the file cannot be read.
     """
     rows = []
+    if not os.path.lexists(path):
+        return []
     try:
         check_own_file(path, MAX_LINES)
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -216,10 +234,12 @@ def read_lines(path: Path, fits: Callable[[Any], bool]) -> list[dict[str, Any]]:
                     row = json.loads(line)
                     if fits(row):
                         rows.append(row)
+    except FileNotFoundError:  # deleted after it was checked
+        return []
     except OSError as error:
         raise RunError(f"{path.parent.name}: {path.name} cannot be read ({error.strerror or error})") from None
     except RunError:
-        if not os.path.lexists(path):
+        if not os.path.lexists(path):  # deleted while it was checked
             return []
         raise
     return rows

@@ -38,6 +38,7 @@ from ..settings import nearest
 from .files import (
     append_line,
     has_lines,
+    modified,
     read_array,
     read_json,
     read_lines,
@@ -203,7 +204,7 @@ class RunFolder:
         if info.machine in ("", machine()):
             return is_alive(info.pid, info.pid_started, info.updated)
         written = [self.path / name for name in ("run.json", "metrics.jsonl", LOCK)]
-        return silence(self.path, tuple(path.stat().st_mtime for path in written if path.is_file())) < SILENCE
+        return silence(self.path, tuple(modified(path) / 1e9 for path in written)) < SILENCE
 
     def facts(self) -> dict[str, Any]:
         """Return the facts about the run's data (`RunInfo.data`), among them all of `FACTS`.
@@ -357,7 +358,7 @@ class RunFolder:
     def stamp(self, *parts: str) -> tuple[int, ...]:
         """Return a cache key that changes whenever a file of these `PARTS` changes: modification times in ns."""
         paths = [self.path / name for part in parts for name in PARTS[part]]
-        return tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in paths)
+        return tuple(map(modified, paths))
 
     def save_tensors(self, name: str, tensors: dict[str, Tensor]) -> None:
         """Write NAME.safetensors."""

@@ -5,6 +5,7 @@ A discarded run of a URL is deleted there; it can be restored in the mirror in w
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -78,8 +79,12 @@ def restore(run: str, root: Path | None = None) -> None:
 def trashed(root: Path | None = None) -> list[str]:
     """Return the ids of discarded runs, the latest first."""
     root = root or default_root()
-    folders = [path for path in (root / NAME).glob("[!.]*") if path.is_dir()]
-    return [path.name for path in sorted(folders, key=lambda path: path.stat().st_ctime, reverse=True)]
+    discarded = {}
+    for path in (root / NAME).glob("[!.]*"):
+        with contextlib.suppress(FileNotFoundError):  # brought back or deleted meanwhile
+            if path.is_dir():
+                discarded[path.name] = path.stat().st_ctime
+    return sorted(discarded, key=discarded.__getitem__, reverse=True)
 
 
 def empty(root: Path | None = None) -> None:

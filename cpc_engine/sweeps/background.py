@@ -14,14 +14,14 @@ import time
 from pathlib import Path
 
 from ..errors import RunError
-from ..storage.files import read_json, storing, write_json
+from ..storage.files import modified, read_json, storing, write_json
 from ..storage.process import is_alive, started
 from .study import FOLDER, Spec, open_study, storage_url
 
 
 def list_sweeps(root: Path) -> list[str]:
     """Names of the sweeps below a folder of runs, the newest first."""
-    files = sorted((root / FOLDER).glob("*.db"), key=lambda path: path.stat().st_mtime, reverse=True)
+    files = sorted((root / FOLDER).glob("*.db"), key=modified, reverse=True)
     return [path.stem for path in files]
 
 

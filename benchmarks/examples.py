@@ -3,10 +3,10 @@
     python -m benchmarks.examples [NAME …] [--data DIR] [--out DIR] [--runs DIR] [--replace | --evaluate]
 
 Each is trained and evaluated as `python -m cpc_engine train` and `evaluate` would, with seed 0. Weights, metrics and
-maps of held-out items are kept, nothing of the data themselves and no optimizer state. cifar10 and fsdd look for their
-data as the other benchmarks do, in $CPC_SHARED/data or `shared/data` beside the repository. A finished run of the same
-settings below --runs, such as an experiment's, is taken from there. --evaluate only evaluates those again that are
-there, after a change of the metrics.
+maps of held-out items are kept, and weights of earlier steps where there is room for them; nothing of the data
+themselves and no optimizer state. cifar10 and fsdd look for their data as the other benchmarks do, in $CPC_SHARED/data
+or `shared/data` beside the repository. A finished run of the same settings below --runs, such as an experiment's, is
+taken from there. --evaluate only evaluates those again that are there, after a change of the metrics.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from cpc_engine.api.foreground import execute_here
 from cpc_engine.config import RunConfig
 from cpc_engine.errors import CpcError, RunError
 from cpc_engine.execution.evaluate import evaluate_run
+from cpc_engine.execution.weight_snapshots import kept_snapshots
 from cpc_engine.experiments.runner import find_run
 from cpc_engine.maps.stored import keep_map
 from cpc_engine.presets import PRESETS
@@ -104,7 +105,10 @@ def make(name: str, data: Path, out: Path, runs: Path | None, replace: bool) -> 
             (run.path / left_out).unlink(missing_ok=True)
         _forget_path(run)
         run.mark_example(example.teaches, list(EXAMPLES).index(name) + 1)
-        size = sum(file.stat().st_size for file in run.path.iterdir())
+        if _size(run) > LARGEST:  # the weights of earlier steps are as large as those that a run ended with
+            for name in kept_snapshots(run).values():
+                (run.path / f"{name}.safetensors").unlink()
+        size = _size(run)
         if size > LARGEST:
             raise RunError(f"{name}: {size / 2**20:.1f} MB, more than the {LARGEST / 2**20:.0f} of an example")
         shutil.rmtree(target, ignore_errors=True)
@@ -139,6 +143,10 @@ def _finished(config: RunConfig, work: Path, runs: Path | None) -> RunFolder:
     if state.status != "finished":
         raise RunError(f"{run.id}: {state.status}, {state.message}")
     return run
+
+
+def _size(run: RunFolder) -> int:
+    return sum(file.stat().st_size for file in run.path.iterdir())
 
 
 def _forget_path(run: RunFolder) -> None:

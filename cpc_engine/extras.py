@@ -22,9 +22,10 @@ def extra(module: str, name: str) -> Any:
         '1'
         >>> extra("no_such_module", "sweep")
         Traceback (most recent call last):
-        cpc_engine.errors.ConfigError: no_such_module is not installed here: pip install "cpc-lab[sweep]"
+        cpc_engine.errors.ConfigError: no_such_module is not installed: in the folder of CPC Lab, pip install ".[sweep]"
     """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise ConfigError(f'{error.name or module} is not installed here: pip install "cpc-lab[{name}]"') from None
+        command = f'in the folder of CPC Lab, pip install ".[{name}]"'
+        raise ConfigError(f"{error.name or module} is not installed: {command}") from None

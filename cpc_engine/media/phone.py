@@ -1,6 +1,6 @@
 """Formats that phones and browsers record, read by optional libraries: MP4 and WebM by PyAV, HEIF by pillow-heif.
 
-`pip install "cpc-lab[phone]"` installs both. Without one, its formats are refused with a sentence that names it.
+`pip install ".[phone]"` installs both. Without one, its formats are refused with a sentence that names it.
 """
 
 from __future__ import annotations
@@ -70,4 +70,5 @@ def register_heif(name: str) -> None:
 
 
 def _missing(name: str, form: str, library: str) -> Exception:
-    return media_error(name, f'{form} is read where {library} is installed (pip install "cpc-lab[phone]")')
+    command = 'in the folder of CPC Lab, pip install ".[phone]"'
+    return media_error(name, f"{form} is read where {library} is installed ({command})")

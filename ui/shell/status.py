@@ -36,6 +36,9 @@ button[data-selected="true"], [data-testid="stSliderThumbValue"] { color: inheri
 /* So has a plain button that is pointed at, and hardly any while what it opens is there: a tint says it instead. */
 button[kind="tertiary"]:is(:hover, :active, [aria-expanded="true"]):enabled {
   color: inherit !important; background: color-mix(in srgb, currentColor 10%, transparent) !important; }
+/* Each leads to one run on the Train page; on that page all of them would look like the page that is open. */
+.st-key-working a:not(:hover) { background: none !important; }
+.st-key-working a * { font-weight: 400 !important; }
 /* A clicked item takes the place of what is said of its map, which keeps the room it had. */
 [class*="st-key-said-"] { position: relative; }
 [class*="st-key-said-"]:has([class*="st-key-clicked-"]) > [data-testid="stElementContainer"] * { visibility: hidden; }

@@ -123,7 +123,7 @@ def test_the_sandbox_reads_them_too() -> None:
 @pytest.mark.usefixtures("without_libraries")
 @pytest.mark.parametrize("form", FORMS)
 def test_without_the_library_it_is_named(form: str) -> None:
-    with pytest.raises(MediaError, match=rf"{form} is read where PyAV is installed \(pip install"):
+    with pytest.raises(MediaError, match=rf"{form} is read where PyAV is installed \(in the folder of CPC Lab"):
         media.decode(recorded(form, tone()), "recording")
 
 

@@ -287,13 +287,13 @@ def test_a_killed_scheduler_loses_no_run(
 def test_without_dask_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     for address in ("tcp://127.0.0.1:1", "local:2"):
-        with pytest.raises(ConfigError, match=r'pip install "cpc-lab\[cluster\]"'):
+        with pytest.raises(ConfigError, match=r'pip install "\.\[cluster\]"'):
             executor(address)
     with pytest.raises(ConfigError, match="is no cluster"):
         executor("node1:8786")
     monkeypatch.setenv("CPC_CLUSTER", "local")
     manager = RunManager(tmp_path)
-    with pytest.raises(ConfigError, match="is not installed here"):
+    with pytest.raises(ConfigError, match="is not installed: in the folder"):
         manager.start(tiny())
     assert list(tmp_path.iterdir()) == []
     manager.close()

@@ -58,5 +58,5 @@ def test_a_damaged_mirror_is_told(tmp_path: Path) -> None:
 def test_without_s3fs_one_line_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path))
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    with pytest.raises(ConfigError, match=r'pip install "cpc-lab\[remote\]"'):
+    with pytest.raises(ConfigError, match=r'pip install "\.\[remote\]"'):
         scan_runs(local_root("s3://no-such-bucket-of-mine/runs"))

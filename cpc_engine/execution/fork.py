@@ -87,6 +87,7 @@ def fork(folder: RunFolder, changes: Mapping[str, Any], root: Path, steps: int |
         state["generator"] = _generator_state(seed, len(state["generator"]))
     records = [record for record in folder.records() if record["step"] <= done]
     facts = {key: value for key, value in info.data.items() if key != "example"}
+    kept = folder.tensors("evolution") if folder.has("snapshots") else None
 
     def begin(settings: RunConfig, label: str) -> RunFolder:
         run = _create(folder, root, settings, label, done)
@@ -94,8 +95,9 @@ def fork(folder: RunFolder, changes: Mapping[str, Any], root: Path, steps: int |
         run.save_tensors("checkpoint", fitting)
         run.save_tensors("weights", with_prefix(fitting, "model."))
         WeightSnapshots(run, settings).branch_off(done, fitting)
-        if folder.has("snapshots"):
-            run.save_tensors("evolution", folder.tensors("evolution"))
+        # Those of a finished run lie in fewer directions, which the steps to come do not share.
+        if kept is not None and "finished" not in kept:
+            run.save_tensors("evolution", kept)
             run.save_json("evolution", folder.json("evolution"))
         for record in records:
             run.append_record(record)

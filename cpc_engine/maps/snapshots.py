@@ -77,7 +77,8 @@ class SnapshotRecorder:
         self._within = torch.searchsorted(self.measured_rows, self._rows)
         self._shown = data.validation.take(self._rows)
         self._modalities, self._classes = data.modalities, data.classes
-        self._planned = planned_steps(config.optimizer.steps, config.evaluation.every)
+        self._last = config.optimizer.steps
+        self._planned = planned_steps(self._last, config.evaluation.every)
         self._taken: dict[int, Tensor] = {}
         self._width = config.context.hidden_dim
         self._finished = False
@@ -92,8 +93,8 @@ class SnapshotRecorder:
                 raise ValueError("they show other items")
             # Projected by a run that was killed after its last step, before it had finished.
             self._finished = "finished" in stored
-            if self._finished and stored["steps"].max() > step:
-                raise ValueError("they were projected after later steps")
+            if self._finished and not step == self._last == stored["steps"].max():
+                raise ValueError("they were projected at the end of a run, and this one goes on")
             if not self._finished and stored["features"].shape[2] != self._width:
                 raise ValueError("they have another width")
             pairs = zip(stored["steps"].tolist(), stored["features"], strict=True)

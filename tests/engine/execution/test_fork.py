@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,6 +19,7 @@ from cpc_engine.comparison.forks import differences, judge_forks, paired
 from cpc_engine.errors import ConfigError, RunError
 from cpc_engine.execution.execute import State, execute
 from cpc_engine.execution.fork import _generator_state, fork, undo
+from cpc_engine.maps.snapshots import load_snapshots
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.listing import scan_runs
 from cpc_engine.training.control import Control
@@ -56,6 +58,26 @@ def test_a_fork_without_a_change_is_its_control(finished: RunFolder, tmp_path: P
     assert [row["step"] for row in records[0]] == list(range(1, 10))
     assert forks.child.info().name == "Parent: no change"
     assert finished.info().steps_done == 4, "the run itself stays as it is"
+
+
+@pytest.mark.parametrize("width", [16, 40])
+def test_the_moving_map_of_a_fork_has_one_set_of_directions(tmp_path: Path, width: int) -> None:
+    """A finished run keeps at most 32 directions of its own; steps after it have all."""
+    changes = {"context__hidden_dim": width, "evaluation__every": 2}
+    parent = RunFolder.create(tmp_path, tiny(**changes, optimizer__steps=4))
+    execute(parent, Control())
+    control = fork(parent, {}, tmp_path, steps=4).control
+    trained(control)
+    found = load_snapshots(control)
+    whole = RunFolder.create(tmp_path, tiny(**changes, optimizer__steps=8))
+    execute(whole, Control())
+    expected = load_snapshots(whole)
+    assert found is not None
+    assert expected is not None
+    assert found.steps == [4, 6, 8]
+    mine, theirs = (each.features[[each.steps.index(step) for step in (4, 6, 8)]] for each in (found, expected))
+    mine, theirs = (each.reshape(-1, each.shape[2]) for each in (mine, theirs))
+    np.testing.assert_allclose(mine @ mine.T, theirs @ theirs.T, atol=5e-3)
 
 
 def test_a_fork_is_what_the_run_would_have_become(tmp_path: Path) -> None:

@@ -15,7 +15,15 @@ from __future__ import annotations
 
 
 class CpcError(Exception):
-    """Base class of all errors that the engine raises intentionally; `str(error)` is one line."""
+    """Base class of all errors that the engine raises intentionally; `str(error)` is one line.
+
+    Example:
+        >>> try:
+        ...     raise RunError("my run: config.json is damaged")
+        ... except CpcError as error:
+        ...     print(error)
+        my run: config.json is damaged
+    """
 
     @property
     def problem(self) -> str:

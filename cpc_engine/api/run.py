@@ -139,7 +139,11 @@ class Run:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """Pauses, resumes and changed settings: {"step", "kind", …}, oldest first."""
+        """Pauses, resumes and changed settings: {"step", "kind", …}, oldest first.
+
+        Raises:
+            RunError: the file cannot be read, or there are some and config.json is damaged.
+        """
         return self.folder.events()
 
     @property
@@ -286,6 +290,12 @@ class Run:
         Raises:
             ConfigError: no such method.
             RunError: the run has no map yet, or its files are damaged.
+
+        Example:
+            >>> import cpc_engine as cpc
+            >>> table = cpc.open("example-tones").map("pca")
+            >>> list(table.columns), len(table), 0.5 < table.attrs["trustworthiness"] <= 1
+            (['x', 'y', 'class', 'name', 'modality'], 512, True)
         """
         import pandas as pd
 
@@ -349,6 +359,12 @@ class Run:
         Raises:
             ConfigError: no such split or feature. RunError: no weights.
             DataError: the data set is missing or another one.
+
+        Example:
+            >>> import cpc_engine as cpc
+            >>> vectors, items = cpc.open("example-tones").embed("validation")
+            >>> len(vectors) == len(items), list(items.columns)
+            (True, ['name', 'class', 'label', 'group', 'modality'])
         """
         import numpy as np
         import pandas as pd

@@ -117,6 +117,10 @@ def configured(
 def open_run(run: AnyRun, root: Path | str | None = None) -> Run:
     """A run by its folder or its id in the folder of runs; a `Run` is given back as it is.
 
+    Args:
+        run: a run, its folder, or its id.
+        root: the folder of runs, or a URL; $CPC_RUNS or checkpoints/ where not given.
+
     Raises:
         RunError: there is none.
 
@@ -132,6 +136,9 @@ def open_run(run: AnyRun, root: Path | str | None = None) -> Run:
 
 def runs(root: Path | str | None = None) -> list[Run]:
     """All runs, newest first; broken folders are left out.
+
+    Args:
+        root: the folder of runs, or a URL; $CPC_RUNS or checkpoints/ where not given.
 
     Example:
         >>> import cpc_engine as cpc

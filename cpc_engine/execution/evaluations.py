@@ -97,7 +97,14 @@ _LOCK = threading.Lock()
 
 
 def evaluations_for(root: Path | None = None) -> Evaluations:
-    """Return the evaluations of this process for a folder of runs; there is one object per folder."""
+    """Return the evaluations of this process for a folder of runs; there is one object per folder.
+
+    Example:
+        >>> import tempfile
+        >>> root = Path(tempfile.mkdtemp())
+        >>> evaluations_for(root) is evaluations_for(root), evaluations_for(root).jobs()
+        (True, {})
+    """
     key = (root or default_root()).resolve()
     with _LOCK:
         if key not in _EVALUATIONS:

@@ -88,6 +88,17 @@ class RunManager:
         root: the folder of runs, `default_root()` if not given.
         workers: number of runs that train at the same time in threads. A cluster has a queue of its own.
         cluster: where they train (see `place.place_of`).
+
+    Example:
+        >>> import tempfile, time
+        >>> from cpc_engine.presets import preset
+        >>> small = {"data.train_items": 32, "data.test_items": 32, "optimizer.batch_size": 8, "audio.width": 8}
+        >>> manager = RunManager(Path(tempfile.mkdtemp()))
+        >>> run = manager.start(preset("tones").config().replace(small | {"optimizer.steps": 2}))
+        >>> while manager.active():
+        ...     time.sleep(0.1)
+        >>> manager.progress_of(run).status
+        'finished'
     """
 
     def __init__(self, root: Path | None = None, workers: int = AT_ONCE, cluster: str | None = None) -> None:
@@ -349,7 +360,14 @@ _MANAGERS_LOCK = threading.Lock()
 
 
 def manager_for(root: Path | None = None) -> RunManager:
-    """Return the manager of this process for a folder of runs; there is one object per folder."""
+    """Return the manager of this process for a folder of runs; there is one object per folder.
+
+    Example:
+        >>> import tempfile
+        >>> root = Path(tempfile.mkdtemp())
+        >>> manager_for(root) is manager_for(root), manager_for(root).active()
+        (True, [])
+    """
     key = (root or default_root()).resolve()
     with _MANAGERS_LOCK:
         if key not in _MANAGERS:

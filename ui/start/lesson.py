@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 WATCH = (
     "**1. Spread.** How evenly the latents use all directions. Left it stays high; right it soon falls, as all latents "
     "come towards one place (in a long run they may part again). Below the alarm that is called collapse.",
-    f"**2. {SHARE}.** The queue soon has nearly all of it, and its keys come from an encoder that has changed since.",
+    f"**2. {SHARE}.** The queue soon has most of it, and its keys come from an encoder that has changed since.",
     "**3. Map** (one scale for both). Each dot is a sound that was not trained on. Left they spread out; right they "
     "lie close together, where the true next latent hardly differs from the others.",
 )

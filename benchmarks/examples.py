@@ -106,8 +106,8 @@ def make(name: str, data: Path, out: Path, runs: Path | None, replace: bool) -> 
         _forget_path(run)
         run.mark_example(example.teaches, list(EXAMPLES).index(name) + 1)
         if _size(run) > LARGEST:  # the weights of earlier steps are as large as those that a run ended with
-            for name in kept_snapshots(run).values():
-                (run.path / f"{name}.safetensors").unlink()
+            for snapshot in kept_snapshots(run).values():
+                (run.path / f"{snapshot}.safetensors").unlink()
         size = _size(run)
         if size > LARGEST:
             raise RunError(f"{name}: {size / 2**20:.1f} MB, more than the {LARGEST / 2**20:.0f} of an example")

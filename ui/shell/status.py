@@ -51,6 +51,11 @@ button[kind="tertiary"]:is(:hover, :active, [aria-expanded="true"]):enabled {
   [class*="st-key-clicked-"]:has(> :nth-child(3)) { flex-wrap: wrap; row-gap: 0; }
   [class*="st-key-clicked-"]:has(> :nth-child(3)) > :first-child { flex: 1 0 100%; }
   [data-testid="stButtonGroup"] [role="radiogroup"] { flex-wrap: wrap; } /* else the last choices are out of sight */
+  /* Active runs in one line to be pushed aside, not one over another: they would cover a fifth of the page. */
+  .st-key-working { flex-wrap: nowrap; overflow-x: auto; scrollbar-width: none; }
+  .st-key-working > * { flex: none; max-width: 75vw; }
+  .st-key-working > :has([data-testid="stCheckbox"]) { order: -1; }
+  [data-testid="stBottomBlockContainer"] { padding-bottom: 1rem; }
 }
 """
 

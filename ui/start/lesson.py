@@ -67,8 +67,8 @@ def _mend(runs: Sequence[RunProgress], active: bool) -> None:
     config = open_run(runs[-1].id).config
     with st.container(horizontal=True, vertical_alignment="center", key="mend"):
         if any(config.flat()[path] != value for path, value in MOMENTUM.items()):
-            help = "Keys then come from a slow average of the encoder, so that old and new ones fit together."
-            label = "Mend it: momentum encoder (MoCo m 0.98)"
+            help = "Keys then come from a slow average of the encoder (MoCo), so that old and new ones fit together."
+            label = "Mend it: momentum encoder, m 0.98"
             others = [run.id for run in runs[:-1]]
             # As a callback the click counts even where the page starts again before it comes to this line.
             if st.button(

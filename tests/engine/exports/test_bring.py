@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import random
 import shutil
 import stat
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cpc_engine.cli import main
-from cpc_engine.errors import RunError
+from cpc_engine.errors import RunError, StorageError
 from cpc_engine.exports import bring
 from cpc_engine.exports.bring import bring_run
 from cpc_engine.exports.bundle import pack_run
@@ -143,6 +146,31 @@ def test_sizes_have_limits(folder: RunFolder, tmp_path: Path, monkeypatch: pytes
     refused(twice, tmp_path / "runs", "holds 2 runs")
     (tmp_path / "d.zip").write_bytes(b"no zip")
     refused(tmp_path / "d.zip", tmp_path / "runs", "neither a run's folder nor a zip file")
+
+
+@pytest.mark.parametrize("room", [0, 5_000, 30_000])
+def test_a_full_disk_is_named_and_nothing_stays(
+    folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    path, root = packed(folder, tmp_path / "a.zip"), tmp_path / "runs"
+    left, opened = [room], Path.open
+
+    class Full(io.FileIO):
+        def write(self, data: Any) -> int:
+            left[0] -= len(data)
+            if left[0] < 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(data)
+
+    def full(self: Path, mode: str = "r", **options: Any) -> Any:
+        return Full(self, mode) if mode == "wb" and root in self.parents else opened(self, mode, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", full)
+        with pytest.raises(StorageError, match="no space left on the disk"):
+            bring_run(path, root)
+    assert not list(root.rglob("*"))
+    assert bring_run(path, root)[0].records() == folder.records()
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -6,11 +6,14 @@ import contextlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from cpc_engine.config import RunConfig
 from cpc_engine.errors import RunError
 from cpc_engine.execution.progress import stored_records
 from cpc_engine.storage import trash
@@ -104,3 +107,25 @@ def test_the_trash_is_emptied_and_a_sweep_deleted_while_they_are_listed(tmp_path
     sweep.touch()
     after_look(sweep, 1, sweep.unlink)
     assert list_sweeps(tmp_path) in ([], ["one"])
+
+
+def test_a_name_given_while_settings_follow_from_the_data_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker settles what "follows the data" means while the person who started the run gives it another name."""
+    folder = RunFolder.create(tmp_path, tiny())
+    read = RunFolder.config
+
+    def slowly(self: RunFolder) -> RunConfig:
+        config = read(self)
+        time.sleep(0.05)  # so that both have read before one of them writes, unless one waits for the other
+        return config
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor() as threads:
+        patch.setattr(RunFolder, "config", slowly)
+        named = threads.submit(folder.rename, "another", "a note")
+        threads.submit(folder.settle, {"sampler.sigma": 0.7}).result()
+        named.result()
+    config = folder.config()
+    assert (config.sampler.sigma, config.run.name, config.run.note) == (0.7, "another", "a note")
+    assert folder.info().name == "another"

@@ -196,7 +196,8 @@ class RunManager:
             ConfigError: the setting does not exist, is not live, or the value does not fit.
         """
         job = self._active_job(run)
-        job.control.change(job.config, path, value)
+        before = {row["setting"]: row["value"] for row in job.folder.due_changes(0)}  # of a run that was resumed too
+        job.control.change(job.config.replace(before), path, value)
 
     def rename(self, run: str, name: str, note: str) -> None:
         """Change the name and the note of a run that has ended or is active in this process.

@@ -36,7 +36,8 @@ class Control:
         self._go = threading.Event()
         self._go.set()
         self._stop = threading.Event()
-        self._changes: dict[str, Any] = {}
+        self._changes: dict[str, Any] = {}  # asked for since they were taken last
+        self._accepted: dict[str, Any] = {}  # all of them
 
     def pause(self) -> None:
         """Ask the run to wait after the current step."""
@@ -55,7 +56,7 @@ class Control:
         """Request a new value of a live setting.
 
         Args:
-            config: current configuration of the run, to validate the value.
+            config: configuration of the run before any request was made here, to validate the value beside the others.
             path: path of the setting, for example "sampler.sigma".
             value: the new value.
 
@@ -63,16 +64,16 @@ class Control:
             ConfigError: the setting does not exist or is not live, or the value is not valid for the run.
         """
         path = current_path(path)
-        changed = config.replace({path: value})
-        if path not in live_settings():
-            raise ConfigError(
-                f"{path} cannot be changed while a run goes on (live: {', '.join(sorted(live_settings()))})"
-            )
-        for diagnostic in diagnostics(changed):
-            if diagnostic.stops:
-                raise ConfigError(f"{path}: {diagnostic.text}")
-        with self._lock:
-            self._changes[path] = value
+        with self._lock:  # of two requests that fit by themselves, the second may not fit with the first
+            changed = config.replace(self._accepted | {path: value})
+            if path not in live_settings():
+                raise ConfigError(
+                    f"{path} cannot be changed while a run goes on (live: {', '.join(sorted(live_settings()))})"
+                )
+            for diagnostic in diagnostics(changed):
+                if diagnostic.stops:
+                    raise ConfigError(f"{path}: {diagnostic.text}")
+            self._changes[path] = self._accepted[path] = value
 
     @property
     def stopping(self) -> bool:

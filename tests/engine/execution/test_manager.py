@@ -251,6 +251,26 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"cpc_engine.storage.{module}.open", full, raising=False)
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_change_is_judged_beside_those_made_before(manager: RunManager, resumed: bool) -> None:
+    """Whether a source of negatives is left depends on the others as they are now, not as the run began."""
+    run = long_run(manager, sampler__in_batch=False, sampler__perturbed=True)
+    step(manager, run, 1)
+    manager.change(run, "sampler.shuffled", "input")
+    if resumed:
+        step(manager, run, manager.progress_of(run).step + 2)
+        manager.stop(run)
+        status(manager, run, "stopped")
+        manager.resume(run)
+        step(manager, run, manager.progress_of(run).step + 1)
+    manager.change(run, "sampler.perturbed", False)
+    with pytest.raises(ConfigError, match="No negatives are left"):
+        manager.change(run, "sampler.shuffled", "off")
+    manager.change(run, "sampler.perturbed", True)
+    manager.change(run, "sampler.shuffled", "off")
+    manager.stop(run)
+
+
 def test_many_threads_may_control_and_observe_a_run(manager: RunManager) -> None:
     run = long_run(manager)
     step(manager, run, 1)

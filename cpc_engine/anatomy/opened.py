@@ -99,9 +99,6 @@ class Opened:
     def _load(self, name: str) -> None:
         folder = self.folder
         state = load_state(folder, name)
-        if len(state.get("generator", ())) != len(self.trainer.generator.get_state()):
-            # A GPU's, which a CPU cannot draw from: other random numbers, drawn alike at every opening.
-            state["generator"] = self.trainer.generator.manual_seed(self.config.run.seed).get_state()
         try:
             self.trainer.load(state)
         except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:

@@ -183,21 +183,29 @@ class Run:
         move_data(self.folder, {setting: place for setting, place in given.items() if place}, download)
 
     def resume(
-        self, progress: bool = True, cluster: str | None = None, devices: int | None = None, nodes: int = 1
+        self,
+        progress: bool = True,
+        cluster: str | None = None,
+        devices: int | None = None,
+        nodes: int = 1,
+        device: str | None = None,
     ) -> Run:
         """Train on from the checkpoint and wait for the end; Ctrl-C keeps a usable run.
 
         Args:
             cluster, devices, nodes: where it trains (see `cpc.train`); it may be elsewhere than before.
+            device: replaces the run's own `run.device`, which another machine may not have.
 
         Raises:
             RunError: it goes on, has finished, is an example, has lost its checkpoint, failed, or was interrupted.
-            ConfigError: no such cluster. ClusterError: no scheduler answers.
+            ConfigError: no such cluster or device. ClusterError: no scheduler answers.
         """
         from ..execution.place import executor
         from .foreground import execute_here
 
         check_resumable(self.folder)
+        if device is not None:
+            self.folder.settle({"run.device": device})
         execute = executor(cluster, devices=devices, nodes=nodes)
         end = execute_here(self.folder, True, execute, show=progress)
         if end.status in ("failed", "interrupted"):

@@ -69,7 +69,7 @@ def resume(options: Options) -> int:
     if (place := layout(options.devices, options.nodes)) and place.rank > 0:
         return _follow(place)
     run, where = api.open_run(options.run, options.runs), {"devices": options.devices, "nodes": options.nodes}
-    return _report(options, run.resume(cluster=options.cluster, **where))
+    return _report(options, run.resume(cluster=options.cluster, device=options.device, **where))
 
 
 def fork(options: Options) -> int:

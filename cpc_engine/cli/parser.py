@@ -74,6 +74,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
     resume = add("resume", "continue a run that ended early")
     resume.add_argument("run", help=RUN_HELP)
+    resume.add_argument("--device", metavar="D", help="instead of the run's own: auto, cpu, cuda, or cuda:N")
     fork = add("fork", "go on from a run's checkpoint twice, with a change and without")
     fork.add_argument("run", help=RUN_HELP)
     fork.add_argument(

@@ -49,7 +49,7 @@ def pick_device(name: str) -> str:
     if name.startswith("cuda"):
         index = int(name.partition(":")[2] or 0)
         if index >= available:
-            raise ConfigError(f"no device {name!r} here ({available} CUDA devices); use --device cpu")
+            raise ConfigError(f"no device {name!r} here ({available} CUDA devices); use device auto or cpu")
         return f"cuda:{index}"
     return name
 

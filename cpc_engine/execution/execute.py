@@ -164,7 +164,8 @@ class _Execution:
                 # Before the state is loaded, because a change of τ would reset the learned value.
                 self._change(trainer, {e["setting"]: e["value"] for e in changes if e["step"] < done})
                 with enough_memory(self.config):
-                    trainer.load(state)
+                    if not trainer.load(state):
+                        self.folder.log("from here on other random numbers: it trained on another kind of device")
             except (KeyError, IndexError, ValueError, RuntimeError) as error:
                 reason = str(error).partition("\n")[0]
                 raise RunError(f"{self.folder.id}: checkpoint.safetensors does not fit this run ({reason})") from None

@@ -16,9 +16,11 @@ import torch
 
 from ..comparison.arms import Branch
 from ..comparison.collect import branch_of
-from ..config import RunConfig
+from ..config import RunConfig, current_path
 from ..errors import ConfigError, RunError
+from ..settings import describe
 from ..storage.folder import RunFolder
+from ..training.plan import diagnostics
 from ..training.states import with_prefix
 from .weight_snapshots import WeightSnapshots, load_state
 
@@ -56,14 +58,15 @@ def fork(folder: RunFolder, changes: Mapping[str, Any], root: Path, steps: int |
 
     Args:
         folder: of a run that has ended or paused, with a checkpoint.
-        changes: settings of the child, {"section.setting": value}; without any, the child is a second control.
+        changes: settings of the child, {"section.setting": value}; without any, the child is a second control. Those of
+            the machine, such as "run.device", are given to both.
         root: the folder of runs for both.
         steps: how many steps they go on; by default those that are left, or a quarter of a finished run.
         pair: 0 goes on with the run's own data order and random numbers; each other number has its own, on both sides.
 
     Raises:
-        ConfigError: a setting does not exist or fit, a change would be other data, another network, or other draws, or
-            no step is left.
+        ConfigError: a setting does not exist or fit, or a change would be other data, another network, other draws, or
+            other steps.
         RunError: the run has no checkpoint, or it is of another network. StorageError: `root` cannot be written.
     """
     if steps is not None and steps < 1:
@@ -77,7 +80,8 @@ def fork(folder: RunFolder, changes: Mapping[str, Any], root: Path, steps: int |
     own = folder.config()
     passed = {e["setting"]: e["value"] for e in _changes(folder) if e["step"] < done}
     left = max(own.optimizer.steps - done, 0) or max(own.optimizer.steps // 4, FEWEST)
-    config = own.replace({**passed, "optimizer.steps": done + (left if steps is None else steps)})
+    last = done + (left if steps is None else steps)
+    config = own.replace({**passed, **of_machine(changes), "optimizer.steps": last})
     changed = config.replace(changes)
     check_forkable(config, changed)
     words = ", ".join(f"{path.partition('.')[2]} {value}" for path, (value, _) in changed.differences(config).items())
@@ -85,6 +89,7 @@ def fork(folder: RunFolder, changes: Mapping[str, Any], root: Path, steps: int |
         seed = _seed(own, pair)
         config, changed = (settings.replace({"run.seed": seed}) for settings in (config, changed))
         state["generator"] = _generator_state(seed, len(state["generator"]))
+    due = folder.due_changes(done)  # of a run that was killed after them: it would make them again
     records = [record for record in folder.records() if record["step"] <= done]
     facts = {key: value for key, value in info.data.items() if key != "example"}
     kept = folder.tensors("evolution") if folder.has("snapshots") else None
@@ -101,6 +106,9 @@ def fork(folder: RunFolder, changes: Mapping[str, Any], root: Path, steps: int |
             run.save_json("evolution", folder.json("evolution"))
         for record in records:
             run.append_record(record)
+        for event in due:
+            if settings is config or current_path(event["setting"]) not in changes:
+                run.append_event(event | {"kind": "due"})
         run.update(
             status="stopped",
             steps_done=done,
@@ -149,6 +157,17 @@ def undo(folder: RunFolder, root: Path, steps: int | None = None, pair: int = 0)
     return _paired(runs[0], runs[1], folder, 0, None)
 
 
+def of_machine(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of some settings that say how a machine trains and not what.
+
+    Example:
+        >>> of_machine({"run.device": "cpu", "loss.temperature": 0.1})
+        {'run.device': 'cpu'}
+    """
+    machine = {setting.path for setting in describe(RunConfig) if setting.role == "machine"}
+    return {path: value for path, value in changes.items() if current_path(path) in machine}
+
+
 def _changes(folder: RunFolder) -> list[dict[str, Any]]:
     """The settings that were changed while a run trained."""
     return [event for event in folder.events() if event["kind"] == "change"]
@@ -190,10 +209,10 @@ def _generator_state(seed: int, size: int) -> Tensor:
 
 
 def check_forkable(config: RunConfig, changed: RunConfig) -> None:
-    """Refuse changes after which child and control would not share data, network and random numbers.
+    """Refuse changes with which a fork would not train, or would not share all else with its control.
 
     Raises:
-        ConfigError: the first setting that must stay.
+        ConfigError: the first setting that must stay, or why nothing could be learned.
 
     Example:
         >>> check_forkable(RunConfig(), RunConfig().replace({"loss.temperature": 0.1}))
@@ -204,9 +223,14 @@ def check_forkable(config: RunConfig, changed: RunConfig) -> None:
     for path in changed.differences(config):
         if path.partition(".")[0] in KEPT_SECTIONS or path in KEPT:
             raise ConfigError(f"{path} must stay as it is: a fork keeps data, network and random numbers")
-    for name in ("compares_items", "global_weight"):
+        if path == "optimizer.steps":
+            raise ConfigError("optimizer.steps is the same for a fork and its control: say how many steps both go on")
+    for name in ("compares_items", "item_weight", "global_weight"):
         if bool(getattr(changed.loss, name)) != bool(getattr(config.loss, name)):
             raise ConfigError("an item-level or global term cannot be added or taken away: a fork keeps the network")
+    for diagnostic in diagnostics(changed):
+        if diagnostic.stops:
+            raise ConfigError(f"{diagnostic.text} {diagnostic.advice}")
 
 
 def _fitting(state: Mapping[str, Tensor], own: RunConfig, config: RunConfig) -> dict[str, Tensor]:

@@ -78,15 +78,19 @@ class SnapshotRecorder:
         self._shown = data.validation.take(self._rows)
         self._modalities, self._classes = data.modalities, data.classes
         self._last = config.optimizer.steps
-        self._planned = planned_steps(self._last, config.evaluation.every)
+        self._every = config.evaluation.every
+        self._planned = planned_steps(self._last, self._every)
         self._taken: dict[int, Tensor] = {}
         self._width = config.context.hidden_dim
         self._finished = False
 
     def go_on(self, step: int) -> None:
-        """Take up what the run kept until `step`, the step of its checkpoint."""
-        if not self.folder.has_tensors("evolution"):
-            return
+        """Take up what the run kept until `step`, the step of its checkpoint; a fork may begin there."""
+        if self.folder.has_tensors("evolution"):
+            self._take_up(step)
+        self._planned = planned_steps(self._last, self._every, min(self._taken, default=step))
+
+    def _take_up(self, step: int) -> None:
         try:
             stored = self.folder.tensors("evolution")
             if not torch.equal(stored["rows"], self._rows.repeat(len(self._modalities))):
@@ -161,9 +165,10 @@ class SnapshotRecorder:
         self.folder.save_tensors("evolution", tensors)
 
 
-def planned_steps(total: int, every: int) -> set[int]:
+def planned_steps(total: int, every: int, first: int = 0) -> set[int]:
     """The first step, the last and at most ten measured ones between, closer together early, where most happens."""
-    measured = [0, *(range(every, total, every) if every else ()), total]
+    between = range(every * (first // every + 1), total, every) if every else ()
+    measured = [first, *between, total]
     if len(measured) <= MOST:
         return set(measured)
     chosen: list[int] = []

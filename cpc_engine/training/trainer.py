@@ -318,8 +318,13 @@ class Trainer:
         state["progress"] = torch.tensor([self.steps_done, self.seconds], dtype=torch.float64)
         return state
 
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        """Restore a `state()`; the next step is then the same as in the run that saved it."""
+    def load(self, state: Mapping[str, Tensor]) -> bool:
+        """Restore a `state()`; the next step is then the same as in the run that saved it.
+
+        Returns:
+            Whether random numbers go on as well. Those of a GPU cannot on a CPU, nor the other way round: then others
+            are drawn, always the same for a seed and a step.
+        """
         self.model.load_weights(with_prefix(state, "model."))
         if self.ema is not None:
             self.ema.load_state_dict(with_prefix(state, "ema."))
@@ -332,6 +337,12 @@ class Trainer:
             sampler.queue.load(with_prefix(state, f"queue.{modality}."))
         if self.item_term is not None:
             self.item_term.load(with_prefix(state, "item."))
-        self.generator.set_state(state["generator"].cpu())
         done, seconds = state["progress"].tolist()
         self.steps_done, self.seconds = int(done), seconds
+        random = state["generator"].cpu()
+        same = len(random) == len(self.generator.get_state())
+        if same:
+            self.generator.set_state(random)
+        else:
+            self.generator.manual_seed((self.config.run.seed << 20) + self.steps_done)
+        return same

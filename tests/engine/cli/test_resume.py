@@ -32,6 +32,17 @@ def test_resume_completes_a_stopped_run_and_refuses_a_finished_one(cli: Cli, tmp
     assert cli("resume", folder.id, "--runs", "b", "--json").error == f"{folder.id} has finished all its 4 steps"
 
 
+def test_a_run_goes_on_where_its_device_is_missing(cli: Cli, tmp_path: Path) -> None:
+    folder, control = RunFolder.create(tmp_path / "b", tiny(optimizer__steps=4)), Control()
+    execute(folder, control, lambda event: control.stop() if isinstance(event, dict) and event["step"] == 2 else None)
+    folder.settle({"run.device": "cuda:99"})
+    assert "no device 'cuda:99' here" in cli("resume", folder.path, "--json").error
+    assert "use device auto or cpu" in folder.info().message
+    assert "run.device" in cli("resume", folder.path, "--device", "gpu", "--json").error
+    summary = cli("resume", folder.path, "--device", "cpu", "--json").document
+    assert (summary["status"], folder.config().run.device) == ("finished", "cpu")
+
+
 def test_a_run_that_is_active_elsewhere_is_not_resumed(cli: Cli) -> None:
     folder = RunFolder.create(Path("checkpoints"), tiny())
     assert cli("resume", folder.id, "--json").error == f"{folder.id} is still going on"

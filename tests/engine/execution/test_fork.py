@@ -20,12 +20,13 @@ from cpc_engine.data import load_dataset
 from cpc_engine.errors import ConfigError, RunError
 from cpc_engine.evaluation.embed import embed
 from cpc_engine.execution.execute import State, execute
-from cpc_engine.execution.fork import _generator_state, fork, undo
+from cpc_engine.execution.fork import Forks, _generator_state, fork, undo
 from cpc_engine.maps.snapshots import load_snapshots
 from cpc_engine.storage.artifacts import load_model
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.listing import scan_runs
 from cpc_engine.training.control import Control
+from tests.support.stored import orphan
 from tests.support.tiny import tiny
 
 HYBRID = {
@@ -48,6 +49,10 @@ def trained(folder: RunFolder) -> dict[str, torch.Tensor]:
     ended = execute(folder, Control(), resume=True)
     assert ended.status == "finished", ended.message
     return folder.tensors("checkpoint")
+
+
+def sides(forks: Forks) -> tuple[RunFolder, RunFolder]:
+    return forks.child, forks.control
 
 
 def test_a_fork_without_a_change_is_its_control(finished: RunFolder, tmp_path: Path) -> None:
@@ -79,6 +84,24 @@ def test_the_moving_map_of_a_fork_has_one_set_of_directions(tmp_path: Path, widt
     unit = torch.nn.functional.normalize(torch.cat(contexts), dim=1).numpy()
     kept = np.concatenate([found.features[0], found.features[2]])
     np.testing.assert_allclose(kept @ kept.T, unit @ unit.T, atol=5e-3)
+
+
+def test_the_moving_map_of_a_fork_begins_where_it_branched_off(tmp_path: Path) -> None:
+    """Step 5 is none at which a run of ten steps is measured."""
+    parent = RunFolder.create(tmp_path, tiny(evaluation__every=2, optimizer__steps=5))
+    execute(parent, Control())
+    control = Control()
+    child = fork(parent, {}, tmp_path, steps=5).child
+
+    def stop(observed: object) -> None:
+        if isinstance(observed, dict) and observed["step"] == 7:
+            control.stop()
+
+    execute(child, control, stop, resume=True)
+    trained(child)
+    found = load_snapshots(child)
+    assert found is not None
+    assert found.steps == [5, 6, 8, 10]
 
 
 def test_a_fork_is_what_the_run_would_have_become(tmp_path: Path) -> None:
@@ -131,6 +154,77 @@ def test_what_would_be_another_network_or_other_draws_is_refused(finished: RunFo
     bare = RunFolder.create(tmp_path, tiny())
     with pytest.raises(RunError, match="no checkpoint"):
         fork(bare, {}, tmp_path)
+    assert [run.id for run in scan_runs(tmp_path)[0]] == [bare.id]
+
+
+@pytest.mark.parametrize(
+    ("own", "changes", "says"),
+    [
+        ({}, {"optimizer.steps": 2}, "how many steps both go on"),
+        ({}, {"optimizer.steps": 90}, "how many steps both go on"),
+        ({}, {"sampler.cross_modal": True}, "these data have only one"),
+        ({}, {"sampler.in_batch": False}, "No negatives are left"),
+        ({"loss__invariance_weight": 25.0, "loss__variance_weight": 25.0}, {"loss.item_weight": 1.0}, "added or taken"),
+    ],
+)
+def test_a_fork_that_would_not_train_is_refused_before_it_is_made(
+    tmp_path: Path, own: dict[str, object], changes: dict[str, object], says: str
+) -> None:
+    parent = RunFolder.create(tmp_path, tiny(**own))
+    assert execute(parent, Control()).status == "finished"
+    with pytest.raises(ConfigError, match=says):
+        fork(parent, changes, tmp_path)
+    assert [run.id for run in scan_runs(tmp_path)[0]] == [parent.id]
+
+
+def test_what_a_machine_trains_with_is_changed_for_both(finished: RunFolder, tmp_path: Path) -> None:
+    forks = fork(finished, {"run.device": "auto", "run.threads": 2, "loss.temperature": 0.5}, tmp_path)
+    configs = [run.config() for run in (forks.child, forks.control)]
+    assert [(config.run.device, config.run.threads) for config in configs] == [("auto", 2)] * 2
+    assert "loss.temperature" in configs[0].differences(configs[1])
+    assert forks.child.info().name == "Parent: temperature 0.5"
+
+
+def test_a_run_of_a_gpu_goes_on_without_one(tmp_path: Path) -> None:
+    """Its random numbers cannot: others are drawn, the same by a fork and its control."""
+    parent = RunFolder.create(tmp_path, tiny(**HYBRID, optimizer__steps=6))
+    control = Control()
+
+    def stop(observed: object) -> None:
+        if isinstance(observed, dict) and observed["step"] == 3:
+            control.stop()
+
+    execute(parent, control, stop)
+    state = parent.tensors("checkpoint")
+    parent.save_tensors("checkpoint", state | {"generator": _generator_state(0, 16)})
+    child, control_of = map(trained, sides(fork(parent, {}, tmp_path)))
+    went_on = trained(parent)
+    for name in (name for name in went_on if name != "progress"):
+        assert torch.equal(child[name], control_of[name])
+        assert torch.equal(child[name], went_on[name])
+    assert "other random numbers" in (parent.path / "log.jsonl").read_text()
+
+
+def test_a_change_that_a_killed_run_would_make_again_is_made_by_both(tmp_path: Path) -> None:
+    parent = RunFolder.create(tmp_path, tiny(optimizer__steps=6, run__checkpoint_every=3))
+    control = Control()
+
+    def steer(observed: object) -> None:
+        if isinstance(observed, dict) and observed["step"] == 4:
+            control.change(parent.config(), "sampler.sigma", 0.9)
+            control.change(parent.config(), "loss.temperature", 0.5)
+        if isinstance(observed, dict) and observed["step"] == 5:
+            raise KeyboardInterrupt  # as if killed: the checkpoint is that of step 3
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(parent, control, steer)
+    orphan(parent)
+    forks = fork(parent, {"loss.temperature": 0.7}, tmp_path)
+    assert forks.step == 3
+    trained(forks.child)
+    trained(forks.control)
+    changed = [[(e["step"], e["setting"]) for e in run.events() if e["kind"] == "change"] for run in sides(forks)]
+    assert changed == [[(4, "sampler.sigma")], [(4, "sampler.sigma"), (4, "loss.temperature")]]
 
 
 def test_the_command_trains_both(finished: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

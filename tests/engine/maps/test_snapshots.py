@@ -45,11 +45,12 @@ def cosines(snapshots: MapSnapshots) -> np.ndarray:
     return flat @ flat.T
 
 
-@given(st.integers(1, 100_000), st.integers(0, 3000))
-def test_planned_steps_are_few_measured_and_hold_both_ends(total: int, every: int) -> None:
-    steps = planned_steps(total, every)
-    measured = {0, total, *(range(every, total, every) if every else ())}
-    assert {0, total} <= steps <= measured
+@given(st.integers(1, 100_000), st.integers(0, 3000), st.integers(0, 99_999))
+def test_planned_steps_are_few_measured_and_hold_both_ends(total: int, every: int, first: int) -> None:
+    first %= total
+    steps = planned_steps(total, every, first)
+    measured = {first, total, *(step for step in (range(every, total, every) if every else ()) if step > first)}
+    assert {first, total} <= steps <= measured
     assert len(steps) == min(MOST, len(measured))
 
 

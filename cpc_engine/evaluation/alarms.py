@@ -8,7 +8,7 @@ from typing import Any
 
 from ..config import RunConfig
 from ..sources import SOURCES
-from ..training.plan import NEAR_COPY, perturbed_cosine
+from ..training.plan import CLEAR_SIGMA, NEAR_COPY, one_clip_each, perturbed_cosine
 
 COLLAPSED = 0.3  # spread of the latents; 1 is an evenly covered sphere, a healthy run stays above 0.5
 DEAD_SHARE = 0.01  # of the gradient
@@ -70,7 +70,7 @@ def alarms(records: Sequence[dict[str, Any]], train_items: int, config: RunConfi
         else:
             raised += [_dead_source(modality, name) for name in dead if not _is_masked(part["sources"][name])]
         latents = train_items * part["latents_per_item"]
-        if part["queue"] >= latents:
+        if part["queue"] >= latents and one_clip_each(config, modality):
             raised.append(
                 Alarm(
                     "queue_depth",
@@ -160,7 +160,7 @@ def _noise(modality: str, cosine: float) -> Alarm:
         f"{SOURCES['perturbed'].label.capitalize()} negatives "
         f"of {modality} are copies of positives: noise leaves them a cosine of {cosine:.3f}.",
         "Make noise larger (sampler.sigma).",
-        {"sampler.sigma": 0.3},
+        {"sampler.sigma": CLEAR_SIGMA},
     )
 
 

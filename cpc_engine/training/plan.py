@@ -17,7 +17,7 @@ from ..terms import ITEM_NOUNS, Modality
 
 BLOCK_BYTES = {"cpu": 32 << 20, "cuda": 1 << 30}  # most bytes of logits that the block-wise loss keeps (see `infonce`)
 NEAR_COPY = 0.95  # cosine above which a perturbed latent is practically a copy of its original
-_CLEAR_SIGMA = 0.5  # no copy, for latents of 1 dimension or more
+CLEAR_SIGMA = 0.5  # no copy, for latents of 1 dimension or more
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,9 @@ class ModalityPlan:
         anchors: number N of anchors over all horizons, and of the global–local term.
         candidates: candidates per source before masks, with a full queue.
         queue_steps: number of steps that a full queue reaches back; None without a queue.
-        queue_share: latents in a full queue divided by latents of all training items; None if their number is unknown.
+        queue_share: latents in a full queue divided by latents of all training items; None if the number of either is
+            unknown, as of recordings in folders, of which each step reads another stretch.
+        item_queue_steps, item_queue_share: the same for the item-level term, whose queue holds one embedding per item.
         matrix_bytes: size of an N × M matrix of float32 logits.
         loss_bytes: bytes of logits that the block-wise loss keeps instead.
     """
@@ -43,6 +45,8 @@ class ModalityPlan:
     candidates: dict[str, int]
     queue_steps: float | None
     queue_share: float | None
+    item_queue_steps: float | None
+    item_queue_share: float | None
     matrix_bytes: int
     loss_bytes: int
 
@@ -101,7 +105,10 @@ def perturbed_cosine(config: RunConfig) -> float | None:
 
 
 def training_items(config: RunConfig) -> int | None:
-    """Compute the number of items in the training split; None if it depends on the data (`data.train_items` = 0)."""
+    """Return about how many items the training split has; None if that depends on the data (`data.train_items` = 0).
+
+    The exact number is known once the data are made: as many of every class, and copies in one split.
+    """
     limit = config.data.train_items
     return round(limit * (1 - config.data.validation_share)) if limit else None
 
@@ -128,7 +135,11 @@ def plan(config: RunConfig, device: str = "cpu", items: int | None = None) -> li
     config = _with_native_sizes(config)
     sampler, items = config.sampler, items or training_items(config)
     batch = min(config.optimizer.batch_size, items or config.optimizer.batch_size)
-    names = modalities(config)
+    names, compared = modalities(config), config.loss.item_weight > 0
+
+    def of_data(queued: int, each: int) -> float | None:
+        return queued / (items * each) if queued and items and each else None
+
     lengths = {m: sequence_length(config, m) for m in names}
     plans = []
     for modality, length in lengths.items():
@@ -151,12 +162,27 @@ def plan(config: RunConfig, device: str = "cpu", items: int | None = None) -> li
                 anchors=anchors,
                 candidates=candidates,
                 queue_steps=sampler.queue_size / enqueued if sampler.queue_size and enqueued else None,
-                queue_share=sampler.queue_size / (items * futures) if items and futures else None,
+                queue_share=of_data(sampler.queue_size, futures) if one_clip_each(config, modality) else None,
+                item_queue_steps=sampler.queue_size / batch if sampler.queue_size and compared else None,
+                item_queue_share=of_data(sampler.queue_size, 1) if compared else None,
                 matrix_bytes=matrix,
                 loss_bytes=min(matrix, BLOCK_BYTES["cuda" if device.startswith("cuda") else "cpu"]),
             )
         )
     return plans
+
+
+def one_clip_each(config: RunConfig, modality: str) -> bool:
+    """Return whether every step reads the same stretch of an item.
+
+    Recordings in folders may be longer than a clip; how long is known only once they are read.
+
+    Example:
+        >>> config = RunConfig().replace({"data.dataset": "paired_folders"})
+        >>> one_clip_each(config, "audio"), one_clip_each(config, "image")
+        (False, True)
+    """
+    return modality != "audio" or DATASETS[config.data.dataset].origin != "folder"
 
 
 def diagnostics(config: RunConfig, items: int | None = None) -> list[Diagnostic]:
@@ -219,7 +245,7 @@ def _advice(config: RunConfig, items: int | None) -> Iterator[Diagnostic]:
             f"{SOURCES['perturbed'].label.capitalize()} negatives "
             f"keep cos {cosine:.3f} with their originals: they are copies.",
             "Raise sampler.sigma.",
-            changes={"sampler.sigma": _CLEAR_SIGMA},
+            changes={"sampler.sigma": CLEAR_SIGMA},
         )
     if sampler.queue_size:
         yield from _queue_advice(config, items)

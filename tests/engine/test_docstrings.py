@@ -12,8 +12,7 @@ import cpc_engine
 from benchmarks.architecture import modules
 from tests.support.paths import REPOSITORY
 
-MODULES = [name for name in modules() if name.startswith("cpc_engine") and not name.endswith("__main__")]
-WITH_EXAMPLES = [name for name in MODULES if ">>> " in modules()[name].read_text(encoding="utf-8")]
+WITH_EXAMPLES = [name for name, path in modules().items() if ">>> " in path.read_text(encoding="utf-8")]
 
 
 @pytest.mark.parametrize("module", WITH_EXAMPLES)

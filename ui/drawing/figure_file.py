@@ -123,7 +123,8 @@ def _frame(place: Axes, layout: Figure, axis: str) -> None:
     """Titles and grid of one panel; a map has neither numbers nor lines."""
     own = layout["yaxis" + axis[1:]]
     over = own.get("domain", (0, 1))[1]
-    titles = [layout["title"]["text"]] if layout["title"]["text"] and axis == "y" else []
+    title = layout.get("title", {}).get("text")
+    titles = [title] if title and axis == "y" else []
     for note in layout.get("annotations", ()):
         if note.get("yref") == "paper" and note.get("yanchor") == "bottom" and abs(note["y"] - over) < 1e-6:
             titles.append(note["text"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from cpc_engine.config import RunConfig
+from cpc_engine.terms import ITEM_NOUNS
 from cpc_engine.training.plan import ModalityPlan, perturbed_cosine
 
 _SHUFFLES = {
@@ -21,7 +22,7 @@ def consequence(source: str, config: RunConfig, plans: Sequence[ModalityPlan]) -
         >>> from cpc_engine.training.plan import plan
         >>> config = RunConfig().replace({"sampler.queue_size": 2048, "data.train_items": 1024})
         >>> consequence("queue", config, plan(config))
-        'Reaches back 2.1 steps · 15 % of the data.'
+        'Reaches back 2.1 steps · 16 % of the data. Keys come from the encoder itself (no momentum).'
     """
     words = _WORDS.get(source)
     return words(config, plans) if words else ""
@@ -29,14 +30,24 @@ def consequence(source: str, config: RunConfig, plans: Sequence[ModalityPlan]) -
 
 def _queue(config: RunConfig, plans: Sequence[ModalityPlan]) -> str:
     parts = []
-    for part in plans[:1]:
-        if part.queue_steps is not None:
-            parts.append(f"Reaches back {part.queue_steps:.1f} steps")
-        if part.queue_share is not None:
-            parts.append(f"{part.queue_share:.0%}".replace("%", " %") + " of the data")
+    reaches = {ITEM_NOUNS[part.modality][1]: _reach(part.queue_steps, part.queue_share) for part in plans}
+    predicted = config.loss.prediction_weight > 0 or config.loss.global_weight > 0
+    if predicted and any(reaches.values()):
+        alike = len(set(reaches.values())) == 1
+        each = next(iter(reaches.values())) if alike else "; ".join(f"{m} {words}" for m, words in reaches.items())
+        parts.append(f"Reaches back {each}")
+    if items := [words for part in plans[:1] if (words := _reach(part.item_queue_steps, part.item_queue_share))]:
+        parts.append(f"In the item-level loss it reaches back {items[0]}")
     if config.sampler.key_momentum == 0:
-        parts.append("keys from the encoder itself (no momentum)")
-    return f"{' · '.join(parts)}." if parts else ""
+        parts.append("Keys come from the encoder itself (no momentum)")
+    return " ".join(f"{part}." for part in parts)
+
+
+def _reach(steps: float | None, share: float | None) -> str:
+    """How far back a queue reaches, and how much of the data it holds."""
+    if steps is None:
+        return ""
+    return f"{steps:.1f} steps" + ("" if share is None else f" · {share * 100:.0f} % of the data")
 
 
 def _perturbed(config: RunConfig, plans: Sequence[ModalityPlan]) -> str:

@@ -81,7 +81,7 @@ def test_noise_that_leaves_copies_and_a_queue_that_has_drifted() -> None:
         return [(alarm.kind, alarm.where, alarm.changes) for alarm in raised]
 
     assert found({"sampler.sigma": 0.3}) == []
-    copies = ("noise", "audio perturbed", {"sampler.sigma": 0.3})
+    copies = ("noise", "audio perturbed", {"sampler.sigma": 0.5})
     assert found({"sampler.sigma": 0.04}) == [copies], "1/√(1 + 64 · 0.04²) = 0.952"
     assert found({"sampler.sigma": 0.05}) == [], "0.928"
     drifted = ("drift", "audio", {"sampler.key_momentum": 0.98})
@@ -89,6 +89,26 @@ def test_noise_that_leaves_copies_and_a_queue_that_has_drifted() -> None:
     assert found({}, drift=0.31) == []
     assert found({"sampler.key_momentum": 0.9}, drift=0.29) == [("drift", "audio", {})]
     assert found({}, drift=0.29, queue=False) == [], "the queue was switched off on the way"
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "dot"])
+@pytest.mark.parametrize("sigma", [0.001, 0.01, 0.04])
+def test_the_advice_on_noise_ends_the_alarm(similarity: str, sigma: float) -> None:
+    own = {"sampler.perturbed": True, "loss.similarity": similarity, "context.latent_norm": similarity == "dot"}
+    config = RunConfig().replace({**own, "sampler.sigma": sigma})
+    [alarm] = alarms([record()], 10, config)
+    assert alarm.kind == "noise"
+    assert alarms([record()], 10, config.replace(alarm.changes)) == []
+
+
+def test_recordings_of_unknown_length_are_not_said_to_be_in_the_queue() -> None:
+    """Of recordings in folders each step reads another stretch, so the number of items says nothing of the latents."""
+    for dataset, expected in (("tones", ["queue_depth"]), ("audio_folder", []), ("image_folder", ["queue_depth"])):
+        modality = "image" if dataset == "image_folder" else "audio"
+        some = record(queue=40)
+        some["modalities"] = {modality: some["modalities"]["audio"]}
+        raised = alarms([some], 10, RunConfig().replace({"data.dataset": dataset}))
+        assert [alarm.kind for alarm in raised] == expected
 
 
 def test_source_is_dead_only_after_enough_records() -> None:

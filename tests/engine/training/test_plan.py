@@ -73,6 +73,22 @@ def test_the_plan_describes_the_actual_step(preset: str, more: dict[str, object]
         assert planned.queue_steps == pytest.approx(300 / enqueued)
 
 
+def test_the_queue_of_the_item_level_term_holds_whole_items() -> None:
+    """It reaches back farther than that of the predictions, which holds many latents of an item."""
+    config = PRESETS["tones"].config().replace(SMALL | {"loss.item_weight": 1.0, "sampler.queue_size": 30})
+    trainer = Trainer(config, load_dataset(config), Fabric(accelerator="cpu", devices=1))
+    for _ in range(20):
+        trainer.step()
+    assert trainer.item_term is not None
+    [sampler] = trainer.item_term.samplers.values()
+    [planned] = plan(config, items=len(trainer.data.train))
+    steps = sampler.queue.state()["steps"]
+    assert trainer.steps_done - int(steps.min()) == math.ceil(planned.item_queue_steps or 0)
+    assert planned.item_queue_share == pytest.approx(30 / len(trainer.data.train))
+    [without] = plan(config.replace({"loss.item_weight": 0.0}))
+    assert (without.item_queue_steps, without.item_queue_share) == (None, None)
+
+
 @pytest.mark.parametrize(
     "changes",
     [{}, {"audio.encoder": "convnet"}, {"audio.encoder": "residual"}, {"audio.clip_seconds": 1.37, "audio.hop_ms": 7}],

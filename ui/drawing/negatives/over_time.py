@@ -97,7 +97,7 @@ def false_words(parts: Parts) -> str:
     Example:
         >>> stats = {"false_negatives": 0.1, "false_mass": 0.64}
         >>> false_words([(400, {"sources": {"in_batch": stats}})])
-        'At step 400 negatives of the anchor\'s class: In-batch 10% of the number, 64% of the mass.'
+        "At step 400 negatives of the anchor's class: In-batch 10% of the number, 64% of the mass."
     """
     step, newest = parts[-1]
     found = []

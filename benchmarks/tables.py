@@ -103,8 +103,8 @@ def _features(results: Path) -> list[str]:
         return []
     return [
         "### What the features are worth",
-        f"{PROBES} Of each experiment our recipe, trained on processors{_of_gpus(on_gpu)}; "
-        "[docs/experiments.md](docs/experiments.md) has all of them, with the reference recipe's, and what they mean "
+        f"{PROBES} Of each experiment our recipe, trained on processors{_of_gpus(on_gpu)}. "
+        "[docs/experiments.md](docs/experiments.md) has all arms, with the reference recipe's, and what they mean "
         "(`python -m cpc_engine experiment NAME`, `python -m benchmarks.folders`).",
         table(["data", *list(probes_table({"summary": {}}))[1:]], rows),
         *([PAIRS_TEXT, table(_PAIRS_HEAD, pairs)] if pairs else []),
@@ -112,7 +112,7 @@ def _features(results: Path) -> list[str]:
 
 
 def _of_gpus(titles: dict[str, list[str]]) -> str:
-    return "".join(f", but on {gpu}: {'; '.join(of)}" for gpu, of in titles.items())
+    return "".join(f"; on {gpu} instead: {', '.join(of)}" for gpu, of in titles.items())
 
 
 def _recipes(results: Path) -> Iterator[tuple[str, str, Document]]:

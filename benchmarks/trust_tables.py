@@ -131,7 +131,7 @@ def ordering(d: Document) -> list[str]:
         for name, row in d["choices"].items()
     ]
     return [
-        "### What would the order of files do?",
+        "### If the first items of a class stood for it",
         f"Made-up sounds of four classes by six speakers, sorted with the quietest speaker first (`{d['command']}`). "
         "Speakers among the items for metrics; the largest mean of a standardized mel band over all training clips, "
         "which should be 0; held-out items of the loudest speaker that typicality calls borderline, of which 5 % is "
@@ -152,7 +152,7 @@ def leaks(d: Document) -> list[str]:
         for name, row in d["inflation"].items()
     ]
     return [
-        "### What would copies do?",
+        "### If copies were not recognized",
         "Share of a batch's items whose own sound or picture is an unmasked negative of them, with items numbered by "
         f"row and, as the engine does, by content (`{d['command']}`).",
         table(["data set", "pairs", "distinct", "by row", "by content"], met),

@@ -86,7 +86,7 @@ _ALL = (
         "Queue larger than the data",
         QUEUE,
         {"data.train_items": 96},
-        "96 instead of 320 training items, so that the queue holds all of them more than once",
+        "96 instead of 320 training items, so that the queue holds 1.7 times as many latents as they have",
         Prediction("accuracy", "lower", "Fewer anchors find their positive: older copies of it are in the queue."),
         "A queue of 2048 latents holds half of what 272 training items have (15 each), and 1.7 times what 82 have. "
         "Where nothing is masked, each anchor then meets older encodings of its own positive as negatives. Way out: a "

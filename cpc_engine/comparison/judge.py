@@ -37,7 +37,7 @@ EXPLANATION = (
 
 
 def is_tested(metric: str) -> bool:
-    """Return whether a metric gets verdicts: all but those of single modalities and horizons."""
+    """Return whether a metric gets verdicts: probes, and all that are not of a single modality or horizon."""
     return metric in METRICS or metric.startswith("probe.")
 
 

@@ -19,4 +19,4 @@ def test_a_drawn_sample_sees_every_speaker(tmp_path: Path) -> None:
     assert drawn["speakers"]["mean"] == ordering.SPEAKERS > first["speakers"]["mean"]
     assert drawn["offset"]["mean"] < 0.3 < first["offset"]["mean"]
     assert drawn["borderline"]["mean"] < 0.2 < first["borderline"]["mean"]
-    assert "What would the order of files do?" in tables.section(tmp_path)
+    assert "If the first items of a class stood for it" in tables.section(tmp_path)

@@ -50,7 +50,7 @@ def list_settings(options: Options) -> int:
     for row in rows:
         choices = f" one of {', '.join(row['choices'])}" if row["choices"] else ""
         ends = ((row["minimum"], "from"), (row["maximum"], "up to"))
-        limits = "".join(f" {word} {end:g}" for end, word in ends if end is not None)
+        limits = "".join(f" {word} {end:{'g' if end % 1 else ',.0f'}}" for end, word in ends if end is not None)
         lines.append(f"{row['path']:32} {row['default']!s:18} {row['unit']:9} {row['help']}{choices}{limits}")
     _print(options, rows, lines)
     return 0

@@ -12,6 +12,7 @@ import pytest
 
 from cpc_engine.cli import main
 from cpc_engine.config import RunConfig
+from cpc_engine.errors import ConfigError
 from cpc_engine.experiments.definitions import EXPERIMENTS
 from cpc_engine.presets import PRESETS
 from cpc_engine.settings import describe
@@ -31,6 +32,22 @@ def test_presets_and_settings(cli: Cli) -> None:
     assert all(row["path"] in cli("settings").out for row in rows)
     starts = {line.index(PRESETS[line.split()[0]].teaches) for line in cli("presets").out.splitlines()}
     assert len(starts) == 1, "the descriptions are one column"
+
+
+def test_what_settings_says_of_values_is_what_they_may_be(cli: Cli) -> None:
+    """The ends of each range are accepted, and what lies beyond them is refused."""
+    lines = {line.split()[0]: line for line in cli("settings").out.splitlines()}
+    for row in cli("settings", "--json").document:
+        for end, word, beyond in ((row["minimum"], "from", -1), (row["maximum"], "up to", 1)):
+            if end is None:
+                continue
+            said = lines[row["path"]].rpartition(f" {word} ")[2].split()[0]
+            assert float(said.replace(",", "")) == end
+            refused = end + beyond * (1 if row["kind"] == "int" else abs(end) / 1000 + 1e-9)
+            with pytest.raises(ConfigError, match=row["path"].partition(".")[2]):
+                RunConfig().replace({row["path"]: refused})
+        if row["choices"]:
+            assert all(choice in lines[row["path"]] for choice in row["choices"])
 
 
 def test_the_old_name_of_settings_works_and_is_not_shown(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,7 @@ def ridge_figure(found: Sequence[Distribution], source: str) -> Figure:
     Args:
         found: in the order of the rows, from top to bottom; those without candidates of the source are left out.
     """
-    rows = [row for row in found if source in row.sources and float(row.sources[source].sum()) > 0]
+    rows = _with(found, source)
     style = SOURCE_STYLES[source]
     title = f"{source_label(source)}; positives gray"
     figure = line_figure([], "similarity to the anchor", "", title)
@@ -68,13 +68,18 @@ def closer_figure(found: Sequence[Distribution]) -> Figure:
     """Which part of each source's candidates is more similar to the anchor than its positive, at each step."""
     series = []
     for name in SOURCES:
-        rows = [row for row in found if name in row.sources and float(row.sources[name].sum()) > 0]
+        rows = _with(found, name)
         if rows:
             shares = [100 * row.closer[name] / float(row.sources[name].sum()) for row in rows]
             series.append(Series(source_label(name), [row.step for row in rows], shares, SOURCE_STYLES[name]))
     figure = line_figure(series, "step", "% of the candidates", "Closer than the positive")
     figure["layout"]["yaxis"] |= {"rangemode": "tozero"}
     return figure
+
+
+def _with(found: Sequence[Distribution], source: str) -> list[Distribution]:
+    """The steps that have candidates of a source."""
+    return [row for row in found if source in row.sources and float(row.sources[source].sum()) > 0]
 
 
 def ridge_height(figure: Figure) -> int:
@@ -84,13 +89,18 @@ def ridge_height(figure: Figure) -> int:
 
 
 def ridge_words(found: Sequence[Distribution], source: str) -> str:
-    """A text alternative: mean similarities at the first and the last step."""
-    parts = []
-    for row in (found[0], found[-1]):
+    """A text alternative: mean similarities at the first and the last step that have candidates of the source.
+
+    Switches are turned while a run trains, so a source need not be there at every step.
+    """
+    label, rows, parts = source_label(source), _with(found, source), []
+    if not rows:
+        return f"{label}: no candidates at any of these steps."
+    for row in (rows[0], *rows[1:][-1:]):
         centers = (row.edges[1:] + row.edges[:-1]) / 2
         means = [float((centers * c).sum() / c.sum().clamp(min=1)) for c in (row.sources[source], row.positive)]
         parts.append(f"at step {row.step} negatives {means[0]:.2f}, positives {means[1]:.2f}")
-    return f"Similarities of {source_label(source).lower()} negatives and of positives: on average {'; '.join(parts)}."
+    return f"Similarities of {label.lower()} negatives and of positives: on average {'; '.join(parts)}."
 
 
 def age_figure(found: Staleness, step: int) -> Figure:

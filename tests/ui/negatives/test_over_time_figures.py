@@ -56,6 +56,22 @@ def test_ridges_are_the_counts_relative_to_their_peak() -> None:
         assert len(figure_file(figure, Look(), kind)) > 4000
 
 
+def test_words_on_ridges_name_the_steps_that_have_the_source() -> None:
+    edges, ones = torch.linspace(-1, 1, 5), torch.ones(4)
+
+    def at(step: int, *names: str) -> Distribution:
+        return Distribution(step, edges, ones, dict.fromkeys(names, ones), dict.fromkeys(names, 0))
+
+    rows = [at(1), at(2, "queue"), at(4, "in_batch", "queue"), at(8, "in_batch"), at(16, "in_batch", "queue"), at(32)]
+    for source, steps in {"queue": (2, 16), "in_batch": (4, 16)}.items():
+        words = ridge_words(rows, source)
+        assert [int(part.split()[0]) for part in words.split("at step ")[1:]] == list(steps)
+    assert ridge_words(rows[:2], "queue").count("at step") == 1
+    assert "no candidates" in ridge_words(rows, "perturbed")
+    empty = Distribution(64, edges, ones, {"queue": torch.zeros(4)}, {"queue": 0})
+    assert ridge_words([*rows, empty], "queue") == ridge_words(rows, "queue")
+
+
 def test_ages_of_the_queue_have_their_median_and_percentiles() -> None:
     ages = torch.tensor([1, 1, 1, 2])
     figure = age_figure(Staleness(ages, torch.tensor([0.0, 0.5, 1.0, 0.25])), step=9)

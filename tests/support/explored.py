@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -36,3 +37,10 @@ def keypad(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(runs: Path) -> Callable[..., AppTest]:
     """`page(path, **address)` → that page of the app over `runs`."""
     return open_page
+
+
+def what_if(test: AppTest, path: str) -> Any:
+    """The control of a setting among those of a what-if on the Negatives page; that of the shuffle is "shuffled"."""
+    controls = (*test.select_slider, *test.toggle, *test.selectbox)
+    [one] = [one for one in controls if one.key and one.key.startswith("if-") and one.key.endswith(f"-{path}")]
+    return one

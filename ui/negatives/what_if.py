@@ -21,19 +21,24 @@ DEBIASING = "Share of the negatives taken to be false ones; their expected mass 
 
 
 def settings(chosen: Chosen) -> RunConfig:
-    """The run's settings with what the reader changed."""
+    """The settings of the step with what the reader changed.
+
+    A control is named by what its setting is at the step, too: settings are changed while a run trains, and what was
+    chosen beside one value is not asked for beside another.
+    """
     own = chosen.frozen.opened.config
     sampler, prefix = own.sampler, f"if-{chosen.run}-{chosen.frozen.term}"
     path = "loss.item_temperature" if chosen.frozen.term == "item" else "loss.temperature"
     given: dict[str, Any] = {}
 
+    def key(path: str, value: Any) -> str:
+        return f"{prefix}-{value}-{path}"
+
     def slide(path: str, stops: tuple[Any, ...], value: Any, **options: Any) -> None:
-        given[path] = st.select_slider(
-            label_of(path), sorted({*stops, value}), value, key=f"{prefix}-{path}", **options
-        )
+        given[path] = st.select_slider(label_of(path), sorted({*stops, value}), value, key=key(path, value), **options)
 
     def switch(path: str, value: bool) -> bool:
-        given[path] = st.toggle(label_of(path), value, key=f"{prefix}-{path}")
+        given[path] = st.toggle(label_of(path), value, key=key(path, value))
         return bool(given[path])
 
     # A learned τ is shown as it is now; left alone it is not replaced by a rounded one.
@@ -50,12 +55,15 @@ def settings(chosen: Chosen) -> RunConfig:
         shuffles.choices,
         shuffles.choices.index(sampler.shuffled),
         format_func=shuffles.word_of,
-        key=f"{prefix}-shuffled",
+        key=key("shuffled", sampler.shuffled),
         help="In the batch and in time: the in-batch negatives a second time.",
     )
     permutes = given["sampler.shuffled"] in ("batch", "time")  # the in-batch negatives, which then have to be there
     in_batch = st.toggle(
-        label_of("sampler.in_batch"), sampler.in_batch, key=f"{prefix}-sampler.in_batch", disabled=permutes
+        label_of("sampler.in_batch"),
+        sampler.in_batch,
+        key=key("sampler.in_batch", sampler.in_batch),
+        disabled=permutes,
     )
     given["sampler.in_batch"] = permutes or in_batch
     slide("sampler.mixed", MIXTURES, sampler.mixed)

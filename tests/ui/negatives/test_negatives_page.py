@@ -17,6 +17,7 @@ from cpc_engine import RunConfig
 from cpc_engine.execution.execute import execute
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.training.control import Control
+from tests.support.explored import what_if
 from tests.support.pages import links, tell_data
 from tests.support.tiny import tiny
 from ui.negatives.answer import warning
@@ -138,47 +139,46 @@ def test_the_address_does_not_keep_an_item_when_another_way_is_chosen(page: Page
 def test_other_settings_follow_at_once_and_can_be_trained_with(page: Page, run: Path) -> None:
     test = page(NEGATIVES, run=run.name)
     assert "(now " not in sound(test)
-    test.select_slider(key=f"if-{run.name}-prediction-loss.temperature").set_value(1.0).run()
+    what_if(test, "loss.temperature").set_value(1.0).run()
     words = sound(test)
     assert "loss (batch): **" in words
     assert "(now " in words
     assert "cosine to the present one" in words
     assert ("set", "loss.temperature=1.0") in links(test)["Train with these settings"]
-    test.toggle(key=f"if-{run.name}-prediction-sampler.perturbed").set_value(True).run()
+    what_if(test, "sampler.perturbed").set_value(True).run()
     assert "**Noise-perturbed**" in sound(test)
-    test.select_slider(key=f"if-{run.name}-prediction-sampler.queue_size").set_value(256).run()
+    what_if(test, "sampler.queue_size").set_value(256).run()
     assert "**Queue**" in sound(test)
 
 
 def test_every_source_and_debiasing_can_be_tried(page: Page, run: Path) -> None:
     test = page(NEGATIVES, run=run.name)
     assert "closer than the positive" in sound(test)
-    prefix = f"if-{run.name}-prediction-sampler"
-    test.selectbox(key=f"if-{run.name}-prediction-shuffled").set_value("batch").run()
+    what_if(test, "shuffled").set_value("batch").run()
     assert any("the in-batch negatives a second time" in one.value for one in test.caption)
-    assert test.toggle(key=f"{prefix}.in_batch").disabled
-    test.selectbox(key=f"if-{run.name}-prediction-shuffled").set_value("input").run()
+    assert what_if(test, "sampler.in_batch").disabled
+    what_if(test, "shuffled").set_value("input").run()
     assert "**Shuffled**" in sound(test)
     assert not any("a second time" in one.value for one in test.caption)
-    test.toggle(key=f"{prefix}.in_batch").set_value(False).run()
+    what_if(test, "sampler.in_batch").set_value(False).run()
     assert "**Shuffled negatives pull hardest on this anchor:** 100%" in sound(test)
-    test.select_slider(key=f"{prefix}.mixed").set_value(64).run()
+    what_if(test, "sampler.mixed").set_value(64).run()
     assert "**Mixed (MoCHi)**" in sound(test)
-    test.select_slider(key=f"{prefix}.class_prior").set_value(0.1).run()
+    what_if(test, "sampler.class_prior").set_value(0.1).run()
     asked = links(test)["Train with these settings"]
     assert {("set", "sampler.mixed=64"), ("set", "sampler.class_prior=0.1"), ("set", "sampler.in_batch=false")} <= {
         (name, value.lower()) for name, value in asked
     }
-    test.toggle(key=f"{prefix}.perturbed").set_value(False).run()
-    test.selectbox(key=f"if-{run.name}-prediction-shuffled").set_value("off").run()
-    test.select_slider(key=f"{prefix}.mixed").set_value(0).run()
+    what_if(test, "sampler.perturbed").set_value(False).run()
+    what_if(test, "shuffled").set_value("off").run()
+    what_if(test, "sampler.mixed").set_value(0).run()
     assert "No source pulls on this anchor" in sound(test), "all are off"
 
 
 def test_why_there_is_no_fork_is_told(page: Page, run: Path) -> None:
     (run / "checkpoint.safetensors").unlink()
     test = page(NEGATIVES, run=run.name)
-    test.select_slider(key=f"if-{run.name}-prediction-loss.temperature").set_value(1.0).run()
+    what_if(test, "loss.temperature").set_value(1.0).run()
     assert any("without a checkpoint" in one.value for one in test.caption)
     assert all(button.key != f"fork-{run.name}" for button in test.button)
 
@@ -294,7 +294,7 @@ def test_an_earlier_step_is_looked_at(page: Page, run: Path) -> None:
     assert "pull hardest on this anchor" in then
     assert then != now
     assert "2" in test.query_params["step"]
-    test.select_slider(key=f"if-{run.name}-prediction-loss.temperature").set_value(1.0).run()
+    what_if(test, "loss.temperature").set_value(1.0).run()
     assert "(now " in sound(test)
     assert "A fork begins at the present step." in [one.value for one in test.caption]
     assert all(button.key != f"fork-{run.name}" for button in test.button)
@@ -312,3 +312,48 @@ def test_a_run_without_snapshots_shows_its_one_step_and_a_damaged_one_is_told(pa
     test = page(NEGATIVES, run=run.name)
     assert test.selectbox(key=f"negatives-step-{run.name}").options == ["12 (now)"]
     assert not test.warning
+
+
+def steered(runs: Path, first: dict[str, Any], changes: dict[str, Any]) -> RunFolder:
+    """A run of eight steps whose settings are changed live after the fourth; it keeps earlier steps."""
+    config = tiny(optimizer__steps=8, run__snapshots=3, **{path.replace(".", "__"): to for path, to in first.items()})
+    folder, control = RunFolder.create(runs, config), Control()
+
+    def steer(observed: object) -> None:
+        if isinstance(observed, dict) and observed["step"] == 4:
+            for path, to in changes.items():
+                control.change(folder.config(), path, to)
+
+    assert execute(folder, control, steer).status == "finished"
+    assert folder.events()
+    return folder
+
+
+ON_THE_WAY = (
+    ({}, {"sampler.perturbed": True, "loss.temperature": 0.5, "sampler.hardness": 1.0}),
+    ({"sampler.perturbed": True, "sampler.shuffled": "time"}, {"sampler.perturbed": False, "sampler.shuffled": "off"}),
+    (
+        {"sampler.in_batch": False, "sampler.perturbed": True, "sampler.mixed": 64},
+        {"sampler.shuffled": "input", "sampler.mixed": 0},
+    ),
+    ({"loss.learnable_temperature": True}, {"sampler.class_prior": 0.1, "sampler.perturbed": True}),
+)
+
+
+@pytest.mark.parametrize(("first", "changes"), ON_THE_WAY)
+def test_every_step_of_a_run_that_was_changed_live_begins_with_its_own_settings(
+    page: Page, runs: Path, first: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    folder = steered(runs, first, changes)
+    test = page(NEGATIVES, run=folder.id)
+    steps = test.selectbox(key=f"negatives-step-{folder.id}")
+    assert int(steps.options[0]) < 4 < steps.value == 8
+    for step in (8, int(steps.options[0]), 8):
+        test.selectbox(key=f"negatives-step-{folder.id}").set_value(step).run()
+        assert "(now " not in sound(test), "nobody asked what if"
+        settings = folder.config().flat() | (changes if step == 8 else {})
+        for path in changes:
+            control = what_if(test, path.removeprefix("sampler.") if path == "sampler.shuffled" else path)
+            assert control.value == settings[path]
+    what_if(test, "sampler.queue_size").set_value(256).run()
+    assert "(now " in sound(test)

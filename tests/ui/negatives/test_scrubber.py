@@ -15,6 +15,7 @@ from cpc_engine.comparison.collect import load_compared
 from cpc_engine.comparison.forks import paired
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.listing import list_runs
+from tests.support.explored import what_if
 from ui.drawing.map_figure import LIT
 from ui.negatives.scrubber.figures import cursor_figure, step_figure
 
@@ -63,7 +64,7 @@ def test_a_run_with_its_present_weights_only_has_no_slider(page: Callable[..., A
 
 def test_five_pairs_are_forked_with_one_click(page: Callable[..., AppTest], run: Path, runs: Path) -> None:
     test = page(NEGATIVES, run=run.name)
-    test.select_slider(key=f"if-{run.name}-prediction-loss.temperature").set_value(1.0).run()
+    what_if(test, "loss.temperature").set_value(1.0).run()
     test.segmented_control(key=f"fork-pairs-{run.name}").set_value(5).run()
     test.button(key=f"fork-{run.name}").click().run()
     made = [info.id for info in list_runs(runs) if info.id != run.name]

@@ -61,7 +61,7 @@ def show_run_head(run: Run, reach: Reach) -> None:
                     icon=":material/slow_motion_video:",
                     query_params=address,
                 )
-            train_like(config, "Train one like it")
+            train_like(run_now(run), "Train one like it")
             st.page_link("pages/train.py", label="New run", icon=":material/add:", query_params={"preset": "tones"})
             if not info.is_example and reach == "next" and st.button("Delete", icon=":material/delete:", key="delete"):
                 with plain_errors():

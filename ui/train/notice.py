@@ -120,7 +120,8 @@ def _fix(run: Run, changes: dict[str, Any], progress: RunProgress, key: str) -> 
     if not st.button(f"Train again with {in_words(changes)}", icon=":material/build:", key=key):
         return
     with plain_errors():
+        config = run_now(run).replace({"run.note": "", **changes})  # first: an error here must not cost the run
         if progress.id in manager().active():
             manager().stop(run.id)
-        fixed = manager().start(run.config.replace({"run.note": "", **changes}))
+        fixed = manager().start(config)
         st.switch_page("pages/train.py", query_params={"run": fixed})

@@ -6,7 +6,9 @@ import json
 import shutil
 from pathlib import Path
 
-from cpc_engine import PRESETS, manager_for
+import pytest
+
+from cpc_engine import PRESETS, RunConfig, manager_for
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.format import FORMAT
 from tests.support.command_line import sounds
@@ -126,6 +128,44 @@ def test_one_click_trains_again_with_what_an_alarm_advises(runs: Path, finished:
     [new] = [path for path in runs.iterdir() if path.name != folder.id and path.is_dir()]
     assert RunFolder(new).config().sampler.key_momentum == 0.98
     assert new.name in test.query_params["run"]
+
+
+LIVE = {"sampler.perturbed": True, "sampler.sigma": 0.7, "loss.temperature": 0.5, "optimizer.learning_rate": 0.001}
+
+
+def steered(folder: RunFolder) -> RunConfig:
+    """Write that settings of a run were changed while it trained, and return what they came to."""
+    for path, value in LIVE.items():
+        folder.append_event({"kind": "change", "setting": path, "value": value, "step": 1, "seconds": 0.1, "old": None})
+    assert len(folder.events()) == len(LIVE)
+    return folder.config().replace(LIVE)
+
+
+def test_what_leads_on_from_a_run_has_what_was_changed_while_it_trained(runs: Path, finished: Path) -> None:
+    folder = collapsed(finished, runs)
+    now = steered(folder)
+    test = open_page("pages/train.py", run=folder.id)
+    asked = links(test)["Train one like it"]
+    base = PRESETS[dict(asked)["preset"]].config()
+    assert base.replace(dict(value.split("=", 1) for name, value in asked if name == "set")) == now
+    test.button(key=f"fix-{folder.id}").click().run()
+    assert not test.exception
+    [new] = [path for path in runs.iterdir() if path.name != folder.id and path.is_dir()]
+    assert set(RunFolder(new).config().differences(now)) == {"sampler.key_momentum"}
+
+
+def test_a_fix_that_cannot_be_made_does_not_cost_the_run(
+    runs: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = collapsed(finished, runs)
+    monkeypatch.setattr("ui.train.notice._fixes", lambda raised, run: [{"sampler.key_momentum": 7.0}])
+    stopped: list[str] = []
+    monkeypatch.setattr(manager_for(runs), "active", lambda: [folder.id])
+    monkeypatch.setattr(manager_for(runs), "stop", stopped.append)
+    test = open_page("pages/train.py", run=folder.id)
+    test.button(key=f"fix-{folder.id}").click().run()
+    assert "MoCo m" in test.error[0].value
+    assert not stopped
 
 
 def test_an_alarm_leads_to_the_chart_that_proves_it(runs: Path, finished: Path) -> None:

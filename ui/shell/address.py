@@ -43,8 +43,8 @@ def join_ids(runs: Iterable[str]) -> str:
 
 
 def split_ids(value: str) -> list[str]:
-    """The ids of `join_ids`."""
-    return [unquote(part) for part in value.split(",") if part]
+    """The ids of `join_ids`, each once."""
+    return list(dict.fromkeys(unquote(part) for part in value.split(",") if part))
 
 
 def put(name: str, value: str | None) -> None:

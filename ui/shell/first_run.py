@@ -59,13 +59,17 @@ def warm_up() -> None:
     Trainer(config, load_dataset(config), fabric_on("cpu", "32-true")).step()
 
 
-def mend(steps: int) -> str:
-    """Train the second run again with a momentum encoder, and give its id.
+def mend(config: RunConfig) -> str:
+    """Train a run with a queue again with a momentum encoder, and give its id.
+
+    Args:
+        config: of the run with the queue.
 
     Raises:
         StorageError: the folder of runs cannot be written.
     """
-    [run] = manager().start_together([_config(steps, "Queue with momentum", QUEUE | MOMENTUM)])
+    labels = {"run.name": "Queue with momentum", "run.note": ""}
+    [run] = manager().start_together([config.replace(labels | MOMENTUM)])
     return run
 
 

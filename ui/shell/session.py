@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 if TYPE_CHECKING:
-    from cpc_engine import Run, RunManager
+    from cpc_engine import Run, RunConfig, RunManager
     from cpc_engine.storage.info import RunInfo
 
 # What the first steps would wait for; the engine imports the last two where it needs them. No more, because who clicks
@@ -103,6 +103,12 @@ def open_run(run: str) -> Run:
     import cpc_engine
 
     return cpc_engine.open(run, root())
+
+
+def run_now(run: Run) -> RunConfig:
+    """A run's configuration with what was changed while it trained."""
+    changed = {event["setting"]: event["value"] for event in run.events if event["kind"] == "change"}
+    return run.config.replace(changed)
 
 
 def has_map(run: str) -> bool:

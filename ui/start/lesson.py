@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from cpc_engine.comparison.arms import arm_key
 from cpc_engine.evaluation.alarms import COLLAPSED
 
 from ..components.beside import two_runs
 from ..drawing.text import SHARE
 from ..shell.address import join_ids
 from ..shell.errors import plain_errors
-from ..shell.first_run import MOMENTUM, mend
-from ..shell.session import open_run
+from ..shell.first_run import MOMENTUM, mend, pair
+from ..shell.session import open_run, run_now
 
 if TYPE_CHECKING:
+    from cpc_engine.config import RunConfig
     from cpc_engine.execution.progress import RunProgress
 
 WATCH = (
@@ -32,7 +34,6 @@ ANY_TWO = (
     f"**{SHARE}.** Which source of negatives does the work, at each step.",
     "**Map** (one scale for both). Each dot is an item that was not trained on.",
 )
-DIFFER = {"run.name", "sampler.queue_size", *MOMENTUM}  # in which the runs of the lesson differ, at most
 NEARLY = 0.9  # of the other spread; a smaller difference is not worth a word
 SHOWN = ("spread", "share", "loss")  # in the order in which they are talked about
 CSS = f"""{two_runs.CSS}
@@ -44,32 +45,34 @@ CSS = f"""{two_runs.CSS}
 def show_lesson(runs: list[str]) -> None:
     """Draw the runs; this part refreshes itself while one of them is active."""
     st.html(f"<style>{CSS}</style>")
-    teaches = _teaches(runs)
+    configs = [run_now(open_run(run)) for run in runs]
     with st.container(key="watch"):
-        for column, words in zip(st.columns(len(WATCH)), WATCH if teaches else ANY_TWO, strict=True):
+        for column, words in zip(st.columns(len(WATCH)), WATCH if _teaches(configs) else ANY_TWO, strict=True):
             with column:
                 st.markdown(words)
-    two_runs.show_two(runs, SHOWN, _mend if teaches else _compare)
+    two_runs.show_two(runs, SHOWN, _mend if _differ_in_the_queue(configs) else _compare)
 
 
-def _teaches(runs: list[str]) -> bool:
-    """Whether the runs are like those of the lesson: without a queue, and the same with one."""
-    configs = [open_run(run).config for run in runs]
-    return (
-        len(configs) == 2
-        and configs[0].sampler.queue_size == 0 < configs[1].sampler.queue_size
-        and set(configs[1].differences(configs[0])) <= DIFFER
-    )
+def _teaches(configs: Sequence[RunConfig]) -> bool:
+    """Whether these are the runs of the lesson, of which it is known what they do."""
+    lesson = pair(configs[0].optimizer.steps)
+    return [arm_key(config) for config in configs] == [arm_key(config) for config in lesson]
+
+
+def _differ_in_the_queue(configs: Sequence[RunConfig]) -> bool:
+    """Whether the first has no queue and the second is the same with one, with or without a momentum encoder."""
+    if len(configs) != 2 or not configs[0].sampler.queue_size == 0 < configs[1].sampler.queue_size:
+        return False
+    alike = {path: configs[1].flat()[path] for path in ("sampler.queue_size", *MOMENTUM)}
+    return arm_key(configs[0].replace(alike)) == arm_key(configs[1])
 
 
 def _mend(runs: Sequence[RunProgress], active: bool) -> None:
     """The click that repeats the second run with a momentum encoder; afterwards what leads on. A line of its own."""
-    config = open_run(runs[-1].id).config
     with st.container(horizontal=True, vertical_alignment="center", key="mend"):
-        if any(config.flat()[path] != value for path, value in MOMENTUM.items()):
+        if run_now(open_run(runs[-1].id)).sampler.key_momentum == 0:
             help = "Keys then come from a slow average of the encoder (MoCo), so that old and new ones fit together."
             label = "Mend it: momentum encoder, m 0.98"
-            others = [run.id for run in runs[:-1]]
             # As a callback the click counts even where the page starts again before it comes to this line.
             if st.button(
                 label,
@@ -78,7 +81,7 @@ def _mend(runs: Sequence[RunProgress], active: bool) -> None:
                 key="mend-it",
                 help=help,
                 on_click=_repeat,
-                args=(others, runs[-1].steps),
+                args=([run.id for run in runs],),
             ):
                 st.rerun(scope="app")
             words = "Trains the right one again, with one setting changed."
@@ -120,6 +123,7 @@ def _spread(run: RunProgress) -> float | None:
     return measured[-1].get("spread") if measured else None
 
 
-def _repeat(others: list[str], steps: int) -> None:
+def _repeat(runs: list[str]) -> None:
+    """Train the last of these runs again with a momentum encoder, and show that one in its place."""
     with plain_errors():
-        st.query_params["runs"] = join_ids([*others, mend(steps)])
+        st.query_params["runs"] = join_ids([*runs[:-1], mend(run_now(open_run(runs[-1])))])

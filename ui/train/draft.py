@@ -18,6 +18,7 @@ from cpc_engine.errors import CpcError
 from cpc_engine.presets import ALIASES, PRESETS
 
 from ..components.settings_form import Changes
+from ..shell.session import run_now
 
 if TYPE_CHECKING:
     from cpc_engine import Run
@@ -64,12 +65,6 @@ def set_draft(run: Run) -> None:
     """Begin with the settings that a run has now, without its name and note."""
     name, settings = nearest_preset(run_now(run).replace({"run.name": "", "run.note": ""}))
     _set(name, _changes_in_address(name, settings))
-
-
-def run_now(run: Run) -> RunConfig:
-    """A run's configuration with what was changed while it trained."""
-    changed = {event["setting"]: event["value"] for event in run.events if event["kind"] == "change"}
-    return run.config.replace(changed)
 
 
 def choose(name: str) -> None:

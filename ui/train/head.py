@@ -20,8 +20,8 @@ from ..shell.address import join_ids
 from ..shell.errors import literal, plain_errors
 from ..shell.links import train_like
 from ..shell.names import name_of
-from ..shell.session import has_ended, has_map, manager
-from .draft import choose, keep, run_now, set_draft
+from ..shell.session import has_ended, has_map, manager, run_now
+from .draft import choose, keep, set_draft
 from .own_data import Look, look
 from .steer import Reach
 

@@ -17,9 +17,8 @@ from ..drawing.panels import GEOMETRY, panels_of
 from ..shell.errors import literal, plain_errors
 from ..shell.glossary import define
 from ..shell.names import name_of
-from ..shell.session import has_ended, manager, open_run
+from ..shell.session import has_ended, manager, open_run, run_now
 from ..shell.status import badge, duration, held, hold_switch, refresh_seconds
-from .draft import run_now
 from .notice import show_notice
 
 if TYPE_CHECKING:

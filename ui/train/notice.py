@@ -9,8 +9,7 @@ import streamlit as st
 from cpc_engine.config import in_words
 
 from ..shell.errors import plain_errors, sentence
-from ..shell.session import awake, has_ended, manager
-from .draft import run_now
+from ..shell.session import awake, has_ended, manager, run_now
 
 if TYPE_CHECKING:
     from cpc_engine import Run

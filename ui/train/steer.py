@@ -11,8 +11,8 @@ from cpc_engine.config import all_settings
 from cpc_engine.errors import CpcError
 
 from ..shell.errors import sentence
-from ..shell.session import awake, has_ended, manager
-from .draft import configuration, draft_now, keep, run_now, set_draft
+from ..shell.session import awake, has_ended, manager, run_now
+from .draft import configuration, draft_now, keep, set_draft
 
 if TYPE_CHECKING:
     from cpc_engine import Run

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from cpc_engine import manager_for
 from cpc_engine.storage.folder import RunFolder
@@ -13,13 +15,18 @@ from tests.support.pages import open_page
 from tests.support.paths import REPOSITORY
 from tests.support.tiny import tiny, wait_until
 from ui.shell.address import split_ids
-from ui.start.lesson import outcome
+from ui.start.lesson import ANY_TWO, WATCH, outcome
 
 pytest_plugins = ["tests.support.pages"]
 
 
 def ended(runs: Path) -> None:
     wait_until(lambda: not manager_for(runs).active(), "the runs to end", 120)
+
+
+def told(test: AppTest) -> tuple[str, ...]:
+    """What the page says above two runs."""
+    return tuple(one.value for one in test.markdown if one.value in WATCH + ANY_TWO)
 
 
 def test_the_start_button_trains_two_runs_that_differ_in_the_queue_and_one_click_mends_it(runs: Path) -> None:
@@ -34,6 +41,7 @@ def test_the_start_button_trains_two_runs_that_differ_in_the_queue_and_one_click
     test.run()
     assert not test.exception
     assert not test.error
+    assert told(test) == WATCH
     test.button(key="mend-it").click().run()
     assert not test.exception
     kept, mended = split_ids("".join(test.query_params["runs"]))
@@ -41,8 +49,46 @@ def test_the_start_button_trains_two_runs_that_differ_in_the_queue_and_one_click
     differences = RunFolder(runs / mended).config().differences(configs[1])
     assert set(differences) == {"run.name", "sampler.key_momentum"}
     assert "mend-it" not in [one.key for one in test.button]
-    assert not [one.value for one in test.markdown if "nothing can be told apart" in one.value], "what probes refute"
+    assert told(test) == ANY_TWO, "what a queue without a momentum encoder does is not what this one does"
     ended(runs)
+
+
+OTHERS = ({}, {"context__latent_dim": 6}, {"sampler__perturbed": True}, {"loss__temperature": 0.5})
+
+
+@pytest.mark.parametrize("changes", OTHERS)
+def test_other_runs_that_differ_in_a_queue_are_mended_from_their_own_settings(
+    runs: Path, changes: dict[str, Any]
+) -> None:
+    left = RunFolder.create(runs, tiny(**changes))
+    right = RunFolder.create(runs, left.config().replace({"sampler.queue_size": 64, "run.seed": 3}))
+    for folder in (left, right):
+        folder.update(status="stopped")
+    live = {"sampler.sigma": 0.7, "loss.temperature": 0.3}
+    for folder in (left, right):
+        for path, value in live.items():
+            folder.append_event(
+                {"kind": "change", "setting": path, "value": value, "step": 1, "seconds": 0.1, "old": 0}
+            )
+    test = open_page(runs=f"{left.id},{right.id}")
+    assert not test.exception
+    assert told(test) == ANY_TWO, "what the lesson says was measured on its own runs"
+    test.button(key="mend-it").click().run()
+    assert not test.exception
+    _, mended = split_ids("".join(test.query_params["runs"]))
+    now = right.config().replace(live)
+    assert set(RunFolder(runs / mended).config().differences(now)) == {"run.name", "sampler.key_momentum"}
+    ended(runs)
+
+
+def test_a_run_that_the_address_names_twice_counts_once(runs: Path, finished: Path) -> None:
+    for name in ("one", "two"):
+        shutil.copytree(finished, runs / name)
+    for asked, shown in {"one,one": ["one"], "one,one,two": ["one", "two"]}.items():
+        test = open_page(runs=asked)
+        assert not test.exception
+        assert not test.error
+        assert test.session_state["beside"] == shown
 
 
 @pytest.mark.parametrize("asked", ["nothing", "../../etc,x", ",,", "a,b,c"])

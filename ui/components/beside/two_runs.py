@@ -16,7 +16,7 @@ from ...drawing.panels import Panel, panels_of
 from ...shell.address import split_ids
 from ...shell.errors import literal, plain_errors
 from ...shell.names import names_of
-from ...shell.session import has_ended, manager, open_run, root
+from ...shell.session import has_ended, manager, open_run, root, run_now
 from ...shell.status import badge, held, hold_switch
 from ..live_chart import live_chart
 from ..run_map import show_map_of
@@ -96,7 +96,7 @@ def _first_records(runs: Sequence[str]) -> list[RunProgress]:
 
 
 def _panels(run: RunProgress, shown: Sequence[str]) -> list[Panel]:
-    config = open_run(run.id).config
+    config = run_now(open_run(run.id))
     found = [panel for panel in panels_of(run.records, config, shown) if panel.key.partition("-")[0] in shown]
     return sorted(found, key=lambda panel: shown.index(panel.key.partition("-")[0]))
 

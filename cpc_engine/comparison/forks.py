@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import label_of, value_text
 from ..evaluation.metric_info import PRIMARY
+from ..evaluation.metric_values import metric_value
 from .arms import MIN_SEEDS, Arm, ComparedRun, arm_key, settings_table
 from .judge import corrected, uncorrected
 
@@ -103,11 +104,7 @@ def recorded(record: Mapping[str, Any], metric: str, modality: str = "") -> floa
     if metric.startswith(SHARE):
         name = metric.removeprefix(SHARE)
         return _mean([_number(part["sources"][name]["share"]) for part in parts.values() if name in part["sources"]])
-    geometry = record.get("geometry") or {}
-    if not modality and metric in geometry:
-        return _number(geometry[metric])
-    names = [f"{part}.{metric}" for part in parts]
-    return _mean([_number(geometry[name]) for name in names if name in geometry])
+    return metric_value(record.get("geometry") or {}, f"{modality}.{metric}" if modality else metric)
 
 
 def _number(value: float | None) -> float:

@@ -120,7 +120,7 @@ class Space:
                     base.replace({path: value})
         idle = dict.fromkeys(self.dimensions, "")
         different: dict[str, dict[str, Choice]] = {}
-        for cell, config in self._tried(base):
+        for cell, config in self.tried(base):
             why, values = why_unread(config), config.flat()
             idle = {path: idle[path] or why[path] for path in idle if path in why}
             if self.sampler == "tpe" and not idle:
@@ -140,23 +140,26 @@ class Space:
         same = "is the same as another" if total - kept == 1 else "are the same as others"
         return f"{total - kept} of {total:,} combinations {same}, in all that they read, and not trained again"
 
-    def _ends(self) -> dict[str, Sequence[Choice]]:
-        """By setting its values, or both ends of its range: a setting is switched off at an end of its range."""
-        return {path: one.get("choices") or (one["low"], one["high"]) for path, one in self.dimensions.items()}
+    def tried(self, base: RunConfig) -> Iterator[tuple[dict[str, Choice], RunConfig]]:
+        """The cells of a grid, or every combination of values and ends of ranges that fits, with what they make.
 
-    def _tried(self, base: RunConfig) -> Iterator[tuple[dict[str, Choice], RunConfig]]:
-        """The cells of a grid, or every combination of values and ends of ranges that fits, with what they make."""
+        None where a range has too many combinations to look at.
+        """
         if self.sampler == "grid":
             yield from ((cell, base.replace(cell)) for cell in self.cells())
             return
         ends = self._ends()
         if math.prod(map(len, ends.values())) > MOST:
-            return  # too many to look at
+            return
         for values in product(*ends.values()):
             cell = dict(zip(self.dimensions, values, strict=True))
             # Two values that do not fit together are told by the trial that draws them.
             with contextlib.suppress(ConfigError):
                 yield cell, base.replace(cell)
+
+    def _ends(self) -> dict[str, Sequence[Choice]]:
+        """By setting its values, or both ends of its range: a setting is switched off at an end of its range."""
+        return {path: one.get("choices") or (one["low"], one["high"]) for path, one in self.dimensions.items()}
 
 
 def _setting(path: str) -> Setting:

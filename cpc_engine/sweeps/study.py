@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import RunConfig
 from ..errors import ConfigError, StorageError
 from ..evaluation.metric_info import METRICS, PRIMARY, describe_metric
+from ..evaluation.metric_values import given_metrics
 from ..extras import extra
 from ..storage.files import storing
 from .space import Choice, Space
@@ -57,6 +58,34 @@ class Spec:
                 raise ConfigError(f"{name} cannot decide a sweep (probe, or one of {', '.join(_DECISIVE)})")
         if self.prune == PRIMARY:
             raise ConfigError("probe is not measured while a run trains; prune by another metric")
+
+    def check(self) -> list[dict[str, Choice]]:
+        """Check that the space fits, and that its runs will have the metrics that decide and that prune.
+
+        Returns:
+            The combinations of a grid, see `Space.check`.
+
+        Raises:
+            ConfigError: see `Space.check`, or a run that the space can try has no such metric.
+
+        Example:
+            >>> config = RunConfig().replace({"data.dataset": "tones"})
+            >>> Spec(config, Space.of_grid(["loss.temperature=0.1"]), 1, 1, "retrieval_class").check()
+            Traceback (most recent call last):
+            cpc_engine.errors.ConfigError: retrieval_class is not measured with these data and settings (probe, \
+alignment, uniformity, effective_rank, effective_rank_uncentered, spread, information_bound are)
+        """
+        cells = self.space.check(self.config)
+        configs = [config for _, config in self.space.tried(self.config)] or [self.config]
+        for config in configs:
+            given = [PRIMARY, *given_metrics(config)]
+            for name in filter(None, (self.metric, self.prune)):
+                if name not in given:
+                    told = ", ".join(one for one in given if one in METRICS)
+                    raise ConfigError(f"{name} is not measured with these data and settings ({told} are)")
+        if self.prune and not any(0 < one.evaluation.every < one.optimizer.steps for one in configs):
+            raise ConfigError("nothing is pruned: evaluation.every leaves no measurement before a run's last step")
+        return cells
 
     @property
     def higher(self) -> bool:
@@ -104,11 +133,11 @@ def open_study(url: str, name: str, spec: Spec | None = None) -> tuple[Study, Sp
         spec: what it is to try; None to open what is there.
 
     Raises:
-        ConfigError: `spec` does not fit (see `Space.check`), Optuna is missing, there is no such sweep, or it was made
+        ConfigError: `spec` does not fit (see `Spec.check`), Optuna is missing, there is no such sweep, or it was made
             with another `spec`.
         StorageError: the storage cannot be reached.
     """
-    cells = spec.space.check(spec.config) if spec is not None else []
+    cells = spec.check() if spec is not None else []
     optuna = quiet_optuna()
     from sqlalchemy.exc import SQLAlchemyError
 

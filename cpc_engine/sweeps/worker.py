@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ from ..comparison.planned import is_planned
 from ..config import RunConfig
 from ..errors import CpcError, RunError
 from ..evaluation.metric_info import PRIMARY, describe_metric
+from ..evaluation.metric_values import metric_value
 from ..execution.evaluate import evaluate_run
 from ..execution.execute import Phase, Record, State, execute
 from ..storage.folder import RunFolder, check_resumable
@@ -190,8 +192,8 @@ class _Watch:
         self.behind = ""
 
     def falls_behind(self, record: Mapping[str, Any]) -> bool:
-        value = (record.get("geometry") or {}).get(self._metric)
-        if value is not None and not self.behind:
+        value = metric_value(record.get("geometry") or {}, self._metric)
+        if value is not None and math.isfinite(value) and not self.behind:
             self._trial.report(self._sign * value, record["step"])
             if self._trial.should_prune():
                 self.behind = f"{self._metric} was worse than the median of the others at step {record['step']}"
@@ -222,13 +224,15 @@ def find(root: Path, config: RunConfig) -> RunFolder | None:
 def measured(folder: RunFolder, metric: str) -> float:
     """The value of a finished run that decides a sweep: of "probe" the accuracy on validation items.
 
+    What two modalities have one each of is the mean over them.
+
     Raises:
         RunError: the run does not have the metric.
     """
     if metric == PRIMARY:
         return fmean(row["validation"] for row in chosen_probes(folder.json("evaluation")["probe"]).values())
-    value = final_metrics(folder).get(metric)
-    if value is None:
+    value = metric_value(final_metrics(folder), metric)
+    if value is None or not math.isfinite(value):
         raise RunError(f"{folder.id} has no metric {metric!r}")
     return value
 

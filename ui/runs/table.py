@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from statistics import fmean
@@ -12,6 +13,7 @@ import streamlit as st
 
 from cpc_engine.csv_text import columns_csv
 from cpc_engine.evaluation.alarms import has_collapsed
+from cpc_engine.evaluation.metric_values import metric_value
 from cpc_engine.storage.trash import discard
 
 from ..components.run_cards import metrics_of
@@ -150,12 +152,9 @@ def group_columns(groups: list[Group]) -> dict[str, list[Any]]:
 
 
 def _scaled(metrics: Mapping[str, float | None], metric: str, factor: int) -> float | None:
-    """A metric as the table shows it; of two modalities that have none together, the mean."""
-    value = metrics.get(metric)
-    if value is None:
-        parts = [part for name, part in metrics.items() if name.rpartition(".")[2] == metric and part is not None]
-        value = sum(parts) / len(parts) if parts and metric in ("spread", "uniformity") else None
-    return None if value is None else factor * value
+    """A metric as the table shows it; None where there is none, or it was not finite."""
+    value = metric_value(metrics, metric)
+    return None if value is None or not math.isfinite(value) else factor * value
 
 
 def _actions(chosen: list[RunInfo], columns: dict[str, list[Any]]) -> None:

@@ -9,7 +9,8 @@ import streamlit as st
 from cpc_engine.config import label_of as label_of_path
 from cpc_engine.config import unread
 from cpc_engine.errors import ConfigError
-from cpc_engine.evaluation.metric_info import describe_metric
+from cpc_engine.evaluation.metric_info import PRIMARY, describe_metric
+from cpc_engine.evaluation.metric_values import given_metrics
 from cpc_engine.presets import PRESETS
 
 from ..components.settings_form import as_text, help_of, label_of, sections_of_data, settings_of, used_by_data, value_of
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 SECTIONS = ("sampler", "loss", "optimizer", "context", "audio", "image", "data")
 MOST = 4  # settings that one sweep varies here
-METRICS = ("probe", "effective_rank", "spread", "uniformity")
+METRICS = ("probe", "effective_rank", "spread", "uniformity", "retrieval_class")
 GRID, TPE = "every combination (grid)", "draw and learn (TPE)"
 
 
@@ -59,9 +60,10 @@ def new_sweep() -> None:
         seeds = st.number_input("Seeds", 1, 10, 2, key="sweep-seeds", help="With one, nothing is said about chance.")
         workers = st.number_input("Processes", 1, 16, 1, key="sweep-workers", help="One thread each.")
         help = "The linear probe is read on validation items."
+        given = (PRIMARY, *given_metrics(base))
         metric = st.selectbox(
             "Decided by",
-            METRICS,
+            [name for name in METRICS if name in given],
             format_func=lambda name: describe_metric(name).title,
             key="sweep-metric",
             help=help,

@@ -179,6 +179,73 @@ def test_runs_that_fall_behind_are_pruned_and_told(tmp_path: Path) -> None:
     assert best.slot not in [row.slot for row in pruned]
 
 
+@pytest.mark.parametrize("metric", ["spread", "uniformity", "image.alignment_2", "retrieval_class"])
+def test_metrics_of_sounds_and_pictures_decide(tmp_path: Path, metric: str) -> None:
+    config = tiny(data__dataset="tones_bars", optimizer__steps=1)
+    spec = Spec(config, Space.of_grid(["loss.temperature=0.1"]), 1, 1, metric)
+    study, _, url = begun(tmp_path, spec)
+    Worker(url, "s", tmp_path).work()
+    [row] = rows(study, spec, tmp_path)
+    geometry = RunFolder(tmp_path / str(row.run)).records()[-1]["geometry"]
+    both = [geometry[name] for name in (f"audio.{metric}", f"image.{metric}") if metric == "spread"]
+    assert (row.status, row.value) == ("finished", statistics.fmean(both) if both else geometry[metric])
+
+
+def test_runs_on_sounds_and_pictures_are_pruned_by_what_each_modality_has(tmp_path: Path) -> None:
+    config = tiny(data__dataset="tones_bars", optimizer__steps=4, evaluation__every=1)
+    spec = Spec(config, Space.of_grid(["loss.temperature=0.1,0.3"]), 2, 1, "alignment", "spread")
+    _, _, url = begun(tmp_path, spec)
+    Worker(url, "s", tmp_path).work()
+    study, _ = open_study(url, "s")
+    for trial in slots(study).values():
+        records = RunFolder(tmp_path / trial.user_attrs["run 0"]).records()
+        means = {r["step"]: statistics.fmean(r["geometry"][f"{m}.spread"] for m in ("audio", "image")) for r in records}
+        # Lower alignment is better and higher spread: Optuna is told the spread with the other sign.
+        assert {step: -value for step, value in trial.intermediate_values.items()} == pytest.approx(means)
+
+
+@pytest.mark.parametrize(
+    ("data", "changes", "name"),
+    [
+        ("tones", {}, "retrieval_class"),
+        ("tones", {}, "audio.spread"),
+        ("cifar10", {}, "modality_gap"),
+        ("tones_bars", {}, "queue_drift"),
+        ("tones", {"context.horizons": [1, 2]}, "alignment_4"),
+    ],
+)
+@pytest.mark.parametrize("option", ["--metric", "--prune"])
+def test_what_no_run_would_have_is_refused_before_anything_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, data: str, changes: dict[str, Any], name: str
+) -> None:
+    sets = [f"--set={path}={json.dumps(value)}" for path, value in changes.items()]
+    command = ["sweep", "s", "--preset", data, *sets, "--grid", "loss.temperature=0.1,0.3", option, name]
+    assert main([*command, "--runs", str(tmp_path)]) == 2
+    assert f"{name} is not measured with these data and settings (probe, alignment, " in capsys.readouterr().err
+    assert list_runs(tmp_path) == []
+    with pytest.raises(ConfigError, match="there is no sweep"):
+        open_study(storage_url(tmp_path, "s", None), "s")
+
+
+def test_a_metric_that_some_settings_of_a_sweep_lack_is_refused(tmp_path: Path) -> None:
+    """Also where the settings themselves decide: one without a queue, or other data."""
+    for assignments, metric in (
+        (["sampler.queue_size=64,0"], "queue_drift"),
+        (["data.dataset=tones_bars,tones"], "modality_gap"),
+    ):
+        with pytest.raises(ConfigError, match=f"{metric} is not measured"):
+            begun(tmp_path, Spec(tiny(), Space.of_grid(assignments), 2, 1, metric))
+    for ranges in ({"sampler.queue_size": {"low": 64, "high": 128}}, {"sampler.queue_size": [64, 128]}):
+        Spec(tiny(), Space.of_document(ranges), 2, 1, "queue_drift").check()
+
+
+@pytest.mark.parametrize("every", [0, 3, 4])
+def test_pruning_without_a_measurement_on_the_way_is_refused(every: int) -> None:
+    spec = Spec(tiny(optimizer__steps=3, evaluation__every=every), GRID, 4, 1, "probe", "spread")
+    with pytest.raises(ConfigError, match="nothing is pruned"):
+        spec.check()
+
+
 def test_a_failed_run_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     space = Space.of_grid(["context.horizons=2;60"])  # the sequence is shorter than 60
     spec = Spec(tiny(optimizer__steps=1), space, 2, 1, "spread")

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from cpc_engine.config import label_of, unread
+from cpc_engine.evaluation.metric_info import describe_metric
+from cpc_engine.evaluation.metric_values import given_metrics
 from cpc_engine.presets import PRESETS
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.listing import list_runs
@@ -109,6 +111,22 @@ def test_the_form_offers_what_the_preset_reads(runs: Path, preset: str) -> None:
     idle = {label_of(path) for path in unread(PRESETS[preset].config())}
     assert offered(preset) & idle == set()
     assert {"Temperature τ", "Noise-perturbed", "Queue size"} <= offered(preset)
+
+
+@pytest.mark.parametrize("preset", [name for name, one in PRESETS.items() if not one.needs_data])
+def test_the_form_offers_metrics_that_the_runs_will_have(runs: Path, preset: str) -> None:
+    test = open_page("pages/sweeps.py")
+    test.selectbox(key="sweep-preset").set_value("tones_bars").run()
+    test.selectbox(key="sweep-metric").set_value("retrieval_class").run()
+    test.selectbox(key="sweep-preset").set_value(preset).run()
+    assert not test.exception
+    chosen = test.selectbox(key="sweep-metric")
+    config = PRESETS[preset].config()
+    given = {describe_metric(name).title for name in ("probe", *given_metrics(config))}
+    assert set(chosen.options) <= given
+    assert (describe_metric("retrieval_class").title in chosen.options) is ("retrieval_class" in given_metrics(config))
+    assert {describe_metric(name).title for name in ("probe", "spread")} <= set(chosen.options)
+    Spec(config, Space.of_grid(["loss.temperature=0.1"]), 1, 1, chosen.value).check()
 
 
 def test_the_form_tells_what_other_values_make_idle(runs: Path) -> None:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ..drawing.figure_file import MIME, Format, Look, figure_file, legend_of
-from ..shell.errors import plain_errors
+from ..drawing.figure_file import MIME, Format, Look, figure_file, legend_of, letters_lacking
+from ..shell.errors import literal, plain_errors
 
 if TYPE_CHECKING:
     from ..drawing.charts import Figure
+
+MOST = 12  # letters that are named
 
 
 def figure_dialog(figure: Figure, key: str, label: str = "Figure") -> None:
@@ -43,6 +45,12 @@ def figure_choices(figure: Figure, key: str, height_cm: float = 8.0) -> None:
         names = _names(figure, key)
         look = Look(width, height, points, names)
         st.image(figure_file(figure, look, "PNG"), width=420, alt="The figure as it will be saved.")
+        if letters := letters_lacking(figure, look):
+            more = f" and {len(letters) - MOST} more" if len(letters) > MOST else ""
+            st.caption(
+                f"The fonts of this machine lack {literal(' '.join(letters[:MOST]))}{more}: "
+                "PDF and PNG have boxes there, SVG keeps the letters."
+            )
         st.download_button(
             f"Save as {kind}",
             lambda: figure_file(figure, look, kind),

@@ -10,20 +10,25 @@ import io
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
-from warnings import catch_warnings
+from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 
 from cpc_engine.errors import ConfigError
 
 from .charts import Figure, Floats
+from .fonts import families, lacking
 from .map_figure import CIVIDIS
 from .palette import BLUE
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.container import BarContainer
+    from matplotlib.figure import Figure as Drawing
 
 Format = Literal["SVG", "PDF", "PNG"]
 MIME: dict[Format, str] = {"SVG": "image/svg+xml", "PDF": "application/pdf", "PNG": "image/png"}
@@ -67,39 +72,71 @@ def figure_file(figure: Figure, look: Look, kind: Format) -> bytes:
         >>> figure_file(line_figure([Series("a", [0, 1], [1, 2])], "step", "loss"), Look(), "SVG")[:5]
         b'<?xml'
     """
+    file = io.BytesIO()
+    with _letters(look), catch_warnings():
+        drawing = _drawn(figure, look)
+        # matplotlib would draw the parts over each other. What else it warns of, such as a letter that no font has,
+        # must not cost the figure.
+        filterwarnings("error", "constrained_layout not applied", UserWarning)
+        filterwarnings("ignore", r"Glyph \d+", UserWarning)
+        try:
+            drawing.savefig(file, format=kind.lower(), dpi=300)
+        except UserWarning:
+            raise ConfigError("a figure of that size has no room for its letters: make it larger") from None
+    return file.getvalue()
+
+
+def letters_lacking(figure: Figure, look: Look) -> list[str]:
+    """The letters of a figure that no font of this machine has; PDF and PNG have boxes in their places."""
+    from matplotlib.text import Text
+
+    with _letters(look):
+        return lacking(text.get_text() for text in _drawn(figure, look).findobj(Text) if isinstance(text, Text))
+
+
+def _letters(look: Look) -> AbstractContextManager[None]:
+    """Fonts and sizes, while a figure is drawn and saved."""
     from matplotlib import rc_context
+
+    sizes = dict.fromkeys(("font.size", "axes.titlesize", "legend.fontsize"), look.points)
+    return rc_context(RC | sizes | {"font.family": families()})
+
+
+def _drawn(figure: Figure, look: Look) -> Drawing:
     from matplotlib.figure import Figure as Drawing
 
     layout = figure["layout"]
-    with rc_context(RC | {"font.size": look.points, "axes.titlesize": look.points, "legend.fontsize": look.points}):
-        drawing = Drawing(figsize=(look.width_cm * CM, look.height_cm * CM), layout="constrained", facecolor="white")
-        panels = _panels(layout)
-        heights = [high - low for low, high in panels.values()]
-        axes = drawing.subplots(len(panels), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})
-        by_name = dict(zip(panels, axes[:, 0].tolist(), strict=True))
-        for axis, place in by_name.items():
-            _frame(place, layout, axis)
-        bases: dict[tuple[str, str], Floats] = {}
-        for index, trace in enumerate(figure["data"]):
-            place = by_name[trace.get("yaxis", "y")]
-            if trace["type"] == "heatmap":
-                _heat(place, trace)
-            elif trace["type"] == "bar":
-                _bars(place, trace, look.names, bases, layout)
-            else:
-                _trace(place, trace, figure["data"][:index], look.names, bases, layout)
-        _range(layout, by_name)
-        if entries := {label: handle for place in axes[:, 0] for handle, label in _entries(place)}:
-            drawing.legend(
-                entries.values(), entries, loc="outside lower center", ncols=_columns(entries, look), frameon=False
-            )
-        file = io.BytesIO()
-        try:
-            with catch_warnings(action="error", category=UserWarning):
-                drawing.savefig(file, format=kind.lower(), dpi=300)
-        except UserWarning:  # matplotlib would draw the parts over each other
-            raise ConfigError("a figure of that size has no room for its letters: make it larger") from None
-    return file.getvalue()
+    drawing = Drawing(figsize=(look.width_cm * CM, look.height_cm * CM), layout="constrained", facecolor="white")
+    panels = _panels(layout)
+    heights = [high - low for low, high in panels.values()]
+    axes = drawing.subplots(len(panels), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})
+    by_name = dict(zip(panels, axes[:, 0].tolist(), strict=True))
+    for axis, place in by_name.items():
+        _frame(place, layout, axis)
+    bases: dict[tuple[str, str], Floats] = {}
+    # Kept here: matplotlib leaves a label out that begins with "_", as names of classes do.
+    entries: dict[str, list[tuple[str, Any]]] = {axis: [] for axis in by_name}
+    for index, trace in enumerate(figure["data"]):
+        axis = trace.get("yaxis", "y")
+        drawn = _artist(by_name[axis], trace, figure["data"][:index], bases, layout)
+        if drawn is not None and trace.get("showlegend") is not False:
+            entries[axis].append((look.names.get(trace["name"], trace["name"]), drawn))
+    _range(layout, by_name)
+    if legend := dict(entry for of_panel in entries.values() if len(of_panel) > 1 for entry in of_panel):
+        drawing.legend(legend.values(), legend, loc="outside lower center", ncols=_columns(legend, look), frameon=False)
+    return drawing
+
+
+def _artist(
+    place: Axes, trace: Figure, before: Sequence[Figure], bases: dict[tuple[str, str], Floats], layout: Figure
+) -> Artist | BarContainer | None:
+    """Draw a trace; what stands for it in the legend, if anything does."""
+    if trace["type"] == "heatmap":
+        _heat(place, trace)
+        return None
+    if trace["type"] == "bar":
+        return _bars(place, trace, bases, layout)
+    return _trace(place, trace, before, bases, layout)
 
 
 def values_of(column: Any) -> list[Any]:
@@ -146,13 +183,8 @@ def _frame(place: Axes, layout: Figure, axis: str) -> None:
 
 
 def _trace(
-    place: Axes,
-    trace: Figure,
-    before: Sequence[Figure],
-    names: Mapping[str, str],
-    bases: dict[tuple[str, str], Floats],
-    layout: Figure,
-) -> None:
+    place: Axes, trace: Figure, before: Sequence[Figure], bases: dict[tuple[str, str], Floats], layout: Figure
+) -> Artist | BarContainer | None:
     x, y = values_of(trace["x"]), values_of(trace["y"])
     if any(isinstance(value, str) for value in y):
         order = layout["yaxis" + trace.get("yaxis", "y")[1:]]["categoryarray"]
@@ -160,21 +192,19 @@ def _trace(
     xs, ys = (np.array([math.nan if value is None else value for value in row], dtype=float) for row in (x, y))
     marker, line = trace.get("marker", {}), trace.get("line", {})
     color = line.get("color") or marker.get("color") or BLUE
-    label = names.get(trace["name"], trace["name"]) if trace.get("showlegend") is not False else "_" + trace["name"]
     alpha = trace.get("opacity", 1.0)
     if "stackgroup" in trace:
         key = (trace.get("yaxis", "y"), trace["stackgroup"])
         base = bases.get(key, np.zeros(len(ys)))
         bases[key] = base + np.nan_to_num(ys)
-        place.fill_between(xs, base, bases[key], color=color, alpha=0.6, linewidth=0, label=label)
-        return
+        return place.fill_between(xs, base, bases[key], color=color, alpha=0.6, linewidth=0)
     if trace.get("fill") == "tonexty":
         low = np.array([math.nan if value is None else value for value in values_of(before[-1]["y"])], dtype=float)
         place.fill_between(xs, low, ys, color=color, alpha=0.2, linewidth=0)
-        return
+        return None
     if trace.get("fill") == "toself":
         place.fill(xs, ys, color=color, alpha=0.2, linewidth=0)
-        return
+        return None
     if trace.get("fill") == "tozeroy":
         place.fill_between(xs, 0, ys, color=color, alpha=0.3, linewidth=0)
     mode = trace.get("mode", "lines")
@@ -188,21 +218,20 @@ def _trace(
         from matplotlib.colors import LinearSegmentedColormap
 
         shades = LinearSegmentedColormap.from_list("cividis", CIVIDIS)
-        drawn = place.scatter(xs, ys, c=values_of(color), cmap=shades, s=8, linewidths=0)
-        bar = place.figure.colorbar(drawn, ax=place)
+        points = place.scatter(xs, ys, c=values_of(color), cmap=shades, s=8, linewidths=0)
+        bar = place.figure.colorbar(points, ax=place)
         bar.set_label(layout["coloraxis"]["colorbar"]["title"]["text"])
-        return
+        return None
     style = DASHES.get(line.get("dash", "solid"), "-") if "lines" in mode else "none"
     width = line.get("width", 2) * PIXEL * 0.7
     spread = trace.get("error_x", {}).get("array")
     if spread:
         place.errorbar(xs, ys, xerr=spread, fmt="none", ecolor=color, elinewidth=1.5, capsize=3)
-    place.plot(xs, ys, color=color, linestyle=style, linewidth=width, alpha=alpha, label=label, **mark)
+    [drawn] = place.plot(xs, ys, color=color, linestyle=style, linewidth=width, alpha=alpha, **mark)
+    return drawn
 
 
-def _bars(
-    place: Axes, trace: Figure, names: Mapping[str, str], bases: dict[tuple[str, str], Floats], layout: Figure
-) -> None:
+def _bars(place: Axes, trace: Figure, bases: dict[tuple[str, str], Floats], layout: Figure) -> BarContainer:
     """Lying bars, one after the other."""
     order = layout["yaxis"]["categoryarray"]
     lengths, key = np.array(trace["x"], dtype=float), ("y", "bars")
@@ -210,8 +239,7 @@ def _bars(
     bases[key] = base + lengths
     where, pattern = [order.index(label) for label in trace["y"]], trace["marker"].get("pattern")
     look: dict[str, Any] = {"hatch": "///", "edgecolor": "white", "linewidth": 0.0} if pattern else {}
-    label = names.get(trace["name"], trace["name"])
-    place.barh(where, lengths, left=base, height=0.75, color=trace["marker"]["color"], label=label, **look)
+    return place.barh(where, lengths, left=base, height=0.75, color=trace["marker"]["color"], **look)
 
 
 def _heat(place: Axes, trace: Figure) -> None:
@@ -237,11 +265,6 @@ def _range(layout: Figure, panels: Mapping[str, Axes]) -> None:
     lowest.set_xlabel(plain_text(layout["xaxis"]["title"]["text"]))
     if "range" in layout["xaxis"]:
         lowest.set_xlim(*layout["xaxis"]["range"])
-
-
-def _entries(place: Axes) -> list[tuple[Any, str]]:
-    handles, labels = place.get_legend_handles_labels()
-    return list(zip(handles, labels, strict=True)) if len(labels) > 1 else []
 
 
 def _columns(entries: Mapping[str, Any], look: Look) -> int:

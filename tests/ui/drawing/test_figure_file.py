@@ -15,8 +15,10 @@ from cpc_engine.config import RunConfig
 from cpc_engine.errors import ConfigError
 from ui.compare.curves import Bundle, Curve, curves_figure
 from ui.components.beside.dots import dots_figure, dots_spoken, grid_figure
+from ui.drawing import fonts
 from ui.drawing.charts import Figure, Series, line_figure, stacked_figure
-from ui.drawing.figure_file import Look, figure_file, legend_of
+from ui.drawing.figure_file import Look, figure_file, legend_of, letters_lacking
+from ui.drawing.fonts import lacking
 from ui.drawing.map_figure import amounts_figure, groups_figure
 from ui.drawing.palette import series_style
 from ui.drawing.panel_stack import panels_figure
@@ -68,6 +70,76 @@ def test_every_chart_becomes_a_figure_of_the_size_that_was_asked_for(name: str) 
 def test_a_figure_without_room_for_its_letters_is_refused() -> None:
     with pytest.raises(ConfigError, match="larger"):
         figure_file(FIGURES["panels"], Look(4.0, 3.0, 24.0), "SVG")
+
+
+SCRIPTS = {
+    "Chinese": "狗",
+    "Japanese": "いぬ",
+    "Korean": "개",
+    "Hindi": "कुत्ता",
+    "Thai": "หมา",
+    "emoji": "🐶",
+    "Hebrew": "כלב",
+    "Arabic": "كلب",
+}
+
+
+def words_in(figure: Figure, look: Look) -> str:
+    """The text of a figure as SVG."""
+    return "".join(ElementTree.fromstring(figure_file(figure, look, "SVG")).itertext())
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_letters_that_no_font_has_do_not_cost_the_figure_and_are_told(script: str) -> None:
+    name = SCRIPTS[script]
+    charts = [
+        groups_figure(np.random.rand(20, 2), np.arange(20) % 2, [name, "b"], title=name),
+        line_figure([Series(name, X, X), Series("b", X, X)], "step", "loss", "Loss"),
+        dots_figure([Standing("A", name, {0: 0.8, 1: 0.9}, 0.85, 0.1, "seeds", 0.4)], "probe"),
+    ]
+    for figure in charts:
+        assert name in words_in(figure, Look(30.0, 25.0))
+        assert figure_file(figure, Look(30.0, 25.0), "PDF").startswith(b"%PDF")
+        assert figure_file(figure, Look(30.0, 25.0), "PNG").startswith(b"\x89PNG")
+        has = set("".join(lacking([name])))
+        assert set(letters_lacking(figure, Look())) == has
+        assert set(letters_lacking(figure, Look(names={name: "dog"}))) <= has
+        with pytest.raises(ConfigError, match="larger"):
+            figure_file(figure, Look(4.0, 3.0, 24.0), "SVG")
+
+
+def test_letters_are_looked_for_in_all_fonts_that_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lacking(["Größe σ², 1.5 → 2", "a\nb"]) == []
+    assert lacking(["犬a猫", "猫\ufe0f"]) == [letter for letter in "犬猫" if lacking([letter])]
+    monkeypatch.setattr(fonts, "FIRST", "cmr10")  # without Greek; so a letter of another font counts
+    monkeypatch.setattr(fonts, "FALLBACKS", ("Not installed", "DejaVu Sans"))
+    cached = (fonts.families, fonts._known)
+    for function in cached:
+        function.cache_clear()
+    try:
+        assert fonts.families() == ["cmr10", "DejaVu Sans"]
+        assert lacking(["σ"]) == []
+        monkeypatch.setattr(fonts, "FALLBACKS", ())
+        for function in cached:
+            function.cache_clear()
+        assert lacking(["σa"]) == ["σ"]
+    finally:
+        for function in cached:
+            function.cache_clear()
+
+
+def test_names_that_begin_with_an_underscore_stand_in_the_legend() -> None:
+    names = ["_background_noise_", "_silence_", "yes"]
+    charts = [
+        groups_figure(np.random.rand(30, 2), np.arange(30) % 3, names, title="Map"),
+        line_figure([Series(name, X, X) for name in names], "step", "loss", "Loss"),
+        stacked_figure([Series(name, X, X) for name in names], "step", "%", "Share"),
+    ]
+    for figure in charts:
+        words = words_in(figure, Look(20.0, 20.0))
+        assert all(name in words for name in legend_of(figure))
+        assert legend_of(figure) == names
+        assert "_mine" in words_in(figure, Look(20.0, 20.0, names={"yes": "_mine"}))
 
 
 def test_text_stays_text_and_names_are_the_readers_own() -> None:

@@ -13,6 +13,12 @@ from .words import value_text
 
 # The momentum encoder is a setting of the queue, and makes the positives without a queue, too.
 _ALONE = {"sampler.key_momentum"}
+_TEMPERATURE = {
+    "loss.temperature",
+    "loss.learnable_temperature",
+    "loss.temperature_min",
+    "loss.temperature_max",
+}
 # Settings that only some encoders have, by modality and encoder.
 _OF_ENCODERS: dict[str, dict[str, set[str]]] = {
     "audio": {"patches": {"audio.frames_per_latent"}, "residual": {"audio.directions"}},
@@ -76,6 +82,9 @@ def why_unread(config: RunConfig) -> dict[str, str]:
         add({"context.batch_norm"}, says(*(f"{modality}.encoder" for modality in spec.modalities)))
     if not config.loss.learnable_temperature:
         add({"loss.temperature_min", "loss.temperature_max"}, says("loss.learnable_temperature"))
+    # The item-level and the pair term have a τ of their own. Of a term without weight τ scales recorded numbers alone.
+    if config.loss.prediction_weight == 0 and config.loss.global_weight == 0:
+        add(_TEMPERATURE, says("loss.prediction_weight", "loss.global_weight"))
     if len(spec.modalities) < 2:
         add({"loss.pair_weight", "loss.pair_temperature", "loss.pair_positives"}, one_modality)
     elif config.loss.pair_weight == 0:

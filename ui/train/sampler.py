@@ -7,7 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from cpc_engine.config import RunConfig, all_settings
+from cpc_engine.config import RunConfig, all_settings, why_unread
+from cpc_engine.config import label_of as label_of_path
 from cpc_engine.datasets import DATASETS
 from cpc_engine.settings import Setting, describe
 from cpc_engine.sources import SOURCES, NegativeSource
@@ -46,6 +47,7 @@ class Sampler:
         self.reach, self.changed = reach, changed
         self.settings = {setting.path: setting for setting in all_settings()}
         self.plans = plans
+        self.idle = why_unread(config)
 
     def show(self) -> None:
         """All cards, and the settings that stand below them."""
@@ -142,8 +144,10 @@ class Sampler:
                 help=help_of(setting, value_of(self.base, setting.path)) + note,
                 label_visibility="collapsed",
                 on_change=moved,
-                disabled=locked,
+                disabled=locked or setting.path in self.idle,
             )
+        if setting.path in self.idle:
+            st.caption(f"Without effect: {_by_labels(self.idle[setting.path])}.")
 
     def _set(self, path: str, value: Any) -> None:
         if value == value_of(self.base, path):
@@ -154,3 +158,9 @@ class Sampler:
 
 def _title(label: str) -> str:
     return f"{label[:1].upper()}{label[1:]}"
+
+
+def _by_labels(reason: str) -> str:
+    """Why a setting has no effect, with the labels of settings in place of their paths."""
+    paths = {setting.path for setting in all_settings()}
+    return " ".join(f"“{label_of_path(word)}”" if word in paths else word for word in reason.split())

@@ -216,6 +216,7 @@ def test_settings_are_turned_while_a_run_trains(runs: Path) -> None:
         changed = {"kind": "change", "setting": "loss.temperature", "value": 0.5}
         wait_until(lambda: any(changed.items() <= event.items() for event in folder.events()), "the change")
         assert test.select_slider(key="slide:loss.temperature").value == 0.5
+        assert not test.select_slider(key="slide:loss.temperature").disabled
         assert test.toggle(key="switch-queue").disabled, "a queue cannot be made on the way"
         assert test.toggle(key="switch-cross_modal").disabled, "sounds alone have no other modality"
         test.toggle(key="switch-perturbed").set_value(True).run()
@@ -241,3 +242,22 @@ def test_an_ended_run_is_the_beginning_of_the_next(runs: Path, finished: Path) -
     assert not test.exception
     [new] = [path for path in runs.iterdir() if path.name != finished.name and path.is_dir()]
     assert set(RunFolder(new).config().differences(RunFolder(runs / finished.name).config())) == {"sampler.perturbed"}
+
+
+def test_the_slider_of_a_temperature_that_nothing_reads_is_gray_and_says_why(runs: Path, finished: Path) -> None:
+    weights = {"loss.prediction_weight": 0.0, "loss.item_weight": 1.0}
+    test = open_page(
+        "pages/train.py",
+        preset="tones",
+        set=[f"{path}={value}" for path, value in weights.items()],
+        settings="loss.temperature",
+    )
+    assert test.select_slider(key="slide:loss.temperature").disabled
+    assert not test.select_slider(key="slide:optimizer.learning_rate").disabled
+    [reason] = [one.value for one in test.caption if one.value.startswith("Without effect")]
+    assert reason == "Without effect: “Prediction weight” is 0 and “Global–local loss” is 0."
+    test.selectbox(key="group").set_value("Objective").run()
+    test.number_input(key="train:loss.prediction_weight").set_value(0.5).run()
+    assert not test.exception
+    assert not test.select_slider(key="slide:loss.temperature").disabled
+    assert not [one.value for one in test.caption if one.value.startswith("Without effect")]

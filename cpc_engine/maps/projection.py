@@ -177,6 +177,16 @@ def neighbors(features: ArrayLike, query: ArrayLike, k: int) -> tuple[Indices, F
     return indices, cosines
 
 
+def quality_neighbors(items: int, k: int = QUALITY_NEIGHBORS) -> int:
+    """Return how many neighbors of each item a map's quality is measured by: `k`, but below half of the items.
+
+    Example:
+        >>> quality_neighbors(500), quality_neighbors(12)
+        (15, 5)
+    """
+    return min(k, (items - 1) // 2)
+
+
 def map_quality(features: ArrayLike, layout: ArrayLike, seed: int, k: int = QUALITY_NEIGHBORS) -> tuple[float, float]:
     """(trustworthiness, neighborhood overlap) of a layout (N, 2) of features (N, F), as `Map` describes them.
 
@@ -185,7 +195,7 @@ def map_quality(features: ArrayLike, layout: ArrayLike, seed: int, k: int = QUAL
     """
     points, plane = _unit(_features(features)), np.asarray(layout, dtype=np.float64)
     n = len(points)
-    k = min(k, (n - 1) // 2)
+    k = quality_neighbors(n, k)
     sampled = np.arange(n)
     if n > _QUALITY_ROWS:
         sampled = np.sort(np.random.default_rng(seed).choice(n, _QUALITY_ROWS, replace=False))

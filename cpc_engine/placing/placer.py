@@ -16,7 +16,7 @@ from ..data.dataset import Split
 from ..errors import CpcError, DataError, RunError
 from ..evaluation.embed import Features, embed
 from ..evaluation.ood import input_statistics, verdict
-from ..maps.projection import QUALITY_NEIGHBORS, Map, Method, neighbors
+from ..maps.projection import Map, Method, neighbors, quality_neighbors
 from ..maps.stored import RunMap, load_map
 from ..media import (
     Picture,
@@ -254,7 +254,7 @@ class Placer:
 
     def _overlap(self, context: np.ndarray, position: Positions) -> dict[str, float]:
         """Share of a map's 15 nearest dots (fewer on a small map) that are among as many nearest in the space."""
-        k = min(QUALITY_NEIGHBORS, (len(self.map.labels) - 1) // 2)
+        k = quality_neighbors(len(self.map.labels))
         nearest = set(neighbors(self.map.features, context[None], k)[0][0].tolist())
         overlap = {}
         for method, point in position.items():

@@ -228,4 +228,8 @@ def collapse_words(run: str, trustworthiness: float) -> str:
 
 def quality_words(run: str, fitted: Map) -> str:
     """How far a map of a run can be trusted."""
-    return collapse_words(run, fitted.trustworthiness) or trust_words(fitted.trustworthiness, fitted.overlap)
+    from cpc_engine.maps.projection import quality_neighbors
+
+    return collapse_words(run, fitted.trustworthiness) or trust_words(
+        fitted.trustworthiness, fitted.overlap, quality_neighbors(len(fitted.layout))
+    )

@@ -6,6 +6,8 @@ from cpc_engine.sources import SOURCES
 
 LONGEST = 60  # letters of a name on a chart
 SHARE = "Share of the gradient on negatives"
+FEW = 5  # neighbors; a map of so few items cannot misplace much
+RELIABLE = "Neighbors on this map can be relied on"
 SAYS_LITTLE = "Out of distribution, so this says little."  # before the class of an item unlike the training data
 
 
@@ -38,16 +40,20 @@ def collapsed_words(trustworthiness: float) -> str:
     )
 
 
-def trust_words(trustworthiness: float, overlap: float) -> str:
-    """A map's trustworthiness and neighborhood overlap in plain words."""
+def trust_words(trustworthiness: float, overlap: float, neighbors: int) -> str:
+    """A map's trustworthiness and neighborhood overlap in plain words.
+
+    Args:
+        neighbors: of each item, by which both were measured.
+    """
     verdict = (
-        "Neighbors on this map can be relied on"
+        ("Neighbors on this map look right, as far as so few items tell" if neighbors <= FEW else RELIABLE)
         if trustworthiness >= 0.95
         else "Most neighbors on this map are real"
         if trustworthiness >= 0.85
         else "This map misplaces much: rely on the list of neighbors, not on the picture"
     )
     return (
-        f"{verdict}: trustworthiness {trustworthiness:.2f} of 1, and {overlap:.0%} of the 15 nearest dots are among "
-        "the 15 nearest in the original space."
+        f"{verdict}: trustworthiness {trustworthiness:.2f} of 1, and {overlap:.0%} of the {neighbors} nearest dots "
+        f"are among the {neighbors} nearest in the original space."
     )

@@ -54,7 +54,7 @@ def show_card(result: Result, place: Place) -> None:
         with preview:
             _preview(item, place)
         with numbers:
-            _numbers(placement)
+            _numbers(placement, place)
         for note in placement.notes:
             st.caption(f":material/info: {sentence(note)}")
         _neighbors("Nearest in the original space", placement.neighbors, place.exploration, f"near-{item.number}")
@@ -95,7 +95,9 @@ def _preview(item: Item, place: Place) -> None:
             )
 
 
-def _numbers(placement: Placement) -> None:
+def _numbers(placement: Placement, place: Place) -> None:
+    from cpc_engine.maps.projection import quality_neighbors
+
     if placement.probabilities is None:
         st.caption("No class probabilities: this run was never evaluated (`evaluate` on the command line does that).")
     else:
@@ -120,7 +122,8 @@ def _numbers(placement: Placement) -> None:
     kept = "" if stability.agreement is None else f", {stability.agreement:.0%} of them in the same class"
     st.caption(f"Stability: {stability.copies} perturbed copies stay at cosine {stability.cosine:.2f}{kept}.")
     overlaps = ", ".join(f"{METHODS[m]} {placement.overlap[m]:.0%}" for m in METHODS if m in placement.overlap)
-    st.caption(f"Of its 15 nearest dots, truly among its 15 nearest: {overlaps}.")
+    count = quality_neighbors(len(place.placer.map.labels))
+    st.caption(f"Of its {count} nearest dots, truly among its {count} nearest: {overlaps}.")
 
 
 def _neighbors(title: str, near: list[Neighbor], exploration: Exploration, key: str) -> None:

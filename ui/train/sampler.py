@@ -7,8 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from cpc_engine.config import RunConfig, all_settings, why_unread
-from cpc_engine.config import label_of as label_of_path
+from cpc_engine.config import RunConfig, all_settings, why_unread, with_labels
 from cpc_engine.datasets import DATASETS
 from cpc_engine.settings import Setting, describe
 from cpc_engine.sources import SOURCES, NegativeSource
@@ -147,7 +146,7 @@ class Sampler:
                 disabled=locked or setting.path in self.idle,
             )
         if setting.path in self.idle:
-            st.caption(f"Without effect: {_by_labels(self.idle[setting.path])}.")
+            st.caption(f"Without effect: {with_labels(self.idle[setting.path])}.")
 
     def _set(self, path: str, value: Any) -> None:
         if value == value_of(self.base, path):
@@ -158,9 +157,3 @@ class Sampler:
 
 def _title(label: str) -> str:
     return f"{label[:1].upper()}{label[1:]}"
-
-
-def _by_labels(reason: str) -> str:
-    """Why a setting has no effect, with the labels of settings in place of their paths."""
-    paths = {setting.path for setting in all_settings()}
-    return " ".join(f"“{label_of_path(word)}”" if word in paths else word for word in reason.split())

@@ -88,9 +88,18 @@ def _choose_run() -> str | None:
         st.session_state[key] = chosen if chosen in ids else ids[0]
     run = str(st.selectbox("Run", ids, format_func=names.__getitem__, key=key, width=220))
     put("run", run)
-    if run != chosen:  # what was to be seen was of another run
-        put("see", None)
+    if run != chosen:
+        _forget()
     return run
+
+
+def _forget() -> None:
+    """Leave out what was chosen of another run, where the same numbers are of other items."""
+    for name in ("see", "item", "piece"):
+        put(name, None)
+    for key in [str(key) for key in st.session_state]:
+        if key.startswith("negatives-piece-"):
+            del st.session_state[key]
 
 
 def _show_run(run: str, controls: st.delta_generator.DeltaGenerator, slowly: bool) -> None:

@@ -124,6 +124,19 @@ def test_a_copied_link_opens_the_same_anchor_and_back_leads_to_the_one_before(pa
     assert sound(test) != words
 
 
+def test_an_item_of_one_run_is_not_chosen_in_another(page: Page, run: Path, runs: Path) -> None:
+    other = shutil.copytree(run, runs / "keypad-20200101-000000-abcdef")
+    test = page(NEGATIVES, run=run.name, item="17", piece="1", see="false")
+    assert test.selectbox(key=f"negatives-item-{run.name}").value == 17
+    test.selectbox(key="negatives-run").set_value(other.name).run()
+    sound(test)
+    assert test.selectbox(key=f"negatives-item-{other.name}").value == 0
+    again = page(NEGATIVES, run=other.name, item="0")
+    for name in ("item", "piece"):
+        assert test.query_params[name] == again.query_params[name], "as if nothing had been chosen before"
+    assert "see" not in test.query_params
+
+
 def test_the_address_does_not_keep_an_item_when_another_way_is_chosen(page: Page, run: Path) -> None:
     test = page(NEGATIVES, run=run.name, item="7")
     [pieces] = [one for one in test.selectbox if one.label == "Piece"]

@@ -72,9 +72,13 @@ def titles(arms: Sequence[Arm]) -> list[str]:
         return [arm.name for arm in arms]
     found = []
     for index, arm in enumerate(arms):
-        parts = [f"{_label(path)} {value_text(row[index])}" for path, row in varying.items()]
+        own = arm.config.flat()
+        # What other arms changed on the way, or where they began, is nothing that this one has a value of.
+        had = {path: row[index] for path, row in varying.items() if path in own or row[index] is not None}
+        parts = [f"{_label(path)} {value_text(value)}" for path, value in had.items()]
+        more = len(parts) - MOST_NAMED
         words = ", ".join(parts[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-        found.append(f"{arm.letter} · {words}")
+        found.append(f"{arm.letter} · {words}" if parts else arm.name)
     return found
 
 

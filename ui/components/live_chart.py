@@ -23,6 +23,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import streamlit as st
 
+from ..shell.address import base_path
+
 STATIC = Path(__file__).resolve().parents[2] / "static"
 
 
@@ -134,8 +136,7 @@ def publish(static: Path = STATIC) -> str | None:
 
 def _url() -> str | None:
     name = publish()
-    prefix = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return name and f"{'/' if prefix else ''}{prefix}/app/static/{name}"
+    return name and f"{base_path()}/app/static/{name}"
 
 
 @cache

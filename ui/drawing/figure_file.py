@@ -263,8 +263,11 @@ def _range(layout: Figure, panels: Mapping[str, Axes]) -> None:
             place.set_ylim(*own["range"])
     lowest = list(panels.values())[-1]
     lowest.set_xlabel(plain_text(layout["xaxis"]["title"]["text"]))
-    if "range" in layout["xaxis"]:
-        lowest.set_xlim(*layout["xaxis"]["range"])
+    logarithmic = layout["xaxis"].get("type") == "log"
+    if logarithmic:
+        lowest.set_xscale("log")
+    if "range" in layout["xaxis"]:  # of a logarithmic axis plotly has exponents
+        lowest.set_xlim(*(10**end if logarithmic else end for end in layout["xaxis"]["range"]))
 
 
 def _columns(entries: Mapping[str, Any], look: Look) -> int:

@@ -47,6 +47,12 @@ def split_ids(value: str) -> list[str]:
     return list(dict.fromkeys(unquote(part) for part in value.split(",") if part))
 
 
+def base_path() -> str:
+    """What stands before every path of the app: "" or, behind a proxy, `server.baseUrlPath` as "/path"."""
+    prefix = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{prefix}" if prefix else ""
+
+
 def put(name: str, value: str | None) -> None:
     """Write a parameter of the address, or take it out; only a change, since each one is a step for Back."""
     if value is None:

@@ -12,7 +12,7 @@ from cpc_engine.evaluation.metric_info import describe_metric
 from cpc_engine.storage.folder import RunFolder
 
 from ..components.live_chart import live_chart
-from ..shell.address import join_ids
+from ..shell.address import base_path, join_ids
 from ..shell.compat import inside_app
 from ..shell.errors import plain_errors
 from ..shell.session import has_ended, open_run, root
@@ -156,7 +156,7 @@ def _table(table: Sequence[Row], spec: Spec, metric: str) -> None:
         "Seed": [row.seed for row in table],
         "Status": [row.status for row in table],
         metric: [row.value for row in table],
-        "Run": [None if row.run is None else f"/train?run={row.run}" for row in table],
+        "Run": [None if row.run is None else f"{base_path()}/train?run={row.run}" for row in table],
     }
     if any(row.message for row in table):
         columns["Why"] = [row.message for row in table]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import statistics
+from dataclasses import replace
 
 import pytest
 from scipy import stats
 
-from cpc_engine.comparison.arms import group
+from cpc_engine.comparison.arms import Branch, group
 from cpc_engine.comparison.standings import data_note, grid, standings, titles
 from tests.support.compared import compared
 
@@ -46,6 +47,21 @@ def test_arms_are_named_by_what_differs() -> None:
     other = {**many, "loss__temperature": 0.2}
     assert titles(group([runs[0], compared("y", **other)])) == ["A · x", "B · y"], "too many to name"
     assert titles(group([runs[0], compared("y", **other, run__name="x")]))[1].endswith("and 1 more"), "names of no use"
+
+
+def test_an_arm_is_not_named_by_what_it_never_did() -> None:
+    plain, changed = compared("x"), compared("y", changes=[(4, "sampler.perturbed", "true")])
+    forked = replace(compared("z", loss__temperature=0.1), branch=Branch("x", 7))
+    assert titles(group([plain, changed])) == ["A · x", "B · Noise-perturbed from step 4 on"]
+    found = titles(group([plain, changed, forked]))
+    assert not [title for title in found if "not set" in title]
+    assert [("from step 4" in title, "forked" in title) for title in found] == [
+        (False, False),
+        (True, False),
+        (False, True),
+    ]
+    unset = [compared("x"), compared("y", context__horizon_seconds=[0.1])]
+    assert "not set" in titles(group(unset))[0], "that is a value of this setting"
 
 
 def test_arms_of_different_data_are_told() -> None:

@@ -17,12 +17,13 @@ from ui.compare.curves import Bundle, Curve, curves_figure
 from ui.components.beside.dots import dots_figure, dots_spoken, grid_figure
 from ui.drawing import fonts
 from ui.drawing.charts import Figure, Series, line_figure, stacked_figure
-from ui.drawing.figure_file import Look, figure_file, legend_of, letters_lacking
+from ui.drawing.figure_file import Look, _drawn, figure_file, legend_of, letters_lacking
 from ui.drawing.fonts import lacking
 from ui.drawing.map_figure import amounts_figure, groups_figure
 from ui.drawing.palette import series_style
 from ui.drawing.panel_stack import panels_figure
 from ui.drawing.panels import panels_of
+from ui.negatives.over_time_figures import safety_figure
 
 X = np.arange(30.0)
 RECORD: dict[str, Any] = {
@@ -151,6 +152,20 @@ def test_text_stays_text_and_names_are_the_readers_own() -> None:
     assert "$x$" in "".join(ElementTree.fromstring(figure_file(FIGURES["dots"], Look(), "SVG")).itertext())
     assert legend_of(FIGURES["lines"]) == ["a $x$", "b"]
     assert legend_of(FIGURES["dots"]) == ["single seeds", "untrained network"]
+
+
+def test_a_logarithmic_axis_stays_one() -> None:
+    figure = safety_figure(64, 0.1)
+    assert figure["layout"]["xaxis"]["type"] == "log"
+    with_range = {
+        "data": figure["data"],
+        "layout": figure["layout"] | {"xaxis": figure["layout"]["xaxis"] | {"range": [-3, 1]}},
+    }
+    for drawn, ends in ((figure, None), (with_range, (1e-3, 10.0))):
+        [axes] = _drawn(drawn, Look()).axes
+        assert axes.get_xscale() == "log"
+        assert ends is None or axes.get_xlim() == pytest.approx(ends)
+    assert _drawn(FIGURES["lines"], Look()).axes[0].get_xscale() == "linear"
 
 
 def test_a_dot_plot_says_in_words_what_it_shows() -> None:

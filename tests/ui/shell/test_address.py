@@ -5,9 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+import streamlit as st
+
 from cpc_engine.storage.folder import RunFolder
 from tests.support.pages import open_page
-from ui.shell.address import VALUES
+from ui.shell.address import VALUES, base_path
 
 pytest_plugins = ["tests.support.pages"]
 
@@ -34,3 +37,11 @@ def test_every_renamed_value_is_one_of_today() -> None:
     from ui.explore.view import COLORS
 
     assert {value for (name, _), value in VALUES.items() if name == "color"} <= set(COLORS.values())
+
+
+@pytest.mark.parametrize(
+    ("option", "path"), [("", ""), (None, ""), ("lab", "/lab"), ("/lab/", "/lab"), ("a/b", "/a/b")]
+)
+def test_paths_begin_where_the_app_is_served(option: str | None, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(st, "get_option", {"server.baseUrlPath": option}.__getitem__)
+    assert base_path() == path

@@ -65,11 +65,13 @@ def test_a_sweep_of_a_command_line_that_goes_on_is_not_called_stopped(
     run = list_runs(runs)[0].id
     row = Row(0, run, {"loss.temperature": 0.1, "sampler.shuffled": "off"}, 0, "running", None, "")
     monkeypatch.setattr("cpc_engine.sweeps.results.rows", lambda *_: [row])
+    monkeypatch.setattr("ui.sweeps.page.base_path", lambda: "/lab")  # behind a proxy
     for status, state in (("running", "going on"), ("interrupted", "stopped")):
         RunFolder(runs / run).update(status=status)  # of this process, which is there
         test = open_page("pages/sweeps.py")
         assert not test.exception
         assert [one.value for one in test.markdown if f"[{state}]" in one.value]
+        assert list(test.dataframe[0].value["Run"]) == [f"/lab/train?run={run}"]
         assert ("go-on" in [one.key for one in test.button]) is (state == "stopped")
 
 

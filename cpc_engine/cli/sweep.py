@@ -15,7 +15,7 @@ from ..sweeps.results import document, rows
 from ..sweeps.space import Space
 from ..sweeps.study import Spec, open_study, storage_url, try_again
 from .assignments import changes_of
-from .text import aligned, note
+from .text import aligned, note, printable
 
 
 def run_sweep(options: argparse.Namespace) -> int:
@@ -43,7 +43,8 @@ def run_sweep(options: argparse.Namespace) -> int:
             if row.status not in ("waiting", "running") and (row.slot, row.seed) not in ended:
                 ended.add((row.slot, row.seed))
                 value = "" if row.value is None else f" {spec.metric} {row.value:.4g}"
-                note(f"setting {row.slot}, seed {row.seed}: {row.status}{value} {_shown(row.settings)}")
+                why = f": {row.message}" if row.message else ""
+                note(f"setting {row.slot}, seed {row.seed}: {row.status}{value} {_shown(row.settings)}{why}")
 
     run_workers(url, options.study, root, options.workers, look, cluster=cluster)
     found = document(study, spec, root)
@@ -94,6 +95,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
         "status": [trial["status"] for trial in trials],
         found["metric"]: [None if trial["value"] is None else f"{trial['value']:.4g}" for trial in trials],
     }
+    if any(trial["message"] for trial in trials):
+        columns["why"] = [printable(trial["message"]) for trial in trials]
     best = found["best"]
     last = "no setting has an end yet" if best is None else f"best: {_shown(best['settings'])}: {best['sentence']}"
     return [*aligned(columns), "", last]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from ..evaluation.intervals import mean_interval
 from ..evaluation.metric_info import PRIMARY
 from ..storage.folder import RunFolder
 from .space import Choice
-from .study import Spec, quiet_optuna, slots
+from .study import Spec, is_abandoned, quiet_optuna, slots
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -51,7 +52,7 @@ class Best:
 
     Attributes:
         value: mean over its seeds. half_width: of the 95 % Student-t interval over seeds; None of one seed.
-        of: settings that it is the best of. tied: how many others have exactly its value.
+        of: different settings that it is the best of. tied: how many others have exactly its value.
         optimism: by how much the best of as many settings would look better than it is if all were equally good, see
             `optimism`; None where no setting has two seeds.
         test: mean accuracy of its probes on test items, which did not choose it; None where the metric is another.
@@ -86,16 +87,23 @@ class Best:
 
 
 def rows(study: Study, spec: Spec, root: Path) -> list[Row]:
-    """The rows of a sweep, by setting and seed; of a setting that ended early only the runs that were begun."""
+    """The rows of a sweep, by setting and seed.
+
+    Of a setting that ended early there are only the runs that were begun, and the one that failed before it was: of
+    settings that do not fit together.
+    """
     found = []
     for slot, trial in sorted(slots(study).items()):
         settings = trial.params or trial.system_attrs.get("fixed_params", {})
+        ended = trial.state.is_finished() and not is_abandoned(trial)
+        measured = sum(f"value {seed}" in trial.user_attrs for seed in range(spec.seeds))
         for seed in range(spec.seeds):
             run = trial.user_attrs.get(f"run {seed}")
-            status = _status(trial, run, seed, root)
-            if run or not trial.state.is_finished():
+            status = _status(trial, run, seed)
+            if run or not ended or (status == "failed" and seed == measured):
                 value = trial.user_attrs.get(f"value {seed}")
-                message = trial.user_attrs.get("pruned") or trial.user_attrs.get("failed") or ""
+                why = trial.user_attrs.get("pruned") or trial.user_attrs.get("failed") or ""
+                message = "" if status == "finished" else why
                 found.append(Row(slot, run, dict(settings), seed, status, value, message))
     return found
 
@@ -111,6 +119,9 @@ def best_setting(table: Sequence[Row], spec: Spec, root: Path) -> Best | None:
         if len(members) == spec.seeds and all(row.status == "finished" for row in members)
     }
     values = {slot: measured for slot, measured in values.items() if len(measured) == spec.seeds}
+    # TPE may draw a setting again, whose runs then are the same ones.
+    first = {json.dumps(by_slot[slot][0].settings, sort_keys=True): slot for slot in sorted(values, reverse=True)}
+    values = {slot: values[slot] for slot in sorted(first.values())}
     if not values:
         return None
     slot = (max if spec.higher else min)(values, key=lambda slot: fmean(values[slot]))
@@ -199,7 +210,7 @@ def document(study: Study, spec: Spec, root: Path) -> dict[str, Any]:
     }
 
 
-def _status(trial: FrozenTrial, run: str | None, seed: int, root: Path) -> str:
+def _status(trial: FrozenTrial, run: str | None, seed: int) -> str:
     state = trial.state.name
     if state == "COMPLETE" or f"value {seed}" in trial.user_attrs:
         return "finished"
@@ -207,7 +218,7 @@ def _status(trial: FrozenTrial, run: str | None, seed: int, root: Path) -> str:
         return "pruned" if "pruned" in trial.user_attrs else "diverged"
     if state == "RUNNING":
         return "running" if run else "waiting"
-    return {"WAITING": "waiting", "FAIL": "failed"}[state]
+    return "waiting" if state == "WAITING" or is_abandoned(trial) else "failed"
 
 
 def _test_accuracy(root: Path, runs: Sequence[str]) -> float | None:

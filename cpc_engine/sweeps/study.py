@@ -20,14 +20,13 @@ from ..evaluation.metric_values import given_metrics
 from ..extras import extra
 from ..storage.files import storing
 from .space import Choice, Space
+from .storage import open_storage
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
 FOLDER = "sweeps"  # below the folder of runs
-BEAT, GRACE = 5, 20  # s between two signs of life of a worker, and without one until its trial is queued again
-MAKING = 20  # s that another process may take to make the tables
 _SPEC = "cpc"
 
 
@@ -142,7 +141,7 @@ def open_study(url: str, name: str, spec: Spec | None = None) -> tuple[Study, Sp
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        storage = _storage(optuna, url)
+        storage = open_storage(url, requeue)
         if spec is not None:
             _make(optuna, storage, name, spec, cells)
         try:
@@ -188,7 +187,12 @@ def try_again(study: Study) -> int:
 
 def abandoned(study: Study) -> list[FrozenTrial]:
     """Trials that ended because their worker had gone, and that nobody has queued again."""
-    return [t for t in slots(study).values() if t.state.name == "FAIL" and "failed" not in t.user_attrs]
+    return [trial for trial in slots(study).values() if is_abandoned(trial)]
+
+
+def is_abandoned(trial: FrozenTrial) -> bool:
+    """Whether a trial ended because its worker had gone, not because a run failed."""
+    return trial.state.name == "FAIL" and "failed" not in trial.user_attrs
 
 
 def slots(study: Study) -> dict[int, FrozenTrial]:
@@ -209,30 +213,6 @@ def quiet_optuna() -> Any:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     return optuna
-
-
-def _storage(optuna: Any, url: str) -> Any:
-    """Optuna's storage; makes its tables where there are none.
-
-    Optuna does not expect two processes to make them at once: the later one finds them half made, and tries again.
-    """
-    from sqlalchemy.exc import SQLAlchemyError
-
-    # A local file is written by one worker at a time; the others wait for it.
-    engine = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
-    for left in reversed(range(MAKING)):
-        try:
-            return optuna.storages.RDBStorage(
-                url,
-                engine_kwargs=engine,
-                heartbeat_interval=BEAT,
-                grace_period=GRACE,
-                heartbeat_stale_trial_callback=requeue,
-            )
-        except SQLAlchemyError as error:
-            if not left or not any(words in str(error) for words in ("already exists", "duplicate key", "UNIQUE")):
-                raise
-            time.sleep(1)
 
 
 def _make(optuna: Any, storage: Any, name: str, spec: Spec, cells: Sequence[Mapping[str, Choice]]) -> None:

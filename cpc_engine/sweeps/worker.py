@@ -96,10 +96,6 @@ class Worker:
 
     def _one(self, optuna: Any) -> None:
         """Take one trial."""
-        first = self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
-        # The draw depends on the setting's number, so that it does not repeat when a sweep goes on.
-        seed = first[0].user_attrs.get("slot", 0) if first else 0
-        self._study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         self._study.pruner = optuna.pruners.MedianPruner() if self._spec.prune else optuna.pruners.NopPruner()
         with contextlib.suppress(_Stopped):
             self._study.optimize(self._objective, n_trials=1, catch=(_NoTrial,))
@@ -108,6 +104,9 @@ class Worker:
         slot = trial.user_attrs.get("slot")
         if slot is None:  # another worker took the last one in the meantime
             raise _NoTrial
+        # Only the trial that was taken tells its number, on which the draw depends: other workers draw something else,
+        # and so does this one when a sweep goes on.
+        self._study.sampler = quiet_optuna().samplers.TPESampler(seed=slot, constant_liar=True)
         settings = self._spec.space.suggest(trial)
         values = []
         for seed in range(self._spec.seeds):

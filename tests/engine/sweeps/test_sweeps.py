@@ -6,7 +6,9 @@ import json
 import os
 import signal
 import statistics
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +161,43 @@ def test_tpe_draws_as_many_settings_as_were_asked_for(tmp_path: Path) -> None:
     assert len(list_runs(tmp_path)) == 3
 
 
+RANGES = {
+    name: {"low": 1e-4, "high": 1e-2, "log": True} for name in ("optimizer.learning_rate", "optimizer.weight_decay")
+}
+
+
+def drawn_by(workers: int, root: Path) -> list[dict[str, Any]]:
+    """The settings that TPE draws, by slot, where all workers look for their first trial before one has taken any."""
+    spec = Spec(tiny(optimizer__steps=1), Space.of_document(RANGES), 4, 1, "spread")
+    study, _, url = begun(root, spec)
+    together = threading.Barrier(workers)
+
+    class Waits(Worker):
+        def __init__(self) -> None:
+            super().__init__(url, "s", root)
+            optimize, self._study.optimize = self._study.optimize, self.first  # type: ignore[method-assign]
+            self._optimize = optimize
+
+        def first(self, *given: Any, **named: Any) -> None:
+            self._study.optimize = self._optimize  # type: ignore[method-assign]
+            together.wait(60)
+            self._optimize(*given, **named)
+
+    made = [Waits() for _ in range(workers)]
+    with ThreadPoolExecutor(workers) as threads:
+        for done in [threads.submit(worker.work) for worker in made]:
+            done.result()
+    found = rows(study, spec, root)
+    assert [(row.slot, row.status) for row in found] == [(slot, "finished") for slot in range(4)]
+    return [row.settings for row in found]
+
+
+def test_workers_draw_different_settings_and_the_same_ones_however_many_they_are(tmp_path: Path) -> None:
+    alone = drawn_by(1, tmp_path / "1")
+    assert len({json.dumps(settings) for settings in alone}) == 4
+    assert drawn_by(3, tmp_path / "3") == alone
+
+
 def test_runs_that_fall_behind_are_pruned_and_told(tmp_path: Path) -> None:
     """Five good settings, then one whose latents collapse: it ends at an early measurement."""
     rates = ",".join(["1e-3", "1.1e-3", "1.2e-3", "1.3e-3", "1.4e-3", "1e-8"])
@@ -254,6 +293,50 @@ def test_a_failed_run_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     good, bad = rows(study, spec, tmp_path)
     assert (good.status, bad.status) == ("finished", "failed")
     assert "no horizon" in bad.message
+
+
+def test_settings_that_do_not_fit_together_are_told_and_those_drawn_twice_count_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def here(url: str, name: str, root: Path, workers: int, look: Callable[[], None], cluster: None) -> None:
+        Worker(url, name, root).work()
+        look()
+
+    monkeypatch.setattr("cpc_engine.sweeps.launch.run_workers", here)
+    config = tiny(data__dataset="bars", image__size=48, optimizer__steps=1)
+    space = Space.of_document({"image.size": [48, 64], "image.grid": [4, 3]})  # 64 is no multiple of 3
+    begun(tmp_path, Spec(config, space, 8, 2, "spread"))
+    assert main(["sweep", "s", "--runs", str(tmp_path), "--json"]) == 1
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    misfits = [trial for trial in found["trials"] if trial["settings"] == {"image.size": 64, "image.grid": 3}]
+    trained = [trial for trial in found["trials"] if trial not in misfits]
+    assert misfits
+    assert len(trained) + 2 * len(misfits) == 16
+    for trial in misfits:
+        assert (trial["run"], trial["status"], trial["seed"], trial["value"]) == (None, "failed", 0, None)
+        assert "size 64 must be a multiple of grid 3" in trial["message"]
+    assert {(trial["status"], trial["message"]) for trial in trained} == {("finished", "")}
+    means: dict[str, list[float]] = {}
+    for trial in trained:
+        means.setdefault(json.dumps(trial["settings"]), []).append(trial["value"])
+    assert found["best"]["of"] == len(means) < len(trained) // 2, "some were drawn twice"
+    assert found["best"]["tied"] == 0
+    assert found["best"]["value"] == pytest.approx(max(map(statistics.fmean, means.values())))
+    assert said.err.count("must be a multiple of grid 3") == len(misfits)
+    assert main(["sweep", "s", "--runs", str(tmp_path)]) == 1
+    assert "must be a multiple of grid 3" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage")
+def test_what_was_given_up_and_not_queued_again_yet_waits(tmp_path: Path) -> None:
+    from optuna.trial import TrialState
+
+    study, spec, _ = begun(tmp_path, Spec(tiny(), Space.of_document(RANGES), 2, 2, "spread"))
+    study.tell(study.ask(), state=TrialState.FAIL)
+    assert [(row.slot, row.seed, row.status) for row in rows(study, spec, tmp_path)] == [
+        (slot, seed, "waiting") for slot in range(2) for seed in range(2)
+    ]
 
 
 def test_what_failed_is_tried_again_when_the_sweep_is_called_again(
@@ -370,6 +453,30 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[str
     pytest.importorskip("psycopg")
     with postgres.server() as url:
         yield ["--storage", url]
+
+
+def test_a_trial_is_taken_by_one_of_many_who_try_at_once(tmp_path: Path, storage: list[str]) -> None:
+    from optuna.trial import TrialState
+
+    url = storage_url(tmp_path, "s", storage[-1] if storage else None)
+    study, _ = open_study(url, "s", Spec(tiny(), Space.of_document(RANGES), 10, 1, "spread"))
+    numbers = [trial._trial_id for trial in study.get_trials(deepcopy=False)]
+    workers: list[Any] = [study._storage, *(open_study(url, "s")[0]._storage for _ in range(3))]
+    together = threading.Barrier(len(workers))
+
+    def take(worker: Any) -> list[int]:
+        took = []
+        for number in numbers:
+            together.wait(60)
+            if worker.set_trial_state_values(number, TrialState.RUNNING):
+                took.append(number)
+        return took
+
+    with ThreadPoolExecutor(len(workers)) as threads:
+        taken = [number for took in threads.map(take, workers) for number in took]
+    for worker in workers:
+        worker._backend.engine.dispose()  # closes its connections
+    assert sorted(taken) == numbers
 
 
 @pytest.mark.slow

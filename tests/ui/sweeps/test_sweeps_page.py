@@ -56,6 +56,20 @@ def test_a_setting_of_five_seeds_is_named_the_best(runs: Path, monkeypatch: pyte
     assert "No verdict" not in test.success[0].value
 
 
+def test_settings_that_do_not_fit_together_are_told(runs: Path) -> None:
+    space = Space.of_document({"image.size": [64], "image.grid": [3]})
+    url = storage_url(runs, "mine", None)
+    open_study(url, "mine", Spec(tiny(data__dataset="bars", image__size=48), space, 2, 3, "spread"))
+    Worker(url, "mine", runs).work()
+    test = open_page("pages/sweeps.py")
+    assert not test.exception
+    assert [one.value for one in test.markdown if "[2 failed]" in one.value]
+    table = test.dataframe[0].value
+    assert table["Status"].tolist() == ["failed"] * 2
+    assert all("size 64 must be a multiple of grid 3" in why for why in table["Why"])
+    assert test.button(key="go-on").label == "Try what failed again"
+
+
 def test_a_sweep_of_a_command_line_that_goes_on_is_not_called_stopped(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

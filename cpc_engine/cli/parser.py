@@ -134,9 +134,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     sweep.add_argument("--grid", action="append", default=[], metavar="a.b=1,2,3", help="every combination of values")
     sweep.add_argument("--space", type=Path, metavar="FILE.json", help="ranges and values that TPE draws from")
     sweep.add_argument("--trials", type=int, metavar="N", help="settings to draw (with --space)")
-    sweep.add_argument("--seeds", type=int, default=1, metavar="K", help="runs of each setting, seeds 0 to K − 1")
+    sweep.add_argument("--seeds", type=int, metavar="K", help="runs of each setting, seeds 0 to K − 1 (1)")
     sweep.add_argument("--workers", type=int, default=1, metavar="N", help="processes, one thread each")
-    sweep.add_argument("--metric", default=PRIMARY, metavar="M", help=f"what decides ({PRIMARY}: on validation items)")
+    sweep.add_argument("--metric", metavar="M", help=f"what decides ({PRIMARY}, on validation items)")
     sweep.add_argument("--prune", metavar="M", help="end runs early that fall behind the median in this metric")
     sweep.add_argument("--storage", metavar="URL", help="storage that machines share (postgresql://…; a local file)")
     where = "where runs execute: threads, local[:N], tcp://HOST:PORT of a Dask scheduler ($CPC_CLUSTER, or threads)"

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..api.verbs import configured
 from ..errors import ConfigError
+from ..evaluation.metric_info import PRIMARY
 from ..presets import preset
 from ..storage.folder import default_root
 from ..sweeps.results import document, rows
@@ -16,6 +17,8 @@ from ..sweeps.space import Space
 from ..sweeps.study import Spec, open_study, storage_url, try_again
 from .assignments import changes_of
 from .text import aligned, note, printable
+
+_OF_NEW = ("grid", "space", "trials", "set", "data", "seeds", "metric", "prune")  # options that say what a sweep is
 
 
 def run_sweep(options: argparse.Namespace) -> int:
@@ -62,8 +65,10 @@ def _spec(options: argparse.Namespace) -> Spec | None:
         ConfigError: options that do not go together, or a file that cannot be read.
     """
     if options.preset is None:
-        if options.space or options.grid or options.set:
-            raise ConfigError("give --preset with --grid, --space, and --set; without them a sweep goes on")
+        given = [f"--{name}" for name in _OF_NEW if getattr(options, name) not in (None, [])]
+        if given:
+            told = " and ".join(given)
+            raise ConfigError(f"{told}: only with --preset, which starts a sweep; without them one goes on as it is")
         return None
     if bool(options.space) == bool(options.grid):
         raise ConfigError("give --grid section.setting=value,value (every combination) or --space FILE.json (TPE)")
@@ -76,7 +81,8 @@ def _spec(options: argparse.Namespace) -> Spec | None:
         raise ConfigError("--space needs --trials N, the number of settings to draw")
     if same := space.left_out(cells):
         note(same)
-    return Spec(base, space, cells or options.trials, options.seeds, options.metric, options.prune)
+    seeds = 1 if options.seeds is None else options.seeds
+    return Spec(base, space, cells or options.trials, seeds, options.metric or PRIMARY, options.prune)
 
 
 def _read(path: Path) -> Any:

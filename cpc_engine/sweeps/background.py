@@ -34,11 +34,11 @@ def begin(root: Path, name: str, spec: Spec | None, workers: int) -> None:
     if is_going(root, name):
         raise RunError(f"the sweep {name!r} goes on already")
     open_study(storage_url(root, name, None), name, spec)
-    command = [sys.executable, "-m", "cpc_engine", "sweep", name, "--workers", str(workers)]
+    options = ["--workers", str(workers), "--runs", str(root.resolve())]
     log = root / FOLDER / f"{name}.log"
     with storing(log), log.open("ab") as out:
         process = subprocess.Popen(
-            [*command, "--runs", str(root.resolve())],
+            [sys.executable, "-m", "cpc_engine", "sweep", *options, "--", name],  # a name may begin with a dash
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,

@@ -19,6 +19,7 @@ from ..evaluation.metric_info import METRICS, PRIMARY, describe_metric
 from ..evaluation.metric_values import given_metrics
 from ..extras import extra
 from ..storage.files import storing
+from ..storage.info import is_id
 from .space import Choice, Space
 from .storage import open_storage
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 FOLDER = "sweeps"  # below the folder of runs
+MOST_BYTES = 235  # of a name: files beside the list have up to 20 more, and 255 is the most
 _SPEC = "cpc"
 
 
@@ -107,14 +109,24 @@ def storage_url(root: Path, study: str, url: str | None) -> str:
     """The address of a sweep's storage: `url`, or a file of its own below the folder of runs.
 
     Raises:
-        ConfigError: the name of the study cannot be that of a file. StorageError: the folder cannot be made.
+        ConfigError: the name of the study cannot be that of a file, or the folder's is no UTF-8, or Optuna is missing.
+        StorageError: the folder cannot be made.
     """
-    if not study or study != Path(study).name or study.startswith(".") or len(study) > 100:
-        raise ConfigError(f"{study!r} cannot be the name of a sweep: up to 100 characters, no slash, no dot first")
+    if not is_id(study) or len(study) > 100 or len(study.encode()) > MOST_BYTES:
+        most = f"up to 100 characters and {MOST_BYTES} bytes"
+        raise ConfigError(f"{study!r} cannot be the name of a sweep: {most}, no slash, no dot first")
     if url is None:
+        extra("optuna", "sweep")
+        from sqlalchemy.engine import URL
+
         with storing(root / FOLDER):
             (root / FOLDER).mkdir(parents=True, exist_ok=True)
-        return f"sqlite:///{(root / FOLDER / f'{study}.db').resolve()}"
+        try:  # signs such as "?" and "%" mean something in an address
+            return URL.create("sqlite", database=str((root / FOLDER / f"{study}.db").resolve())).render_as_string()
+        except UnicodeEncodeError:
+            raise ConfigError(
+                f"the name of the folder {str(root)!r} is no UTF-8: a sweep cannot be kept there"
+            ) from None
     scheme, mark, rest = url.partition("://")
     if not mark:
         raise ConfigError("--storage takes an address such as postgresql://user@host/database")

@@ -386,7 +386,7 @@ def test_what_cannot_be_a_sweep_is_told(tmp_path: Path, capsys: pytest.CaptureFi
     runs = ["--runs", str(tmp_path)]
     for options, says in (
         (["--preset", "tones"], "give --grid"),
-        (["--grid", "loss.temperature=1"], "give --preset"),
+        (["--grid", "loss.temperature=1"], "--grid: only with --preset"),
         (["--preset", "tones", "--space", "/nowhere.json", "--trials", "2"], "cannot read /nowhere.json"),
         (["--preset", "tones", "--grid", "loss.temperature=1", "--trials", "2"], "this grid has 1"),
         (["--preset", "tones", "--grid", "sampler.sigma=0.1,0.2"], "sampler.sigma would change nothing in this sweep"),
@@ -395,6 +395,38 @@ def test_what_cannot_be_a_sweep_is_told(tmp_path: Path, capsys: pytest.CaptureFi
     ):
         assert main(["sweep", "x", *options, *runs]) == 2
         assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--seeds", "3"],
+        ["--seeds", "0"],
+        ["--metric", "probe"],
+        ["--prune", "spread"],
+        ["--data", "."],
+        ["--trials", "4"],
+        ["--set", "loss.temperature=0.5"],
+        ["--grid", "loss.temperature=0.5"],
+        ["--space", "space.json"],
+        ["--seeds", "3", "--metric", "spread"],
+    ],
+)
+def test_a_sweep_that_goes_on_takes_no_other_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    begun(tmp_path, Spec(tiny(**QUICK), GRID, 4, 2, "spread"))
+    assert main(["sweep", "s", *options, "--runs", str(tmp_path)]) == 2
+    assert f"{' and '.join(options[::2])}: only with --preset" in capsys.readouterr().err
+
+
+def test_a_new_sweep_has_one_seed_and_is_decided_by_the_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cpc_engine.sweeps.launch.run_workers", lambda *_, **__: None)
+    command = ["sweep", "s", "--preset", "tones", "--grid", "loss.temperature=0.1", "--runs", str(tmp_path)]
+    assert main([*command, "--seeds", "0"]) == 2, "0 is not taken for the usual number"
+    main(command)
+    _, spec = open_study(storage_url(tmp_path, "s", None), "s")
+    assert (spec.seeds, spec.metric) == (1, "probe")
 
 
 def test_cells_that_are_the_same_are_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

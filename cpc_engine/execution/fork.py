@@ -42,6 +42,7 @@ KEPT = (
 FEWEST = 20  # steps that a finished run goes on by default
 SEEDS = 2**31  # that a run may have; those of pairs lie far apart, so that runs of other seeds have other pairs
 APART = 10_000
+MOST_NAME, MOST_LABEL = 120, 80  # characters of a run's name, and of what a fork appends to it
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,9 @@ def _changes(folder: RunFolder) -> list[dict[str, Any]]:
 def _create(folder: RunFolder, root: Path, settings: RunConfig, label: str, step: int) -> RunFolder:
     """The folder of a fork of a run, without a checkpoint."""
     note = f"branched off {folder.id} at step {step}"
-    names = {"run.name": f"{settings.run.name or folder.id}: {label}"[:80], "run.note": f"{note}, {label}"[:200]}
+    told = f": {label[:MOST_LABEL]}"  # whole: it is what tells child and control apart
+    name = (settings.run.name or folder.id)[: MOST_NAME - len(told)]
+    names = {"run.name": f"{name}{told}", "run.note": f"{note}, {label}"[:200]}
     run = RunFolder.create(root, settings.replace(names))
     run.update(message=note)
     return run

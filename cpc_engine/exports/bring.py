@@ -6,6 +6,7 @@ somebody had made them to do harm.
 
 from __future__ import annotations
 
+import unicodedata
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,6 +29,8 @@ from ..storage.lock import publish
 MAX_BYTES = 4 * 2**30  # of all files together
 MAX_MEMBERS = 10_000
 _BLOCK = 1 << 20
+_MOST_BYTES = 200  # of a name that a number is appended to; the most is 255
+_JOINER = "\N{ZERO WIDTH JOINER}"
 
 
 def bring_run(path: Path, root: Path, name: str | None = None) -> tuple[RunFolder, list[str]]:
@@ -186,5 +189,25 @@ def _free(root: Path, name: str) -> Path:
     """A folder of this name, with a number where there is one."""
     path, number = root / name, 2
     while path.exists():
-        path, number = root / f"{name[:200]}-{number}", number + 1
+        path, number = root / f"{_shortened(name)}-{number}", number + 1
     return path
+
+
+def _shortened(name: str) -> str:
+    """A name with room for a number: its first `_MOST_BYTES` bytes, less what a letter has there in part.
+
+    A letter keeps the accents and vowel signs that are written behind it, and an emoji its parts.
+
+    Example:
+        >>> len(_shortened("名" * 85)), len(_shortened("e\\u0301" * 70)) % 2
+        (66, 0)
+    """
+    short = name.encode()[:_MOST_BYTES].decode(errors="ignore")
+    while short and len(short) < len(name) and (_joins(name[len(short)]) or short[-1] == _JOINER):
+        short = short[:-1]
+    return short or name.encode()[:_MOST_BYTES].decode(errors="ignore")
+
+
+def _joins(character: str) -> bool:
+    """Whether a character is part of the letter before it."""
+    return character == _JOINER or unicodedata.category(character).startswith("M")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -53,6 +54,25 @@ def trained(folder: RunFolder) -> dict[str, torch.Tensor]:
 
 def sides(forks: Forks) -> tuple[RunFolder, RunFolder]:
     return forks.child, forks.control
+
+
+@pytest.mark.parametrize("length", [1, 70, 79, 80, 110, 120])
+@pytest.mark.parametrize(
+    "changes", [{}, {"loss.temperature": 0.1}, {"sampler.sigma": 0.5, "sampler.mixed": 20, "loss.item_weight": 0.25}]
+)
+def test_child_and_control_are_told_apart_however_long_the_name_is(
+    finished: RunFolder, tmp_path: Path, length: int, changes: dict[str, float]
+) -> None:
+    long = tmp_path / "long"
+    shutil.copytree(finished.path, long)
+    config = json.loads((long / "config.json").read_text())
+    config["run"]["name"] = "名" * length
+    (long / "config.json").write_text(json.dumps(config))
+    forks = fork(RunFolder(long), changes, tmp_path, steps=1)
+    child, control = forks.child.info().name, forks.control.info().name
+    label = ", ".join(f"{path.partition('.')[2]} {value}" for path, value in changes.items()) or "no change"
+    assert child == "名" * min(length, 118 - len(label)) + f": {label}"
+    assert control == "名" * min(length, 111) + ": control"
 
 
 def test_a_fork_without_a_change_is_its_control(finished: RunFolder, tmp_path: Path) -> None:

@@ -69,6 +69,35 @@ def test_a_packed_run_comes_back_whole(folder: RunFolder, tmp_path: Path) -> Non
     assert {info.id for info in scan_runs(tmp_path / "runs")[0]} == {here.id, again.id}
 
 
+@pytest.mark.parametrize(
+    ("letter", "count"),
+    [
+        ("a", 255),
+        ("é", 127),
+        ("e\N{COMBINING ACUTE ACCENT}", 85),
+        ("名", 85),
+        ("🎵", 63),
+        ("🏳️\N{ZERO WIDTH JOINER}🌈", 18),
+        ("नि", 42),
+        ("กี", 42),
+        ("مَ", 63),
+        ("한", 85),
+    ],
+)
+def test_a_name_as_long_as_can_be_is_brought_in_again_in_whole_letters(
+    folder: RunFolder, tmp_path: Path, letter: str, count: int
+) -> None:
+    theirs = tmp_path / (letter * count)
+    shutil.copytree(folder.path, theirs)
+    found = [bring_run(theirs, tmp_path / "runs")[0].id for _ in range(12)]
+    assert found[0] == letter * count
+    for number, name in enumerate(found[1:], 2):
+        kept = name.removesuffix(f"-{number}")
+        assert kept == letter * (len(kept) // len(letter))
+        assert 150 < len(kept.encode()) <= 200
+    assert {info.id for info in scan_runs(tmp_path / "runs")[0]} == set(found)
+
+
 def test_the_command_tells_what_it_brought(
     folder: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from ..shell.address import join_ids, split_ids
 from ..shell.errors import literal
 from ..shell.names import arm_of, names_of
 from ..shell.session import has_ended, manager, open_run, root
-from ..shell.status import WORDS
+from ..shell.status import WORDS, how_ended
 
 if TYPE_CHECKING:
     from cpc_engine.comparison.arms import Arm, ComparedRun
@@ -67,6 +68,14 @@ def choose(infos: list[RunInfo]) -> list[str]:
     if st.query_params.get("runs", "") != state[ADDRESS]:
         st.query_params["runs"] = state[ADDRESS]
     return picked
+
+
+def all_ended(arms: Iterable[Arm]) -> str:
+    """ "1 failed: no space left, 2 stopped": how the runs ended; empty while one of them goes on."""
+    infos = [open_run(run.id).info for arm in arms for run in arm.runs]
+    if any(not has_ended(info.status) for info in infos):
+        return ""
+    return ", ".join(f"{count} {how}" for how, count in Counter(map(how_ended, infos)).items())
 
 
 def newest_two(infos: Iterable[RunInfo]) -> list[str]:

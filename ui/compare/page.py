@@ -12,7 +12,7 @@ from cpc_engine.comparison.arms import MIN_SEEDS
 from ..shell.compat import inside_app
 from ..shell.errors import plain_errors
 from ..shell.session import manager, runs
-from .data import choose, known_arms, load, newest_two, show_also, show_only, siblings
+from .data import all_ended, choose, known_arms, load, newest_two, show_also, show_only, siblings
 
 if TYPE_CHECKING:
     from cpc_engine.comparison.arms import Arm
@@ -115,7 +115,9 @@ def _compare(arms: list[Arm], known: Known) -> None:
     if mapped := view.mapped(arms):
         show_maps(mapped)
     else:
-        st.info("A run draws its map when it ends.", icon=":material/hourglass_empty:")
+        how = all_ended(arms)
+        told = f"None of these runs has a map ({how})." if how else "A run draws its map when it ends."
+        st.info(told, icon=":material/hourglass_empty:")
 
     st.header("Sweep", anchor="sweep")
     launch.sweep(arms, known)

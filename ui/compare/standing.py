@@ -17,6 +17,7 @@ from ..components.beside.dots import dots_figure, dots_spoken, dots_table, grid_
 from ..components.figure_dialog import figure_dialog
 from ..components.live_chart import live_chart
 from ..shell.errors import literal
+from .data import all_ended
 
 if TYPE_CHECKING:
     from cpc_engine.comparison.arms import Arm
@@ -64,7 +65,9 @@ def show_standing(arms: Sequence[Arm], baseline: Arm, primary: str) -> None:
     if all(one.mean is None for one in found):
         title = describe_metric(primary).title
         done = any(run.complete for arm in arms for run in arm.runs)
-        text = f"{title}, the primary metric, is not measured yet." if done else "No run has finished yet."
+        how = all_ended(arms)
+        none = f"No run has finished ({how})." if how else "No run has finished yet."
+        text = f"{title}, the primary metric, is not measured yet." if done else none
         st.info(text, icon=":material/straighten:")
         return
     two = grid(arms, primary)

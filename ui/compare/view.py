@@ -27,7 +27,7 @@ from ..shell.names import names_of
 from ..shell.session import has_ended, has_map, manager, open_run
 from ..shell.status import duration, held, hold_switch, refresh_seconds
 from .curves import CURVES, Axis, Bundle, Seeds, curves_figure, run_curve
-from .data import records_of
+from .data import all_ended, records_of
 from .plane import MEANING, Trail, plane_columns, plane_figure, plane_words, trail_points
 
 if TYPE_CHECKING:
@@ -65,7 +65,9 @@ def metrics(arms: Sequence[Arm], baseline: Arm, primary: str) -> None:
     every = st.toggle("Every modality and horizon", key="all-metrics", bind="query-params")
     columns = metrics_table(arms, baseline, primary, every)
     if not columns["Metric"]:
-        st.info("No run has finished yet, so there is nothing to measure.", icon=":material/hourglass_empty:")
+        how = all_ended(arms)
+        none = f"No run has finished ({how})" if how else "No run has finished yet"
+        st.info(f"{none}, so there is nothing to measure.", icon=":material/hourglass_empty:")
         return
     # As wide as the longest text: cut short, "not distinguishable" would read as "not".
     wide = st.column_config.TextColumn(width=270)
@@ -177,7 +179,10 @@ def _curves(arms: Sequence[Arm], active: list[str], axis: Axis, seeds: Seeds, sm
             st.caption(f"and {len(runs) - 4} more wait or train")
         figures = curve_figures(arms, axis, seeds, smoothed, apart)
         if not figures:
-            st.info("Nothing is recorded yet. The curves begin with the first step.", icon=":material/hourglass_empty:")
+            how = all_ended(arms)
+            none = f"Nothing was recorded ({how})." if how else "Nothing is recorded yet."
+            begin = "" if how else " The curves begin with the first step."
+            st.info(f"{none}{begin}", icon=":material/hourglass_empty:")
         marks = [f":color[■]{{foreground='{series_style(index).color}'}}" for index in range(len(arms))]
         names = [literal(title) for title in titles(arms)]
         st.markdown(" &ensp; ".join(f"{mark} {name}" for mark, name in zip(marks, names, strict=True)))

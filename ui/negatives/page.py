@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -16,7 +18,11 @@ from ..shell.errors import plain_errors, sentence
 from ..shell.first_run import nothing_yet
 from ..shell.glossary import define
 from ..shell.names import names_of
-from ..shell.session import chosen_run, open_run, runs
+from ..shell.session import chosen_run, has_ended, open_run, runs
+from ..shell.status import how_ended
+
+if TYPE_CHECKING:
+    from cpc_engine.storage.info import RunInfo
 
 PAGE = "negatives"
 ADDRESS = ("run", "view", "step", "loss", "anchor", "class", "item", "piece")  # what a copied link opens again
@@ -76,8 +82,7 @@ def _choose_run() -> str | None:
     known = [info for info in listed if open_run(info.id).folder.has("weights")]
     chosen, ids = chosen_run(), [info.id for info in known]
     if not known or (chosen and chosen not in ids):
-        what = "This run has" if chosen else "No run has"
-        st.info(f"{what} no weights yet: they are kept when it pauses or ends.", icon=":material/hourglass_empty:")
+        _no_weights([info for info in listed if info.id == chosen] if chosen else listed)
         address = {"run": chosen or listed[0].id}
         st.page_link("pages/train.py", label="Look at it", icon=":material/monitoring:", query_params=address)
     if not known:
@@ -91,6 +96,17 @@ def _choose_run() -> str | None:
     if run != chosen:
         _forget()
     return run
+
+
+def _no_weights(without: Sequence[RunInfo]) -> None:
+    """Say why nothing can be looked at: of one run, or of all, the newest first."""
+    one, active = without[0], any(not has_ended(info.status) for info in without)
+    what = "This run has no weights" if len(without) == 1 else "No run has weights"
+    if active:
+        st.info(f"{what} yet: they are kept when it pauses or ends.", icon=":material/hourglass_empty:")
+    else:
+        newest = "It" if len(without) == 1 else "The newest"
+        st.info(f"{what}. {newest} ended without them ({how_ended(one)}).", icon=":material/block:")
 
 
 def _forget() -> None:

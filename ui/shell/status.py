@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
 from .errors import literal, plain_errors
 from .names import names_of
 from .session import awake, has_ended, manager, open_run
+
+if TYPE_CHECKING:
+    from cpc_engine.storage.info import RunInfo
 
 WORDS = {
     "queued": "waiting",
@@ -68,6 +71,14 @@ def style() -> None:
 def badge(status: str) -> None:
     """A run's status as a colored word."""
     st.badge(WORDS[status], color=COLORS.get(status, "red"))
+
+
+def how_ended(info: RunInfo) -> str:
+    """ "stopped", or "failed: no space left": the status of a run, with its reason where it has one."""
+    from cpc_engine.config import with_labels
+
+    reason = literal(with_labels(info.message.rstrip(".")))
+    return WORDS[info.status] + (f": {reason}" if reason else "")
 
 
 def duration(seconds: float) -> str:

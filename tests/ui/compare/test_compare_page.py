@@ -51,6 +51,21 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.parametrize(("status", "message"), [("failed", "no *space* left."), ("stopped", ""), ("running", "")])
+def test_runs_that_ended_without_anything_are_told_so(runs: Path, status: str, message: str) -> None:
+    folders = [RunFolder.create(runs, tiny(sampler__perturbed=perturbed)) for perturbed in (False, True)]
+    for folder in folders:
+        folder.update(status=status, message=message)
+    test = page(runs=",".join(folder.id for folder in folders))
+    assert not test.exception
+    assert not test.error
+    told = " ".join(one.value for one in test.info)
+    waits = ("finished yet", "recorded yet", "draws its map when it ends")
+    assert [words in told for words in waits] == [status == "running"] * 3
+    how = r"(2 failed: no \*space\* left)" if message else f"(2 {status})"
+    assert told.count(how) == (0 if status == "running" else 4)
+
+
 def page(**address: str) -> AppTest:
     return open_page("pages/compare.py", **address)
 

@@ -293,7 +293,14 @@ def test_the_ways_out_of_false_negatives_are_those_of_this_run() -> None:
 def test_a_run_without_weights_is_told(page: Page, run: Path) -> None:
     other = Path(shutil.copytree(run, run.with_name("other")))
     (other / "weights.safetensors").unlink()
-    assert "no weights yet" in page(NEGATIVES, run="other").info[0].value
+    for status, told in {
+        "running": "no weights yet",
+        "failed": "ended without them (failed: no space left)",
+        "stopped": "ended without them (stopped",
+    }.items():
+        message = "no space left." if status == "failed" else ""
+        RunFolder(other).update(status=status, message=message)
+        assert told in page(NEGATIVES, run="other").info[0].value
 
 
 def test_an_earlier_step_is_looked_at(page: Page, run: Path) -> None:

@@ -34,7 +34,7 @@ def _queue(config: RunConfig, plans: Sequence[ModalityPlan]) -> str:
     predicted = config.loss.prediction_weight > 0 or config.loss.global_weight > 0
     if predicted and any(reaches.values()):
         alike = len(set(reaches.values())) == 1
-        each = next(iter(reaches.values())) if alike else "; ".join(f"{m} {words}" for m, words in reaches.items())
+        each = next(iter(reaches.values())) if alike else "; ".join(f"in {m} {words}" for m, words in reaches.items())
         parts.append(f"Reaches back {each}")
     if items := [words for part in plans[:1] if (words := _reach(part.item_queue_steps, part.item_queue_share))]:
         parts.append(f"In the item-level loss it reaches back {items[0]}")

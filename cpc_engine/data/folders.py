@@ -4,6 +4,7 @@ Where these lie in the only folder of the given one, that folder is stepped into
 
 If the folder contains `train/` and `test/`, each with class folders, that split is used, also under other common names
 of these folders and in any case; validation items are drawn from `train/`, and what lies in other folders is not used.
+Where only `train/` has class folders, it is read alone, and a remark says what is left out.
 Otherwise a fifth of every class is held out at random as test items. With `data.split` = "group" one group of all files
 is held out instead. Files whose paths differ only in the suffix (dog/001.wav, dog/001.flac) form one group, and so do
 copies (see `relations.duplicates`) and the groups of `data.groups` (see `relations.groups`).
@@ -24,7 +25,15 @@ from ..errors import DataError
 from ..settings import unknown
 from ..terms import Modality
 from .dataset import Dataset, Split
-from .listing.class_folders import as_text, class_folders, different_texts, split_parts, typed_path, unused_folders
+from .listing.class_folders import (
+    as_text,
+    class_folders,
+    different_texts,
+    has_classes,
+    split_parts,
+    typed_path,
+    unused_folders,
+)
 from .listing.class_level import class_level, told_level
 from .loading import Loaded, Progress, load_pictures, load_sounds
 from .relations.duplicates import keep_together, leave_out
@@ -196,9 +205,12 @@ def _load_folder(
             )
         if (title := parts[1].name).lower().startswith("val"):
             remarks.append(f"the files in {title} are the test items; validation items are drawn from {parts[0].name}")
-    if len(parts) > 1 and (unused := unused_folders(root, parts)):
+    if parts != (root,) and (unused := unused_folders(root, parts)):
         what = " and ".join(as_text(folder.name) for folder in unused)
-        remarks.append(f"the files in {what} are not used; validation items are drawn from {parts[0].name}")
+        bare = " and ".join(as_text(folder.name) for folder in unused if not has_classes(folder))
+        why = f" (no class folders in {bare})" if bare else ""
+        drawn = "validation items are" if len(parts) > 1 else "test and validation items are"
+        remarks.append(f"the files in {what} are not used{why}; {drawn} drawn from {parts[0].name}")
     remarks += told
     if not config.data.groups:
         remarks += hint(*below)

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from ..config import RunConfig
 from ..data import load_dataset
 from ..data.dataset import Dataset
+from ..data.listing.class_folders import sortable_parts
 from ..data.listing.class_level import class_level
 from ..errors import MediaError, StorageError
 from ..maps.stored import check_mappable
@@ -150,14 +151,26 @@ def _unused(name: str, folder: Path) -> str:
 
 
 def _sort_loose(folder: Path) -> None:
-    """Move files that lie in no class folder into one that is named by how their name begins."""
+    """Move files that lie in no class folder into one that is named by how their name begins.
+
+    So it is in the parts of a split; those whose names begin as no training item's does are left, since they have no
+    labels.
+    """
     if any(path.is_dir() for path in folder.iterdir()):
+        train, others = sortable_parts(folder)
+        known = {_title(path) for part in train for path in part.iterdir()}
+        for part in (*train, *(one for one in others if known & {_title(path) for path in one.iterdir()})):
+            _sort_loose(part)
         return
     for path in sorted(folder.iterdir()):
-        found = _CLASS.match(path.stem)
-        title = (found[1] if found else path.stem).strip(" -_.([") or "unnamed"
-        (folder / title).mkdir(exist_ok=True)
-        path.rename(folder / title / path.name)
+        (folder / _title(path)).mkdir(exist_ok=True)
+        path.rename(folder / _title(path) / path.name)
+
+
+def _title(path: Path) -> str:
+    """The class of a file that lies in no class folder."""
+    found = _CLASS.match(path.stem)
+    return (found[1] if found else path.stem).strip(" -_.([") or "unnamed"
 
 
 def _recognize(folder: Path) -> tuple[str, dict[str, Any]]:

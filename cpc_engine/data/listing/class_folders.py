@@ -77,14 +77,57 @@ def class_folders(root: Path) -> dict[str, list[Path]]:
 
 
 def split_parts(root: Path) -> tuple[Path, ...]:
-    """Return the sub-folders of training and test items of `root` if both have class folders, otherwise `root` itself.
+    """Return the sub-folders of training and test items of `root` that have class folders, otherwise `root` itself.
 
-    Where there are validation items and no test items, they are the test items.
+    Where no test items have class folders, since they have no labels, `train/` is the only part. Where there are
+    validation items and no test items, they are the test items.
+
+    Raises:
+        DataError: all sub-folders are called as the parts of a split, and no training items have class folders.
     """
-    folders = {path.name.lower(): path for path in sorted(root.iterdir())} if root.is_dir() else {}
-    parts = [next((folders[name] for name in names if name in folders), None) for names in _SPLITS]
-    has_classes = [part is not None and part.is_dir() and any(p.is_dir() for p in part.iterdir()) for part in parts]
-    return tuple(part for part in parts if part is not None) if all(has_classes) else (root,)
+    folders = [path for path in sorted(root.iterdir()) if is_open(path)] if root.is_dir() else []
+    named = [path for path in folders if _is_part(path)]
+    train, test = (_part_with_classes(named, names) for names in _SPLITS)
+    if train and (test or len(named) > 1):
+        return (train, test) if test else (train,)
+    if named and len(named) == len(folders) and not train:
+        titles = " and ".join(as_text(path.name) for path in named)
+        are = "are parts" if len(named) > 1 else "is a part"
+        raise DataError(
+            f"{titles} in {root} {are} of a split, not classes: put the files into one folder per class, such as "
+            "train/dog and train/cat, or rename a folder that is a class"
+        )
+    return (root,)
+
+
+def sortable_parts(root: Path) -> tuple[list[Path], list[Path]]:
+    """Return the folders of training and of other items of a split whose files lie in no class folders yet.
+
+    They lie in `root` or in the only folder of it. Both are empty where a part has class folders, or where there are
+    other folders too.
+    """
+    folders = [path for path in sorted(root.iterdir()) if is_open(path)]
+    if len(folders) == 1 and not _is_part(folders[0]):
+        return sortable_parts(folders[0])
+    if not all(_is_part(path) and not has_classes(path) for path in folders):
+        return [], []
+    train = [path for path in folders if path.name.lower() in _SPLITS[0]]
+    return train, [path for path in folders if path not in train]
+
+
+def has_classes(folder: Path) -> bool:
+    """Return whether a folder has folders that may be classes."""
+    return any(is_open(path) for path in folder.iterdir())
+
+
+def _is_part(folder: Path) -> bool:
+    return any(folder.name.lower() in names for names in _SPLITS)
+
+
+def _part_with_classes(folders: Sequence[Path], names: Sequence[str]) -> Path | None:
+    """The folder with class folders whose name comes first in `names`."""
+    found = {path.name.lower(): path for path in folders if has_classes(path)}
+    return next((found[name] for name in names if name in found), None)
 
 
 def unused_folders(root: Path, parts: Sequence[Path]) -> list[Path]:

@@ -78,6 +78,29 @@ def test_loose_files_are_sorted_by_how_their_names_begin(tmp_path: Path) -> None
     assert check_data(preset(kept.preset).config().replace(kept.changes))[0].classes == ("cat", "doggy")
 
 
+def test_loose_files_in_the_parts_of_a_split_are_sorted_too(tmp_path: Path) -> None:
+    for parts in (("train", "test"), ("Training", "val"), ("train",)):
+        members = {
+            f"mine/{part}/{title}_{number}.wav": sound(9000 * len(part) + hash_of(title, number))
+            for part in parts
+            for title in ("dog", "frog")
+            for number in range(14)
+        }
+        kept = keep_upload([("mine.zip", zipped(members))], tmp_path)
+        data, _ = check_data(preset(kept.preset).config().replace(kept.changes))
+        assert data.classes == ("dog", "frog")
+        assert len(parts) == 1 or all(name.startswith(f"{parts[1]}/") for name in data.test.names)
+
+
+@pytest.mark.parametrize("train", ["train/{}/{}.wav", "train/{}.{}.wav"])
+def test_a_part_without_labels_is_left_out_and_told(train: str, tmp_path: Path) -> None:
+    members = {train.format(title, n): sound(hash_of(title, n)) for title in ("dog", "frog") for n in range(16)}
+    kept = keep_upload([("a.zip", zipped(members | {f"test/{n}.wav": sound(n) for n in range(9)}))], tmp_path)
+    data, _ = check_data(preset(kept.preset).config().replace(kept.changes))
+    assert data.classes == ("dog", "frog")
+    assert any("no class folders in test" in line for line in data.remarks)
+
+
 @pytest.mark.parametrize("numbered", ["dog ({}).png", "dog({}).png", "dog [{}].png", "dog-{}.png", "dog{}.png"])
 def test_a_file_is_of_the_class_of_its_numbered_ones(numbered: str, tmp_path: Path) -> None:
     names = ["dog.png", *(numbered.format(number) for number in range(1, 8)), "cat.png", "cat (1).png"]

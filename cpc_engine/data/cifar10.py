@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import IO
 
@@ -105,9 +106,14 @@ def _from_npz(path: Path) -> tuple[Arrays, tuple[str, ...]]:
     except _UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path.name}: not a usable .npz file ({reason})") from None
-    names = tuple(str(name) for name in np.ravel(class_names))
+    names = tuple(_as_name(name) for name in np.ravel(class_names))
     _check_arrays(path.name, arrays, names)
     return arrays, names
+
+
+def _as_name(value: object) -> str:
+    """A class name, which arrays hold as text or, from older programs, as bytes."""
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
 
 
 def _declared_bytes(handle: IO[bytes]) -> int:
@@ -128,7 +134,10 @@ def _declared_bytes(handle: IO[bytes]) -> int:
 
 
 def _check_arrays(name: str, arrays: Arrays, names: tuple[str, ...]) -> None:
-    """Raise DataError unless all arrays have the expected types, shapes, and label range."""
+    """Raise DataError unless all classes have different names and all arrays the expected types, shapes, and labels."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(f"{name}: class_names has {twice[0]!r} more than once")
     side = arrays["x_train"].shape[1:2]
     for part in ("train", "test"):
         x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]

@@ -38,11 +38,23 @@ def test_cifar10_file(shared: Path) -> None:
         ({"y_train": np.zeros(39, int)}, "y_train must be whole numbers"),
         ({"y_train": np.full(40, 10)}, "there are 10 class names"),
         ({"y_train": np.array([{}] * 40, object)}, "not a usable .npz"),
+        ({"class_names": np.array(list("abcdefghia"))}, r"x\.npz: class_names has 'a' more than once"),
+        ({"class_names": np.array([b"cat", b"dog", *[b"cat"] * 8])}, "class_names has 'cat' more than once"),
     ],
 )
 def test_malformed_cifar10_arrays(tmp_path: Path, changes: dict[str, Any], match: str) -> None:
     with pytest.raises(DataError, match=match):
         load("cifar10", path=write_npz(tmp_path / "x.npz", **changes))
+
+
+@pytest.mark.parametrize("names", [("cat", "dog"), ("café", "🐶")])
+@pytest.mark.parametrize("as_bytes", [True, False])
+def test_class_names_are_read_as_text_and_as_bytes(names: tuple[str, ...], as_bytes: bool, tmp_path: Path) -> None:
+    stored = np.array([name.encode() for name in names] if as_bytes else names)
+    labels = np.arange(40) % 2
+    path = write_npz(tmp_path / "x.npz", class_names=stored, y_train=labels, y_test=labels)
+    assert load("cifar10", path=path).classes == names
+    assert load("cifar10", path=path, classes=list(names[::-1])).classes == names[::-1]
 
 
 def test_cifar10_classes_and_missing_files(tmp_path: Path) -> None:

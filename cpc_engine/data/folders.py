@@ -5,13 +5,15 @@ Where these lie in the only folder of the given one, that folder is stepped into
 If the folder contains `train/` and `test/`, each with class folders, that split is used, also under other common names
 of these folders and in any case; validation items are drawn from `train/`, and what lies in other folders is not used.
 Where only `train/` has class folders, it is read alone, and a remark says what is left out.
-Otherwise a fifth of every class is held out at random as test items. With `data.split` = "group" one group of all files
-is held out instead. Files whose paths differ only in the suffix (dog/001.wav, dog/001.flac) form one group, and so do
-copies (see `relations.duplicates`) and the groups of `data.groups` (see `relations.groups`).
+Otherwise a fifth of every class is held out at random as test items, of few files as many as a map needs. With
+`data.split` = "group" one group of all files is held out instead. Files whose paths differ only in the suffix
+(dog/001.wav, dog/001.flac) form one group, and so do copies (see `relations.duplicates`) and the groups of
+`data.groups` (see `relations.groups`).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +40,10 @@ from .listing.class_level import class_level, told_level
 from .loading import Loaded, Progress, load_pictures, load_sounds
 from .relations.duplicates import keep_together, leave_out
 from .relations.groups import file_groups, hint
-from .splits import balanced, capped, chosen_classes, holdout, labels_tensor, take_validation, told_shares
+from .splits import FEWEST_TEST, balanced, capped, chosen_classes, holdout, labels_tensor, take_validation, told_shares
 
 TEST_SHARE = 0.2
+KEPT = 3  # items of a class that are not tested on: two to train on, one to validate
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def _single(
 ) -> Dataset:
     """Load a folder with one modality."""
     classes = chosen_classes(config.data, _class_names(root))
-    folder = _load_folder(root, modality, classes, config, device, progress)
+    folder = _load_folder(root, modality, classes, config, device, progress, FEWEST_TEST)
     train, validation = take_validation(capped(folder.train, config.data.train_items, config.data.seed), config.data)
     told = told_shares(train, validation, config.data.validation_share, classes, "validation")
     return Dataset(
@@ -152,8 +155,13 @@ def _load_folder(
     config: RunConfig,
     device: torch.device | str,
     progress: Progress | None,
+    fewest: int = 0,
 ) -> _DecodedFolder:
-    """Decode the usable files of the given classes and split them into training and test items."""
+    """Decode the usable files of the given classes and split them into training and test items.
+
+    Args:
+        fewest: test items to hold out, where that can be done (see `_held_out`).
+    """
     told_depth, root = told_level(root), class_level(root)
     parts = split_parts(root)
     by_group = config.data.split == "group"
@@ -192,9 +200,8 @@ def _load_folder(
         splits[0], told = leave_out(splits[0], splits[1], modality)
     elif len(splits) == 1:
         whole, told = keep_together(splits[0], modality)
-        rows = holdout(whole.labels.tolist(), whole.groups, TEST_SHARE, config.data.seed + 1)
-        splits = [whole.take(torch.tensor(part_rows, dtype=torch.int64)) for part_rows in rows]
-        told += told_shares(splits[0], splits[1], TEST_SHARE, classes, "test")
+        splits, share = _held_out(whole, config.data.seed + 1, fewest)
+        told += told_shares(splits[0], splits[1], share, classes, "test")
     else:
         splits[0], told = leave_out(splits[0], splits[1], modality)
         if both := sorted(named[0] & named[1]):
@@ -227,6 +234,21 @@ def _listed(parts: Sequence[Path], classes: Sequence[str]) -> tuple[list[tuple[P
             labeled += [(path, label) for path in files.get(title, [])]
             names += [as_text("/".join(path.relative_to(part).parts[1:])) for path in files.get(title, [])]
     return labeled, names
+
+
+def _held_out(whole: Split, seed: int, fewest: int) -> tuple[list[Split], float]:
+    """Training and test items, and the share that was to be held out: `TEST_SHARE`, or more of few files.
+
+    Args:
+        fewest: test items to hold out where every class keeps enough to train on and to validate.
+    """
+    labels, share = whole.labels.tolist(), TEST_SHARE
+    rows = holdout(labels, whole.groups, share, seed)
+    if len(rows[1]) < fewest < len(whole):
+        more = holdout(labels, whole.groups, fewest / len(whole), seed)
+        if min(Counter(labels[row] for row in more[0]).values()) >= KEPT:
+            rows, share = more, fewest / len(whole)
+    return [whole.take(torch.tensor(part_rows, dtype=torch.int64)) for part_rows in rows], share
 
 
 def _by_group(whole: Split, held_out: str) -> list[Split]:

@@ -15,6 +15,8 @@ from ..errors import ConfigError, DataError
 from ..settings import unknown
 from .dataset import Split
 
+FEWEST_TEST = 5  # held-out items that a map needs, whose modalities count each
+
 
 def holdout(labels: Sequence[int], groups: Sequence[str], share: float, seed: int) -> tuple[list[int], list[int]]:
     """Hold out about `share` of every class, in whole groups and at random.
@@ -72,14 +74,23 @@ def holdout(labels: Sequence[int], groups: Sequence[str], share: float, seed: in
 def told_shares(kept: Split, held: Split, share: float, classes: Sequence[str], held_out_as: str) -> tuple[str, ...]:
     """What is to be told where whole groups let much more or less than `share` of a class be held out.
 
+    Of a class whose files each stand alone nothing is told: there, few files are the reason.
+
     Args:
         kept, held: both sides of a split by `holdout`. classes: class names. held_out_as: "test" or "validation".
     """
     told = []
     counts = [torch.bincount(split.labels.cpu(), minlength=len(classes)).tolist() for split in (kept, held)]
-    for title, left, out in zip(classes, *counts, strict=True):
+    sizes = Counter((*kept.groups, *held.groups))
+    rows = [
+        (label, group)
+        for split in (kept, held)
+        for label, group in zip(split.labels.tolist(), split.groups, strict=True)
+    ]
+    together = {label for label, group in rows if sizes[group] > 1}
+    for label, (title, left, out) in enumerate(zip(classes, *counts, strict=True)):
         goal = share * (left + out)
-        if out < goal / 2 or out > max(2 * goal, math.ceil(goal)):
+        if label in together and (out < goal / 2 or out > max(2 * goal, math.ceil(goal))):
             told.append(
                 f"{out} of {left + out} items of {title!r} are {held_out_as} items, where {100 * share:.0f} % were to "
                 "be, because files that stay together are not divided"
@@ -218,4 +229,4 @@ def check_enough(
             f"({available}; 2 train, 1 validation, 1 test needed){advice}{hint}"
         )
     if len(parts["train"]) < 8:
-        raise DataError(f"{name}: too few items, {len(parts['train'])} to train on where 8 are needed{hint}")
+        raise DataError(f"{name}: too few items, {len(parts['train'])} to train on where 8 are needed; add files{hint}")

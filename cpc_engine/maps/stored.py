@@ -11,7 +11,7 @@ import torch
 
 from ..config import RunConfig
 from ..data.dataset import Dataset
-from ..data.splits import sample_rows
+from ..data.splits import FEWEST_TEST, sample_rows
 from ..errors import DataError, RunError
 from ..evaluation.embed import embed
 from ..model import MultiModalCPC
@@ -21,7 +21,7 @@ from ..terms import Modality
 from .projection import Map, Method, fit_map
 
 STORED: tuple[Method, ...] = ("pca", "tsne")  # the quick ones, kept with every run
-FEWEST = 5  # dots that a map needs
+_MORE_TEST_ITEMS = "raise data.test_items where it is lower, hold out a larger group, or add files to test on"
 FARTHEST = 1e6  # that a dot may lie from the origin; t-SNE's lie within some hundred
 
 
@@ -53,8 +53,10 @@ def check_mappable(data: Dataset) -> None:
         DataError: too few held-out items.
     """
     dots = len(data.test) * len(data.modalities)
-    if dots < FEWEST:
-        raise DataError(f"{data.name}: too few held-out items for a map, {dots} where {FEWEST} are needed")
+    if dots < FEWEST_TEST:
+        raise DataError(
+            f"{data.name}: too few held-out items for a map, {dots} where {FEWEST_TEST} are needed; {_MORE_TEST_ITEMS}"
+        )
 
 
 def save_maps(folder: RunFolder, model: MultiModalCPC, data: Dataset, config: RunConfig) -> RunMap:

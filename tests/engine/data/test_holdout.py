@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cpc_engine.data.splits import balanced, holdout
-from tests.support.data_files import load
+from cpc_engine.errors import DataError
+from cpc_engine.maps.stored import check_mappable
+from tests.support.data_files import load, write_image
 
 # Splitting
 
@@ -132,6 +134,39 @@ def test_a_share_that_ends_up_far_off_is_told(tmp_path: Path) -> None:
     assert f"2 of 37 items of 'cat' are validation items, where 15 % were to be, {why}" in data.remarks
     assert not [line for line in data.remarks if "dog" in line]
     assert load("image_folder", path=str(tmp_path)).remarks == ()
+
+
+@pytest.mark.parametrize("few", [1, 2, 3])
+def test_files_that_stand_alone_are_not_said_to_stay_together(few: int, tmp_path: Path) -> None:
+    shade = 0
+    for title, count in (("few", few), ("many", 20), ("more", 20)):
+        for number in range(count):
+            write_image(tmp_path / title / f"{number}.png", shade := shade + 5)
+    with pytest.raises(DataError, match="too few items of class 'few'") as caught:
+        load("image_folder", path=str(tmp_path))
+    assert "stay together" not in str(caught.value)
+
+
+def write_classes(root: Path, counts: tuple[int, ...]) -> None:
+    shade = 0
+    for label, count in enumerate(counts):
+        for number in range(count):
+            write_image(root / f"class {label}" / f"{number}.png", shade := shade + 5)
+
+
+@pytest.mark.parametrize("counts", [(8, 8), (10, 10), (9, 12), (5, 5, 5, 5)])
+def test_of_few_files_as_many_are_held_out_as_a_map_needs(counts: tuple[int, ...], tmp_path: Path) -> None:
+    write_classes(tmp_path, counts)
+    data = load("image_folder", path=str(tmp_path))
+    check_mappable(data)
+    assert data.remarks == ()
+
+
+@pytest.mark.parametrize("counts", [(7, 7), (4, 4, 4), (4, 4, 4, 4)])
+def test_too_few_files_are_refused_with_what_helps(counts: tuple[int, ...], tmp_path: Path) -> None:
+    write_classes(tmp_path, counts)
+    with pytest.raises(DataError, match="add files"):
+        check_mappable(load("image_folder", path=str(tmp_path)))
 
 
 def test_holdout_of_single_items_is_stratified() -> None:

@@ -20,7 +20,8 @@ from tests.support.tiny import tiny
 def test_too_few_items_for_a_map_are_refused_before_training(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, tiny(data__test_items=4))
     end = execute(folder, Control())
-    assert end == State("failed", "tones: too few held-out items for a map, 4 where 5 are needed")
+    assert end.status == "failed"
+    assert "tones: too few held-out items for a map, 4 where 5 are needed; raise data.test_items" in end.message
     assert folder.records() == []
     assert execute(RunFolder.create(tmp_path, tiny(data__test_items=5)), Control()).status == "finished"
 

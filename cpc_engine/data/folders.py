@@ -87,7 +87,7 @@ def paired_folders(config: RunConfig, device: torch.device | str, progress: Prog
         DataError: a folder does not exist or is empty, or the two folders have different classes.
     """
     audio_root, image_root = typed_path(config.data.path), typed_path(config.data.image_path)
-    classes = _common_classes(config.data, _class_names(audio_root), _class_names(image_root))
+    classes = _common_classes(config.data, class_names(audio_root), class_names(image_root))
     audio = _load_folder(audio_root, "audio", classes, config, device, progress)
     image = _load_folder(image_root, "image", classes, config, device, progress)
     audio_train, audio_validation = take_validation(audio.train, config.data)
@@ -114,7 +114,7 @@ def _single(
     root: Path, modality: Modality, config: RunConfig, device: torch.device | str, progress: Progress | None
 ) -> Dataset:
     """Load a folder with one modality."""
-    classes = chosen_classes(config.data, _class_names(root))
+    classes = chosen_classes(config.data, class_names(root))
     folder = _load_folder(root, modality, classes, config, device, progress, FEWEST_TEST)
     train, validation = take_validation(capped(folder.train, config.data.train_items, config.data.seed), config.data)
     told = told_shares(train, validation, config.data.validation_share, classes, "validation")
@@ -131,8 +131,12 @@ def _single(
     )
 
 
-def _class_names(root: Path) -> tuple[str, ...]:
-    """Sorted names of the classes that have files."""
+def class_names(root: Path) -> tuple[str, ...]:
+    """Sorted names of the classes that have files.
+
+    Raises:
+        DataError: the folder does not exist, or has no class folders with files.
+    """
     names = [{name for name, files in class_folders(part).items() if files} for part in split_parts(class_level(root))]
     return tuple(sorted(set.union(*names)))
 

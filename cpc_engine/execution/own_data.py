@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import shutil
 import tempfile
@@ -15,8 +16,11 @@ from typing import Any, BinaryIO
 from ..config import RunConfig
 from ..data import load_dataset
 from ..data.dataset import Dataset
-from ..data.listing.class_folders import sortable_parts
+from ..data.folders import KEPT, class_names
+from ..data.follow import reading, require_paths
+from ..data.listing.class_folders import sortable_parts, typed_path
 from ..data.listing.class_level import class_level
+from ..datasets import DATASETS
 from ..errors import MediaError, StorageError
 from ..maps.stored import check_mappable
 from ..media import PICTURES, SOUNDS
@@ -24,7 +28,7 @@ from ..media.archive import unpack
 from ..storage import trash
 
 NAME = ".uploads"  # below the folder of runs, whose lists skip it
-MOST = 800  # items that a check decodes; of more files a part stands for all
+MOST = 800  # items that a check decodes where that is enough for every class; of more files a part stands for all
 KEPT_SECONDS = 24 * 3600  # of an upload that no run has learned from
 _CLASS = re.compile(r"^(.*?)[-_ .]*\d")
 
@@ -88,18 +92,34 @@ def check_data(config: RunConfig) -> tuple[Dataset, bool]:
     """Load a configuration's data as a run would.
 
     Returns:
-        The data set, and whether it is only a part (at most 800 items), because there are more.
+        The data set, and whether it is only a part (800 items, or as many as all classes need), because there are more.
 
     Raises:
         CpcError: a run would fail on these data, with the reason that it would give.
     """
     caps = {path: config.flat()[path] for path in ("data.train_items", "data.test_items")}
-    limits = {"data.train_items": round(0.8 * MOST), "data.test_items": round(0.2 * MOST)}
+    classes = _count_classes(config)
+    each = math.ceil(
+        KEPT / (1 - config.data.validation_share)
+    )  # keeps two of a class when its validation items are drawn
+    limits = {
+        "data.train_items": max(round(0.8 * MOST), each * classes),
+        "data.test_items": max(round(0.2 * MOST), classes),
+    }
     smaller = {path: min(value or limits[path], limits[path]) for path, value in caps.items()}
     data = load_dataset(config.replace(smaller))
     check_mappable(data)
     full = len(data.train) + len(data.validation) >= smaller["data.train_items"]
     return data, full and smaller != caps
+
+
+def _count_classes(config: RunConfig) -> int:
+    """How many classes a configuration's folders have; 0 where its data are no folders."""
+    if DATASETS[config.data.dataset].origin != "folder":
+        return 0
+    require_paths(config)
+    with reading(config.data.dataset):
+        return len(config.data.classes or class_names(typed_path(config.data.path)))
 
 
 def _sweep(root: Path, new: Path) -> None:

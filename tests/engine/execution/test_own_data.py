@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cpc_engine.data import load_dataset
 from cpc_engine.errors import CpcError, DataError, MediaError
 from cpc_engine.execution.own_data import check_data, keep_upload
 from cpc_engine.presets import preset
@@ -156,6 +157,17 @@ def test_a_check_says_what_a_run_would_fail_of(tmp_path: Path) -> None:
     kept = keep_upload([("one.zip", zipped(two_classes(1)))], tmp_path)
     with pytest.raises(CpcError, match="too few items of class 'dog'"):
         check_data(config.replace(kept.changes))
+
+
+@pytest.mark.parametrize("share", [0.15, 0.5])
+def test_a_check_takes_as_many_classes_as_a_run(share: float, tmp_path: Path) -> None:
+    for label in range(200):
+        (tmp_path / f"class {label:03}").mkdir()
+        for number in range(6):
+            (tmp_path / f"class {label:03}" / f"{number}.png").write_bytes(picture(6 * label + number))
+    changes = {"data.path": str(tmp_path), "data.train_items": 0, "data.test_items": 0, "data.validation_share": share}
+    config = preset("image_folder").config().replace(changes)
+    assert len(load_dataset(config).classes) == len(check_data(config)[0].classes) == 200
 
 
 def test_old_uploads_that_no_run_has_learned_from_are_deleted(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from ..data import load_dataset
 from ..data.dataset import Dataset
 from ..data.folders import KEPT, class_names
 from ..data.follow import reading, require_paths
-from ..data.listing.class_folders import sortable_parts, typed_path
+from ..data.listing.class_folders import folder_stamp, sortable_parts, typed_path
 from ..data.listing.class_level import class_level
 from ..datasets import DATASETS
 from ..errors import MediaError, StorageError
@@ -111,6 +111,11 @@ def check_data(config: RunConfig) -> tuple[Dataset, bool]:
     check_mappable(data)
     full = len(data.train) + len(data.validation) >= smaller["data.train_items"]
     return data, full and smaller != caps
+
+
+def data_stamp(config: RunConfig) -> tuple[tuple[int, int], ...]:
+    """What changes when files of a configuration's folders are added, deleted, or renamed (see `folder_stamp`)."""
+    return tuple(folder_stamp(typed_path(path)) for path in (config.data.path, config.data.image_path) if path)
 
 
 def _count_classes(config: RunConfig) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -121,15 +120,15 @@ def checked(config: RunConfig) -> tuple[Dataset, bool, dict[str, Any]]:
     Raises:
         CpcError: a run would fail on them.
     """
+    from cpc_engine.execution.own_data import data_stamp
+
     parts = config.to_dict()
-    folders = [config.data.path, config.data.image_path]
-    places = [os.path.expanduser(path) for path in folders if path]
-    stamps = [os.stat(place).st_mtime_ns for place in places if os.path.isdir(place)]
-    return _checked(json.dumps([parts[name] for name in ("data", "audio", "image")]), tuple(stamps), config)
+    key = json.dumps([parts[name] for name in ("data", "audio", "image")])
+    return _checked(key, data_stamp(config), config)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _checked(key: str, stamps: tuple[int, ...], _config: RunConfig) -> tuple[Dataset, bool, dict[str, Any]]:
+def _checked(key: str, stamp: tuple[tuple[int, int], ...], _config: RunConfig) -> tuple[Dataset, bool, dict[str, Any]]:
     from cpc_engine.data import follow_data
     from cpc_engine.execution.own_data import check_data
 

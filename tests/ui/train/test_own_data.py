@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 
 from cpc_engine import manager_for
+from cpc_engine.presets import preset
 from cpc_engine.storage.folder import RunFolder
 from cpc_engine.storage.listing import list_runs
 from tests.engine.execution.test_own_data import two_classes, zipped
+from tests.support.data_files import write_image
 from tests.support.pages import SMALL, open_page
 from tests.support.tiny import wait_until
+from ui.train.own_data import look
 
 pytest_plugins = ["tests.support.pages"]
 
@@ -94,3 +97,23 @@ def test_a_wrong_path_and_too_few_items_are_told_and_make_no_run(runs: Path, tmp
         assert any("once they can be read" in text for text in said)
         assert "in-batch" not in said
     assert not [path for path in runs.glob("*") if not path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("typed", ["{}", '"{}"', "file://{}"])
+def test_a_look_at_folders_sees_what_changed_in_them(typed: str, tmp_path: Path) -> None:
+    for title in ("cat", "dog"):
+        for number in range(10):
+            write_image(tmp_path / title / "inside" / f"{number}.png", 9 * number + 100 * (title == "dog"))
+    config = preset("image_folder").config().replace({"data.path": typed.format(tmp_path)})
+    first = look(config)
+    assert first.items
+    assert look(config).data is first.data, "nothing has changed"
+    for title in ("cat", "dog"):
+        for number in range(10, 14):
+            write_image(tmp_path / title / "inside" / f"{number}.png", 9 * number + 100 * (title == "dog"))
+    more = look(config)
+    assert more.items
+    assert more.items > first.items
+    for number in range(1, 14):
+        (tmp_path / "cat" / "inside" / f"{number}.png").unlink()
+    assert "too few items of class 'cat'" in look(config).problem

@@ -40,7 +40,10 @@ class Stability:
 
 @dataclass(frozen=True)
 class Window:
-    """One window of a long clip; `start` in seconds, the rest as in `Placement`."""
+    """One window of a long clip; `start` in seconds, the rest as in `Placement`.
+
+    `typicality` is None, too, where the run's recordings are longer than a window: it ranks whole ones only.
+    """
 
     start: float
     positions: Positions

@@ -110,6 +110,14 @@ class Placer:
         return self.config.audio.clip_seconds if "audio" in self.modalities else 0.0
 
     @property
+    def _windows_rank(self) -> bool:
+        """Whether one window may be ranked among validation items: only where these are one clip long, too.
+
+        Scores of longer recordings come from means over windows, which vary less than single windows do.
+        """
+        return self._longest <= self.config.audio.clip_length
+
+    @property
     def evaluated(self) -> bool:
         return bool(self.probes)
 
@@ -142,7 +150,9 @@ class Placer:
         contexts = features.mean_context.numpy()
         shown = len(split) - PERTURBED_COPIES
         positions = self._positions(contexts[:shown])
-        typicality = self._typicality(modality, split.take(torch.arange(shown)), features.pooled_latent[:shown])
+        ranked = shown if self._windows_rank else 1
+        typicality = self._typicality(modality, split.take(torch.arange(ranked)), features.pooled_latent[:ranked])
+        typicality += [None] * (shown - ranked)
         probabilities = self._probabilities(modality, features)
         likely: dict[str, float] | None = None
         predicted: list[str | None] = [None] * len(split)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
@@ -143,9 +143,13 @@ def _neighbors(title: str, near: list[Neighbor], exploration: Exploration, key: 
 
 def _windows(placement: Placement) -> None:
     with st.expander(f"Window by window ({len(placement.windows)})", icon=":material/timeline:"):
-        columns = {
+        columns: dict[str, list[Any]] = {
             "From (s)": [window.start for window in placement.windows],
             "Class by the probe": [None if window.is_unlike else window.predicted for window in placement.windows],
-            "Typicality": [window.typicality for window in placement.windows],
         }
+        typicality = [window.typicality for window in placement.windows]
+        if any(value is not None for value in typicality):
+            columns["Typicality"] = typicality
+        elif placement.typicality is not None:
+            st.caption("Typicality is not told by window: the recordings that it compares with are longer than one.")
         st.dataframe(columns, hide_index=True)

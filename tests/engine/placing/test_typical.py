@@ -18,6 +18,8 @@ from cpc_engine.storage.artifacts import load_ood_reference
 from cpc_engine.storage.folder import RunFolder
 from tests.support.placed import TYPICAL, held_out, noise_picture, tone
 
+pytest_plugins = ["tests.support.recorded"]
+
 
 def test_what_the_run_knows_is_typical_and_noise_is_not(tones: Placer) -> None:
     split = held_out(tones)
@@ -53,6 +55,18 @@ def test_noise_is_called_only_what_the_validation_items_can_tell(
     assert found.typicality == pytest.approx(100 / (items + 1))
     assert ("would take" in found.typicality_words) == (items < 99)
     assert Placed("noise", found).to_dict()["validation_items"] == items
+
+
+def test_a_window_is_ranked_only_among_recordings_of_its_own_length(tones: Placer, recordings: RunFolder) -> None:
+    longer = Placer(recordings)
+    for placer in (tones, longer):
+        found = placer.place(tone(1.4, 320))
+        assert found.typicality is not None, "a whole sound always is"
+        assert len(found.windows) > 1
+        assert [window.typicality is not None for window in found.windows] == [placer is tones] * len(found.windows)
+        told = [window["typicality"] for window in Placed("long.wav", found).to_dict()["windows"]]
+        assert told == [window.typicality for window in found.windows]
+    assert not any(window.is_unlike for window in longer.place(tone(1.4, 3000)).windows), "so its class stays"
 
 
 def test_evaluation_keeps_what_typical_items_are_like(bars: Placer, tmp_path: Path) -> None:

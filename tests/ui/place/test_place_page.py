@@ -146,6 +146,23 @@ def test_what_is_unlike_the_training_data_has_no_class(page: Page, run: Path, mo
     assert windows["Class by the probe"].isna().all()
 
 
+def test_windows_without_typicality_keep_their_classes(page: Page, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Placer.place
+
+    def untold(placer: Placer, item: Sound | Picture) -> Placement:
+        placement = place(placer, item)
+        return replace(placement, windows=[replace(window, typicality=None) for window in placement.windows])
+
+    monkeypatch.setattr(Placer, "place", untold)
+    test = choose(page(PLACE), "files")
+    test.file_uploader(key="files").set_value([("five.wav", tone_wav(48000, 2.0), "audio/wav")]).run()
+    sound(test)
+    windows = test.dataframe[-1].value
+    assert windows["Class by the probe"].notna().all()
+    assert "Typicality" not in windows
+    assert "not told by window" in captions(test)
+
+
 # The uploader itself refuses names that end otherwise. The page keeps 12 items, so the files come in groups.
 TAKEN = sorted(name for name in ACCEPTED.keys() | REFUSED.keys() if Path(name).suffix in (*SOUNDS, *PICTURES))
 ODD = [TAKEN[start::4] for start in range(4)]

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..comparison.collect import chosen_probes
 from ..datasets import DATASETS
+from ..evaluation.alarms import has_collapsed, newest_geometry
 from ..storage.folder import RunFolder
 from ..terms import ITEM_NOUNS
 
@@ -116,6 +117,10 @@ def _limits(folder: RunFolder, facts: dict[str, Any], reads: str) -> list[str]:
         lines.append(f"- It hears {config.audio.clip_seconds:g} s at {rate:,} Hz: nothing above {rate // 2:,} Hz.")
     if "image" in facts["modalities"]:
         lines.append(f"- It sees the center square of a picture at {config.image.size} × {config.image.size} px.")
+    if has_collapsed(newest_geometry(folder.records())):
+        lines.append(
+            "- Its latents have collapsed: all are nearly one, so neighbors and places on the map mean little."
+        )
     if not folder.has("ood"):
         lines.append("- Typicality was never measured for this run.")
     return lines

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from cpc_engine.placing import Placer
 from cpc_engine.storage.folder import RunFolder
 from ui.share.parts import heading_html
+from ui.share.publish import publish
 
 pytest_plugins = ["tests.support.explored"]
 
@@ -58,6 +59,16 @@ def test_the_share_demo_tells_it(runs: Path, keypad: Path, spread: float) -> Non
     assert list(trust([heading]))
     assert ("The latents have collapsed" in heading) == (spread < 0.3)
     assert ("true neighbors" in heading) == (spread >= 0.3)
+
+
+@pytest.mark.parametrize("spread", [0.01, 0.9])
+def test_an_exported_demo_and_its_model_card_tell_it(runs: Path, keypad: Path, tmp_path: Path, spread: float) -> None:
+    folder = run_with_spread(keypad, runs, spread)
+    publish(folder, tmp_path / "out")
+    exported = Placer(RunFolder(tmp_path / "out" / "run"))
+    assert heading_html(exported) == heading_html(Placer(folder))
+    _, limits = (tmp_path / "out" / "README.md").read_text().split("## Limits")
+    assert ("latents have collapsed" in limits) == (spread < 0.3)
 
 
 def test_the_share_demo_tells_it_where_the_evaluation_is_damaged(runs: Path, keypad: Path) -> None:

@@ -38,7 +38,8 @@ sys.exit(main([str(run), "--host", host, "--port", port]))
 def publish(folder: RunFolder, out: Path) -> list[Path]:
     """Write the folder; it must not exist, or be empty.
 
-    Paths of this machine, the log, and the checkpoint stay behind: only what the page reads goes along.
+    Paths of this machine, the log, and the checkpoint stay behind: only what the page reads goes along, of the recorded
+    steps the newest one that tells whether the latents have collapsed.
 
     Raises:
         RunError: the run has no weights or no map. ConfigError: `out` holds something. StorageError: it cannot be
@@ -78,6 +79,8 @@ def _copy_run(folder: RunFolder, target: Path) -> None:
         for name in PARTS[part]:
             if (source := folder.path / name).is_file():
                 shutil.copy(source, target / name)
+    if measured := next((record for record in reversed(folder.records()) if record.get("geometry")), None):
+        copy.append_record({key: value for key, value in measured.items() if key != "hard"})
 
 
 def _requirements() -> str:

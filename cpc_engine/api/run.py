@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..media import Picture, Sound
     from ..model import MultiModalCPC
     from ..placing import Item, Placed, Placer
+    from ..terms import Modality
 
 Progress = Callable[[str, float], None]
 MAIN_METRICS = ("alignment", "uniformity", "effective_rank", "spread", "modality_gap")
@@ -352,7 +353,11 @@ class Run:
         return Exploration(self.folder, training, lambda: self.model)
 
     def embed(
-        self, split: str = "test", feature: str = "mean_context", data: str | None = None
+        self,
+        split: str = "test",
+        feature: str = "mean_context",
+        data: str | None = None,
+        modality: Modality | None = None,
     ) -> tuple[np.ndarray, pd.DataFrame]:
         """Frozen features of the run's own data, without augmentation.
 
@@ -360,12 +365,14 @@ class Run:
             split: "train", "validation" or "test".
             feature: a field of `evaluation.embed.Features`.
             data: where the data set is now, when it is not where it was.
+            modality: "audio" or "image"; all by default. Needed where a feature has another size for each of them.
 
         Returns:
             (N, F) float32, and a row for each: name, class, label, group, modality. Of pairs all sounds come first.
 
         Raises:
-            ConfigError: no such split or feature. RunError: no weights.
+            ConfigError: no such split, feature, or modality, or a feature that differs in size between modalities.
+            RunError: no weights.
             DataError: the data set is missing or another one.
 
         Example:
@@ -382,15 +389,21 @@ class Run:
 
         if feature not in (names := [field.name for field in fields(Features)]):
             raise unknown("feature", feature, names)
+        if modality not in (None, *(there := self.model.modalities)):
+            raise ConfigError(f"{self.id} reads {' and '.join(there)}: give modality, one of them, not {modality!r}")
         config = self.config if data is None else self.config.replace({"data.path": data})
         dataset = load_data(self.folder, config)
         splits = dict(dataset.splits())
         if split not in splits:
             raise unknown("split", split, splits)
         items = splits[split]
-        found = embed(self.model, items)
+        found = {kind: features for kind, features in embed(self.model, items).items() if modality in (kind, None)}
         if any(feature not in features.names() for features in found.values()):
             raise ConfigError(f"{feature} needs the residual encoder, which {self.folder.id} does not use")
+        parts = {kind: getattr(features, feature).numpy() for kind, features in found.items()}
+        if len({part.shape[1] for part in parts.values()}) > 1:
+            sizes = " and ".join(f"{part.shape[1]} of {kind}" for kind, part in parts.items())
+            raise ConfigError(f"{feature} has another size for each modality, {sizes}: give modality, one of them")
         labels = items.labels.tolist()
         rows = [
             pd.DataFrame(
@@ -399,13 +412,12 @@ class Run:
                     "class": [dataset.classes[label] for label in labels],
                     "label": labels,
                     "group": items.groups,
-                    "modality": modality,
+                    "modality": kind,
                 }
             )
-            for modality in found
+            for kind in parts
         ]
-        vectors = np.concatenate([getattr(features, feature).numpy() for features in found.values()])
-        return vectors, pd.concat(rows, ignore_index=True)
+        return np.concatenate(list(parts.values())), pd.concat(rows, ignore_index=True)
 
     @property
     def placer(self) -> Placer:

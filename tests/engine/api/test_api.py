@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,11 @@ import cpc_engine as cpc
 from cpc_engine.api.progress import ProgressBar
 from cpc_engine.cli import main
 from cpc_engine.errors import ConfigError, DataError, RunError
+from cpc_engine.evaluation.embed import Features
 from cpc_engine.execution.execute import Phase
 from cpc_engine.media import Sound
 from cpc_engine.storage.folder import RunFolder
+from tests.support.placed import trained
 from tests.support.tiny import CHANGES
 
 SMALL = {path: value for path, value in CHANGES.items() if path != "data.dataset"}
@@ -64,6 +67,30 @@ def test_maps_and_embeddings_are_tables(run: cpc.Run) -> None:
         run.embed("tests")
     with pytest.raises(ConfigError, match="mean_context"):
         run.embed("test", "mean_contexts")
+
+
+def test_every_feature_of_pairs_is_a_table_or_asks_for_the_modality(tmp_path: Path) -> None:
+    residual = {"image__encoder": "residual", "audio__encoder": "residual"}
+    pairs = cpc.open(trained(tmp_path, data__dataset="tones_bars", **residual).path)
+    asked = []
+    for feature in (field.name for field in fields(Features)):
+        alone = [pairs.embed(feature=feature, modality=kind) for kind in ("audio", "image")]
+        assert [set(rows["modality"]) for _, rows in alone] == [{"audio"}, {"image"}]
+        sizes = [vectors.shape[1] for vectors, _ in alone]
+        if sizes[0] == sizes[1]:
+            np.testing.assert_array_equal(pairs.embed(feature=feature)[0], np.concatenate([part for part, _ in alone]))
+            continue
+        asked.append(feature)
+        with pytest.raises(
+            ConfigError, match=f"{feature} .*{sizes[0]} of audio and {sizes[1]} of image: give modality"
+        ):
+            pairs.embed(feature=feature)
+    assert {"pooled_latent", "pooled_context"} <= set(asked)
+
+
+def test_a_modality_that_a_run_does_not_read_is_refused(run: cpc.Run) -> None:
+    with pytest.raises(ConfigError, match=r"reads audio: give modality, one of them, not 'image'"):
+        run.embed(modality="image")
 
 
 def test_evaluation_is_a_table_of_probes(run: cpc.Run) -> None:

@@ -15,7 +15,7 @@ from ..data.dataset import Dataset, Split
 from ..data.listing.class_folders import typed_path
 from ..data.relations.same_items import check_same_items
 from ..datasets import DATASETS
-from ..errors import DataError, RunError
+from ..errors import ConfigError, DataError, RunError
 from ..evaluation.embed import Features, embed
 from ..evaluation.ood import OODReference, fit_ood_reference, input_statistics
 from ..evaluation.probes.probe import Probe
@@ -72,6 +72,7 @@ def load_data(folder: RunFolder, config: RunConfig, device: torch.device | str =
 
     Raises:
         DataError: it is missing, or it is not the one that the run learned from.
+        ConfigError: it lacks a class that the settings choose.
         RunError: the file of what `move_data` was told is damaged.
     """
 
@@ -90,11 +91,12 @@ def where_data_are(folder: RunFolder, config: RunConfig, read: Callable[[RunConf
         read: reads them with the settings that it is given.
 
     Raises:
-        DataError: of `read`, at the last of these places. RunError: the file of what was told is damaged.
+        DataError, ConfigError: of `read`, at the last of these places; the second where others lie there, which lack a
+            class that the settings choose. RunError: the file of what was told is damaged.
     """
     try:
         return read(config)
-    except DataError:
+    except (DataError, ConfigError):
         now = _moved(folder, config)
         if now == config:
             raise

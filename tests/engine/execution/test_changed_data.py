@@ -36,13 +36,14 @@ def noise(path: Path, seed: int) -> None:
     Image.fromarray(np.random.default_rng(seed).integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(path)
 
 
-def trained(root: Path, steps: int = 3, stop_at: int = 0) -> tuple[RunFolder, Path]:
+def trained(root: Path, steps: int = 3, stop_at: int = 0, **changes: Any) -> tuple[RunFolder, Path]:
     """A run of pictures, stopped after a step if one is given, and the folder of its pictures."""
     data = root / "pictures"
     for title in "ab":
         for number in range(20):
             noise(data / title / f"{number}.png", number + 100 * ord(title))
-    config = tiny(data__dataset="image_folder", data__path=str(data), optimizer__steps=steps, optimizer__batch_size=8)
+    usual: dict[str, Any] = {"data__dataset": "image_folder", "optimizer__batch_size": 8}
+    config = tiny(**usual | changes, data__path=str(data), optimizer__steps=steps)
     folder, control = RunFolder.create(root / "runs", config), Control()
 
     def observe(observed: object) -> None:
@@ -153,6 +154,21 @@ def test_runs_of_earlier_versions_are_known_by_their_counts(tmp_path: Path) -> N
         cpc.open(folder.path).evaluate()
     folder.update(data={key: value for key, value in facts.items() if key != "items"})
     cpc.open(folder.path).embed("test")
+
+
+@pytest.mark.parametrize("lie", ["other classes", "one of them"])
+def test_data_are_found_where_they_are_now_whatever_lies_at_the_old_place(tmp_path: Path, lie: str) -> None:
+    folder, data = trained(tmp_path, stop_at=2, data__classes=["a", "b"], run__checkpoint_every=1)
+    run, moved = cpc.open(folder.path), data.rename(tmp_path / "moved")
+    for number in range(20):
+        noise(data / ("c" if lie == "other classes" else "a") / f"{number}.png", number)
+        noise(data / "d" / f"{number}.png", number)
+    run.locate_data(str(moved))
+    for measure in MEASURE.values():
+        measure(folder)
+    shutil.rmtree(moved)
+    with pytest.raises(DataError, match=f"no such folder: {moved}"):
+        run.embed()
 
 
 WHERE = {"cifar10": "cifar10_two_class.npz", "fsdd": "fsdd"}  # below the folder of real data

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from ..config import DataConfig, RunConfig
 from ..errors import DataError
+from ..media.sound import MAX_SECONDS
 from ..settings import unknown
 from ..terms import Modality
 from .dataset import Dataset, Split
@@ -32,6 +33,7 @@ from .listing.class_folders import (
     class_folders,
     different_texts,
     has_classes,
+    loose_files,
     split_parts,
     typed_path,
     unused_folders,
@@ -166,14 +168,15 @@ def _load_folder(
     Args:
         fewest: test items to hold out, where that can be done (see `_held_out`).
     """
-    told_depth, root = told_level(root), class_level(root)
+    given, told_depth, root = root, told_level(root), class_level(root)
     parts = split_parts(root)
     by_group = config.data.split == "group"
     collections = [parts] if by_group else [(part,) for part in parts]
     caps = (0, 0) if by_group else (config.data.train_items, config.data.test_items)
     splits: list[Split] = []
     skipped: list[str] = []
-    remarks = told_depth
+    remarks = told_depth + _told_loose(given, root, parts)
+    long: list[str] = []
     named: list[set[str]] = []  # groups of `data.groups` in each part
     below: tuple[list[str], list[str]] = ([], [])  # paths of all usable files below their class, and their classes
     for members, cap in zip(collections, caps, strict=False):
@@ -198,6 +201,7 @@ def _load_folder(
         own, _ = file_groups(names, titles, "")
         named.append({groups[row] for row in usable if groups[row] != own[row]})
         skipped += loaded.skipped
+        long += loaded.long
         remarks += told
     if by_group:
         splits = _by_group(splits[0], config.data.held_out)
@@ -223,9 +227,25 @@ def _load_folder(
         drawn = "validation items are" if len(parts) > 1 else "test and validation items are"
         remarks.append(f"the files in {what} are not used{why}; {drawn} drawn from {parts[0].name}")
     remarks += told
+    if long:
+        are, limit = "sounds are" if len(long) > 1 else "sound is", f"{MAX_SECONDS:.0f} s"
+        of = "of each" if len(long) > 1 else "of it"
+        remarks.append(f"{len(long)} {are} longer than {limit}: {of} the first {limit} are read, for example {long[0]}")
     if not config.data.groups:
         remarks += hint(*below)
     return _DecodedFolder(splits[0], splits[1], tuple(skipped), tuple(remarks))
+
+
+def _told_loose(given: Path, root: Path, parts: Sequence[Path]) -> list[str]:
+    """A remark on files that lie in no class folder, from the given folder down to those with the classes."""
+    above = [root, *root.parents]
+    found = loose_files(list(dict.fromkeys((*above[: above.index(given) + 1], *parts))))
+    if not found:
+        return []
+    what = (
+        f"{len(found)} files beside the class folders are" if len(found) > 1 else "1 file beside the class folders is"
+    )
+    return [f"{what} left out, for example {as_text(found[0].relative_to(given).as_posix())}"]
 
 
 def _listed(parts: Sequence[Path], classes: Sequence[str]) -> tuple[list[tuple[Path, int]], list[str]]:

@@ -36,12 +36,14 @@ class Loaded:
         lengths: (n,) int64 samples of each recording, if some are longer than a clip; otherwise None.
         rows: n indices into the list of paths, in the order of `values`.
         skipped: one line "relative/path: reason" for each of the other files.
+        long: relative paths of the sounds that are longer than what is read of a file.
     """
 
     values: Tensor
     lengths: Tensor | None
     rows: list[int]
     skipped: list[str]
+    long: tuple[str, ...] = ()
 
 
 def check_memory(what: str, needed: int, advice: str = FEWER) -> None:
@@ -94,8 +96,12 @@ def load_sounds(
     rate, length = config.audio.sample_rate, config.audio.clip_length
     longest = max(length, round(config.audio.recording_seconds * rate))
 
+    long: list[str] = []
+
     def read(path: Path, name: str) -> tuple[np.ndarray, int]:
         sound = decode_audio(read_file(path), name)
+        if sound.truncated:
+            long.append(name)
         # Cut before resampling, so that a long recording takes no more memory than it will be kept of.
         window = native_window(sound.rate, rate, longest)
         return sound.samples if len(sound.samples) <= window else loudest_window(sound.samples, window), sound.rate
@@ -115,7 +121,7 @@ def load_sounds(
         everything[begin : begin + len(values), : values.shape[1]] = values
         begin += len(values)
     lengths = torch.cat([part for _, part in blocks]) if width > length else None
-    return Loaded(everything, lengths, rows, skipped)
+    return Loaded(everything, lengths, rows, skipped, tuple(sorted(long)))
 
 
 def load_pictures(

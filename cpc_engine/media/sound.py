@@ -14,6 +14,7 @@ from .file_bytes import SUPPORTED, expect, media_error, sniff
 from .phone import CONTAINERS, as_wav
 
 MAX_SECONDS = 60.0
+_TRUNCATED = f"only the first {MAX_SECONDS:.0f} s were read"
 MIN_SECONDS = 0.02
 RATES = (1_000, 384_000)  # Hz, lowest and highest accepted
 MAX_CHANNELS = 16
@@ -40,6 +41,11 @@ class Sound:
     samples: np.ndarray
     rate: int
     notes: tuple[str, ...] = ()
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the file was longer than what is read of one."""
+        return _TRUNCATED in self.notes
 
     @property
     def seconds(self) -> float:
@@ -94,7 +100,7 @@ def decode_audio(data: bytes, name: str) -> Sound:
     except Exception as error:  # a decoder may raise anything on malformed data
         raise media_error(name, f"damaged sound ({type(error).__name__})") from None
     if truncated:
-        notes.append(f"only the first {MAX_SECONDS:.0f} s were read")
+        notes.append(_TRUNCATED)
     if loudest is not None:
         notes.append(f"its {channels} channels cancel each other: only channel {loudest + 1} was used")
     elif channels > 1:

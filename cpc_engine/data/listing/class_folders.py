@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ...errors import DataError
+from ...media import PICTURES, SOUNDS
 
 _SPLITS = (("train", "training"), ("test", "testing", "val", "valid", "validation"))
 
@@ -134,6 +135,13 @@ def _part_with_classes(folders: Sequence[Path], names: Sequence[str]) -> Path | 
 def unused_folders(root: Path, parts: Sequence[Path]) -> list[Path]:
     """Return the folders beside the parts of a given split (see `split_parts`), such as `val/` beside `test/`."""
     return [path for path in sorted(root.iterdir()) if is_open(path) and path not in parts]
+
+
+def loose_files(folders: Sequence[Path]) -> list[Path]:
+    """Return the sounds and pictures that lie right in these folders, beside the class folders."""
+    inside = (path for folder in folders for path in sorted(folder.iterdir()))
+    media = (path for path in inside if path.suffix.lower() in (*SOUNDS, *PICTURES) and path.is_file())
+    return [path for path in media if not path.name.startswith(".")]
 
 
 def is_open(path: Path) -> bool:

@@ -102,15 +102,22 @@ def clear() -> None:
 
 
 def take(files: Sequence[UploadedFile], name: str = "") -> None:
-    """Decode what an input holds and keep it, each file once; `name` for all, instead of their own."""
+    """Decode what an input holds and keep it, each file once; `name` for all, instead of their own.
+
+    Of more files than are kept the first ones are not looked at, which is said as long as the input holds them.
+    """
     from cpc_engine.errors import MediaError
     from cpc_engine.media import decode_sandboxed
 
     seen: set[str] = st.session_state.setdefault("placed-seen", set())
-    for file in files:
-        if file.file_id in seen:
-            continue
-        seen.add(file.file_id)
+    new = [file for file in files if file.file_id not in seen]
+    seen.update(file.file_id for file in new)
+    if len(files) > KEPT:
+        words = (
+            f"Of {len(files)} files the {KEPT} newest are kept: place fewer at once, or all of them with `cpc embed`."
+        )
+        st.info(words, icon=":material/info:")
+    for file in new[-KEPT:]:
         title = name or file.name
         try:
             add(title, decode_sandboxed(file.getvalue(), title))

@@ -124,6 +124,20 @@ def test_files_are_placed_together_and_a_bad_one_spoils_none(page: Page, run: Pa
     assert not test.header
 
 
+@pytest.mark.parametrize("count", [12, 15])
+def test_files_beyond_those_that_are_kept_are_told(page: Page, run: Path, count: int) -> None:
+    test = choose(page(PLACE), "files")
+    files = [(f"{number}.png", photo(40 + number, 40), "image/png") for number in range(1, count + 1)]
+    test.file_uploader(key="files").set_value(files).run()
+    for _ in range(2):
+        sound(test)
+        assert "12 placed" in [one.value for one in test.header]
+        assert list(test.dataframe[0].value["Item"]) == [name for name, *_ in files[-12:]]
+        told = [one.value for one in test.info]
+        assert any(f"Of {count} files the 12 newest are kept" in one for one in told) == (count > 12), told
+        test.run()
+
+
 def test_what_is_unlike_the_training_data_has_no_class(page: Page, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = Placer.place
 

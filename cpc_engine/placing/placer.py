@@ -19,6 +19,7 @@ from ..evaluation.ood import input_statistics, verdict
 from ..maps.projection import Map, Method, neighbors, quality_neighbors
 from ..maps.stored import RunMap, load_map
 from ..media import (
+    SOUNDS,
     Picture,
     Sound,
     decode_sandboxed,
@@ -74,8 +75,13 @@ class Placer:
         self.damaged: tuple[str, ...] = ()  # one line for each part of the run that is left out
         self.probes = self._part(load_probes)
         self.typicality = self._part(load_ood_reference)
-        kinds = np.array(self.map.modalities)
-        self._rows = {modality: np.flatnonzero(kinds == modality) for modality in self.modalities}
+        kinds = self.map.modalities
+        named = zip(self.map.names, kinds, strict=True)
+        self._sources = [_own_file(name, kind) if len(self.modalities) > 1 else name for name, kind in named]
+        first: dict[tuple[str, Modality], int] = {}  # row of each file, which may stand in several pairs
+        for row, source in enumerate(zip(self._sources, kinds, strict=True)):
+            first.setdefault(source, row)
+        self._rows = {m: np.array([row for row in first.values() if kinds[row] == m]) for m in self.modalities}
 
     def __repr__(self) -> str:
         return f"<Placer of {self.folder.id}: {', '.join(self.methods)}>"
@@ -258,7 +264,7 @@ class Placer:
         rows = self._rows[modality]
         indices, cosines = neighbors(self.map.features[rows], context[None], NEIGHBORS)
         return [
-            Neighbor(self.map.names[row], self.classes[self.map.labels[row]], modality, cosine, row)
+            Neighbor(self._sources[row], self.classes[self.map.labels[row]], modality, cosine, row)
             for row, cosine in zip(rows[indices[0]].tolist(), cosines[0].tolist(), strict=True)
         ]
 
@@ -291,6 +297,16 @@ def _split(modality: Modality, values: Tensor, lengths: Tensor | None = None) ->
     sources = ("item",) * len(values)
     audio, image = (values, None) if modality == "audio" else (None, values)
     return Split(audio, image, torch.zeros(len(values), dtype=torch.int64), sources, sources, lengths)
+
+
+def _own_file(name: str, modality: Modality) -> str:
+    """The sound's or the picture's part of the name of a pair of files; other names stay whole."""
+    parts = name.split(" + ")
+    for cut in range(1, len(parts)):
+        sound, picture = " + ".join(parts[:cut]), " + ".join(parts[cut:])
+        if sound.lower().endswith(SOUNDS):
+            return sound if modality == "audio" else picture
+    return name
 
 
 def _starts(length: int, window: int) -> list[int]:

@@ -9,6 +9,7 @@ import pytest
 
 from cpc_engine.media import Sound
 from cpc_engine.placing import Placer
+from tests.support.data_files import write_image, write_tone
 from tests.support.placed import evaluated, noise_picture, tone, trained
 
 
@@ -30,6 +31,27 @@ def test_neighbors_and_overlap_against_a_slow_count(pairs: Placer) -> None:
 def test_a_picture_finds_sounds(pairs: Placer, tones: Placer) -> None:
     assert {near.modality for near in pairs.place(noise_picture()).cross_modal} == {"audio"}
     assert tones.place(tone(0.5)).cross_modal == []
+
+
+def test_a_file_that_stands_in_several_pairs_is_one_neighbor(tmp_path: Path) -> None:
+    for number, title in enumerate(("low + deep", "high")):
+        for take in range(10):
+            write_tone(tmp_path / "sounds" / title / f"{take}.wav", 300 + 500 * number + 7 * take, seconds=0.5)
+        for shade in range(30):
+            write_image(tmp_path / "pictures" / title / f"{shade}.png", 80 * number + 2 * shade)
+    where = {"data__path": str(tmp_path / "sounds"), "data__image_path": str(tmp_path / "pictures")}
+    every = {"data__train_items": 0, "data__test_items": 0, "optimizer__batch_size": 8}
+    placer = Placer(trained(tmp_path / "runs", data__dataset="paired_folders", **where, **every), ("pca",))
+    found = placer.place(tone(0.5, 320))
+    for near, suffix in ((found.neighbors, ".wav"), (found.cross_modal, ".png")):
+        assert all(
+            one.source.endswith(suffix) and ("low + deep/" in one.source or "high/" in one.source) for one in near
+        )
+        assert not any(kind in one.source for one in near for kind in {".wav", ".png"} - {suffix})
+        assert len({one.source for one in near}) == len(near)
+    sounds = {name.split(".wav")[0] for name in placer.map.names}
+    assert len(placer.map.names) > 2 * len(sounds), "some stand in several pairs"
+    assert len(found.neighbors) == min(5, len(sounds))
 
 
 def test_a_notebook_shows_one_line(tones: Placer) -> None:

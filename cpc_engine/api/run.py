@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ..maps.projection import Method
     from ..maps.snapshots import MapSnapshots
     from ..maps.stored import RunMap
-    from ..media import Picture, Sound
     from ..model import MultiModalCPC
     from ..placing import Item, Placed, Placer
     from ..terms import Modality
@@ -432,12 +431,11 @@ class Run:
         placer: Placer = self._kept("placer", parts, lambda: Placer(self.folder, load=lambda: self.model))
         return placer
 
-    def place(self, items: Path | str | Sound | Picture | Sequence[Item]) -> list[Placed]:
+    def place(self, items: Item | Sequence[Item]) -> list[Placed]:
         """Where items land on the run, one result each; a bad one does not spoil the others.
 
         Args:
-            items: paths of files, (name, bytes) pairs, or decoded sounds and pictures; a single path, sound or picture
-                needs no list.
+            items: paths of files, (name, bytes) pairs, or decoded sounds and pictures; a single one needs no list.
 
         Raises:
             RunError: the run cannot be used.
@@ -445,7 +443,12 @@ class Run:
         from ..media import Picture, Sound, start_sandbox
 
         start_sandbox()  # it gets ready while the run is loaded
-        return self.placer.place_all([items] if isinstance(items, Path | str | Sound | Picture) else items)
+        if isinstance(items, Path | str | Sound | Picture):
+            return self.placer.place_all([items])
+        match items:
+            case (str() as name, bytes() as data):
+                return self.placer.place_all([(name, data)])
+        return self.placer.place_all(items)
 
     def discard(self) -> None:
         """Move it to the trash of its folder of runs (see `storage.trash.restore`).

@@ -19,7 +19,6 @@ from .run import Run
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..media import Picture, Sound
     from ..placing import Item, Placed
 
 AnyRun = Run | RunFolder | Path | str  # a run, its folder, or its id in the folder of runs
@@ -214,15 +213,12 @@ def compare(
     return table
 
 
-def place(
-    run: AnyRun, items: Path | str | Sound | Picture | Sequence[Item], root: Path | str | None = None
-) -> list[Placed]:
+def place(run: AnyRun, items: Item | Sequence[Item], root: Path | str | None = None) -> list[Placed]:
     """Where items land on a run, one result each; a bad one does not spoil the others.
 
     Args:
         run: a run, its folder, or its id in the folder of runs.
-        items: paths of files, (name, bytes) pairs, or decoded sounds and pictures; a single path, sound or picture
-            needs no list.
+        items: paths of files, (name, bytes) pairs, or decoded sounds and pictures; a single one needs no list.
 
     Raises:
         RunError: the run cannot be used.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import stat
 import zipfile
 import zlib
@@ -59,13 +61,18 @@ def safe_path(info: zipfile.ZipInfo) -> PurePosixPath:
         MediaError: it leads out of the file's folder, is a link or a special file, or is encrypted.
     """
     path = PurePosixPath(info.filename.replace("\\", "/"))
-    if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    if not path.parts or path.is_absolute() or ".." in path.parts or _has_drive(path.parts[0]):
         raise MediaError(f"the zip file has a path that leads out of it: {info.filename!r}")
     if (kind := stat.S_IFMT(info.external_attr >> 16)) and kind != stat.S_IFREG:
         raise MediaError(f"the zip file has a link or a special file: {info.filename!r}")
     if info.flag_bits & 1:
         raise MediaError("the zip file is encrypted")
     return path
+
+
+def _has_drive(part: str) -> bool:
+    """Whether a path that begins with `part` names a drive; on Windows any sign before a colon is one."""
+    return ":" in part if os.name == "nt" else bool(re.fullmatch("[A-Za-z]:", part))
 
 
 def _wanted(opened: zipfile.ZipFile) -> tuple[list[zipfile.ZipInfo], list[str]]:

@@ -230,7 +230,8 @@ class Placer:
             windows = fit_clips(cuts, self.sample_rate, length)
             parts.insert(1, functional.pad(windows, (0, len(recording) - length)))
             heard = len(recording) / self.sample_rate
-            notes.append(long_sound_warning(sound, heard, self.clip_seconds, len(starts)))
+            if sound.samples.any():  # silence has no loudest part
+                notes.append(long_sound_warning(sound, heard, self.clip_seconds, len(starts)))
         values = torch.cat(parts)
         lengths = torch.full((len(values),), len(recording))
         lengths[1 : len(starts) + 1] = length

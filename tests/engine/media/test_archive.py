@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import stat
 import zipfile
@@ -41,7 +42,9 @@ def test_sounds_and_pictures_are_unpacked_and_the_rest_is_named(tmp_path: Path) 
     assert skipped == ["notes.txt: neither a sound nor a picture"]
 
 
-@pytest.mark.parametrize("name", ["../out.wav", "a/../../out.wav", "/out.wav", "a\\..\\out.wav", "C:/out.wav", "."])
+@pytest.mark.parametrize(
+    "name", ["../out.wav", "a/../../out.wav", "/out.wav", "a\\..\\out.wav", "C:/out.wav", "z:/out.wav", "."]
+)
 def test_a_path_that_leads_out_is_refused_before_anything_is_written(tmp_path: Path, name: str) -> None:
     with pytest.raises(MediaError, match="leads out of it"):
         unpack(zipped(("dog/1.wav", b"a"), (name, b"b")), tmp_path / "to")
@@ -66,6 +69,13 @@ def test_paths_with_the_separators_of_windows_are_read(tmp_path: Path) -> None:
     assert unpack(stream, tmp_path / "to") == ["mine\\dog/1.wav: there twice"]
     assert files(tmp_path / "to") == {"mine/dog/1.wav", "mine/cat/2.png"}
     assert (tmp_path / "to" / "mine" / "dog" / "1.wav").read_bytes() == b"a"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+@pytest.mark.parametrize("title", ["1:2", "12:30", "a:b", ":"])
+def test_a_class_whose_name_has_a_colon_is_no_drive(tmp_path: Path, title: str) -> None:
+    unpack(zipped((f"{title}/1.wav", b"a")), tmp_path / "to")
+    assert files(tmp_path / "to") == {f"{title}/1.wav"}
 
 
 def test_a_link_is_refused(tmp_path: Path) -> None:

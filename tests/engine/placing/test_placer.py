@@ -24,6 +24,7 @@ def test_odd_sounds_are_told_in_words(tones: Placer) -> None:
 
     assert notes(tone(0.5).samples) == ""
     assert "silence: every sample is zero" in notes(np.zeros(4000))
+    assert notes(np.zeros(16_000)) == "this is silence: every sample is zero", "it has no loudest part"
     assert "nearly silent: its loudest moment is 80 dB below full scale" in notes(tone(0.5, level=1e-4).samples)
     assert "clipped" in notes((2 * tone(0.5, level=1.0).samples).clip(-1, 1))
     assert "clipped" not in notes(tone(0.5, 440, level=1.0).samples)
@@ -61,6 +62,15 @@ def test_one_bad_item_does_not_spoil_the_others(tones: Placer, tmp_path: Path) -
     for placed in (found[2], found[4]):
         assert placed.placement is not None
         assert_alike(first, placed.placement)
+
+
+def test_a_single_item_of_any_kind_needs_no_list(tones: Placer, tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(wav(tone(0.5)))
+    path = tmp_path / "a.wav"
+    for item in (path, str(path), ("a.wav", wav(tone(0.5))), tone(0.5)):
+        [placed] = cpc_engine.place(tones.folder.path, item)
+        assert placed.error is None
+    assert len(cpc_engine.place(tones.folder.path, (path, path))) == 2, "any sequence of them"
 
 
 def test_what_the_command_line_prints_is_plain_json(pairs: Placer) -> None:

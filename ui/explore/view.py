@@ -38,7 +38,10 @@ MEANINGS = {
         "Mean cosine between what the network predicted and what came, over all positions and horizons of an item "
         "(1: exactly as predicted). This is not the training loss, which also depends on the negatives."
     ),
-    "purity": "Share of an item's 15 nearest, in the original space and not on the map, that have its class.",
+    "purity": (
+        "Share of an item's 15 nearest (of all others where there are fewer), in the original space and not on the "
+        "map, that have its class."
+    ),
 }
 
 

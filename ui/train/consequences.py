@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from cpc_engine.config import RunConfig
-from cpc_engine.terms import ITEM_NOUNS
 from cpc_engine.training.plan import ModalityPlan, perturbed_cosine
 
 _SHUFFLES = {
@@ -30,24 +29,27 @@ def consequence(source: str, config: RunConfig, plans: Sequence[ModalityPlan]) -
 
 def _queue(config: RunConfig, plans: Sequence[ModalityPlan]) -> str:
     parts = []
-    reaches = {ITEM_NOUNS[part.modality][1]: _reach(part.queue_steps, part.queue_share) for part in plans}
-    predicted = config.loss.prediction_weight > 0 or config.loss.global_weight > 0
-    if predicted and any(reaches.values()):
-        alike = len(set(reaches.values())) == 1
-        each = next(iter(reaches.values())) if alike else "; ".join(f"in {m} {words}" for m, words in reaches.items())
-        parts.append(f"Reaches back {each}")
-    if items := [words for part in plans[:1] if (words := _reach(part.item_queue_steps, part.item_queue_share))]:
-        parts.append(f"In the item-level loss it reaches back {items[0]}")
+    steps = [part.queue_steps for part in plans if part.queue_steps is not None]
+    if steps and (config.loss.prediction_weight > 0 or config.loss.global_weight > 0):
+        parts.append(f"Reaches back {_reach(steps, [part.queue_share for part in plans])}")
+    first = plans[0] if plans else None  # embeddings of items are as many of each modality
+    if first is not None and first.item_queue_steps is not None:
+        reach = _reach([first.item_queue_steps], [first.item_queue_share])
+        parts.append(f"In the item-level loss it reaches back {reach}")
     if config.sampler.key_momentum == 0:
         parts.append("Keys come from the encoder itself (no momentum)")
     return " ".join(f"{part}." for part in parts)
 
 
-def _reach(steps: float | None, share: float | None) -> str:
-    """How far back a queue reaches, and how much of the data it holds."""
-    if steps is None:
-        return ""
-    return f"{steps:.1f} steps" + ("" if share is None else f" · {share * 100:.0f} % of the data")
+def _reach(steps: Sequence[float], shares: Sequence[float | None]) -> str:
+    """How far back a queue reaches, and how much of the data it holds; from the least to the most of two modalities."""
+    known = [100 * share for share in shares if share is not None]
+    return f"{_range(steps, 1)} steps" + (f" · {_range(known, 0)} % of the data" if known else "")
+
+
+def _range(values: Sequence[float], digits: int) -> str:
+    low, high = (f"{end(values):.{digits}f}" for end in (min, max))
+    return low if low == high else f"{low}–{high}"
 
 
 def _perturbed(config: RunConfig, plans: Sequence[ModalityPlan]) -> str:

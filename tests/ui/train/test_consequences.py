@@ -24,10 +24,10 @@ def test_each_loss_has_a_queue_of_its_own(items: int | None) -> None:
     assert alone.startswith("In the item-level loss")
 
 
-def test_modalities_that_differ_are_named() -> None:
-    words = said("reference_tones_bars", {"sampler.queue_size": 4096})
-    assert "sounds " in words
-    assert "pictures " in words
+def test_modalities_that_differ_are_both_counted() -> None:
+    config = PRESETS["reference_tones_bars"].config().replace({"sampler.queue_size": 4096})
+    ends = sorted(part.queue_steps or 0 for part in plan(config))
+    assert f"{ends[0]:.1f}–{ends[1]:.1f} steps" in said("reference_tones_bars", {"sampler.queue_size": 4096})
 
 
 def test_nothing_is_said_of_a_share_that_is_not_known() -> None:

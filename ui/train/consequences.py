@@ -10,7 +10,7 @@ from cpc_engine.training.plan import ModalityPlan, perturbed_cosine
 _SHUFFLES = {
     "batch": "Permutes items within the batch: the same candidates as in-batch, counted twice.",
     "time": "Permutes positions of the same item: the same candidates as in-batch, counted twice.",
-    "input": "Shuffles the frames or tiles of the input and encodes it again: new candidates.",
+    "input": "Encodes shuffled input: new candidates.",
 }
 
 

@@ -117,7 +117,7 @@ class Opened:
         if trainer.item_term is not None:
             trainer.item_term.reset_momentum()
         trainer.steps_done = self.step
-        trainer.generator.manual_seed((self.config.run.seed << 20) + self.step)
+        trainer.draw_anew()
         size = self.config.sampler.queue_size
         if size > 0:
             past = self.past

@@ -16,9 +16,8 @@ import torch
 
 from ..comparison.arms import Branch
 from ..comparison.collect import branch_of
-from ..config import RunConfig, current_path
+from ..config import RunConfig, all_settings, current_path
 from ..errors import ConfigError, RunError
-from ..settings import describe
 from ..storage.folder import RunFolder
 from ..training.plan import diagnostics
 from ..training.states import with_prefix
@@ -39,6 +38,7 @@ KEPT = (
     "loss.learnable_temperature",
     "loss.similarity",
 )
+_OF_MACHINE = {setting.path for setting in all_settings() if setting.role == "machine"}  # how it trains, not what
 FEWEST = 20  # steps that a finished run goes on by default
 SEEDS = 2**31  # that a run may have; those of pairs lie far apart, so that runs of other seeds have other pairs
 APART = 10_000
@@ -82,7 +82,8 @@ def fork(folder: RunFolder, changes: Mapping[str, Any], root: Path, steps: int |
     passed = {e["setting"]: e["value"] for e in _changes(folder) if e["step"] < done}
     left = max(own.optimizer.steps - done, 0) or max(own.optimizer.steps // 4, FEWEST)
     last = done + (left if steps is None else steps)
-    config = own.replace({**passed, **of_machine(changes), "optimizer.steps": last})
+    here = {path: value for path, value in changes.items() if current_path(path) in _OF_MACHINE}
+    config = own.replace({**passed, **here, "optimizer.steps": last})
     changed = config.replace(changes)
     check_forkable(config, changed)
     words = ", ".join(f"{path.partition('.')[2]} {value}" for path, (value, _) in changed.differences(config).items())
@@ -91,6 +92,7 @@ def fork(folder: RunFolder, changes: Mapping[str, Any], root: Path, steps: int |
         config, changed = (settings.replace({"run.seed": seed}) for settings in (config, changed))
         state["generator"] = _generator_state(seed, len(state["generator"]))
     due = folder.due_changes(done)  # of a run that was killed after them: it would make them again
+    replaced = {current_path(path) for path in changes}
     records = [record for record in folder.records() if record["step"] <= done]
     facts = {key: value for key, value in info.data.items() if key != "example"}
     kept = folder.tensors("evolution") if folder.has("snapshots") else None
@@ -108,7 +110,7 @@ def fork(folder: RunFolder, changes: Mapping[str, Any], root: Path, steps: int |
         for record in records:
             run.append_record(record)
         for event in due:
-            if settings is config or current_path(event["setting"]) not in changes:
+            if settings is config or event["setting"] not in replaced:
                 run.append_event(event | {"kind": "due"})
         run.update(
             status="stopped",
@@ -156,17 +158,6 @@ def undo(folder: RunFolder, root: Path, steps: int | None = None, pair: int = 0)
         run.update(status="stopped")
         runs.append(run)
     return _paired(runs[0], runs[1], folder, 0, None)
-
-
-def of_machine(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of some settings that say how a machine trains and not what.
-
-    Example:
-        >>> of_machine({"run.device": "cpu", "loss.temperature": 0.1})
-        {'run.device': 'cpu'}
-    """
-    machine = {setting.path for setting in describe(RunConfig) if setting.role == "machine"}
-    return {path: value for path, value in changes.items() if current_path(path) in machine}
 
 
 def _changes(folder: RunFolder) -> list[dict[str, Any]]:

@@ -99,9 +99,8 @@ def check_data(config: RunConfig) -> tuple[Dataset, bool]:
     """
     caps = {path: config.flat()[path] for path in ("data.train_items", "data.test_items")}
     classes = _count_classes(config)
-    each = math.ceil(
-        KEPT / (1 - config.data.validation_share)
-    )  # keeps two of a class when its validation items are drawn
+    # So many of a class that two are left to train on when its validation items are drawn.
+    each = math.ceil(KEPT / (1 - config.data.validation_share))
     limits = {
         "data.train_items": max(round(0.8 * MOST), each * classes),
         "data.test_items": max(round(0.2 * MOST), classes),

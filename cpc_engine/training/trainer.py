@@ -344,5 +344,9 @@ class Trainer:
         if same:
             self.generator.set_state(random)
         else:
-            self.generator.manual_seed((self.config.run.seed << 20) + self.steps_done)
+            self.draw_anew()
         return same
+
+    def draw_anew(self) -> None:
+        """Draw other random numbers from here on, which follow from the run's seed and its step."""
+        self.generator.manual_seed((self.config.run.seed << 20) + self.steps_done)

@@ -10,7 +10,7 @@ from cpc_engine.training.plan import ModalityPlan, perturbed_cosine
 _SHUFFLES = {
     "batch": "Permutes items within the batch: the same candidates as in-batch, counted twice.",
     "time": "Permutes positions of the same item: the same candidates as in-batch, counted twice.",
-    "input": "Encodes shuffled input: new candidates.",
+    "input": "Shuffles the frames or tiles of the input and encodes it again: new candidates.",
 }
 
 
@@ -21,7 +21,7 @@ def consequence(source: str, config: RunConfig, plans: Sequence[ModalityPlan]) -
         >>> from cpc_engine.training.plan import plan
         >>> config = RunConfig().replace({"sampler.queue_size": 2048, "data.train_items": 1024})
         >>> consequence("queue", config, plan(config))
-        'Reaches back 2.1 steps · 16 % of the data. Keys come from the encoder itself (no momentum).'
+        '2.1 steps back · 16 % of the data. Keys come from the encoder itself (no momentum).'
     """
     words = _WORDS.get(source)
     return words(config, plans) if words else ""
@@ -31,20 +31,23 @@ def _queue(config: RunConfig, plans: Sequence[ModalityPlan]) -> str:
     parts = []
     steps = [part.queue_steps for part in plans if part.queue_steps is not None]
     if steps and (config.loss.prediction_weight > 0 or config.loss.global_weight > 0):
-        parts.append(f"Reaches back {_reach(steps, [part.queue_share for part in plans])}")
+        parts.append(_reach(steps, [part.queue_share for part in plans]))
     first = plans[0] if plans else None  # embeddings of items are as many of each modality
     if first is not None and first.item_queue_steps is not None:
         reach = _reach([first.item_queue_steps], [first.item_queue_share])
-        parts.append(f"In the item-level loss it reaches back {reach}")
+        parts.append(f"Item-level loss: {reach}")
     if config.sampler.key_momentum == 0:
         parts.append("Keys come from the encoder itself (no momentum)")
     return " ".join(f"{part}." for part in parts)
 
 
 def _reach(steps: Sequence[float], shares: Sequence[float | None]) -> str:
-    """How far back a queue reaches, and how much of the data it holds; from the least to the most of two modalities."""
+    """How far back a queue reaches, and how much of the data it holds; from the least to the most of two modalities.
+
+    Short, since a second line would push the last card of the Train page out of sight.
+    """
     known = [100 * share for share in shares if share is not None]
-    return f"{_range(steps, 1)} steps" + (f" · {_range(known, 0)} % of the data" if known else "")
+    return f"{_range(steps, 1)} steps back" + (f" · {_range(known, 0)} % of the data" if known else "")
 
 
 def _range(values: Sequence[float], digits: int) -> str:

@@ -133,8 +133,6 @@ class Sampler:
         st.session_state[key] = value
         locked = self.locked(setting.path)
         note = "\n\nFixed while this run trains." if locked and self.reach == "live" else ""
-        if setting.path in self.idle:  # said in the help: one line more would push the last card out of sight
-            note = f"\n\nWithout effect: {with_labels(self.idle[setting.path])}."
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"row-{setting.name}"):
             st.markdown(SHORT.get(setting.path, setting.label), width=112)
             st.select_slider(
@@ -147,6 +145,8 @@ class Sampler:
                 on_change=moved,
                 disabled=locked or setting.path in self.idle,
             )
+        if setting.path in self.idle:
+            st.caption(f"Without effect: {with_labels(self.idle[setting.path])}.")
 
     def _set(self, path: str, value: Any) -> None:
         if value == value_of(self.base, path):

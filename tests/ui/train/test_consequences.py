@@ -17,11 +17,11 @@ def said(preset: str, changes: dict[str, object], items: int | None = None) -> s
 @pytest.mark.parametrize("items", [None, 8000])
 def test_each_loss_has_a_queue_of_its_own(items: int | None) -> None:
     words = said("cifar10", {"sampler.queue_size": 4096}, items)
-    latents, whole = words.split("In the item-level loss")
-    assert latents.startswith("Reaches back ")
-    assert float(whole.split()[3]) > float(latents.split()[2]), "one embedding per item and not many latents"
+    latents, whole = words.split("Item-level loss: ")
+    assert "steps back" in latents
+    assert float(whole.split()[0]) > float(latents.split()[0]), "one embedding per item and not many latents"
     alone = said("cifar10", {"sampler.queue_size": 4096, "loss.prediction_weight": 0.0})
-    assert alone.startswith("In the item-level loss")
+    assert alone.startswith("Item-level loss: ")
 
 
 def test_modalities_that_differ_are_both_counted() -> None:
